@@ -1,0 +1,199 @@
+"""One step back when the signal is known: psi_1, psi_2, then mean and variance, then the eps form (E7 to E14).
+
+Third room of the derivation. Bayes' rule (E7) turns the kernels of :mod:`ddpm_np.forward` round,
+
+    q(x_{t-1} | x_t, x_0) = q(x_t | x_{t-1}) q(x_{t-1} | x_0) / q(x_t | x_0),
+
+where q(x_t | x_{t-1}, x_0) = q(x_t | x_{t-1}) because the chain is Markov. Minus twice the exponent is a quadratic in x_{t-1} (E8),
+
+    (x_t - sqrt(alpha_t) x_{t-1})^2 / beta_t + (x_{t-1} - sqrt(alpha_bar_{t-1}) x_0)^2 / (1 - alpha_bar_{t-1})
+        - (x_t - sqrt(alpha_bar_t) x_0)^2 / (1 - alpha_bar_t)
+    = psi_2 x_{t-1}^2 - 2 psi_1 x_{t-1} + ... = psi_2 (x_{t-1} - psi_1 / psi_2)^2 + C,
+
+and C is exactly 0. psi_1 and psi_2 are E9 and E10; mean and variance follow as psi_1 / psi_2 and 1 / psi_2 (E11, E12).
+
+First come the scalar kernels, bare formulas in + - * / and square root of the schedule's symbols, which check nothing and run on
+floats, arrays and exact numbers alike. Then the public functions, which check their arguments and look the symbols up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ddpm_np.schedule import Schedule
+from ddpm_np.validation import Array, Steps, per_row, real_array, same_dim, steps
+
+__all__ = [
+    "mean_eps_coef", "mean_x0_coef", "mean_xt_coef", "mean_xt_coef_in_eps_form", "posterior_exponent", "posterior_mean_from_eps",
+    "posterior_mean_variance", "posterior_variance", "predict_eps", "predict_x0", "psi_1", "psi_1_x0_coef", "psi_1_xt_coef",
+    "psi_2", "psi_2_collected", "psi_2_expanded", "psi_2_simplified",
+]
+
+
+# ---- the scalar kernels, in the order of the derivation -------------------------------------------------------------------------
+
+
+def posterior_exponent(
+    x_prev: Any, x_t: Any, x_0: Any, alpha_t: Any, beta_t: Any, alpha_bar_prev: Any, alpha_bar_t: Any
+) -> Any:
+    """Minus twice the exponent of q(x_{t-1} | x_t, x_0), per coordinate, before anything is collected (E8)."""
+    return (
+        (x_t - np.sqrt(alpha_t) * x_prev) ** 2 / beta_t
+        + (x_prev - np.sqrt(alpha_bar_prev) * x_0) ** 2 / (1 - alpha_bar_prev)
+        - (x_t - np.sqrt(alpha_bar_t) * x_0) ** 2 / (1 - alpha_bar_t)
+    )
+
+
+def psi_1_xt_coef(alpha_t: Any, beta_t: Any) -> Any:
+    """Coefficient of x_t in psi_1 (E9): sqrt(alpha_t) / beta_t."""
+    return np.sqrt(alpha_t) / beta_t
+
+
+def psi_1_x0_coef(alpha_bar_prev: Any, one_minus_alpha_bar_prev: Any) -> Any:
+    """Coefficient of x_0 in psi_1 (E9): sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_{t-1})."""
+    return np.sqrt(alpha_bar_prev) / one_minus_alpha_bar_prev
+
+
+def psi_2_expanded(alpha_t: Any, beta_t: Any, one_minus_alpha_bar_prev: Any) -> Any:
+    """psi_2 as it falls out of the exponent (E10): 1 / (1 - alpha_bar_{t-1}) + alpha_t / beta_t."""
+    return 1 / one_minus_alpha_bar_prev + alpha_t / beta_t
+
+
+def psi_2_collected(alpha_t: Any, beta_t: Any, alpha_bar_t: Any, one_minus_alpha_bar_prev: Any) -> Any:
+    """psi_2 over one denominator (E10): (beta_t + alpha_t - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))."""
+    return (beta_t + alpha_t - alpha_bar_t) / (beta_t * one_minus_alpha_bar_prev)
+
+
+def psi_2_simplified(beta_t: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_prev: Any) -> Any:
+    """psi_2 after alpha_t + beta_t = 1 (E10): (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1})). This one is used."""
+    return one_minus_alpha_bar_t / (beta_t * one_minus_alpha_bar_prev)
+
+
+def posterior_variance(beta_t: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_prev: Any) -> Any:
+    """beta_tilde_t = 1 / psi_2 (E11): beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)."""
+    return beta_t * one_minus_alpha_bar_prev / one_minus_alpha_bar_t
+
+
+def mean_x0_coef(beta_t: Any, alpha_bar_prev: Any, one_minus_alpha_bar_t: Any) -> Any:
+    """Coefficient of x_0 in the mean (E12): beta_t sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_t)."""
+    return beta_t * np.sqrt(alpha_bar_prev) / one_minus_alpha_bar_t
+
+
+def mean_xt_coef(alpha_t: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_prev: Any) -> Any:
+    """Coefficient of x_t in the mean (E12): sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)."""
+    return np.sqrt(alpha_t) * one_minus_alpha_bar_prev / one_minus_alpha_bar_t
+
+
+def mean_xt_coef_in_eps_form(alpha_t: Any) -> Any:
+    """Coefficient of x_t once x_0 is expressed by eps (E14): everything collapses to 1 / sqrt(alpha_t)."""
+    return 1 / np.sqrt(alpha_t)
+
+
+def mean_eps_coef(alpha_t: Any, beta_t: Any, one_minus_alpha_bar_t: Any) -> Any:
+    """Coefficient of eps in the mean (E14): -beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t))."""
+    return -beta_t / (np.sqrt(alpha_t) * np.sqrt(one_minus_alpha_bar_t))
+
+
+# ---- the public functions -------------------------------------------------------------------------------------------------------
+
+
+def psi_1(schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, t: Steps) -> Array:
+    """Half the coefficient of -x_{t-1} in the exponent (E9).
+
+    psi_1 = sqrt(alpha_t) / beta_t x_t + sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_{t-1}) x_0
+
+    From: E8. Source: N2 "附录：一次项系数推导". Checked by: tests/test_posterior.py.
+    x_0, x_t: (..., dim); 2 <= t <= T. At t = 1 it is infinite (x_0 is known exactly) and raises ValueError.
+    """
+    x_0, x_t = same_dim(x_0=x_0, x_t=x_t)
+    t = _not_first("psi_1", schedule, t, batch=np.broadcast_shapes(x_0.shape, x_t.shape)[:-1])
+    from_xt = psi_1_xt_coef(schedule.alpha[t], schedule.beta[t])
+    from_x0 = psi_1_x0_coef(schedule.alpha_bar[t - 1], schedule.one_minus_alpha_bar[t - 1])
+    return per_row(from_xt, x_t.dtype) * x_t + per_row(from_x0, x_0.dtype) * x_0
+
+
+def psi_2(schedule: Schedule, t: Steps) -> Any:
+    """The coefficient of x_{t-1}^2 in the exponent (E10): (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1})).
+
+    From: E8, then :func:`psi_2_expanded` = :func:`psi_2_collected` = :func:`psi_2_simplified`.
+    Source: N2 "附录：二次项系数推导". Checked by: tests/test_posterior.py.
+    2 <= t <= T; float64 in the shape of t. At t = 1 it is infinite and raises ValueError.
+
+    >>> float(psi_2(Schedule.from_beta([0.5, 0.5]), 2))
+    3.0
+    """
+    t = _not_first("psi_2", schedule, t)
+    return psi_2_simplified(schedule.beta[t], schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[t - 1])
+
+
+def posterior_mean_variance(schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, t: Steps) -> tuple[Array, Any]:
+    """Mean psi_1 / psi_2 and variance 1 / psi_2 = beta_tilde_t of q(x_{t-1} | x_t, x_0) (E11, E12).
+
+    mean = beta_t sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_t) x_0 + sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) x_t
+
+    From: E9, E10. Source: N2 "逆扩散过程"; Ho et al. 2020, eq. 6 and 7. Checked by: tests/test_posterior.py.
+    x_0, x_t: (..., dim); 1 <= t <= T. Returns the mean (..., dim) and the variance per coordinate, float64 in the shape of t.
+    At t = 1 the mean is x_0 and the variance 0. This is not q(x_{t-1} | x_t), which the notes write for it: that one does not know
+    x_0 and is wider (:func:`ddpm_np.reverse.reverse_kernel`).
+    """
+    x_0, x_t = same_dim(x_0=x_0, x_t=x_t)
+    t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_0.shape, x_t.shape)[:-1])
+    now, before = schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[t - 1]
+    from_x0 = mean_x0_coef(schedule.beta[t], schedule.alpha_bar[t - 1], now)
+    from_xt = mean_xt_coef(schedule.alpha[t], now, before)
+    return per_row(from_x0, x_0.dtype) * x_0 + per_row(from_xt, x_t.dtype) * x_t, schedule.beta_tilde[t]
+
+
+def predict_x0(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
+    """The signal, from the noised signal and its noise (E13): x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t).
+
+    From: E6, solved for x_0. Source: N2 "附录：扩散逆过程的数值求解推导"; Ho et al. 2020, eq. 15. Checked by: tests/test_posterior.py.
+    x_t, eps: (..., dim); 1 <= t <= T. With a predicted eps_hat it is the estimate x0_hat, whose error is that of eps_hat times
+    sqrt(1 / alpha_bar_t - 1). ValueError where alpha_bar_t is 0: no trace of the signal is left.
+    """
+    x_t, eps = same_dim(x_t=x_t, eps=eps)
+    t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_t.shape, eps.shape)[:-1])
+    alpha_bar = schedule.alpha_bar[t]
+    if np.any(alpha_bar == 0):
+        raise ValueError(f"t must have alpha_bar_t above 0 to recover x_0, got alpha_bar_t = 0 at t = {_where(alpha_bar == 0, t)}")
+    noise = per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype) * eps
+    return (x_t - noise) / per_row(np.sqrt(alpha_bar), x_t.dtype)
+
+
+def predict_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, x_0: ArrayLike) -> Array:
+    """The noise, from the noised signal and the signal (E13): eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t).
+
+    From: E6, solved for eps. Source and check as for :func:`predict_x0`. x_t, x_0: (..., dim); 1 <= t <= T.
+    """
+    x_t, x_0 = same_dim(x_t=x_t, x_0=x_0)
+    t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_t.shape, x_0.shape)[:-1])
+    signal = per_row(np.sqrt(schedule.alpha_bar[t]), x_t.dtype) * x_0
+    return (x_t - signal) / per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype)
+
+
+def posterior_mean_from_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
+    """The posterior mean without x_0 (E14): (x_t - beta_t / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_t).
+
+    From: E12 with x_0 from E13; the two terms in x_t add up to 1 / sqrt(alpha_t) (proved in :mod:`ddpm_np.proof`).
+    Source: N2 "扩散逆过程的数值求解"; Ho et al. 2020, eq. 11. Checked by: tests/test_posterior.py.
+    x_t, eps: (..., dim); 1 <= t <= T. alpha_bar_t may be 0 here: the form does not divide by it.
+    """
+    x_t, eps = same_dim(x_t=x_t, eps=eps)
+    t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_t.shape, eps.shape)[:-1])
+    from_xt = mean_xt_coef_in_eps_form(schedule.alpha[t])
+    from_eps = mean_eps_coef(schedule.alpha[t], schedule.beta[t], schedule.one_minus_alpha_bar[t])
+    return per_row(from_xt, x_t.dtype) * x_t + per_row(from_eps, eps.dtype) * eps
+
+
+def _not_first(name: str, schedule: Schedule, t: Steps, **batch: Any) -> Steps:
+    t = steps("t", t, 1, schedule.T, **batch)
+    if np.any(np.asarray(t) == 1):
+        raise ValueError(f"t must be in 2..{schedule.T} for {name}, got t = 1, where x_0 is known exactly and {name} is infinite")
+    return t
+
+
+def _where(mask: Any, t: Steps) -> int:
+    return int(np.asarray(t)[mask].flat[0])
