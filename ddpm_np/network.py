@@ -1,0 +1,314 @@
+"""The network that learns the noise: an MLP with its gradients written by hand (E15).
+
+First room of what is learned. ``forward`` maps (x_t, t) to eps_hat and keeps a cache; ``backward`` walks the same lines bottom-up
+and undoes them one by one. :mod:`ddpm_np.training` drives it. For h_0 = x_t and the hidden layers l = 1..L,
+
+    u_l = h_{l-1} W_l [+ b_l],    z_l = gate_l[t] u_l + shift_l[t],    h_l = act(z_l),
+    eps_hat = h_L W_{L+1} + b_{L+1} + skip[t] x_t.
+
+Why the gate, the shift and the skip: for Gaussian data the best prediction is linear in x_t, eps_star = V diag(g(t)) V^T x_t with
+gains g_i(t) = sqrt(1 - alpha_bar_t) / (alpha_bar_t lambda_i + 1 - alpha_bar_t) that change with t by orders of magnitude while the
+directions V stay. W_1 can turn to the directions, gate[t] is the gain (and silu(z) - silu(-z) = z makes two units pass a value on
+unbent); a network that only adds a step embedding has to build this product from bends. The skip is the exact answer where
+lambda = 1, g(t) = sqrt(1 - alpha_bar_t), so that a new network starts from a sensible prediction and learns the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ddpm_np.validation import Array, Steps, count, generator, real_array, steps
+
+__all__ = ["MLP", "Layer", "Scratch"]
+
+ACTIVATIONS = ("silu", "leaky_relu", "identity")
+CONDITIONS = ("gate", "shift", "none")
+LEAK = 0.01  # slope of the leaky ReLU for z < 0, PyTorch's default
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One hidden layer: its width, its activation, and what the step t does to it.
+
+    activation: "silu", "leaky_relu" or "identity". step: "gate" (learned gate and shift per step and unit, which make a bias
+    superfluous), "shift" (bias, and a learned step embedding added), "none" (bias only).
+    """
+
+    width: int
+    activation: str = "silu"
+    step: str = "gate"
+
+    def __post_init__(self) -> None:
+        count("width", self.width)
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}")
+        if self.step not in CONDITIONS:
+            raise ValueError(f"step must be one of {', '.join(CONDITIONS)}, got {self.step!r}")
+
+
+class Scratch:
+    """Arrays that are handed out again under the same name and shape, so that a training loop allocates nothing.
+
+    Pass the same one to ``forward`` and ``backward`` of every iteration; what they returned before is then overwritten.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Array] = {}
+
+    def __call__(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+        array = self._arrays.get(name)
+        if array is None or array.shape != shape or array.dtype != dtype:
+            array = self._arrays[name] = np.empty(shape, dtype)
+        return array
+
+
+def _fresh(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    return np.empty(shape, dtype)
+
+
+class MLP:
+    """Predicts eps from (x_t, t) (E15); the equations stand at the top of this module.
+
+    Source: the architecture of :meth:`notes` is that of N2 "扩散模型的训练过程"; the step's gate and shift are the conditioning of
+    FiLM (Perez et al. 2018), used for diffusion by Dhariwal and Nichol 2021. Checked by: tests/test_network.py.
+
+    Parameters
+    ----------
+    dim, T : vector length and number of steps
+    hidden : widths, or :class:`Layer` objects for anything but gated SiLU layers
+    rng : draws the initial weights
+    dtype : float32, or float64 for checks
+    skip : (T + 1,) gains of x_t in the output, index t, not trained; for data of variance 1 use sqrt(1 - alpha_bar). None: no skip
+    zero_output : start with W_{L+1} = 0, so that eps_hat starts as skip[t] x_t
+
+    Attributes
+    ----------
+    params : read-only mapping of names to the live arrays: writing into an array changes the network
+        W1 (dim, width), b1 (width,), gate1 and shift1 (T + 1, width), index t, row 0 never used; then layer 2, and so on.
+    flat : all parameters as one vector, of which the arrays in ``params`` are views
+    """
+
+    def __init__(
+        self, dim: int, T: int, *, hidden: Sequence[int | Layer] = (256, 256), rng: np.random.Generator,
+        dtype: DTypeLike = np.float32, skip: ArrayLike | None = None, zero_output: bool = True,
+    ) -> None:
+        self.dim, self.T = count("dim", dim), count("T", T)
+        if isinstance(hidden, (int, Layer)) or not hidden:
+            raise ValueError(f"hidden must be a sequence of at least one width or Layer, got {hidden!r}")
+        self.hidden = tuple(h if isinstance(h, Layer) else Layer(h) for h in hidden)
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise TypeError(f"dtype must be float32 or float64, got {self.dtype}")
+        self.skip = None
+        if skip is not None:
+            self.skip = real_array("skip", skip, ndim=1, dim=self.T + 1).astype(self.dtype)
+            self.skip.flags.writeable = False
+        shapes = self._shapes()
+        self.flat = np.empty(sum(int(np.prod(shape)) for shape in shapes.values()), self.dtype)
+        self.params = self._views(self.flat)
+        self._initialise(generator(rng), zero_output)
+
+    @classmethod
+    def notes(cls, dim: int = 50, T: int = 100, *, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> MLP:
+        """The notes' own network: dim-100-200, the learned step embedding added, 200-100-dim, leaky ReLU between.
+
+        Source: N2 "扩散模型的训练过程" and the program that belongs to it. Widths are 2 dim and 4 dim. There is no activation around
+        the embedding, so two linear maps stand side by side there. Initial weights as PyTorch draws them.
+        """
+        count("dim", dim)
+        layers = Layer(2 * dim, "leaky_relu", "none"), Layer(4 * dim, "identity", "shift"), Layer(2 * dim, "leaky_relu", "none")
+        return cls(dim, T, hidden=layers, rng=rng, dtype=dtype, zero_output=False)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What is needed, besides the parameters, to build this network again, in types that JSON knows."""
+        return {
+            "dim": self.dim, "T": self.T, "hidden": [asdict(layer) for layer in self.hidden], "dtype": self.dtype.name,
+            "skip": None if self.skip is None else [float(v) for v in self.skip],
+        }
+
+    def __call__(self, x: ArrayLike, t: Steps) -> Array:
+        """eps_hat for x_t (n, dim) at step t: what makes the network a denoiser."""
+        return self.forward(x, t)[0]
+
+    def __repr__(self) -> str:
+        widths = "-".join(str(w) for w in (self.dim, *(layer.width for layer in self.hidden), self.dim))
+        return f"MLP({widths}, T={self.T}, {self.flat.size} parameters, {self.dtype.name})"
+
+    def forward(self, x: ArrayLike, t: Steps, *, scratch: Scratch | None = None) -> tuple[Array, dict[str, Any]]:
+        """eps_hat (n, dim) and the cache that :meth:`backward` needs.
+
+        x: (n, dim), cast to the network's dtype; t: an int or (n,) integers, 1 <= t <= T. With a ``scratch``, eps_hat and the cache
+        are overwritten by the next call that gets the same one.
+        """
+        x = real_array("x", x, ndim=2, dim=self.dim).astype(self.dtype, copy=False)
+        t = steps("t", t, 1, self.T, batch=x.shape[:1])
+        return self._forward(self.params, x, t, scratch or _fresh)
+
+    def _forward(
+        self, p: Mapping[str, Array], x: Array, t: Steps, new: Callable[[str, tuple[int, ...], DTypeLike], Array]
+    ) -> tuple[Array, dict[str, Any]]:
+        """The forward pass in the dtype of the parameters p, which may be complex: that is how its gradient is checked."""
+        n, dtype = len(x), p["W1"].dtype
+        cache: dict[str, Any] = {"x": x, "t": t, "new": new}
+        h = x
+        for l, layer in enumerate(self.hidden, 1):
+            shape = n, layer.width
+            u = np.matmul(h, p[f"W{l}"], out=new(f"u{l}", shape, dtype))                 # u = h W      (n, width)
+            if layer.step == "gate":
+                gate = _rows(p[f"gate{l}"], t, new(f"gate{l}", shape, dtype))
+                z = np.multiply(u, gate, out=new(f"z{l}", shape, dtype))                 # z = gate[t] u + shift[t]
+                z += _rows(p[f"shift{l}"], t, new("row", shape, dtype))
+            else:
+                gate, z = None, u
+                z += p[f"b{l}"]                                                          # z = u + b
+                if layer.step == "shift":
+                    z += _rows(p[f"shift{l}"], t, new("row", shape, dtype))              #         + shift[t]
+            cache[f"in{l}"], cache[f"u{l}"], cache[f"gate{l}"] = h, u, gate
+            h, cache[f"act{l}"] = _activate(layer.activation, z, l, new)                 # h = act(z)
+        last = len(self.hidden) + 1
+        out = np.matmul(h, p[f"W{last}"], out=new(f"u{last}", (n, self.dim), dtype))     # eps_hat = h W + b
+        out += p[f"b{last}"]
+        if self.skip is not None:
+            gain = self.skip[t]
+            out += x * (gain[:, None] if gain.ndim else gain)                            #           + skip[t] x
+        cache[f"in{last}"] = h
+        return out, cache
+
+    def backward(self, d_eps_hat: ArrayLike, cache: dict[str, Any], *, out: Array | None = None) -> Mapping[str, Array]:
+        """The gradient of a loss with respect to every parameter, from its gradient with respect to eps_hat.
+
+        d_eps_hat: (n, dim); cache: from :meth:`forward`, with the parameters unchanged since. Each line undoes the line of the
+        forward pass named at its right. Returns a mapping with the keys of ``params``; its arrays are views of one new vector, or
+        of ``out`` (like ``flat``), which is overwritten.
+        """
+        d = real_array("d_eps_hat", d_eps_hat, ndim=2, dim=self.dim, finite=False).astype(self.dtype, copy=False)
+        t, new = cache["t"], cache["new"]
+        if d.shape != cache["x"].shape:
+            raise ValueError(f"d_eps_hat must have the shape of the forward pass, {cache['x'].shape}, got {d.shape}")
+        p, n = self.params, len(d)
+        g = self._views(np.empty_like(self.flat) if out is None else out)
+        group = _StepGroups(t, n) if any(layer.step != "none" for layer in self.hidden) else None
+        last = len(self.hidden) + 1
+        np.matmul(cache[f"in{last}"].T, d, out=g[f"W{last}"])                            # eps_hat = h W + b
+        np.add.reduce(d, axis=0, out=g[f"b{last}"])
+        d_h = np.matmul(d, p[f"W{last}"].T, out=new(f"d_h{last}", (n, self.hidden[-1].width), d.dtype))
+        for l, layer in reversed(list(enumerate(self.hidden, 1))):
+            d_z = _activate_backward(layer.activation, d_h, cache[f"act{l}"], new)       # h = act(z)       (n, width)
+            if layer.step == "gate":                                                     # z = gate[t] u + shift[t]
+                group.sum_rows(d_z, out=g[f"shift{l}"])
+                d_gate = np.multiply(cache[f"u{l}"], d_z, out=new("row", d_z.shape, d_z.dtype))
+                group.sum_rows(d_gate, out=g[f"gate{l}"])
+                d_z *= cache[f"gate{l}"]
+            else:                                                                        # z = u + b + shift[t]
+                np.add.reduce(d_z, axis=0, out=g[f"b{l}"])
+                if layer.step == "shift":
+                    group.sum_rows(d_z, out=g[f"shift{l}"])
+            np.matmul(cache[f"in{l}"].T, d_z, out=g[f"W{l}"])                            # u = h W
+            if l > 1:
+                d_h = np.matmul(d_z, p[f"W{l}"].T, out=new(f"d_h{l}", (n, self.hidden[l - 2].width), d.dtype))
+        return g
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {}
+        width = self.dim
+        for l, layer in enumerate(self.hidden, 1):
+            shapes[f"W{l}"] = width, layer.width
+            if layer.step != "gate":
+                shapes[f"b{l}"] = (layer.width,)
+            if layer.step == "gate":
+                shapes[f"gate{l}"] = self.T + 1, layer.width
+            if layer.step != "none":
+                shapes[f"shift{l}"] = self.T + 1, layer.width
+            width = layer.width
+        last = len(self.hidden) + 1
+        return {**shapes, f"W{last}": (width, self.dim), f"b{last}": (self.dim,)}
+
+    def _views(self, flat: Array) -> Mapping[str, Array]:
+        """The named arrays as views of one vector."""
+        views, start = {}, 0
+        for name, shape in self._shapes().items():
+            stop = start + int(np.prod(shape))
+            views[name] = flat[start:stop].reshape(shape)
+            start = stop
+        return MappingProxyType(views)
+
+    def _initialise(self, rng: np.random.Generator, zero_output: bool) -> None:
+        """Weights and biases uniform within 1 / sqrt(inputs), as PyTorch's; gates 1; embeddings N(0, 1), gated shifts 0."""
+        last = len(self.hidden) + 1
+        for name, value in self.params.items():
+            kind, l = name.rstrip("0123456789"), int(name.lstrip("Wbgateshift"))
+            if kind == "gate":
+                value[:] = 1
+            elif kind == "shift":
+                value[:] = 0 if self.hidden[l - 1].step == "gate" else rng.standard_normal(value.shape, self.dtype)
+            elif l == last and zero_output:
+                value[:] = 0
+            else:
+                bound = 1 / np.sqrt(len(self.params[f"W{l}"]))
+                value[:] = rng.uniform(-bound, bound, value.shape)
+
+
+def _rows(table: Array, t: Steps, out: Array) -> Array:
+    """table[t]: one row for an int, else a row for each entry of t."""
+    # t was checked; mode="clip" spares np.take the copy it makes to be able to raise.
+    return table[t] if isinstance(t, int) else np.take(table, t, axis=0, out=out, mode="clip")
+
+
+def _activate(activation: str, z: Array, l: int, new: Callable[..., Array]) -> tuple[Array, Any]:
+    """h = act(z), and what its derivative needs."""
+    if activation == "identity":
+        return z, None
+    if activation == "leaky_relu":
+        slope = np.where(z.real > 0, z.dtype.type(1), z.dtype.type(LEAK))
+        return z * slope, slope
+    # silu(z) = z sigmoid(z) = y (1 + tanh y) with y = z / 2, which cannot overflow
+    z *= 0.5
+    q = np.tanh(z, out=new(f"q{l}", z.shape, z.dtype))
+    h = np.multiply(z, q, out=new(f"h{l}", z.shape, z.dtype))
+    h += z
+    return h, (q, h)
+
+
+def _activate_backward(activation: str, d_h: Array, kept: Any, new: Callable[..., Array]) -> Array:
+    """d_z = act'(z) d_h, into d_h."""
+    if activation == "leaky_relu":
+        d_h *= kept
+    elif activation == "silu":
+        # silu' = (1 + h + q (1 - h)) / 2
+        q, h = kept
+        slope = np.subtract(1, h, out=new("slope", h.shape, h.dtype))
+        slope *= q
+        slope += h
+        slope += 1
+        slope *= 0.5
+        d_h *= slope
+    return d_h
+
+
+class _StepGroups:
+    """Sums the rows of a batch that share a step: the backward of table[t], where ``table[t] += rows`` would lose repeats."""
+
+    def __init__(self, t: Steps, n: int) -> None:
+        self.t = t
+        if isinstance(t, int):
+            return
+        t = np.broadcast_to(t, n)
+        self.order = None if np.all(t[1:] >= t[:-1]) else np.argsort(t, kind="stable")
+        sorted_t = t if self.order is None else t[self.order]
+        self.starts = np.flatnonzero(np.diff(sorted_t, prepend=-1))
+        self.present = sorted_t[self.starts]
+
+    def sum_rows(self, rows: Array, out: Array) -> None:
+        out[:] = 0
+        if isinstance(self.t, int):
+            np.add.reduce(rows, axis=0, out=out[self.t])
+            return
+        rows = rows if self.order is None else rows[self.order]
+        out[self.present] = np.add.reduceat(rows, self.starts, axis=0)
