@@ -54,10 +54,12 @@ class TrainingState:
 
     def __init__(
         self, network: MLP, *, rng: np.random.Generator, ema_decay: float = 0.999, weight_decay: float = 0.0,
-        beta_1: float = 0.9, beta_2: float = 0.999,
+        beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8,
     ) -> None:
         self.network = network
-        self.optimizer = AdamW(network.flat.size, network.dtype, beta_1=beta_1, beta_2=beta_2, weight_decay=weight_decay)
+        self.optimizer = AdamW(
+            network.flat.size, network.dtype, beta_1=beta_1, beta_2=beta_2, eps=eps, weight_decay=weight_decay
+        )
         self.ema = EMA(network.flat, ema_decay)
         self.rng = generator(rng)
         self.step = 0
