@@ -1,0 +1,113 @@
+"""Data that is a handful of points: which of them an x_t came from, where the chain may go next, and who ends beside whom (E26, E30).
+
+When the data are n points p_i, equally likely, x_t is a mixture of n Gaussians around sqrt(alpha_bar_t) p_i, and everything about it
+is known. It is the world in which q(x_{t-1} | x_t) and q(x_{t-1} | x_t, x_0), which the notes write for each other, differ most: the
+second is a Gaussian (:mod:`ddpm_np.posterior`), the first a mixture of n of them. The room ends with the question whether a sampler
+remembers or invents: how far its signals are from the nearest that it has seen.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ddpm_np.posterior import posterior_mean_variance
+from ddpm_np.schedule import Schedule
+from ddpm_np.validation import positive, real_array, steps
+
+__all__ = ["Mixture", "nearest", "posterior_weights", "reverse_mixture", "share_at_points"]
+
+_BLOCK = 1 << 22  # numbers held at once, 32 MB in float64
+
+
+class Mixture(NamedTuple):
+    """Equal Gaussians of different weight: weights (n,), means (n, dim), one variance per coordinate."""
+
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+    variance: float
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """sum w_i m_i: what a network trained on squared errors returns, whether or not anything lies there."""
+        return self.weights @ self.means
+
+    def pdf(self, x: ArrayLike) -> NDArray[np.float64]:
+        """The density at x (..., dim); variance 0 has none and raises ValueError."""
+        variance = positive("variance", self.variance)
+        x = real_array("x", x, dim=self.means.shape[1])
+        squares = np.sum((x[..., None, :] - self.means) ** 2, axis=-1)
+        return np.exp(-squares / (2 * variance)) @ self.weights / (2 * np.pi * variance) ** (self.means.shape[1] / 2)
+
+
+def posterior_weights(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int) -> NDArray[np.float64]:
+    """P(x_0 = p_i | x_t) for n equally likely points (E26).
+
+    w_i = exp(-|x_t - sqrt(alpha_bar_t) p_i|^2 / (2 (1 - alpha_bar_t))) / sum over j of the same
+
+    From: E6 and Bayes' rule. Source: beyond the notes. Checked by: tests/test_points.py.
+    points: (n, dim); x_t: (..., dim); 1 <= t <= T. Returns (..., n). The largest exponent is taken out first, so that nothing underflows.
+    """
+    points, x_t, t = _world(points, schedule, x_t, t)
+    squares = np.sum((x_t[..., None, :] - np.sqrt(schedule.alpha_bar[t]) * points) ** 2, axis=-1)
+    logs = -(squares - squares.min(axis=-1, keepdims=True)) / (2 * schedule.one_minus_alpha_bar[t])
+    weights = np.exp(logs)
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def reverse_mixture(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int) -> Mixture:
+    """q(x_{t-1} | x_t), the true reverse kernel when the data are n equally likely points (E26).
+
+    q(x_{t-1} | x_t) = sum over i of P(x_0 = p_i | x_t) q(x_{t-1} | x_t, x_0 = p_i)
+
+    From: E7 and :func:`posterior_weights`. It is a Gaussian only when one weight is 1.
+    Source: N2 "逆扩散过程" (N2:573 writes it as if it were the conditional one). Checked by: tests/test_points.py.
+    points: (n, dim); x_t: (dim,); 1 <= t <= T. At t = 1 the variance is 0: the kernel is the weighted points themselves.
+    """
+    points, x_t, t = _world(points, schedule, x_t, t)
+    if x_t.ndim != 1:
+        raise ValueError(f"x_t must be a single vector, got shape {x_t.shape}")
+    means, variance = posterior_mean_variance(schedule, points, x_t, t)
+    return Mixture(posterior_weights(points, schedule, x_t, t), means, float(variance))
+
+
+def nearest(x: ArrayLike, points: ArrayLike, *, k: int = 1) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Distances from each x to its k nearest points, per coordinate, and which points they are.
+
+    The distance is |x - p| / sqrt(dim), the root-mean-square difference of two curves. Two independent draws from N(0, C) are
+    sqrt(2 tr(C) / dim) apart in this measure. Checked by: tests/test_points.py.
+    x: (m, dim); points: (n, dim), n >= k. Returns (m, k) and (m, k), nearest first. Memory stays bounded for any m and n.
+    """
+    x, points = real_array("x", x, ndim=2).astype(np.float64), real_array("points", points, ndim=2).astype(np.float64)
+    if x.shape[1] != points.shape[1]:
+        raise ValueError(f"x and points must have the same last axis, got {x.shape} and {points.shape}")
+    if not 1 <= k <= len(points):
+        raise ValueError(f"k must be in 1..{len(points)}, the number of points, got {k}")
+    distances, indices = np.empty((len(x), k)), np.empty((len(x), k), np.intp)
+    rows = max(1, _BLOCK // points.size)
+    for start in range(0, len(x), rows):
+        block = x[start : start + rows]
+        # Differences, not |x|^2 - 2 x.p + |p|^2: a distance of 0 has to come out as 0.
+        squares = np.mean((block[:, None] - points) ** 2, axis=-1)
+        order = np.argsort(squares, axis=1, kind="stable")[:, :k]
+        indices[start : start + rows] = order
+        distances[start : start + rows] = np.sqrt(np.take_along_axis(squares, order, axis=1))
+    return distances, indices
+
+
+def share_at_points(x: ArrayLike, points: ArrayLike, *, within: float) -> float:
+    """Share of the x that lie within the given distance (see :func:`nearest`) of one of the points."""
+    return float(np.mean(nearest(x, points)[0] <= positive("within", within)))
+
+
+def _world(
+    points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    points = real_array("points", points, ndim=2).astype(np.float64)
+    x_t = real_array("x_t", x_t, dim=points.shape[1]).astype(np.float64)
+    t = steps("t", t, 1, schedule.T)
+    if not isinstance(t, int):
+        raise TypeError("t must be a single integer here, got an array")
+    return points, x_t, t

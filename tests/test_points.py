@@ -1,0 +1,92 @@
+"""Data that is a handful of points: posterior weights, the true reverse kernel, and distances to the nearest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np import points as room
+from ddpm_np.points import Mixture, nearest, posterior_weights, reverse_mixture, share_at_points
+from ddpm_np.schedule import Schedule
+
+SCHEDULE = Schedule.sigmoid(20)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.mark.E26
+@given(seed=seeds, n=st.integers(1, 6), dim=st.integers(1, 4), t=st.integers(1, 20))
+def test_weights_are_bayes_rule_on_the_forward_densities(seed: int, n: int, dim: int, t: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.standard_normal((n, dim))
+    x_t = rng.standard_normal((3, dim))
+    weights = posterior_weights(points, SCHEDULE, x_t, t)
+    logs = -np.sum((x_t[:, None] - np.sqrt(SCHEDULE.alpha_bar[t]) * points) ** 2, axis=-1) / (2 * SCHEDULE.one_minus_alpha_bar[t])
+    assert np.all(np.abs(weights.sum(axis=1) - 1) <= 8 * n * np.finfo(float).eps)
+    odds = np.log(np.maximum(weights, 1e-300)) - np.log(weights.max(axis=1, keepdims=True))
+    expected = np.maximum(logs - logs.max(axis=1, keepdims=True), np.log(1e-300) - np.log(weights.max(axis=1, keepdims=True)))
+    assert np.max(np.abs(odds - expected)) <= 64 * np.finfo(float).eps * (1 + np.abs(logs).max())
+
+
+@pytest.mark.E26
+def test_weights_survive_exponents_that_underflow() -> None:
+    weights = posterior_weights([[0.0], [1000.0]], SCHEDULE, [1e4], 1)
+    assert weights.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.E26
+@pytest.mark.parametrize("t", [2, 10, 20])
+def test_reverse_mixture_is_bayes_rule_pointwise(t: int) -> None:
+    # q(x_{t-1} | x_t) q(x_t) = q(x_t | x_{t-1}) q(x_{t-1}), each side a density of known form.
+    points, x_t = np.array([[-1.0], [1.0], [2.5]]), np.array([0.3])
+    kernel = reverse_mixture(points, SCHEDULE, x_t, t)
+    x = np.linspace(-3, 3, 41)[:, None]
+
+    def marginal(at: np.ndarray, step: int) -> np.ndarray:
+        scaled = np.sqrt(SCHEDULE.alpha_bar[step]) * points
+        return Mixture(np.full(3, 1 / 3), scaled, float(SCHEDULE.one_minus_alpha_bar[step])).pdf(at)
+
+    forward = Mixture(np.ones(1), np.sqrt(SCHEDULE.alpha[t]) * np.zeros((1, 1)), float(SCHEDULE.beta[t]))
+    likelihood = forward.pdf(x_t - np.sqrt(SCHEDULE.alpha[t]) * x)
+    left, right = kernel.pdf(x) * marginal(x_t, t), likelihood * marginal(x, t - 1)
+    condition = (np.abs(x).max() + 3) ** 2 / SCHEDULE.beta_tilde[t]
+    assert np.max(np.abs(left - right)) <= 16 * np.finfo(float).eps * condition * right.max()
+
+
+@pytest.mark.E26
+def test_reverse_mixture_at_the_first_step_is_the_points_themselves() -> None:
+    kernel = reverse_mixture([[-1.0], [1.0]], SCHEDULE, [0.0], 1)
+    assert kernel.variance == 0 and kernel.means.tolist() == [[-1.0], [1.0]] and kernel.mean.tolist() == [0.0]
+    with pytest.raises(ValueError, match="variance must be above 0"):
+        kernel.pdf([0.0])
+
+
+@given(seed=seeds, m=st.integers(1, 6), n=st.integers(1, 6), dim=st.integers(1, 3))
+def test_nearest_is_what_a_double_loop_finds(seed: int, m: int, n: int, dim: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, points = rng.standard_normal((m, dim)), rng.standard_normal((n, dim))
+    distances, indices = nearest(x, points, k=n)
+    for i in range(m):
+        by_hand = np.array([np.sqrt(np.mean((x[i] - p) ** 2)) for p in points])
+        assert np.array_equal(distances[i], np.sort(by_hand)) and np.array_equal(by_hand[indices[i]], distances[i])
+
+
+def test_nearest_in_blocks_is_nearest_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, points = rng.standard_normal((23, 4)), rng.standard_normal((7, 4))
+    whole = nearest(x, points, k=2)
+    monkeypatch.setattr(room, "_BLOCK", 3 * points.size)
+    for a, b in zip(whole, nearest(x, points, k=2)):
+        assert np.array_equal(a, b)
+    assert nearest(points, points)[0].max() == 0.0
+
+
+def test_share_counts_what_lies_within() -> None:
+    assert share_at_points([[0.0], [0.9], [2.0], [3.0]], [[0.0], [3.0]], within=0.95) == 0.75
+    with pytest.raises(ValueError, match="k must be in 1..2"):
+        nearest([[0.0]], [[0.0], [1.0]], k=3)
+    with pytest.raises(ValueError, match="same last axis"):
+        nearest([[0.0]], [[0.0, 1.0]])
+    with pytest.raises(TypeError, match="t must be a single integer here"):
+        posterior_weights([[0.0]], SCHEDULE, [[0.0]], np.array([1, 2]))
