@@ -20,7 +20,7 @@ def wasserstein2(p: Gaussian, q: Gaussian) -> float:
     diffusions have, Q = I. For equal arguments the distance is 0 to rounding: at most 10 dim sqrt(eps tr(cov)), and exactly 0 on
     common axes.
 
-    Source: Dowson and Landau 1982, eq. 16. Checked by: tests/test_distributions.py. ValueError where the dimensions differ.
+    Source: Dowson and Landau 1982. Checked by: tests/test_distributions.py. ValueError where the dimensions differ.
 
     >>> wasserstein2(Gaussian([0.0], [[1.0]]), Gaussian([3.0], [[25.0]]))
     5.0
