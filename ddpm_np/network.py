@@ -149,6 +149,8 @@ class MLP:
         """
         x = real_array("x", x, ndim=2, dim=self.dim).astype(self.dtype, copy=False)
         t = steps("t", t, 1, self.T, batch=x.shape[:1])
+        if not isinstance(t, int) and t.shape != x.shape[:1]:
+            t = np.broadcast_to(t, x.shape[:1])
         return self._forward(self.params, x, t, scratch or _fresh)
 
     def _forward(
@@ -194,7 +196,7 @@ class MLP:
             raise ValueError(f"d_eps_hat must have the shape of the forward pass, {cache['x'].shape}, got {d.shape}")
         p, n = self.params, len(d)
         g = self._views(np.empty_like(self.flat) if out is None else out)
-        group = _StepGroups(t, n) if any(layer.step != "none" for layer in self.hidden) else None
+        group = _StepGroups(t) if any(layer.step != "none" for layer in self.hidden) else None
         last = len(self.hidden) + 1
         np.matmul(cache[f"in{last}"].T, d, out=g[f"W{last}"])                            # eps_hat = h W + b
         np.add.reduce(d, axis=0, out=g[f"b{last}"])
@@ -295,11 +297,10 @@ def _activate_backward(activation: str, d_h: Array, kept: Any, new: Callable[...
 class _StepGroups:
     """Sums the rows of a batch that share a step: the backward of table[t], where ``table[t] += rows`` would lose repeats."""
 
-    def __init__(self, t: Steps, n: int) -> None:
+    def __init__(self, t: Steps) -> None:
         self.t = t
         if isinstance(t, int):
             return
-        t = np.broadcast_to(t, n)
         self.order = None if np.all(t[1:] >= t[:-1]) else np.argsort(t, kind="stable")
         sorted_t = t if self.order is None else t[self.order]
         self.starts = np.flatnonzero(np.diff(sorted_t, prepend=-1))

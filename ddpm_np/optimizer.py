@@ -81,7 +81,7 @@ def warmup_cosine(step: int, *, steps: int, peak: float, warmup: int = 0, final:
     [0.5, 1.0, 0.5, 0.0]
     """
     if step <= warmup:
-        return peak * step / warmup
+        return peak * (step / warmup)
     return final + (peak - final) * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
 
 

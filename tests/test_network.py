@@ -1,0 +1,244 @@
+"""The network: its gradients against complex steps, its parameters as live views, and nothing overwritten behind the caller's back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.network import MLP, Layer, Scratch, _fresh
+from ddpm_np.training import denoising_loss
+
+LAYERS = st.builds(
+    Layer, width=st.integers(1, 7), activation=st.sampled_from(["silu", "leaky_relu", "identity"]),
+    step=st.sampled_from(["gate", "shift", "none"]),
+)
+H = 1e-200  # a complex step has no cancellation, so it can be this small
+
+
+def network(hidden=(4, 5), dim=3, T=6, seed=0, skip=True, **options) -> MLP:
+    rng = np.random.default_rng(seed)
+    gains = rng.uniform(0.1, 1, T + 1) if skip else None
+    mlp = MLP(dim, T, hidden=hidden, rng=rng, dtype=np.float64, skip=gains, **options)
+    mlp.flat += 0.5 * rng.standard_normal(mlp.flat.size)  # away from zero outputs and unit gates, which would hide mistakes
+    return mlp
+
+
+def batch(mlp: MLP, n: int, seed: int = 1):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, mlp.dim)), rng.integers(1, mlp.T + 1, n), rng.standard_normal((n, mlp.dim))
+
+
+def loss_at(mlp: MLP, params, x, t, eps):
+    """The loss in the dtype of the parameters: complex ones run through the very same forward pass."""
+    eps_hat, _ = mlp._forward(params, x.astype(next(iter(params.values())).dtype), t, _fresh)
+    return np.sum((eps_hat - eps) ** 2) / eps.size
+
+
+def worst_relative_error(mlp: MLP, grads, x, t, eps) -> float:
+    """Each parameter's gradient against the complex step in that one number, relative to the array's largest gradient."""
+    worst = 0.0
+    for name, grad in grads.items():
+        params = {key: value.astype(complex) for key, value in mlp.params.items()}
+        exact = np.empty_like(grad)
+        for index in np.ndindex(grad.shape):
+            params[name][index] += 1j * H
+            exact[index] = loss_at(mlp, params, x, t, eps).imag / H
+            params[name][index] -= 1j * H
+        scale = np.abs(exact).max()
+        worst = max(worst, float(np.abs(grad - exact).max() / scale) if scale else float(np.abs(grad).max()))
+    return worst
+
+
+def gradients(mlp: MLP, x, t, eps):
+    eps_hat, cache = mlp.forward(x, t)
+    return mlp.backward(denoising_loss(eps_hat, eps)[1], cache)
+
+
+@pytest.mark.E15
+@given(hidden=st.lists(LAYERS, min_size=1, max_size=3), n=st.integers(1, 5), seed=st.integers(0, 99), skip=st.booleans())
+def test_gradient_is_the_complex_step_derivative_of_the_returned_loss(hidden, n, seed, skip):
+    mlp = network(hidden, seed=seed, skip=skip)
+    x, t, eps = batch(mlp, n, seed)
+    assert worst_relative_error(mlp, gradients(mlp, x, t, eps), x, t, eps) < 1e-12
+
+
+@pytest.mark.E15
+@pytest.mark.parametrize("t", [np.array([2, 2, 2, 2]), np.array([5, 1, 5, 1]), np.array([6, 5, 5, 6]), 3, np.array([4])])
+def test_gradient_counts_repeated_steps(t):
+    mlp = network([Layer(4), Layer(3, "leaky_relu", "shift")])
+    x, _, eps = batch(mlp, 4)
+    assert worst_relative_error(mlp, gradients(mlp, x, t, eps), x, t, eps) < 1e-12
+
+
+@pytest.mark.E15
+def test_notes_network_has_right_gradients_along_random_directions():
+    rng = np.random.default_rng(0)
+    mlp = MLP.notes(rng=rng, dtype=np.float64)
+    x, t, eps = batch(mlp, 16)
+    grads = gradients(mlp, x, t, eps)
+    for _ in range(8):
+        direction = {name: rng.standard_normal(p.shape) for name, p in mlp.params.items()}
+        params = {name: p + 1j * H * direction[name] for name, p in mlp.params.items()}
+        exact = loss_at(mlp, params, x, t, eps).imag / H
+        terms = [np.sum(grads[name] * direction[name]) for name in grads]
+        assert abs(sum(terms) - exact) <= 1e-12 * sum(np.sum(np.abs(grads[n] * direction[n])) for n in grads)
+
+
+@pytest.mark.parametrize("name", ["W1", "gate1", "shift1", "W2", "b2"])
+def test_checker_refutes_a_planted_wrong_gradient(name):
+    mlp = network((4,))
+    x, t, eps = batch(mlp, 4)
+    grads = {key: value.copy() for key, value in gradients(mlp, x, t, eps).items()}
+    grads[name][np.unravel_index(np.abs(grads[name]).argmax(), grads[name].shape)] *= 1 + 1e-9
+    assert worst_relative_error(mlp, grads, x, t, eps) > 1e-12
+
+
+def test_notes_architecture():
+    mlp = MLP.notes(rng=np.random.default_rng(0))
+    shapes = {name: value.shape for name, value in mlp.params.items()}
+    assert shapes == {
+        "W1": (50, 100), "b1": (100,), "W2": (100, 200), "b2": (200,), "shift2": (101, 200), "W3": (200, 100), "b3": (100,),
+        "W4": (100, 50), "b4": (50,),
+    }
+    p, x, t = mlp.params, np.random.default_rng(1).standard_normal((3, 50)).astype(np.float32), np.array([1, 50, 100])
+
+    def leaky(z):
+        return np.where(z > 0, z, 0.01 * z)
+
+    core = leaky(x @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"] + p["shift2"][t]
+    by_hand = leaky(core @ p["W3"] + p["b3"]) @ p["W4"] + p["b4"]
+    # Two evaluations in different order: sums of up to 200 float32 products of size about 1.
+    np.testing.assert_allclose(mlp(x, t), by_hand, rtol=0, atol=200 * np.finfo(np.float32).eps * np.abs(by_hand).max())
+
+
+def test_a_new_network_predicts_its_skip_exactly():
+    rng = np.random.default_rng(0)
+    skip = rng.uniform(0, 1, 11)
+    mlp = MLP(4, 10, rng=rng, skip=skip)
+    x, t = rng.standard_normal((6, 4)).astype(np.float32), rng.integers(1, 11, 6)
+    assert np.array_equal(mlp(x, t), x * skip[t, None].astype(np.float32))
+    assert not MLP(4, 10, rng=rng)(x, t).any()
+
+
+@pytest.mark.parametrize("step", ["gate", "shift"])
+def test_each_row_gets_its_own_step(step):
+    mlp = network([Layer(5, step=step)], skip=False)
+    x, t, _ = batch(mlp, 6)
+    together = mlp(x, t)
+    for i in range(6):
+        # One row's product may be summed in another order than six rows': a few roundings of numbers of size 1.
+        np.testing.assert_allclose(mlp(x[i : i + 1], int(t[i]))[0], together[i], rtol=0, atol=1e-14)
+    other = t % mlp.T + 1
+    assert (np.abs(mlp(x, other) - together).max(axis=1) > 1e-6).all()
+    order = np.array([3, 1, 5, 0, 2, 4])
+    np.testing.assert_allclose(mlp(x[order], t[order]), together[order], rtol=0, atol=1e-14)
+
+
+def test_params_are_live_views_and_constants_are_not_among_them():
+    mlp = network((4,))
+    x, t, _ = batch(mlp, 2)
+    before = mlp(x, t)
+    mlp.params["b2"][:] += 1.0
+    np.testing.assert_allclose(mlp(x, t), before + 1, rtol=0, atol=1e-14)
+    assert sum(p.size for p in mlp.params.values()) == mlp.flat.size
+    assert all(np.shares_memory(p, mlp.flat) for p in mlp.params.values())
+    assert "skip" not in mlp.params and not mlp.skip.flags.writeable
+    with pytest.raises(TypeError):
+        mlp.params["b2"] = np.zeros(3)
+
+
+def test_what_a_call_returned_is_not_overwritten_by_a_later_call():
+    mlp = network((4, 5))
+    x, t, eps = batch(mlp, 4)
+    first, cache = mlp.forward(x, t)
+    kept = first.copy()
+    grads = mlp.backward(eps, cache)
+    grads_kept = {name: value.copy() for name, value in grads.items()}
+    again = mlp.backward(eps, cache)
+    other, other_cache = mlp.forward(2 * x, t)
+    mlp.backward(3 * eps, other_cache)
+    assert np.array_equal(first, kept)
+    for name, value in grads_kept.items():
+        assert np.array_equal(grads[name], value) and np.array_equal(again[name], value)
+
+
+def test_backward_does_not_change_its_arguments():
+    mlp = network((4,))
+    x, t, eps = batch(mlp, 4)
+    x_kept, t_kept, eps_kept = x.copy(), t.copy(), eps.copy()
+    _, cache = mlp.forward(x, t)
+    mlp.backward(eps, cache)
+    assert np.array_equal(x, x_kept) and np.array_equal(t, t_kept) and np.array_equal(eps, eps_kept)
+
+
+def test_scratch_changes_no_number():
+    mlp = network((4, 5))
+    scratch, out = Scratch(), np.empty_like(mlp.flat)
+    for n in (4, 2, 4):
+        x, t, eps = batch(mlp, n, seed=n)
+        eps_hat, cache = mlp.forward(x, t, scratch=scratch)
+        plain, plain_cache = mlp.forward(x, t)
+        assert np.array_equal(eps_hat, plain)
+        grads, plain_grads = mlp.backward(eps, cache, out=out), mlp.backward(eps, plain_cache)
+        assert all(np.array_equal(grads[name], plain_grads[name]) for name in mlp.params)
+        assert all(np.shares_memory(value, out) for value in grads.values())
+
+
+def test_float32_by_default_and_float64_on_request():
+    rng = np.random.default_rng(0)
+    single, double = MLP.notes(rng=rng), MLP.notes(rng=rng, dtype=np.float64)
+    double.flat[:] = single.flat
+    x, t, _ = batch(single, 8)
+    assert single(x, t).dtype == np.float32 and double(x.astype(np.float32), t).dtype == np.float64
+    assert all(value.dtype == np.float32 for value in gradients(single, x, t, x).values())
+    # Four matrix products of at most 200 terms, each rounded in float32.
+    np.testing.assert_allclose(single(x, t), double(x, t), rtol=0, atol=200 * np.finfo(np.float32).eps)
+
+
+def test_same_seed_same_bits():
+    a, b = (MLP(5, 7, hidden=(8, Layer(6, "leaky_relu", "shift")), rng=np.random.default_rng(3)) for _ in range(2))
+    assert np.array_equal(a.flat, b.flat)
+    assert not np.array_equal(a.flat, MLP(5, 7, hidden=(8, Layer(6, "leaky_relu", "shift")), rng=np.random.default_rng(4)).flat)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"dim": 0}, "dim"), ({"T": 0}, "T"), ({"T": 2.5}, "T"), ({"hidden": ()}, "hidden"), ({"hidden": 3}, "hidden"),
+        ({"hidden": (0,)}, "width"), ({"dtype": np.int32}, "dtype"), ({"dtype": complex}, "dtype"), ({"skip": [1.0, 2.0]}, "skip"),
+        ({"skip": np.full(6, np.nan)}, "skip"), ({"rng": np.random.RandomState(0)}, "rng"), ({"rng": None}, "rng"),
+        ({"rng": 0}, "rng"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, name):
+    with pytest.raises((TypeError, ValueError), match=name):
+        MLP(**{"dim": 3, "T": 5, "rng": np.random.default_rng(0), **arguments})
+
+
+@pytest.mark.parametrize("layer", [{"activation": "relu"}, {"step": "film"}])
+def test_unknown_layers_are_named(layer):
+    with pytest.raises(ValueError, match=next(iter(layer))):
+        Layer(3, **layer)
+
+
+@pytest.mark.parametrize(
+    ("x", "t", "name"),
+    [
+        (np.zeros((2, 4)), 1, "x"), (np.zeros(3), 1, "x"), (np.zeros((0, 3)), 1, "x"), (np.full((1, 3), np.nan), 1, "x"),
+        (np.zeros((2, 3), complex), 1, "x"), (np.full((2, 3), "a"), 1, "x"), (np.zeros((2, 3)), 0, "t"), (np.zeros((2, 3)), 7, "t"),
+        (np.zeros((2, 3)), 1.0, "t"), (np.zeros((2, 3)), np.array([1, 2, 3]), "t"), (np.zeros((2, 3)), np.array([1, 9]), "t"),
+        (np.zeros((2, 3)), True, "t"),
+    ],
+)
+def test_bad_inputs_are_named(x, t, name):
+    with pytest.raises((TypeError, ValueError), match=f"^{name} "):
+        network((4,))(x, t)
+
+
+def test_backward_refuses_another_shape():
+    mlp = network((4,))
+    _, cache = mlp.forward(np.zeros((2, 3)), 1)
+    with pytest.raises(ValueError, match="d_eps_hat"):
+        mlp.backward(np.zeros((3, 3)), cache)
