@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array, Steps, count, positive, real, real_array, square, steps
+from ddpm_np.validation import Steps, count, positive, real, real_array, square, steps
 
 __all__ = [
-    "chi_mean", "effective_rank", "end_noise_correlation", "entropy_of_spectrum", "error_of_mean", "kernel_covariance",
-    "kl_of_spectrum", "random_frequency_covariance", "reshape_noise", "reshaping_error", "sample_covariance", "spectrum",
-    "spectrum_at", "transport_map", "variance_of_mean",
+    "chi_mean", "effective_rank", "end_noise_correlation", "error_of_mean", "kernel_covariance", "random_frequency_covariance",
+    "reshape_noise", "reshaping_error", "sample_covariance", "spectrum", "spectrum_at", "transport_map", "variance_of_mean",
 ]
 
 
@@ -212,29 +211,6 @@ def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.f
     return schedule.alpha_bar[t][..., None] * values + schedule.one_minus_alpha_bar[t][..., None]
 
 
-def entropy_of_spectrum(values: ArrayLike) -> Any:
-    """Differential entropy of a Gaussian in nats, from its eigenvalues: 1/2 sum ln(2 pi e lambda); -inf when one of them is 0.
-
-    Along the chain it moves towards n/2 ln(2 pi e), from below or from above: entropy falls for lambda_0 > 1. (N2:55 has it rise.)
-    Checked by: tests/test_covariance.py. values: (..., n), at least 0.
-    """
-    values = _variances(values)
-    with np.errstate(divide="ignore"):
-        return 0.5 * np.sum(np.log(2 * np.pi * np.e * values), axis=-1)
-
-
-def kl_of_spectrum(values: ArrayLike, mean: ArrayLike | None = None) -> Any:
-    """KL(N(mean, C) || N(0, I)) in nats, from the eigenvalues of C: 1/2 (|mean|^2 + sum (lambda - 1 - ln lambda)).
-
-    What does fall at every step of the chain, for any signal (data processing); at T it is what the sampler's start N(0, I) misses.
-    Source: N2:55, N3:102. Checked by: tests/test_covariance.py. values, mean: (..., n); inf when an eigenvalue is 0.
-    """
-    values = _variances(values)
-    shift = 0.0 if mean is None else np.sum(real_array("mean", mean, dim=values.shape[-1]) ** 2, axis=-1)
-    with np.errstate(divide="ignore"):
-        return 0.5 * (shift + np.sum(values - 1 - np.log(values), axis=-1))
-
-
 def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:
     """Correlation of the eps inside x_t with the eps inside the end of the chain x_T (E6).
 
@@ -268,10 +244,3 @@ def _eigen(name: str, C: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.flo
     if values[0] < -scale * len(C):
         raise ValueError(f"{name} must be positive semidefinite, got an eigenvalue of {values[0]:.3g}")
     return values[::-1], vectors[:, ::-1]
-
-
-def _variances(values: ArrayLike) -> Array:
-    values = real_array("values", values)
-    if np.any(values < 0):
-        raise ValueError(f"values must be at least 0, got {values.min()}")
-    return values

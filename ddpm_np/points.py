@@ -8,38 +8,17 @@ remembers or invents: how far its signals are from the nearest that it has seen.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ddpm_np.distributions import GaussianMixture
 from ddpm_np.posterior import posterior_mean_variance
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import positive, real_array, steps
 
-__all__ = ["Mixture", "nearest", "posterior_weights", "reverse_mixture", "share_at_points"]
+__all__ = ["nearest", "posterior_weights", "reverse_mixture", "share_at_points"]
 
 _BLOCK = 1 << 22  # numbers held at once, 32 MB in float64
-
-
-class Mixture(NamedTuple):
-    """Equal Gaussians of different weight: weights (n,), means (n, dim), one variance per coordinate."""
-
-    weights: NDArray[np.float64]
-    means: NDArray[np.float64]
-    variance: float
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """sum w_i m_i: what a network trained on squared errors returns, whether or not anything lies there."""
-        return self.weights @ self.means
-
-    def pdf(self, x: ArrayLike) -> NDArray[np.float64]:
-        """The density at x (..., dim); variance 0 has none and raises ValueError."""
-        variance = positive("variance", self.variance)
-        x = real_array("x", x, dim=self.means.shape[1])
-        squares = np.sum((x[..., None, :] - self.means) ** 2, axis=-1)
-        return np.exp(-squares / (2 * variance)) @ self.weights / (2 * np.pi * variance) ** (self.means.shape[1] / 2)
 
 
 def posterior_weights(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int) -> NDArray[np.float64]:
@@ -57,20 +36,22 @@ def posterior_weights(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: 
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def reverse_mixture(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int) -> Mixture:
+def reverse_mixture(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int) -> GaussianMixture:
     """q(x_{t-1} | x_t), the true reverse kernel when the data are n equally likely points (E26).
 
     q(x_{t-1} | x_t) = sum over i of P(x_0 = p_i | x_t) q(x_{t-1} | x_t, x_0 = p_i)
 
     From: E7 and :func:`posterior_weights`. It is a Gaussian only when one weight is 1.
     Source: N2 "逆扩散过程" (N2:573 writes it as if it were the conditional one). Checked by: tests/test_points.py.
-    points: (n, dim); x_t: (dim,); 1 <= t <= T. At t = 1 the variance is 0: the kernel is the weighted points themselves.
+    points: (n, dim); x_t: (dim,); 1 <= t <= T. Its mean is what a network trained on squared errors aims at, whether or not anything
+    lies there. At t = 1 the variance is 0: the kernel is the weighted points themselves.
     """
     points, x_t, t = _world(points, schedule, x_t, t)
     if x_t.ndim != 1:
         raise ValueError(f"x_t must be a single vector, got shape {x_t.shape}")
     means, variance = posterior_mean_variance(schedule, points, x_t, t)
-    return Mixture(posterior_weights(points, schedule, x_t, t), means, float(variance))
+    covs = np.broadcast_to(variance * np.eye(points.shape[1]), (len(points), *2 * points.shape[1:]))
+    return GaussianMixture(posterior_weights(points, schedule, x_t, t), means, covs)
 
 
 def nearest(x: ArrayLike, points: ArrayLike, *, k: int = 1) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
