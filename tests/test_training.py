@@ -1,0 +1,187 @@
+"""The loss and its gradient, the draw of the steps, the loop and its state."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.distributions import Gaussian
+from ddpm_np.forward import q_sample
+from ddpm_np.ideal import IdealDenoiser
+from ddpm_np.network import MLP, Layer
+from ddpm_np.schedule import Schedule
+from ddpm_np.training import Divergence, TrainingState, balanced_steps, denoising_loss, train
+
+SCHEDULE = Schedule.sigmoid(10)
+DATA = Gaussian(np.zeros(3), np.diag([1.0, 0.5, 0.0]))
+
+
+def small_network(seed: int = 0, **options) -> MLP:
+    return MLP(3, 10, hidden=(8,), rng=np.random.default_rng(seed), skip=np.sqrt(SCHEDULE.one_minus_alpha_bar), **options)
+
+
+def run(steps: int = 20, seed: int = 1, state: TrainingState | None = None, **options) -> tuple[TrainingState, list]:
+    if state is None:
+        state = TrainingState(small_network(), rng=np.random.default_rng(seed))
+    options = {"batch_size": 16, "learning_rate": 1e-2, **options}
+    return state, list(train(state.network, DATA, SCHEDULE, steps=steps, state=state, **options))
+
+
+@pytest.mark.E15
+@given(n=st.integers(1, 6), dim=st.integers(1, 6), seed=st.integers(0, 99))
+def test_loss_is_the_mean_square_and_its_gradient_is_that_of_the_number_returned(n, dim, seed):
+    rng = np.random.default_rng(seed)
+    eps_hat, eps, direction = rng.standard_normal((3, n, dim))
+    loss, gradient = denoising_loss(eps_hat, eps)
+    assert loss == pytest.approx(np.mean((eps_hat - eps) ** 2), rel=1e-14)
+    # The loss is quadratic, so the central difference is exact but for rounding, at any step width.
+    slope = (denoising_loss(eps_hat + direction, eps)[0] - denoising_loss(eps_hat - direction, eps)[0]) / 2
+    size = np.mean((np.abs(eps_hat - eps) + np.abs(direction)) ** 2)
+    assert slope == pytest.approx(np.sum(gradient * direction), abs=50 * np.finfo(float).eps * size)
+
+
+@pytest.mark.E15
+def test_loss_leaves_its_arguments_alone_and_refuses_other_shapes():
+    eps_hat, eps = np.ones((2, 3)), np.zeros((2, 3))
+    denoising_loss(eps_hat, eps)
+    assert np.array_equal(eps_hat, np.ones((2, 3))) and not eps.any()
+    with pytest.raises(ValueError, match="eps_hat and eps"):
+        denoising_loss(eps_hat, np.zeros((2, 1)))
+
+
+@pytest.mark.E16
+@given(T=st.integers(1, 200), n=st.integers(1, 600), seed=st.integers(0, 999))
+def test_balanced_steps_come_equally_often_and_in_order(T, n, seed):
+    t = balanced_steps(T, n, rng=np.random.default_rng(seed))
+    counts = np.bincount(t, minlength=T + 1)
+    assert t.shape == (n,) and counts[0] == 0 and len(counts) == T + 1
+    assert (np.abs(counts[1:] - n / T) < 1).all() and (np.diff(t) >= 0).all()
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize(("T", "n"), [(10, 3), (7, 10), (100, 10)])
+def test_every_step_has_the_same_expected_count(T, n):
+    rng, draws = np.random.default_rng(0), 4000
+    counts = sum(np.bincount(balanced_steps(T, n, rng=rng), minlength=T + 1)[1:] for _ in range(draws))
+    share = n / T - n // T  # the chance of one more than n // T
+    assert (np.abs(counts - draws * n / T) <= 5 * np.sqrt(draws * share * (1 - share)) + 1e-9 * draws).all()
+
+
+class AlmostOne(np.random.Generator):
+    def random(self, *args, **kwargs):
+        return np.nextafter(1, 0)
+
+
+@pytest.mark.E16
+def test_balanced_steps_stay_within_T_for_the_largest_uniform_number():
+    assert balanced_steps(100, 500, rng=AlmostOne(np.random.PCG64(0))).max() == 100
+
+
+@pytest.mark.E16
+def test_training_approaches_the_best_possible_prediction():
+    state, records = run(1500, batch_size=64)
+    ideal, rng = IdealDenoiser(DATA, SCHEDULE), np.random.default_rng(2)
+    t = np.tile(np.arange(1, 11), 100)
+    x_t = q_sample(SCHEDULE, DATA.sample(1000, rng=rng), t, rng.standard_normal((1000, 3)))
+    network = state.ema_network()
+    before = np.mean((small_network()(x_t, t) - ideal(x_t, t)) ** 2)
+    after = np.mean((network(x_t, t) - ideal(x_t, t)) ** 2)
+    assert after < before / 20
+    assert np.mean([r.loss for r in records[-300:]]) < np.mean([r.loss for r in records[:30]])
+
+
+@pytest.mark.E16
+def test_records_count_the_steps_and_tell_the_rate():
+    _, records = run(20, warmup=5, learning_rate=0.01)
+    assert [r.step for r in records] == list(range(1, 21))
+    assert records[4].learning_rate == 0.01 and records[-1].learning_rate == 0.0
+    assert all(r.loss > 0 and r.grad_norm > 0 for r in records)
+
+
+@pytest.mark.E16
+def test_same_seed_same_bits():
+    first, second, other = run()[0], run()[0], run(seed=2)[0]
+    assert np.array_equal(first.network.flat, second.network.flat)
+    assert not np.array_equal(first.network.flat, other.network.flat)
+
+
+@pytest.mark.E16
+def test_stopping_and_going_on_gives_the_bits_of_an_unbroken_run():
+    whole, _ = run(20)
+    state = TrainingState(small_network(), rng=np.random.default_rng(1))
+    steps = train(state.network, DATA, SCHEDULE, steps=20, batch_size=16, learning_rate=1e-2, state=state)
+    for _ in range(7):
+        next(steps)
+    steps.close()
+    assert state.step == 7
+    run(20, state=state)
+    assert np.array_equal(state.network.flat, whole.network.flat) and np.array_equal(state.ema.average, whole.ema.average)
+    assert run(20, state=state)[1] == []  # a finished run has nothing left to do
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize("change", [{"balanced": False}, {"max_norm": 1e-3}, {"warmup": 7}, {"learning_rate": 2e-2}, {"batch_size": 8}])
+def test_every_option_changes_the_result(change):
+    assert not np.array_equal(run()[0].network.flat, run(**change)[0].network.flat)
+
+
+@pytest.mark.E16
+def test_without_a_state_the_generator_given_drives_the_run():
+    networks = [small_network() for _ in range(2)]
+    for network in networks:
+        list(train(network, DATA, SCHEDULE, steps=5, batch_size=4, learning_rate=1e-3, rng=np.random.default_rng(7)))
+    assert np.array_equal(networks[0].flat, networks[1].flat) and not np.array_equal(networks[0].flat, small_network().flat)
+
+
+def test_ema_network_is_another_network_with_the_averaged_weights():
+    state, _ = run(5)
+    average = state.ema_network()
+    assert np.array_equal(average.flat, state.ema.average) and average.config == state.network.config
+    assert not np.shares_memory(average.flat, state.ema.average)
+
+
+@pytest.mark.E16
+def test_divergence_stops_before_the_weights_are_touched():
+    state, _ = run(3)
+    state.network.params["W1"][0, 0] = 1e30  # float32 overflows when its square is formed
+    kept = state.network.flat.copy()
+    with pytest.raises(Divergence, match="step 4.*learning_rate"):
+        run(10, state=state)
+    assert state.step == 3 and np.array_equal(state.network.flat, kept)
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_training_stays_in_the_dtype_of_the_network(dtype):
+    network = MLP(3, 10, hidden=(8, Layer(4, "leaky_relu", "shift")), rng=np.random.default_rng(0), dtype=dtype)
+    list(train(network, DATA, SCHEDULE, steps=3, batch_size=4, learning_rate=1e-3, rng=np.random.default_rng(0)))
+    assert network.flat.dtype == dtype and all(p.dtype == dtype for p in network.params.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"steps": 0}, "steps"), ({"steps": 1.5}, "steps"), ({"batch_size": -1}, "batch_size"), ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate": float("nan")}, "learning_rate"), ({"warmup": 20}, "warmup"), ({"max_norm": -1.0}, "max_norm"),
+        ({"rng": np.random.RandomState(0)}, "rng"), ({"rng": None}, "rng"), ({"schedule": Schedule.sigmoid(9)}, "schedule"),
+        ({"distribution": Gaussian(np.zeros(2), np.eye(2))}, "distribution"),
+        ({"state": TrainingState(small_network(), rng=np.random.default_rng(0))}, "state"),
+    ],
+)
+def test_bad_arguments_are_named_at_the_call(change, name):
+    arguments = {
+        "network": small_network(), "distribution": DATA, "schedule": SCHEDULE, "steps": 20, "batch_size": 4, "learning_rate": 1e-3,
+        "rng": np.random.default_rng(0), **change,
+    }
+    with pytest.raises((TypeError, ValueError), match=name):
+        train(**arguments)
+
+
+def test_train_is_a_generator_that_starts_nothing_by_itself():
+    network = small_network()
+    steps = train(network, DATA, SCHEDULE, steps=5, batch_size=4, learning_rate=1e-3, rng=np.random.default_rng(0))
+    assert inspect.isgenerator(steps) and np.array_equal(network.flat, small_network().flat)
