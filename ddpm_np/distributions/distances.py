@@ -38,7 +38,7 @@ def wasserstein2(p: Gaussian, q: Gaussian) -> float:
 def kl_divergence(p: Gaussian, q: Gaussian) -> float:
     """KL(p || q) = E_p ln(p / q) between Gaussians, in nats (E30).
 
-    KL = 1/2 (|w|^2 + sum_i (k_i - 1 - ln k_i)),  w = mean_p - mean_q and k the eigenvalues of cov_p, both in units of q
+    KL = 1/2 (|w|^2 + sum_i (k_i^2 - 1 - ln k_i^2)),  w = mean_p - mean_q and k_i^2 the eigenvalues of cov_p, both in units of q
 
     On the support of q, whose axes divided by their standard deviations are those units. inf where p is not absolutely continuous with
     respect to q: where the support of p is not inside that of q, or is a thinner part of it, on which q has no mass. Supports are
@@ -53,13 +53,13 @@ def kl_divergence(p: Gaussian, q: Gaussian) -> float:
     _check(p, q)
     if p.rank != q.rank or not q.coordinates(np.vstack([p.mean, p.mean + p.root]))[1].all():
         return np.inf
-    units = q.axes[:, : q.rank] / np.sqrt(q.spectrum[: q.rank])
+    units = q.axes[:, q.varies] / np.sqrt(q.spectrum[q.varies])
     if p.axes is q.axes:
-        k = np.sqrt(p.spectrum[: p.rank] / q.spectrum[: q.rank])
+        k = np.sqrt(p.spectrum[p.varies] / q.spectrum[q.varies])
     else:
         k = np.linalg.svd(p.root @ units, compute_uv=False)
-    excess = (k - 1) * (k + 1)  # the eigenvalue less 1, from its root: near 1, excess - ln(1 + excess) keeps its digits
-    return float(0.5 * (np.square((p.mean - q.mean) @ units).sum() + (excess - np.log1p(excess)).sum()))
+    # k^2 - 1 - ln k^2 from the root k: near 1 as well as near 0, each of its terms keeps its digits.
+    return float(0.5 * (np.square((p.mean - q.mean) @ units).sum() + ((k - 1) * (k + 1) - 2 * np.log(k)).sum()))
 
 
 def _check(p: Gaussian, q: Gaussian) -> None:

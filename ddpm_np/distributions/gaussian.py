@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Array, count, generator, positive, real_array, square, steps
 
-__all__ = ["Distribution", "Gaussian", "PointMass", "Diffusing", "checked_points", "float_array"]
+__all__ = ["Diffusing", "Distribution", "Gaussian", "PointMass", "checked_points", "float_array", "float_dtype", "frozen", "spectrum_of_factor"]
 
 _EPS = np.finfo(np.float64).eps
 
@@ -59,7 +59,7 @@ class Diffusing:
 class Gaussian(Diffusing):
     r"""N(mean, cov), where cov may be singular.
 
-    cov = sum_i spectrum_i axes_i axes_i^T, axes orthonormal, spectrum_1 >= spectrum_2 >= ... >= 0
+    cov = sum_i spectrum_i axes_i axes_i^T, axes orthonormal, spectrum_i >= 0
     log p(x) = -1/2 sum_i (c_i^2 / spectrum_i + ln(2 pi spectrum_i)),  c_i = axes_i . (x - mean), over spectrum_i > 0
 
     Source: N3, the multivariate normal density (line 63). Checked by: tests/test_distributions.py.
@@ -71,8 +71,9 @@ class Gaussian(Diffusing):
 
     Attributes
     ----------
-    spectrum : (dim,) variances along the axes, descending, exactly 0 in the singular directions
+    spectrum : (dim,) variances along the axes, largest first, exactly 0 in the singular directions
     axes : (dim, dim) orthonormal columns
+    varies : (dim,) bool, where the spectrum is above 0
     rank : number of directions that vary
 
     A matrix in floating point knows its eigenvalues to about eps times the largest. Those below 10 dim eps times the largest therefore
@@ -117,18 +118,19 @@ class Gaussian(Diffusing):
 
     @classmethod
     def from_spectrum(cls, mean: ArrayLike, axes: ArrayLike, spectrum: ArrayLike) -> Gaussian:
-        """The Gaussian with the given variances (dim,) along the given orthonormal axes, the columns of (dim, dim), in any order."""
-        mean, axes, spectrum = float_array("mean", mean, ndim=1), float_array("axes", square("axes", axes)), float_array("spectrum", spectrum)
+        """The Gaussian with the given variances (dim,), in any order, along the given orthonormal axes, the columns of (dim, dim).
+
+        Read-only axes, such as those of another Gaussian, are shared: the distances between the two are then exact to rounding.
+        """
+        mean, spectrum = float_array("mean", mean, ndim=1), float_array("spectrum", spectrum, ndim=1)
+        axes = float_array("axes", square("axes", axes))
         if axes.shape != 2 * mean.shape or spectrum.shape != mean.shape:
             raise ValueError(f"mean, axes and spectrum must fit together, got shapes {mean.shape}, {axes.shape} and {spectrum.shape}")
         if spectrum.min() < 0:
             raise ValueError(f"spectrum must not be negative, got {spectrum.min():.3g}")
         if np.abs(axes.T @ axes - np.eye(mean.size)).max() > 10 * mean.size * _EPS:
             raise ValueError("axes must have orthonormal columns")
-        if np.all(np.diff(spectrum) <= 0):  # the same array of axes again, which the distances between Gaussians make use of
-            return Gaussian._new(mean, axes, spectrum, _EPS * np.sqrt(spectrum.max()))
-        order = np.argsort(-spectrum, kind="stable")
-        return Gaussian._new(mean, axes[:, order], spectrum[order], _EPS * np.sqrt(spectrum.max()))
+        return Gaussian._new(mean, axes, spectrum, _EPS * np.sqrt(spectrum.max()))
 
     @classmethod
     def _new(cls, mean: Array, axes: Array, spectrum: Array, support_error: float) -> Gaussian:
@@ -139,7 +141,8 @@ class Gaussian(Diffusing):
     def _set(self, mean: Array, axes: Array, spectrum: Array, support_error: float) -> None:
         self.dim = mean.size
         self.mean, self.axes, self.spectrum = frozen(mean), frozen(axes), frozen(spectrum)
-        self.rank = int(np.count_nonzero(spectrum))
+        self.varies = frozen(spectrum > 0)
+        self.rank = int(np.count_nonzero(self.varies))
         self._support_error = float(support_error)
 
     def __repr__(self) -> str:
@@ -154,12 +157,12 @@ class Gaussian(Diffusing):
     @cached_property
     def root(self) -> NDArray[np.float64]:
         """Rows sqrt(spectrum_i) axes_i of the directions that vary, (rank, dim): cov = root^T root."""
-        return frozen(np.sqrt(self.spectrum[: self.rank, None]) * self.axes.T[: self.rank])
+        return frozen((np.sqrt(self.spectrum) * self.axes)[:, self.varies].T)
 
     @property
     def entropy(self) -> float:
         """-E log p(x) in nats, on the support: 1/2 sum_i ln(2 pi e spectrum_i); 0 for a point."""
-        return float(0.5 * np.log(2 * np.pi * np.e * self.spectrum[: self.rank]).sum())
+        return float(0.5 * np.log(2 * np.pi * np.e * self.spectrum[self.varies]).sum())
 
     def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n draws, (n, dim), float64 or float32: mean + z root, z ~ N(0, I) of as many numbers as there are directions that vary."""
@@ -170,20 +173,23 @@ class Gaussian(Diffusing):
     def logpdf(self, x: ArrayLike) -> Array:
         """log p(x), (...,) float64 in nats, for x (..., dim); -inf off the support. Computed in float64 for either dtype of x."""
         c, on_support = self.coordinates(x)
-        c, spectrum = c[..., : self.rank], self.spectrum[: self.rank]
+        c, spectrum = c[..., self.varies], self.spectrum[self.varies]
         logpdf = 0.0 - 0.5 * (np.square(c / np.sqrt(spectrum)).sum(-1) + np.log(2 * np.pi * spectrum).sum())
         return np.where(on_support, logpdf, -np.inf)[()]
 
     def score(self, x: ArrayLike) -> Array:
         """grad log p(x) along the support, (..., dim) in the dtype of x: -sum_i c_i / spectrum_i axes_i; NaN off the support."""
+        return self._score(x).astype(checked_points(x, self.dim).dtype, copy=False)
+
+    def _score(self, x: ArrayLike) -> Array:
         c, on_support = self.coordinates(x)
-        score = -(c[..., : self.rank] / self.spectrum[: self.rank]) @ self.axes.T[: self.rank]
-        return np.where(on_support[..., None], score, np.nan).astype(checked_points(x, self.dim).dtype)
+        score = -(c[..., self.varies] / self.spectrum[self.varies]) @ self.axes.T[self.varies]
+        return np.where(on_support[..., None], score, np.nan)
 
     def divergence(self, x: ArrayLike) -> Array:
         """The divergence of the score along the support, (...,) float64: -sum_i 1 / spectrum_i, wherever x is; NaN off the support."""
         _, on_support = self.coordinates(x)
-        return np.where(on_support, -np.sum(1 / self.spectrum[: self.rank]), np.nan)[()]
+        return np.where(on_support, -np.sum(1 / self.spectrum[self.varies]), np.nan)[()]
 
     def noised(self, kept: float, noise: float) -> Gaussian:
         """The law of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I): the same axes, each variance kept spectrum_i + noise (E5)."""
@@ -197,7 +203,7 @@ class Gaussian(Diffusing):
         c = away @ self.axes
         eps = np.finfo(x.dtype).eps
         reach = eps * (np.linalg.norm(away, axis=-1) + np.linalg.norm(self.mean)) + self._support_error
-        return c, np.linalg.norm(c[..., self.rank :], axis=-1) <= 100 * self.dim * reach
+        return c, np.linalg.norm(c[..., ~self.varies], axis=-1) <= 100 * self.dim * reach
 
 
 class PointMass(Gaussian):
@@ -226,11 +232,11 @@ def spectrum_of_factor(factor: Array) -> tuple[Array, Array, float]:
 
 
 def float_array(name: str, x: ArrayLike, *, ndim: int | None = None, dim: int | None = None) -> NDArray[np.float64]:
-    """A finite float64 copy; eigenvectors are irrational, so exact numbers have no place here."""
+    """Finite float64, a copy unless it is read-only; eigenvectors are irrational, so exact numbers have no place here."""
     x = real_array(name, x, ndim=ndim, dim=dim)
     if x.dtype == object:
         raise TypeError(f"{name} must hold floats, got exact numbers")
-    return x.astype(np.float64)
+    return x.astype(np.float64, copy=x.flags.writeable)
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype:
@@ -250,5 +256,6 @@ def checked_points(x: ArrayLike, dim: int) -> Array:
 
 
 def frozen(array: Array) -> Array:
+    """The same array, read-only."""
     array.flags.writeable = False
     return array

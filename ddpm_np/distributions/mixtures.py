@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np.distributions.gaussian import Diffusing, Gaussian, checked_points, float_array, float_dtype
+from ddpm_np.distributions.gaussian import Diffusing, Gaussian, checked_points, float_array, float_dtype, frozen
 from ddpm_np.validation import Array, count, generator, positive
 
 __all__ = ["Empirical", "GaussianMixture"]
@@ -46,7 +46,7 @@ class GaussianMixture(Diffusing):
         self._set(weights, [Gaussian(mean, cov) for mean, cov in zip(means, covs)])
 
     def _set(self, weights: Array, components: list[Gaussian]) -> None:
-        self.dim, self.weights, self.components = components[0].dim, weights, tuple(components)
+        self.dim, self.weights, self.components = components[0].dim, frozen(weights), tuple(components)
 
     def __repr__(self) -> str:
         return f"GaussianMixture(dim={self.dim}, components={len(self.components)})"
@@ -54,12 +54,13 @@ class GaussianMixture(Diffusing):
     @cached_property
     def mean(self) -> NDArray[np.float64]:
         """sum_k w_k mean_k, (dim,)."""
-        return self.weights @ [c.mean for c in self.components]
+        return frozen(self.weights @ [c.mean for c in self.components])
 
     @cached_property
     def cov(self) -> NDArray[np.float64]:
         """Within plus between: sum_k w_k (cov_k + (mean_k - mean)(mean_k - mean)^T), (dim, dim)."""
-        return sum(w * (c.cov + np.outer(c.mean - self.mean, c.mean - self.mean)) for w, c in zip(self.weights, self.components))
+        away = [c.mean - self.mean for c in self.components]
+        return frozen(sum(w * (c.cov + np.outer(a, a)) for w, c, a in zip(self.weights, self.components, away)))
 
     def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n draws, (n, dim), float64 or float32: first the component of each, then the point."""
@@ -104,14 +105,13 @@ class GaussianMixture(Diffusing):
         """s and sum_k r_k (div s_k + |s_k|^2)."""
         from scipy.special import softmax
 
-        x = checked_points(x, self.dim).astype(np.float64)
-        logs = self._log_weights(x)
+        x, logs = checked_points(x, self.dim), self._log_weights(x)
         nowhere = np.all(logs == -np.inf, axis=0)
         r = softmax(np.where(nowhere, 0.0, logs), axis=0)
         score, second = np.zeros(x.shape), np.zeros(x.shape[:-1])
         for r_k, component in zip(r, self.components):
             here = r_k > 0  # elsewhere the component's score may be NaN
-            s = np.where(here[..., None], component.score(x), 0.0)
+            s = np.where(here[..., None], component._score(x), 0.0)
             score += r_k[..., None] * s
             second += r_k * np.where(here, component.divergence(x) + np.square(s).sum(-1), 0.0)
         return np.where(nowhere[..., None], np.nan, score), np.where(nowhere, np.nan, second)
@@ -126,8 +126,8 @@ class Empirical(Diffusing):
     rounding, -inf where there is none, and the score is 0 or NaN. The ideal denoiser of this distribution can only return training points:
     it is what a network would become that learned its training set by heart.
 
-    A query needs a number per pair of point and row. Rows are taken a few at a time so that no more than about 4 million such numbers
-    exist at once, or one row's if there are more points than that. Distances are differences squared, never |x|^2 + |p|^2 - 2 x.p,
+    A query needs a number per pair of point and row. Rows are taken a few at a time, so that the arrays of such numbers hold at most
+    about 4 million each (32 MB), or one row if there are more points than that. Distances are differences squared, never |x|^2 + |p|^2 - 2 x.p,
     which cancels where the noise is small.
 
     >>> Empirical([[0.0, 1.0], [2.0, 3.0]])
@@ -138,8 +138,7 @@ class Empirical(Diffusing):
         self._set(float_array("points", points, ndim=2), 0.0)
 
     def _set(self, points: Array, variance: float) -> None:
-        self.dim, self.points, self.variance = points.shape[1], points, float(variance)
-        points.flags.writeable = False
+        self.dim, self.points, self.variance = points.shape[1], frozen(points), float(variance)
 
     def __repr__(self) -> str:
         variance = f", variance={self.variance:.3g}" if self.variance else ""
@@ -148,13 +147,13 @@ class Empirical(Diffusing):
     @cached_property
     def mean(self) -> NDArray[np.float64]:
         """The mean of the points, (dim,)."""
-        return self.points.mean(0)
+        return frozen(self.points.mean(0))
 
     @cached_property
     def cov(self) -> NDArray[np.float64]:
         """The covariance of this distribution, (dim, dim): the points' with divisor n, plus the noise's."""
         away = self.points - self.mean
-        return away.T @ away / len(away) + self.variance * np.eye(self.dim)
+        return frozen(away.T @ away / len(away) + self.variance * np.eye(self.dim))
 
     def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n draws with replacement, (n, dim), float64 or float32."""
@@ -195,7 +194,7 @@ class Empirical(Diffusing):
         from scipy.spatial.distance import cdist
 
         eps, flat = np.finfo(x.dtype).eps, x.reshape(-1, self.dim).astype(np.float64)
-        for rows in np.array_split(flat, -(-len(flat) * len(self.points) // 2**22)):
+        for rows in np.array_split(flat, min(len(flat), -(-len(flat) * len(self.points) // 2**22))):
             squares = cdist(rows, self.points, "sqeuclidean")
             if self.variance:
                 yield rows, squares / (-2 * self.variance)
