@@ -15,6 +15,7 @@ lambda = 1, g(t) = sqrt(1 - alpha_bar_t), so that a new network starts from a se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -109,8 +110,8 @@ class MLP:
         if skip is not None:
             self.skip = real_array("skip", skip, ndim=1, dim=self.T + 1).astype(self.dtype)
             self.skip.flags.writeable = False
-        shapes = self._shapes()
-        self.flat = np.empty(sum(int(np.prod(shape)) for shape in shapes.values()), self.dtype)
+        self._layout = self._places()
+        self.flat = np.empty(self._layout[-1][2], self.dtype)
         self.params = self._views(self.flat)
         self._initialise(generator(rng), zero_output)
 
@@ -178,8 +179,8 @@ class MLP:
         out = np.matmul(h, p[f"W{last}"], out=new(f"u{last}", (n, self.dim), dtype))     # eps_hat = h W + b
         out += p[f"b{last}"]
         if self.skip is not None:
-            gain = self.skip[t]
-            out += x * (gain[:, None] if gain.ndim else gain)                            #           + skip[t] x
+            gain = self.skip[t] if isinstance(t, int) else self.skip[t][:, None]
+            out += np.multiply(x, gain, out=new("skip", x.shape, dtype))                 #           + skip[t] x
         cache[f"in{last}"] = h
         return out, cache
 
@@ -191,12 +192,14 @@ class MLP:
         of ``out`` (like ``flat``), which is overwritten.
         """
         d = real_array("d_eps_hat", d_eps_hat, ndim=2, dim=self.dim, finite=False).astype(self.dtype, copy=False)
-        t, new = cache["t"], cache["new"]
         if d.shape != cache["x"].shape:
             raise ValueError(f"d_eps_hat must have the shape of the forward pass, {cache['x'].shape}, got {d.shape}")
-        p, n = self.params, len(d)
-        g = self._views(np.empty_like(self.flat) if out is None else out)
-        group = _StepGroups(t) if any(layer.step != "none" for layer in self.hidden) else None
+        return self._backward(d, cache, self._views(np.empty_like(self.flat) if out is None else out))
+
+    def _backward(self, d: Array, cache: dict[str, Any], g: Mapping[str, Array]) -> Mapping[str, Array]:
+        """The backward pass, into the arrays of g."""
+        p, n, t, new = self.params, len(d), cache["t"], cache["new"]
+        group = _StepGroups(t, n) if any(layer.step != "none" for layer in self.hidden) else None
         last = len(self.hidden) + 1
         np.matmul(cache[f"in{last}"].T, d, out=g[f"W{last}"])                            # eps_hat = h W + b
         np.add.reduce(d, axis=0, out=g[f"b{last}"])
@@ -232,14 +235,18 @@ class MLP:
         last = len(self.hidden) + 1
         return {**shapes, f"W{last}": (width, self.dim), f"b{last}": (self.dim,)}
 
+    def _places(self) -> list[tuple[str, int, int, tuple[int, ...]]]:
+        """Where in the flat vector each array stands: name, start, stop, shape."""
+        places, start = [], 0
+        for name, shape in self._shapes().items():
+            stop = start + math.prod(shape)
+            places.append((name, start, stop, shape))
+            start = stop
+        return places
+
     def _views(self, flat: Array) -> Mapping[str, Array]:
         """The named arrays as views of one vector."""
-        views, start = {}, 0
-        for name, shape in self._shapes().items():
-            stop = start + int(np.prod(shape))
-            views[name] = flat[start:stop].reshape(shape)
-            start = stop
-        return MappingProxyType(views)
+        return MappingProxyType({name: flat[start:stop].reshape(shape) for name, start, stop, shape in self._layout})
 
     def _initialise(self, rng: np.random.Generator, zero_output: bool) -> None:
         """Weights and biases uniform within 1 / sqrt(inputs), as PyTorch's; gates 1; embeddings N(0, 1), gated shifts 0."""
@@ -264,52 +271,70 @@ def _rows(table: Array, t: Steps, out: Array) -> Array:
 
 
 def _activate(activation: str, z: Array, l: int, new: Callable[..., Array]) -> tuple[Array, Any]:
-    """h = act(z), and what its derivative needs."""
-    if activation == "identity":
-        return z, None
+    """h = act(z), in the place of z, and what its derivative needs."""
     if activation == "leaky_relu":
-        slope = np.where(z.real > 0, z.dtype.type(1), z.dtype.type(LEAK))
-        return z * slope, slope
-    # silu(z) = z sigmoid(z) = y (1 + tanh y) with y = z / 2, which cannot overflow
-    z *= 0.5
-    q = np.tanh(z, out=new(f"q{l}", z.shape, z.dtype))
-    h = np.multiply(z, q, out=new(f"h{l}", z.shape, z.dtype))
-    h += z
-    return h, (q, h)
+        # max(z, LEAK z), because a choice by np.where costs a mispredicted branch for every other number
+        return np.maximum(z, np.multiply(z, LEAK, out=new("leak", z.shape, z.dtype)), out=z), z
+    if activation == "silu":
+        # silu(z) = z s with s = sigmoid(z) = (1 + tanh(z / 2)) / 2, which cannot overflow
+        s = np.multiply(z, 0.5, out=new(f"s{l}", z.shape, z.dtype))
+        np.tanh(s, out=s)
+        s *= 0.5
+        s += 0.5
+        z *= s
+        return z, (z, s)
+    return z, None
 
 
 def _activate_backward(activation: str, d_h: Array, kept: Any, new: Callable[..., Array]) -> Array:
-    """d_z = act'(z) d_h, into d_h."""
+    """d_z = act'(z) d_h, in the place of d_h."""
     if activation == "leaky_relu":
-        d_h *= kept
+        # the slope is 1 or LEAK as h > 0 or not
+        slope = np.greater(kept, 0, out=new("slope", d_h.shape, d_h.dtype))
+        d_h *= np.maximum(slope, LEAK, out=slope)
     elif activation == "silu":
-        # silu' = (1 + h + q (1 - h)) / 2
-        q, h = kept
-        slope = np.subtract(1, h, out=new("slope", h.shape, h.dtype))
-        slope *= q
+        # silu' = s + z s (1 - s) = s (1 - h) + h
+        h, s = kept
+        slope = np.subtract(1, h, out=new("slope", d_h.shape, d_h.dtype))
+        slope *= s
         slope += h
-        slope += 1
-        slope *= 0.5
         d_h *= slope
     return d_h
 
 
 class _StepGroups:
-    """Sums the rows of a batch that share a step: the backward of table[t], where ``table[t] += rows`` would lose repeats."""
+    """Sums the rows of a batch that share a step: the backward of table[t], where ``table[t] += rows`` would lose repeats.
 
-    def __init__(self, t: Steps) -> None:
-        self.t = t
-        if isinstance(t, int):
+    Takes the first row of every group, adds their second rows, and so on; the groups stand in the order of their size, so that those
+    that have an r-th row come first. That is one addition for each row of the largest group; where there are fewer groups than that,
+    each is summed by itself.
+    """
+
+    def __init__(self, t: Steps, n: int) -> None:
+        t = np.full(n, t) if isinstance(t, int) else t
+        self.order = None if (t[1:] >= t[:-1]).all() else np.argsort(t, kind="stable")
+        if self.order is not None:
+            t = t[self.order]
+        edges = np.flatnonzero(np.concatenate(([True], t[1:] != t[:-1], [True])))
+        first, size = edges[:-1], edges[1:] - edges[:-1]
+        self.few = size.max() > len(first)
+        if self.few:
+            self.present, self.groups = t[first], [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
             return
-        self.order = None if np.all(t[1:] >= t[:-1]) else np.argsort(t, kind="stable")
-        sorted_t = t if self.order is None else t[self.order]
-        self.starts = np.flatnonzero(np.diff(sorted_t, prepend=-1))
-        self.present = sorted_t[self.starts]
+        by_size = np.argsort(-size, kind="stable")
+        first, size = first[by_size], size[by_size]
+        self.present, self.ranks = t[first], [first[size > r] + r for r in range(size[0])]
+        if self.order is not None:
+            self.ranks = [self.order[rank] for rank in self.ranks]
 
     def sum_rows(self, rows: Array, out: Array) -> None:
         out[:] = 0
-        if isinstance(self.t, int):
-            np.add.reduce(rows, axis=0, out=out[self.t])
+        if self.few:
+            rows = rows if self.order is None else rows[self.order]
+            for t, group in zip(self.present, self.groups):
+                np.add.reduce(rows[group], axis=0, out=out[t])
             return
-        rows = rows if self.order is None else rows[self.order]
-        out[self.present] = np.add.reduceat(rows, self.starts, axis=0)
+        total = rows.take(self.ranks[0], axis=0)
+        for rank in self.ranks[1:]:
+            total[: len(rank)] += rows.take(rank, axis=0)
+        out[self.present] = total
