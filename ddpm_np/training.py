@@ -14,13 +14,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np.forward import q_sample
 from ddpm_np.network import MLP, Scratch
 from ddpm_np.optimizer import EMA, AdamW, clip_by_global_norm, warmup_cosine
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Array, count, fraction, generator, positive, real_array
 
-__all__ = ["Divergence", "StepRecord", "TrainingState", "balanced_steps", "denoising_loss", "train"]
+__all__ = ["Divergence", "StepRecord", "TrainingState", "TrainingStep", "balanced_steps", "denoising_loss", "train"]
 
 
 class Source(Protocol):
@@ -93,11 +92,55 @@ def denoising_loss(eps_hat: ArrayLike, eps: ArrayLike) -> tuple[float, Array]:
     eps_hat, eps = real_array("eps_hat", eps_hat, finite=False), real_array("eps", eps)
     if eps_hat.shape != eps.shape:
         raise ValueError(f"eps_hat and eps must have the same shape, got {eps_hat.shape} and {eps.shape}")
-    difference = eps_hat - eps
+    return _loss(eps_hat, eps, None)
+
+
+def _loss(eps_hat: Array, eps: Array, out: Array | None) -> tuple[float, Array]:
+    difference = np.subtract(eps_hat, eps, out=out)
     flat = difference.ravel()
     loss = float(np.dot(flat, flat)) / flat.size
     difference *= 2 / flat.size
     return loss, difference
+
+
+class TrainingStep:
+    """One step of training: noise, forward, loss, backward, clipping, AdamW (E15, E16).
+
+    What :func:`train` repeats, and what the benchmark times. Moves the network and the optimizer of the state. It computes in arrays
+    that the next step uses again, and checks nothing that :func:`train` has checked before. Checked by: tests/test_parity.py.
+    """
+
+    def __init__(self, state: TrainingState, schedule: Schedule, *, max_norm: float = 1.0, balanced: bool = True) -> None:
+        self.state, self.T, self.max_norm, self.balanced = state, schedule.T, max_norm, balanced
+        roots = np.sqrt(schedule.alpha_bar), np.sqrt(schedule.one_minus_alpha_bar)
+        self._signal, self._noise = (root.astype(state.network.dtype)[:, None] for root in roots)
+        self._new, self._gradient = Scratch(), np.empty_like(state.network.flat)
+        self._views = state.network._views(self._gradient)
+
+    def draw(self, n: int) -> tuple[Array, Array]:
+        """t (n,) and eps (n, dim) for the next update, which are overwritten by the next draw."""
+        rng, network = self.state.rng, self.state.network
+        t = balanced_steps(self.T, n, rng=rng) if self.balanced else rng.integers(1, self.T + 1, n)
+        return t, rng.standard_normal(dtype=network.dtype, out=self._new("eps", (n, network.dim), network.dtype))
+
+    def update(self, x_0: Array, t: Array, eps: Array, learning_rate: float) -> tuple[float, float]:
+        """One AdamW step on |eps_hat(x_t, t) - eps|^2; returns the loss and the gradient's norm, both of before.
+
+        x_0, eps: (n, dim) in the network's dtype; t: (n,). Raises Divergence, before touching the weights, when either is not finite.
+        """
+        network, new = self.state.network, self._new
+        x_t = np.multiply(self._signal[t], x_0, out=new("x_t", eps.shape, eps.dtype))             # x_t as q_sample gives it (E6)
+        x_t += np.multiply(self._noise[t], eps, out=new("noise", eps.shape, eps.dtype))
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is reported below, once
+            eps_hat, cache = network._forward(network.params, x_t, t, new)
+            loss, d_eps_hat = _loss(eps_hat, eps, out=eps_hat)
+            network._backward(d_eps_hat, cache, self._views)
+            norm = clip_by_global_norm(self._gradient, self.max_norm)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            step = self.state.optimizer.updates + 1
+            raise Divergence(f"the loss is {loss} and the gradient's norm {norm} at step {step}; try a lower learning_rate")
+        self.state.optimizer.step(network.flat, self._gradient, learning_rate)
+        return loss, norm
 
 
 def train(
@@ -143,22 +186,15 @@ def _steps(
     state: TrainingState, distribution: Source, schedule: Schedule, steps: int, batch_size: int, learning_rate: float, warmup: int,
     max_norm: float, balanced: bool,
 ) -> Iterator[StepRecord]:
-    network, rng, shape = state.network, state.rng, (batch_size, state.network.dim)
-    scratch, gradient = Scratch(), np.empty_like(network.flat)
+    step = TrainingStep(state, schedule, max_norm=max_norm, balanced=balanced)
+    shape, dtype = (batch_size, state.network.dim), state.network.dtype
     while state.step < steps:
-        x_0 = distribution.sample(batch_size, rng=rng).astype(network.dtype, copy=False)
-        t = balanced_steps(schedule.T, batch_size, rng=rng) if balanced else rng.integers(1, schedule.T + 1, batch_size)
-        eps = rng.standard_normal(shape, network.dtype)
-        x_t = q_sample(schedule, x_0, t, eps)
-        with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is reported below, once
-            eps_hat, cache = network.forward(x_t, t, scratch=scratch)
-            loss, d_eps_hat = denoising_loss(eps_hat, eps)
-            network.backward(d_eps_hat, cache, out=gradient)
-            grad_norm = clip_by_global_norm(gradient, max_norm)
-        if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-            raise Divergence(f"the loss is {loss} and the gradient's norm {grad_norm} at step {state.step + 1}; try a lower learning_rate")
+        x_0 = np.asarray(distribution.sample(batch_size, rng=state.rng)).astype(dtype, copy=False)
+        if x_0.shape != shape:
+            raise ValueError(f"the distribution's sample must have shape {shape}, got {x_0.shape}")
+        t, eps = step.draw(batch_size)
         rate = warmup_cosine(state.step + 1, steps=steps, peak=learning_rate, warmup=warmup)
-        state.optimizer.step(network.flat, gradient, rate)
-        state.ema.update(network.flat)
+        loss, grad_norm = step.update(x_0, t, eps, rate)
+        state.ema.update(state.network.flat)
         state.step += 1
         yield StepRecord(state.step, loss, grad_norm, rate)
