@@ -1,7 +1,7 @@
-"""A training run on disk: one .npz, no pickle, a checksum, and never half a file.
+"""A training run at one moment, in memory and on disk: one .npz, no pickle, a checksum, and never half a file.
 
-Saves and restores :class:`ddpm_np.training.TrainingState` whole, generator included, so that a resumed run gives bit for bit the
-weights of one that never stopped.
+The state is saved and restored whole, generator included, so that a resumed run gives bit for bit the weights of one that never
+stopped. :mod:`ddpm_np.training` moves it on.
 """
 
 from __future__ import annotations
@@ -18,14 +18,42 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ddpm_np.network import MLP, Layer
+from ddpm_np.optimizer import EMA, AdamW
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import TrainingState
-from ddpm_np.validation import Array
+from ddpm_np.validation import Array, generator
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint", "write_atomically"]
+__all__ = ["Checkpoint", "TrainingState", "load_checkpoint", "save_checkpoint", "write_atomically"]
 
 FORMAT = "ddpm_np checkpoint 1"
 VECTORS = ("parameters", "m", "v", "average")  # the four vectors that training moves, each as long as the network's
+
+
+class TrainingState:
+    """A training run at one moment: network, optimizer moments, averaged weights, generator and step.
+
+    :func:`ddpm_np.training.train` moves it on in place. Continuing from a saved state gives bit for bit what an uninterrupted run gives.
+    """
+
+    def __init__(
+        self, network: MLP, *, rng: np.random.Generator, ema_decay: float = 0.999, weight_decay: float = 0.0,
+        beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8,
+    ) -> None:
+        self.network = network
+        self.optimizer = AdamW(
+            network.flat.size, network.dtype, beta_1=beta_1, beta_2=beta_2, eps=eps, weight_decay=weight_decay
+        )
+        self.ema = EMA(network.flat, ema_decay)
+        self.rng = generator(rng)
+        self.step = 0
+
+    def ema_network(self) -> MLP:
+        """A network of its own with the averaged weights: the one to sample from."""
+        average = MLP(
+            self.network.dim, self.network.T, hidden=self.network.hidden, rng=np.random.default_rng(0), dtype=self.network.dtype,
+            skip=self.network.skip,
+        )
+        average.flat[:] = self.ema.average
+        return average
 
 
 class Checkpoint(NamedTuple):

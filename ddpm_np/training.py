@@ -1,8 +1,8 @@
 """The training loop and its state (E15, E16).
 
 Third room of what is learned, on top of :mod:`ddpm_np.network` and :mod:`ddpm_np.optimizer`. The loop is a generator of small
-records: it prints nothing and writes nothing. All that a run is at step k stands in :class:`TrainingState`, which
-:mod:`ddpm_np.checkpoint` saves.
+records: it prints nothing and writes nothing. All that a run is at step k stands in :class:`ddpm_np.checkpoint.TrainingState`, which
+can be saved at any step.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ddpm_np.checkpoint import Checkpoint, TrainingState, load_checkpoint, save_checkpoint
 from ddpm_np.network import MLP, Scratch
-from ddpm_np.optimizer import EMA, AdamW, clip_by_global_norm, warmup_cosine
+from ddpm_np.optimizer import clip_by_global_norm, warmup_cosine
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Array, count, fraction, generator, positive, real_array
 
-__all__ = ["Divergence", "StepRecord", "TrainingState", "TrainingStep", "balanced_steps", "denoising_loss", "train"]
+__all__ = [
+    "Checkpoint", "Divergence", "StepRecord", "TrainingState", "TrainingStep", "balanced_steps", "denoising_loss", "load_checkpoint",
+    "save_checkpoint", "train",
+]
 
 
 class Source(Protocol):
@@ -43,34 +47,6 @@ class StepRecord(NamedTuple):
 
 class Divergence(ArithmeticError):
     """The loss or the gradient is no longer a number; the state still is that of the step before."""
-
-
-class TrainingState:
-    """A training run at one moment: network, optimizer moments, averaged weights, generator and step.
-
-    ``train`` moves it on in place. Continuing from a saved state gives bit for bit what an uninterrupted run gives.
-    """
-
-    def __init__(
-        self, network: MLP, *, rng: np.random.Generator, ema_decay: float = 0.999, weight_decay: float = 0.0,
-        beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8,
-    ) -> None:
-        self.network = network
-        self.optimizer = AdamW(
-            network.flat.size, network.dtype, beta_1=beta_1, beta_2=beta_2, eps=eps, weight_decay=weight_decay
-        )
-        self.ema = EMA(network.flat, ema_decay)
-        self.rng = generator(rng)
-        self.step = 0
-
-    def ema_network(self) -> MLP:
-        """A network of its own with the averaged weights: the one to sample from."""
-        average = MLP(
-            self.network.dim, self.network.T, hidden=self.network.hidden, rng=np.random.default_rng(0), dtype=self.network.dtype,
-            skip=self.network.skip,
-        )
-        average.flat[:] = self.ema.average
-        return average
 
 
 def balanced_steps(T: int, n: int, *, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.intp]]:
