@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np.distributions.gaussian import Distribution, Gaussian, checked_points
 from ddpm_np.forward import q_sample
-from ddpm_np.posterior import mean_eps_coef, posterior_variance
+from ddpm_np.posterior import mean_eps_coef
 from ddpm_np.sampling import Denoiser
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Array, Steps, count, generator, per_row, positive, same_dim, steps
@@ -213,10 +213,9 @@ def _estimate(
     return mean, error
 
 
-def variance_from_loss(alpha_t: Any, beta_t: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_prev: Any, loss: Any) -> Any:
+def variance_from_loss(alpha_t: Any, beta_t: Any, one_minus_alpha_bar_t: Any, beta_tilde_t: Any, loss: Any) -> Any:
     """beta_tilde_t + (coefficient of eps in the mean)^2 loss: the reverse variance that goes with an eps-error (scalar kernel)."""
-    tilde = posterior_variance(beta_t, one_minus_alpha_bar_t, one_minus_alpha_bar_prev)
-    return tilde + mean_eps_coef(alpha_t, beta_t, one_minus_alpha_bar_t) ** 2 * loss
+    return beta_tilde_t + mean_eps_coef(alpha_t, beta_t, one_minus_alpha_bar_t) ** 2 * loss
 
 
 def optimal_variance(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float64]:
@@ -233,6 +232,5 @@ def optimal_variance(distribution: Gaussian, schedule: Schedule) -> NDArray[np.f
     Returns (T + 1,), index t, entry 0: 0. Entry 1 is tr Cov[x_0 | x_1] / dim, above 0 unless x_0 is known. TypeError for other than
     Gaussians; there, put an estimated floor into :func:`variance_from_loss`.
     """
-    now, before = schedule.one_minus_alpha_bar[1:], schedule.one_minus_alpha_bar[:-1]
-    floor = optimal_loss(distribution, schedule)[1:]
-    return np.append(0.0, variance_from_loss(schedule.alpha[1:], schedule.beta[1:], now, before, floor))
+    tables = schedule.alpha, schedule.beta, schedule.one_minus_alpha_bar, schedule.beta_tilde, optimal_loss(distribution, schedule)
+    return np.append(0.0, variance_from_loss(*(table[1:] for table in tables)))

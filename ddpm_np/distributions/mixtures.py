@@ -20,6 +20,8 @@ from ddpm_np.validation import Array, count, generator, positive
 
 __all__ = ["Empirical", "GaussianMixture"]
 
+BLOCK = 2**22  # pairs of row and point held at once: 32 MB
+
 
 class GaussianMixture(Diffusing):
     """sum_k weights_k N(means_k, covs_k).
@@ -194,7 +196,7 @@ class Empirical(Diffusing):
         from scipy.spatial.distance import cdist
 
         eps, flat = np.finfo(x.dtype).eps, x.reshape(-1, self.dim).astype(np.float64)
-        for rows in np.array_split(flat, min(len(flat), -(-len(flat) * len(self.points) // 2**22))):
+        for rows in np.array_split(flat, min(len(flat), -(-len(flat) * len(self.points) // BLOCK))):
             squares = cdist(rows, self.points, "sqeuclidean")
             if self.variance:
                 yield rows, squares / (-2 * self.variance)

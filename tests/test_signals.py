@@ -1,0 +1,159 @@
+"""The notes' curve and the multi-sine ensemble."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.distributions import Gaussian, kl_divergence, wasserstein2
+from ddpm_np.schedule import Schedule
+from ddpm_np.signals import MultiSine, multi_sine_curve
+
+pytestmark = pytest.mark.E20
+EPS = np.finfo(np.float64).eps
+FREQUENCIES = [0.0826, 0.2049, 1.3489, 3.1848, 4.0664]
+seeds = st.integers(0, 2**32)
+
+
+@given(seeds, st.integers(2, 80), st.integers(1, 7))
+def test_a_curve_has_unit_deviation_and_is_the_stated_sum(seed: int, dim: int, n_frequencies: int) -> None:
+    curve = multi_sine_curve(dim, n_frequencies, rng=np.random.default_rng(seed))
+    rng, tau = np.random.default_rng(seed), np.linspace(0, 1, dim)
+    frequencies, phases = rng.uniform(0, dim / 10, n_frequencies), rng.uniform(0, 2 * np.pi, n_frequencies)
+    plain = sum(np.cos(2 * np.pi * f * tau + phi) for f, phi in zip(frequencies, phases))
+    assert curve.shape == (dim,) and curve.dtype == np.float64
+    assert curve.std() == pytest.approx(1, rel=100 * EPS / plain.std())
+    assert np.allclose(curve, plain / plain.std(), rtol=0, atol=1000 * n_frequencies * EPS / plain.std() ** 2)
+
+
+def test_phases_cover_the_circle_so_that_curves_average_to_zero() -> None:
+    rng, n = np.random.default_rng(0), 4000
+    curves = np.array([multi_sine_curve(20, 2, rng=rng) for _ in range(n)])
+    assert np.all(np.abs(curves.mean(0)) <= 5 * curves.std(0) / np.sqrt(n))
+
+
+@given(seeds, st.integers(1, 60), st.integers(1, 6), st.floats(0, 2))
+def test_covariance_depends_on_the_distance_in_time_alone(seed: int, dim: int, k: int, noise: float) -> None:
+    rng = np.random.default_rng(seed)
+    frequencies, scale = rng.uniform(0, 5, k), rng.uniform(0, 2, k)
+    tau = np.linspace(0, 1, dim)
+    distance = tau[:, None] - tau
+    expected = sum(s**2 * np.cos(2 * np.pi * f * distance) for f, s in zip(frequencies, scale)) + noise**2 * np.eye(dim)
+    ensemble = MultiSine(frequencies, scale, dim, noise)
+    assert ensemble.factor.shape == (2 * k, dim)
+    assert np.allclose(ensemble.cov, expected, rtol=0, atol=200 * k * EPS * (np.square(scale).sum() + noise**2))
+    assert np.allclose((ensemble.axes * ensemble.spectrum) @ ensemble.axes.T, ensemble.cov, rtol=0, atol=50 * EPS * (ensemble.spectrum.max() + 1))
+    assert ensemble.rank == dim if noise**2 > 0 else ensemble.rank <= min(dim, 2 * k)
+
+
+def test_every_coordinate_has_unit_variance_by_default() -> None:
+    for ensemble in (MultiSine(FREQUENCIES), MultiSine(FREQUENCIES, 1 / np.sqrt(5)), MultiSine(FREQUENCIES, [1 / np.sqrt(5)] * 5)):
+        assert np.allclose(np.diag(ensemble.cov), 1, rtol=4 * EPS)
+        assert np.array_equal(ensemble.cov, MultiSine(FREQUENCIES).cov)
+    assert not MultiSine(FREQUENCIES).mean.any() and MultiSine(FREQUENCIES).rank == 10
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_samples_are_the_stated_sums_with_the_stated_covariance(dtype: type) -> None:
+    ensemble, n = MultiSine(FREQUENCIES, [1.0, 0.5, 0.2, 0.1, 2.0], noise=0.3), 40_000
+    x = ensemble.sample(n, rng=np.random.default_rng(0), dtype=dtype)
+    assert x.shape == (n, 50) and x.dtype == dtype
+    products = x[:, ::7, None].astype(np.float64) * x[:, None, ::7]
+    assert np.all(np.abs(products.mean(0) - ensemble.cov[::7, ::7]) <= 5 * products.std(0) / np.sqrt(n))
+    assert np.all(np.abs(x.mean(0)) <= 5 * np.sqrt(np.diag(ensemble.cov) / n))
+    rng, clean = np.random.default_rng(1), MultiSine(FREQUENCIES)
+    assert np.array_equal(clean.sample(3, rng=np.random.default_rng(1)), rng.standard_normal((3, 10)) @ clean.factor)
+
+
+def test_log_density_of_a_sample_is_that_of_its_coefficients() -> None:
+    # With well separated frequencies the factor is an injective linear map: p(x) = p(coefficients) / |det|, on the support.
+    ensemble, rng = MultiSine([1.0, 2.0, 3.5]), np.random.default_rng(0)
+    coefficients = rng.standard_normal((4, 6))
+    volume = np.log(np.linalg.svd(ensemble.factor, compute_uv=False)).sum()
+    expected = -0.5 * np.square(coefficients).sum(1) - 3 * np.log(2 * np.pi) - volume
+    condition = np.sqrt(ensemble.spectrum.max() / ensemble.spectrum[ensemble.varies].min())
+    assert np.abs(ensemble.logpdf(coefficients @ ensemble.factor) - expected).max() <= 1000 * EPS * condition
+
+
+@given(seeds, st.sampled_from(["random", "slow", "twins", "equal", "zero"]), st.integers(1, 60))
+def test_own_samples_always_have_a_density_and_points_beside_the_support_never(seed: int, kind: str, dim: int) -> None:
+    rng = np.random.default_rng(seed)
+    frequencies = {
+        "random": rng.uniform(0, 5, 5), "slow": rng.uniform(0, 0.5, 5), "twins": np.repeat(rng.uniform(0, 5, 2), 2) + [0, 1e-7, 0, 0.01],
+        "equal": np.full(3, 2.0), "zero": np.array([0.0, 1.0]),
+    }[kind]
+    ensemble = MultiSine(frequencies, dim=dim)
+    x = ensemble.sample(20, rng=rng)
+    assert np.isfinite(ensemble.logpdf(x)).all() and np.isfinite(ensemble.score(x)).all() and np.isfinite(ensemble.entropy)
+    assert np.isfinite(ensemble.logpdf(ensemble.sample(20, rng=rng, dtype=np.float32))).all()
+    if ensemble.rank < dim:
+        assert np.all(ensemble.logpdf(x + 1e-6 * ensemble.axes[:, -1]) == -np.inf)
+
+
+def test_dependent_frequencies_lower_the_rank() -> None:
+    assert MultiSine([2.0, 2.0, 2.0]).rank == 2
+    assert MultiSine([0.0]).rank == 1
+    assert MultiSine([1.0, 2.0], scale=[1.0, 0.0]).rank == 2
+    assert MultiSine([1.0], dim=1).rank == 1
+
+
+def test_observation_noise_makes_it_regular() -> None:
+    from scipy.stats import multivariate_normal
+
+    ensemble = MultiSine(FREQUENCIES, noise=0.1)
+    x = ensemble.sample(10, rng=np.random.default_rng(0))
+    assert ensemble.rank == 50 and ensemble.spectrum.min() == pytest.approx(0.01, rel=1e-12)
+    condition = ensemble.spectrum.max() / ensemble.spectrum.min()
+    assert np.abs(ensemble.logpdf(x) - multivariate_normal(np.zeros(50), ensemble.cov).logpdf(x)).max() <= 100 * EPS * condition * 50
+    assert kl_divergence(ensemble, MultiSine(FREQUENCIES).noised(1.0, 0.1**2)) <= 50 * EPS
+    assert kl_divergence(MultiSine(FREQUENCIES), ensemble) == np.inf
+
+
+def test_it_is_a_gaussian_like_any_other() -> None:
+    ensemble, schedule = MultiSine(FREQUENCIES), Schedule.sigmoid()
+    assert isinstance(ensemble, Gaussian)
+    x_T = ensemble.diffuse(schedule, 100)
+    assert x_T.rank == 50 and np.allclose(np.diag(x_T.cov), 1, rtol=50 * EPS)
+    assert wasserstein2(ensemble, MultiSine(FREQUENCIES[::-1])) <= 1e-6  # sqrt(eps tr C): below that, weak axes cannot be told apart
+
+
+def test_random_ensembles_draw_frequencies_below_a_tenth_of_the_sampling_rate() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([MultiSine.random(rng=rng).frequencies for _ in range(200)])
+    assert len(drawn) == 1000 and 0 < drawn.min() < 0.05 and 4.95 < drawn.max() < 5
+    assert MultiSine.random(3, 20, rng=rng).factor.shape == (6, 20)
+    again = [MultiSine.random(rng=np.random.default_rng(5)).cov for _ in range(2)]
+    assert np.array_equal(*again)
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), [
+    ({"frequencies": []}, ValueError, "frequencies must not be empty"),
+    ({"frequencies": [np.nan]}, ValueError, "frequencies must be finite"),
+    ({"frequencies": 1.0}, ValueError, "frequencies must have 1 axes"),
+    ({"frequencies": [1.0, 2.0], "scale": [1.0, 2.0, 3.0]}, ValueError, "scale must be a number or one per frequency"),
+    ({"frequencies": [1.0], "scale": -1.0}, ValueError, "scale must be a number or one per frequency, none negative"),
+    ({"frequencies": [1.0], "scale": "large"}, TypeError, "scale must hold real numbers"),
+    ({"frequencies": [1.0], "dim": 0}, ValueError, "dim must be at least 1"),
+    ({"frequencies": [1.0], "dim": 5.0}, TypeError, "dim must be a whole number"),
+    ({"frequencies": [1.0], "noise": -0.1}, ValueError, "noise must be at least 0"),
+])
+def test_wrong_ensembles_are_refused(arguments: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        MultiSine(**arguments)
+
+
+def test_wrong_draws_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="dim must be at least 2"):
+        multi_sine_curve(1, rng=rng)
+    with pytest.raises(ValueError, match="n_frequencies must be at least 1"):
+        multi_sine_curve(n_frequencies=0, rng=rng)
+    for draw in (multi_sine_curve, MultiSine.random):
+        with pytest.raises(TypeError, match="rng must be a numpy.random.Generator"):
+            draw(rng=np.random.RandomState(0))
+    with pytest.raises(TypeError, match="rng must be"):
+        MultiSine([1.0]).sample(2, rng=0)
+    with pytest.raises(TypeError, match="dtype must be"):
+        MultiSine([1.0]).sample(2, rng=rng, dtype=int)
