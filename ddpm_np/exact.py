@@ -7,17 +7,31 @@ what :mod:`ddpm_np.proof` builds on. ``fractions.Fraction`` will not do, because
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from fractions import Fraction
 from math import isqrt
 from numbers import Rational
+from typing import Any
 
-__all__ = ["Exact", "ExactNumber"]
+import numpy as np
+
+__all__ = ["Exact", "ExactNumber", "Root"]
 
 
 class ExactNumber:
     """Marks the types that the package's argument checks let through beside floats."""
 
     __slots__ = ()
+
+
+def _operation(operation: Callable[[Any, Any], Fraction]) -> Callable[[Exact, object], Exact]:
+    def method(self: Exact, other: object) -> Exact:
+        if isinstance(other, np.ndarray):
+            return NotImplemented  # NumPy then goes through its elements
+        return self._of(operation(self.fraction, _fraction(other)))
+
+    return method
 
 
 class Exact(ExactNumber):
@@ -38,6 +52,12 @@ class Exact(ExactNumber):
             raise TypeError(f"Exact takes whole numbers or fractions, not {numerator!r} / {denominator!r}")
         self.fraction = Fraction(numerator) / Fraction(denominator)
 
+    def _of(self, fraction: Fraction) -> Exact:
+        """The number that an operation on this one returns; a subclass says here what its results carry along."""
+        result = Exact.__new__(Exact)
+        result.fraction = fraction
+        return result
+
     def __repr__(self) -> str:
         return f"Exact({self.fraction.numerator}, {self.fraction.denominator})"
 
@@ -47,34 +67,22 @@ class Exact(ExactNumber):
     def __bool__(self) -> bool:
         return bool(self.fraction)
 
-    def __add__(self, other: object) -> Exact:
-        return Exact(self.fraction + _fraction(other))
-
-    def __sub__(self, other: object) -> Exact:
-        return Exact(self.fraction - _fraction(other))
-
-    def __mul__(self, other: object) -> Exact:
-        return Exact(self.fraction * _fraction(other))
-
-    def __truediv__(self, other: object) -> Exact:
-        return Exact(self.fraction / _fraction(other))
-
-    def __rsub__(self, other: object) -> Exact:
-        return Exact(_fraction(other) - self.fraction)
-
-    def __rtruediv__(self, other: object) -> Exact:
-        return Exact(_fraction(other) / self.fraction)
-
-    __radd__ = __add__
-    __rmul__ = __mul__
+    __add__ = _operation(operator.add)
+    __sub__ = _operation(operator.sub)
+    __mul__ = _operation(operator.mul)
+    __truediv__ = _operation(operator.truediv)
+    __radd__ = _operation(operator.add)
+    __rmul__ = _operation(operator.mul)
+    __rsub__ = _operation(lambda own, other: other - own)
+    __rtruediv__ = _operation(lambda own, other: other / own)
 
     def __neg__(self) -> Exact:
-        return Exact(-self.fraction)
+        return self._of(-self.fraction)
 
     def __pow__(self, exponent: int) -> Exact:
         if not isinstance(exponent, int):
             raise TypeError(f"an exact number has whole powers only, not {exponent!r}")
-        return Exact(self.fraction**exponent)
+        return self._of(self.fraction**exponent)
 
     def __eq__(self, other: object) -> bool:
         return self.fraction == _fraction(other)
@@ -96,7 +104,25 @@ class Exact(ExactNumber):
         p, q = self.fraction.numerator, self.fraction.denominator
         if p < 0 or isqrt(p) ** 2 != p or isqrt(q) ** 2 != q:
             raise ValueError(f"{self.fraction} is not the square of a rational number")
-        return Exact(isqrt(p), isqrt(q))
+        return self._of(Fraction(isqrt(p), isqrt(q)))
+
+
+class Root(ExactNumber):
+    """A number that is known by its square only, for a formula in which it appears squared.
+
+    >>> Root(Exact(1, 2)) ** 2
+    Exact(1, 2)
+    """
+
+    __slots__ = ("square",)
+
+    def __init__(self, square: Exact) -> None:
+        self.square = square
+
+    def __pow__(self, exponent: int) -> Exact:
+        if exponent != 2:
+            raise ValueError(f"only the square of this root is known, not its power {exponent}")
+        return self.square
 
 
 def _fraction(other: object) -> Fraction:
