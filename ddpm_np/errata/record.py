@@ -27,7 +27,7 @@ _PLACE = re.compile(r"(N[0-4]):([1-9]\d*)(?:-([1-9]\d*))?([a-z]?)")
 class Numbers(NamedTuple):
     """One quantity three times: by what is printed, by what is corrected, and on a way of its own.
 
-    ``tolerance`` is how far the last two may differ: 0, units in the last place, a quadrature's error, or a bound on what is neglected.
+    ``tolerance`` is how far the last two may differ: 0, units in the last place, a quadrature's error, or a bound on the rest.
     Where a claim admits a range of values, ``printed`` is the one of them that is nearest to the truth.
     """
 
@@ -106,7 +106,7 @@ class Integral(NamedTuple):
 
 
 def line_integral(integrand: Callable[[Array], Array], low: float, high: float, *, intervals: int = 4000) -> Integral:
-    """The trapezoidal rule, for a smooth integrand that has died out at both ends: there it gains digits faster than any power of h.
+    """The trapezoidal rule, for a smooth integrand that has died out at both ends, where it converges faster than any power of h.
 
     The error is what leaving out every second point changes, plus the rounding of the sum.
     """
