@@ -3,7 +3,7 @@
 To be read beside the notes N0..N4: ``python -m ddpm_np errata`` prints :func:`errata_table`, in the order of their lines. Here
 stand the formulas that are wrong and those claims that a number decides; typing slips and loose wording are left out. For each
 entry one quantity is computed three times: by what is printed, by what is corrected (with the package's own functions wherever
-there is one), and on a way of its own. Above all rooms of the theory, below the command line only. Checked by: tests/test_errata.py.
+there is one), and on a way of its own. Above all rooms of the theory, below the command line. Checked by: tests/test_errata.py.
 
 >>> [entry.corrected for entry in lookup("N2:351")]
 ['b = sqrt(beta_t)']
