@@ -1,13 +1,13 @@
 """The denoiser that training aims at, exactly, and the loss it cannot go below (E24, E25).
 
-Third of the rooms of what is known, on :mod:`ddpm_np.distributions`. The loss E|eps - eps_hat(x_t, t)|^2 is least for the conditional
-mean eps_star = E[eps | x_t], and that is a score in other units: from q(x_t) = integral of N(x_t; sqrt(alpha_bar_t) x_0,
-(1 - alpha_bar_t) I) q(x_0) over x_0, differentiated under the integral,
+Third of the rooms of what is known, on :mod:`ddpm_np.distributions`. The loss E|eps - eps_hat(x_t, t)|^2 is least for the
+conditional mean eps_star = E[eps | x_t], and that is a score in other units: from
+q(x_t) = integral of N(x_t; sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I) q(x_0) over x_0, differentiated under the integral,
 
     grad log q(x_t) = E[-(x_t - sqrt(alpha_bar_t) x_0) / (1 - alpha_bar_t) | x_t] = -eps_star / sqrt(1 - alpha_bar_t).
 
-First the forms a prediction can take, eps, score, x_0 and v, into each other; then the ideal denoiser; then its loss. What a sampler
-does with it is in :mod:`ddpm_np.reverse`, what it says about likelihood in :mod:`ddpm_np.likelihood`.
+First the forms a prediction can take, eps, score, x_0 and v, into each other; then the ideal denoiser; then its loss. What a
+sampler does with it is in :mod:`ddpm_np.reverse`, what it says about likelihood in :mod:`ddpm_np.likelihood`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np.distributions.gaussian import Distribution, Gaussian, checked_points
+from ddpm_np.distributions import Distribution, Gaussian
+from ddpm_np.distributions.arguments import checked_points
 from ddpm_np.forward import q_sample
 from ddpm_np.posterior import mean_eps_coef
 from ddpm_np.sampling import Denoiser
@@ -32,8 +33,9 @@ __all__ = [
 
 # ---- the forms of a prediction --------------------------------------------------------------------------------------------------
 #
-# eps and x_0 turn into each other by predict_x0 and predict_eps of ddpm_np.posterior (E13); the others join here. All are linear with
-# the coefficients of E6, take (..., dim) and 1 <= t <= T, keep the dtype, run on exact numbers, and are checked in tests/test_ideal.py.
+# eps and x_0 turn into each other by predict_x0 and predict_eps of ddpm_np.posterior (E13); the others join here. All are linear
+# with the coefficients of E6, take (..., dim) and 1 <= t <= T, keep the dtype and run on exact numbers.
+# Checked by: tests/test_ideal.py.
 
 
 def score_from_eps(schedule: Schedule, eps: ArrayLike, t: Steps) -> Array:
@@ -52,7 +54,7 @@ def v_from_x0_eps(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) 
     """v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0: x_t turned a quarter, (x_0, eps) being the two legs.
 
     Source: Salimans and Ho 2022, section 4 and appendix D. For a given x_t an error d of eps is one of d / sqrt(alpha_bar_t) in v
-    and of -d sqrt((1 - alpha_bar_t) / alpha_bar_t) in x_0, so that the losses are L_v = L_eps / alpha_bar_t and L_x0 = L_eps / SNR_t.
+    and of -d sqrt((1 - alpha_bar_t) / alpha_bar_t) in x_0: the losses are L_v = L_eps / alpha_bar_t and L_x0 = L_eps / SNR_t.
     """
     signal, noise, x_0, eps = _level(schedule, t, x_0=x_0, eps=eps)
     return signal * eps - noise * x_0
@@ -90,10 +92,11 @@ class IdealDenoiser:
 
     eps_star = sum_i sqrt(1 - alpha_bar_t) / (alpha_bar_t lambda_i + 1 - alpha_bar_t) v_i v_i . (x_t - sqrt(alpha_bar_t) m)
 
-    A denoiser like any other: :mod:`ddpm_np.sampling` takes it in place of a network. x_t: (..., dim); t: an int or an integer array
-    that broadcasts over the batch, 1 <= t <= T. Computed in float64, returned in the dtype of x_t.
+    A denoiser like any other: :mod:`ddpm_np.sampling` takes it in place of a network. x_t: (..., dim); t: an int or an integer
+    array that broadcasts over the batch, 1 <= t <= T. Computed in float64, returned in the dtype of x_t.
 
-    From: the score of the distribution, diffused (E5, E6). Source: Tweedie's formula; Vincent 2011. Checked by: tests/test_ideal.py.
+    From: the score of the distribution, diffused (E5, E6). Source: Tweedie's formula; Vincent 2011.
+    Checked by: tests/test_ideal.py.
 
     >>> denoiser = IdealDenoiser(Gaussian([0.0], [[1.0]]), Schedule.from_beta([0.36]))
     >>> denoiser([[2.0]], 1)
@@ -124,8 +127,9 @@ class IdealDenoiser:
     def at(self, x: ArrayLike, kept: float, noise: float) -> Array:
         """E[eps | x] at any level, x = sqrt(kept) x_0 + sqrt(noise) eps, noise above 0.
 
-        (alpha_bar, 1 - alpha_bar) is a level between the steps, and (1, sigma^2) the same in the coordinates x_t / sqrt(alpha_bar_t)
-        of the probability flow, sigma^2 = (1 - alpha_bar_t) / alpha_bar_t. Two numbers, so that neither is a rounded 1 minus the other.
+        (alpha_bar, 1 - alpha_bar) is a level between the steps, and (1, sigma^2) the same in the coordinates of the probability
+        flow, x_t / sqrt(alpha_bar_t) with sigma^2 = (1 - alpha_bar_t) / alpha_bar_t. Two numbers, so that neither is a rounded 1
+        minus the other.
         """
         return self._eps_star(checked_points(x, self.dim), positive("kept", kept, zero=True), positive("noise", noise))
 
@@ -151,9 +155,9 @@ def optimal_loss(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float
 
     floor_t = tr Cov[eps | x_t] / dim = mean_i alpha_bar_t lambda_i / (alpha_bar_t lambda_i + 1 - alpha_bar_t)
 
-    From: E24. Along an axis of variance lambda, eps and x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps are jointly Gaussian
-    with covariance sqrt(1 - alpha_bar_t), so x_t leaves 1 - (1 - alpha_bar_t) / (alpha_bar_t lambda + 1 - alpha_bar_t) of the
-    variance of eps. Checked by: tests/test_ideal.py.
+    From: E24. Along an axis of variance lambda, eps and x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps are jointly
+    Gaussian with covariance sqrt(1 - alpha_bar_t), so x_t leaves 1 - (1 - alpha_bar_t) / (alpha_bar_t lambda + 1 - alpha_bar_t)
+    of the variance of eps. Checked by: tests/test_ideal.py.
 
     Returns (T + 1,), index t, entry 0 NaN: there is no noise to predict. 0 for a :class:`PointMass`. TypeError for other than
     Gaussians, which have no closed form: :func:`estimate_loss` with their :class:`IdealDenoiser` is the floor there.
@@ -194,7 +198,8 @@ def estimate_excess(
 
 
 def _estimate(
-    denoiser: Denoiser, distribution: Distribution, schedule: Schedule, target: IdealDenoiser | None, n: int, rng: np.random.Generator
+    denoiser: Denoiser, distribution: Distribution, schedule: Schedule, target: IdealDenoiser | None, n: int,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard error, for each t, of the squared distance per dimension between denoiser and target (None: eps itself)."""
     n, rng = count("n", n, low=2), generator(rng)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np.distributions.gaussian import Gaussian, frozen, float_array, float_dtype, spectrum_of_factor
+from ddpm_np.distributions.arguments import float_array, float_dtype, frozen
+from ddpm_np.distributions.gaussian import Gaussian, spectrum_of_factor
 from ddpm_np.validation import Array, count, generator, positive
 
 __all__ = ["MultiSine", "multi_sine_curve"]
@@ -39,7 +40,8 @@ class MultiSine(Gaussian):
     Parameters
     ----------
     frequencies : (K,) in Hz
-    scale : standard deviation of the coefficients: a number, one per frequency, or None for 1 / sqrt(K): every coordinate has variance 1
+    scale : standard deviation of the coefficients: a number, one per frequency, or None for 1 / sqrt(K), every coordinate's
+        variance then being 1
     dim : number of samples on [0, 1]
     noise : standard deviation of white observation noise; above 0 it makes C regular
 
@@ -49,7 +51,8 @@ class MultiSine(Gaussian):
 
     Without noise the rank is at most 2K, and in float64 it is often less: frequencies close to each other or to 0 give rows that
     are nearly dependent. Singular values of the factor up to max(2K, dim) eps times the largest count as 0, as in
-    :meth:`Gaussian.from_factor`, and ``entropy`` and ``logpdf`` are taken on the support that remains, where the ensemble's own samples lie.
+    :meth:`Gaussian.from_factor`, and ``entropy`` and ``logpdf`` are taken on the support that remains, where the ensemble's own
+    samples lie. With noise they are those of the noisy ensemble, on the whole space.
 
     >>> MultiSine([1.0, 2.0])
     MultiSine(dim=50, rank=4)

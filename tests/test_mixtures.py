@@ -57,10 +57,9 @@ def test_log_density_and_score_are_the_plain_formulas(m: GaussianMixture, seed: 
 @given(regular_mixtures(), st.integers(0, 2**32))
 def test_divergence_is_the_trace_of_the_scores_jacobian(m: GaussianMixture, seed: int) -> None:
     x, h = m.sample(1, rng=np.random.default_rng(seed))[0], 1e-3
-    stencil = np.array([1, -8, 8, -1]) / (12 * h)  # fourth order
-    fine, coarse = (
-        sum((stencil / k) @ m.score(x + np.outer([-2, -1, 1, 2], k * h * e))[:, i] for i, e in enumerate(np.eye(m.dim))) for k in (1, 2)
-    )
+    stencil, at = np.array([1, -8, 8, -1]) / (12 * h), np.array([-2, -1, 1, 2]) * h  # fourth order
+    axes = list(enumerate(np.eye(m.dim)))
+    fine, coarse = (sum(stencil / k @ m.score(x + np.outer(k * at, e))[:, i] for i, e in axes) for k in (1, 2))
     # The truncation error of the fine stencil is a sixteenth of the coarse one's, so it is bounded by their difference.
     rounding = 1e3 * 100 * m.dim * EPS * (1 + np.abs(m.score(x)).max()) / h
     assert abs(m.divergence(x) - fine) <= abs(fine - coarse) + rounding
@@ -80,7 +79,7 @@ def test_density_integrates_to_one(diffused: bool) -> None:
 
 def test_density_integrates_to_one_in_the_plane() -> None:
     m = GaussianMixture([0.3, 0.7], [[0.0, 1.0], [2.0, -1.0]], [np.eye(2), [[1.0, 0.6], [0.6, 0.5]]])
-    line = np.arange(-11, 13, 0.125)  # the least variance, 0.1, is 0.32 wide: a step of 0.4 of it has aliasing 2 exp(-2 (pi / 0.4)^2)
+    line = np.arange(-11, 13, 0.125)  # 0.4 of the least deviation, 0.32: aliasing is 2 exp(-2 (pi / 0.4)^2)
     grid = np.stack(np.meshgrid(line, line, indexing="ij"), -1)
     assert m.logpdf(grid).shape == 2 * line.shape
     assert abs(np.exp(m.logpdf(grid)).sum() * 0.125**2 - 1) <= 1e-12

@@ -1,6 +1,6 @@
 """Distributions of the signal that stay themselves under diffusion, and the distances between them.
 
-First of the rooms of what is known. Each distribution has a density in closed form, a score, and a law of x_t in closed form (E5, E6):
+First of the rooms of what is known. Each distribution has in closed form a density, its score, and the law of x_t (E5, E6):
 
     .dim, .mean, .cov, .sample(n, *, rng), .logpdf(x), .score(x), .divergence(x), .diffuse(schedule, t), .noised(kept, noise).
 

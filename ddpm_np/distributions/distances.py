@@ -17,8 +17,8 @@ def wasserstein2(p: Gaussian, q: Gaussian) -> float:
     The minimum is tr(cov_p) + tr(cov_q) - 2 tr((cov_p^{1/2} cov_q cov_p^{1/2})^{1/2}), the form in print, which for equal arguments
     is a difference of large numbers and can come out negative. Here it is a sum of squares: Q = U V^T from the singular value
     decomposition R_p R_q^T = U S V^T (orthogonal Procrustes). Where both have the same array of axes, as a Gaussian and its
-    diffusions have, Q = I. For equal arguments the distance is 0 to rounding: at most 10 dim sqrt(eps tr(cov)), and exactly 0 on
-    common axes.
+    diffusions have, Q = I. For equal arguments the distance is 0 to rounding: exactly 0 on common axes, else some eps times
+    sqrt(tr(cov) condition number), and at worst, with directions too weak to be told apart, sqrt(10 dim eps tr(cov)).
 
     Source: Dowson and Landau 1982. Checked by: tests/test_distributions.py. ValueError where the dimensions differ.
 
@@ -40,12 +40,12 @@ def kl_divergence(p: Gaussian, q: Gaussian) -> float:
 
     KL = 1/2 (|w|^2 + sum_i (k_i^2 - 1 - ln k_i^2)),  w = mean_p - mean_q and k_i^2 the eigenvalues of cov_p, both in units of q
 
-    On the support of q, whose axes divided by their standard deviations are those units. inf where p is not absolutely continuous with
-    respect to q: where the support of p is not inside that of q, or is a thinner part of it, on which q has no mass. Supports are
-    compared to the tolerance at which :class:`Gaussian` calls a point off its support, at the mean of p and one standard deviation
-    of p away from it along each of its axes.
+    On the support of q, whose axes divided by their standard deviations are those units. inf where p is not absolutely continuous
+    with respect to q: where the support of p is not inside that of q, or is a thinner part of it, on which q has no mass. Supports
+    are compared to the tolerance at which :class:`Gaussian` calls a point off its support, at the mean of p and one standard
+    deviation of p away from it along each of its axes. Off common axes k_i is known to eps times the largest.
 
-    Source: N4 (KL divergence and maximum likelihood). Checked by: tests/test_distributions.py. ValueError where the dimensions differ.
+    Source: N4 (KL divergence and maximum likelihood). Checked by: tests/test_distributions.py. ValueError for unequal dimensions.
 
     >>> kl_divergence(Gaussian([1.0], [[1.0]]), Gaussian([0.0], [[1.0]]))
     0.5

@@ -1,8 +1,8 @@
 """The Gaussian on its own axes: regular, singular or a single point, one class for all (E5).
 
-In the eigenvectors of its covariance a Gaussian is a row of independent numbers, and diffusion only moves their variances towards 1.
-A direction of variance 0 is an ordinary direction: the density is then taken on the support, the plane through the mean along the
-other directions, and nothing is ever jittered to make a matrix invertible.
+On the eigenvectors of its covariance a Gaussian is a row of independent numbers, and diffusion only moves their variances
+towards 1. A direction of variance 0 is an ordinary direction: the density is then taken on the support, the plane through the mean
+along the other directions, and nothing is ever jittered to make a matrix invertible.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ddpm_np.distributions.arguments import checked_points, float_array, float_dtype, frozen
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array, count, generator, positive, real_array, square, steps
+from ddpm_np.validation import Array, count, generator, positive, square, steps
 
-__all__ = ["Diffusing", "Distribution", "Gaussian", "PointMass", "checked_points", "float_array", "float_dtype", "frozen", "spectrum_of_factor"]
+__all__ = ["Diffusing", "Distribution", "Gaussian", "PointMass", "spectrum_of_factor"]
 
 _EPS = np.finfo(np.float64).eps
 
@@ -76,12 +77,13 @@ class Gaussian(Diffusing):
     varies : (dim,) bool, where the spectrum is above 0
     rank : number of directions that vary
 
-    A matrix in floating point knows its eigenvalues to about eps times the largest. Those below 10 dim eps times the largest therefore
-    count as 0. :meth:`from_factor` knows standard deviations, not variances, to that accuracy, and keeps far weaker directions.
+    A matrix in floating point knows its eigenvalues to about eps times the largest. Those up to 10 dim eps times the largest
+    therefore count as 0. :meth:`from_factor` knows standard deviations, not variances, to that accuracy, and keeps far weaker
+    directions.
 
-    The density of a singular Gaussian is with respect to the Lebesgue measure of its support; a point off the support has logpdf -inf
-    and score NaN. "Off" is farther than 100 dim (eps (|x - mean| + |mean|) + e), eps that of the dtype of x, and e the accuracy to
-    which the support itself is known: eps sqrt(largest) for a factor, eps largest / sqrt(smallest above 0) for a matrix.
+    The density of a singular Gaussian is with respect to the Lebesgue measure of its support; a point off the support has logpdf
+    -inf and score NaN. "Off" is farther than 100 dim (eps (|x - mean| + |mean|) + e), eps that of the dtype of x, and e the
+    accuracy to which the support itself is known: eps sqrt(largest) for a factor, eps largest / sqrt(smallest above 0) for a matrix.
 
     >>> line = Gaussian([0.0, 1.0], [[1.0, 0.0], [0.0, 0.0]])
     >>> line
@@ -125,7 +127,8 @@ class Gaussian(Diffusing):
         mean, spectrum = float_array("mean", mean, ndim=1), float_array("spectrum", spectrum, ndim=1)
         axes = float_array("axes", square("axes", axes))
         if axes.shape != 2 * mean.shape or spectrum.shape != mean.shape:
-            raise ValueError(f"mean, axes and spectrum must fit together, got shapes {mean.shape}, {axes.shape} and {spectrum.shape}")
+            shapes = f"{mean.shape}, {axes.shape} and {spectrum.shape}"
+            raise ValueError(f"mean, axes and spectrum must fit together, got shapes {shapes}")
         if spectrum.min() < 0:
             raise ValueError(f"spectrum must not be negative, got {spectrum.min():.3g}")
         if np.abs(axes.T @ axes - np.eye(mean.size)).max() > 10 * mean.size * _EPS:
@@ -165,7 +168,7 @@ class Gaussian(Diffusing):
         return float(0.5 * np.log(2 * np.pi * np.e * self.spectrum[self.varies]).sum())
 
     def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
-        """n draws, (n, dim), float64 or float32: mean + z root, z ~ N(0, I) of as many numbers as there are directions that vary."""
+        """n draws, (n, dim), float64 or float32: mean + z root, z ~ N(0, I), a number for each direction that varies."""
         n, rng, dtype = count("n", n), generator(rng), float_dtype(dtype)
         z = rng.standard_normal((n, self.rank), dtype)
         return z @ self.root.astype(dtype, copy=False) + self.mean.astype(dtype, copy=False)
@@ -187,14 +190,15 @@ class Gaussian(Diffusing):
         return np.where(on_support[..., None], score, np.nan)
 
     def divergence(self, x: ArrayLike) -> Array:
-        """The divergence of the score along the support, (...,) float64: -sum_i 1 / spectrum_i, wherever x is; NaN off the support."""
+        """The divergence of the score along the support, (...,) float64: -sum_i 1 / spectrum_i, for any x; NaN off the support."""
         _, on_support = self.coordinates(x)
         return np.where(on_support, -np.sum(1 / self.spectrum[self.varies]), np.nan)[()]
 
     def noised(self, kept: float, noise: float) -> Gaussian:
         """The law of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I): the same axes, each variance kept spectrum_i + noise (E5)."""
         kept, noise = positive("kept", kept, zero=True), positive("noise", noise, zero=True)
-        return Gaussian._new(np.sqrt(kept) * self.mean, self.axes, kept * self.spectrum + noise, np.sqrt(kept) * self._support_error)
+        shrink = np.sqrt(kept)
+        return Gaussian._new(shrink * self.mean, self.axes, kept * self.spectrum + noise, shrink * self._support_error)
 
     def coordinates(self, x: ArrayLike) -> tuple[Array, Array]:
         """c_i = axes_i . (x - mean), (..., dim) float64, and whether x lies on the support, (...,) bool."""
@@ -229,33 +233,3 @@ def spectrum_of_factor(factor: Array) -> tuple[Array, Array, float]:
     std = np.zeros(factor.shape[1])
     std[: singular.size] = np.where(singular > max(factor.shape) * _EPS * singular[0], singular, 0.0)
     return axes.T, std**2, max(factor.shape) / factor.shape[1] * _EPS * singular[0]
-
-
-def float_array(name: str, x: ArrayLike, *, ndim: int | None = None, dim: int | None = None) -> NDArray[np.float64]:
-    """Finite float64, a copy unless it is read-only; eigenvectors are irrational, so exact numbers have no place here."""
-    x = real_array(name, x, ndim=ndim, dim=dim)
-    if x.dtype == object:
-        raise TypeError(f"{name} must hold floats, got exact numbers")
-    return x.astype(np.float64, copy=x.flags.writeable)
-
-
-def float_dtype(dtype: DTypeLike) -> np.dtype:
-    """float32 or float64."""
-    dtype = np.dtype(dtype)
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype}")
-    return dtype
-
-
-def checked_points(x: ArrayLike, dim: int) -> Array:
-    """Points (..., dim) of float32 or float64."""
-    x = real_array("x", x, dim=dim)
-    if x.dtype == object:
-        raise TypeError("x must hold floats, got exact numbers")
-    return x
-
-
-def frozen(array: Array) -> Array:
-    """The same array, read-only."""
-    array.flags.writeable = False
-    return array

@@ -15,7 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np.distributions.gaussian import Diffusing, Gaussian, checked_points, float_array, float_dtype, frozen
+from ddpm_np.distributions.arguments import checked_points, float_array, float_dtype, frozen
+from ddpm_np.distributions.gaussian import Diffusing, Gaussian
 from ddpm_np.validation import Array, count, generator, positive
 
 __all__ = ["Empirical", "GaussianMixture"]
@@ -27,7 +28,7 @@ class GaussianMixture(Diffusing):
     """sum_k weights_k N(means_k, covs_k).
 
     Checked by: tests/test_distributions.py.
-    weights: (K,), not negative, summing to 1 to 10 K eps of their dtype. means: (K, dim). covs: (K, dim, dim), singular ones welcome.
+    weights: (K,), not negative, summing to 1 to 10 K eps of their dtype. means: (K, dim). covs: (K, dim, dim), also singular.
 
     Components may have supports of different dimension, say a point and a plane. The density is with respect to the sum of the
     supports' own measures, under which a point of several supports belongs to those of the least dimension alone: the others give
@@ -44,7 +45,8 @@ class GaussianMixture(Diffusing):
             raise ValueError(f"weights, means and covs must be equally many, got {len(weights)}, {len(means)} and {len(covs)}")
         eps = np.finfo(given.dtype if given.dtype == np.float32 else np.float64).eps
         if weights.min() < 0 or abs(weights.sum() - 1) > 10 * weights.size * eps:
-            raise ValueError(f"weights must not be negative and must sum to 1, got least {weights.min():.6g} and sum {weights.sum():.6g}")
+            got = f"got least {weights.min():.6g} and sum {weights.sum():.6g}"
+            raise ValueError(f"weights must not be negative and must sum to 1, {got}")
         self._set(weights, [Gaussian(mean, cov) for mean, cov in zip(means, covs)])
 
     def _set(self, weights: Array, components: list[Gaussian]) -> None:
@@ -125,12 +127,12 @@ class Empirical(Diffusing):
     Checked by: tests/test_distributions.py. points: (n, dim); repeated points weigh more.
 
     Undiffused, the measure counts points as in :class:`PointMass`: logpdf is the logarithm of the share of points equal to x to
-    rounding, -inf where there is none, and the score is 0 or NaN. The ideal denoiser of this distribution can only return training points:
-    it is what a network would become that learned its training set by heart.
+    rounding, -inf where there is none, and the score is 0 or NaN. Driven by the ideal denoiser of this distribution, a sampler ends
+    on training points: it is what a network would become that learned its training set by heart.
 
-    A query needs a number per pair of point and row. Rows are taken a few at a time, so that the arrays of such numbers hold at most
-    about 4 million each (32 MB), or one row if there are more points than that. Distances are differences squared, never |x|^2 + |p|^2 - 2 x.p,
-    which cancels where the noise is small.
+    A query needs a number per pair of point and row. Rows are taken a few at a time, so that an array of such numbers holds about 4
+    million at most (32 MB; a single row's if there are more points than that). Distances are squared differences, never
+    |x|^2 + |p|^2 - 2 x.p, which cancels where the noise is small.
 
     >>> Empirical([[0.0, 1.0], [2.0, 3.0]])
     Empirical(dim=2, points=2)
