@@ -17,7 +17,7 @@ from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Steps, count, positive, real, real_array, square, steps
 
 __all__ = [
-    "chi_mean", "effective_rank", "end_noise_correlation", "error_of_mean", "kernel_covariance", "random_frequency_covariance",
+    "chi_mean", "effective_rank", "end_noise_correlation", "end_noise_loss", "error_of_mean", "kernel_covariance", "random_frequency_covariance",
     "reshape_noise", "reshaping_error", "sample_covariance", "spectrum", "spectrum_at", "transport_map", "variance_of_mean",
 ]
 
@@ -224,6 +224,18 @@ def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:
     end = schedule.T
     kept = schedule.alpha_bar[end] / schedule.alpha_bar[t]
     return np.sqrt(kept * schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[end])
+
+
+def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
+    """The least loss, per t, of a network that is asked for the noise at the end of the chain instead of the one in x_t (E6, E25).
+
+    1 - rho_t^2 (1 - floor_t),    rho_t of :func:`end_noise_correlation`, floor_t of :func:`ddpm_np.ideal.optimal_loss`
+
+    From: the end's noise is rho_t eps + sqrt(1 - rho_t^2) fresh noise, so that its mean given x_t is rho_t eps_star, of mean square
+    rho_t^2 (1 - floor_t). Source: N2:439. Checked by: tests/test_covariance.py. floor: (T + 1,). Returns (T + 1,), entry 0 NaN.
+    """
+    floor = real_array("floor", floor, ndim=1, dim=schedule.T + 1, finite=False)
+    return np.append(np.nan, 1 - end_noise_correlation(schedule, np.arange(1, schedule.T + 1)) ** 2 * (1 - floor[1:]))
 
 
 def _centred(name: str, X: ArrayLike) -> NDArray[np.float64]:

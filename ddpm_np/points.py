@@ -1,9 +1,9 @@
-"""Data that is a handful of points: which of them an x_t came from, where the chain may go next, and who ends beside whom (E26, E30).
+"""Data that is a handful of points: which of them an x_t came from, where the chain may go next, and who ends beside whom (E26, E28).
 
-When the data are n points p_i, equally likely, x_t is a mixture of n Gaussians around sqrt(alpha_bar_t) p_i, and everything about it
-is known. It is the world in which q(x_{t-1} | x_t) and q(x_{t-1} | x_t, x_0), which the notes write for each other, differ most: the
-second is a Gaussian (:mod:`ddpm_np.posterior`), the first a mixture of n of them. The room ends with the question whether a sampler
-remembers or invents: how far its signals are from the nearest that it has seen.
+When the data are n points p_i, equally likely, each perhaps blurred by a little noise, x_t is a mixture of n Gaussians around
+sqrt(alpha_bar_t) p_i, and everything about it is known. It is the world in which q(x_{t-1} | x_t) and q(x_{t-1} | x_t, x_0), which the
+notes write for each other, differ most: the second is a Gaussian (:mod:`ddpm_np.posterior`), the first a mixture of n of them. The room
+ends with the question whether a sampler remembers or invents: how far its signals are from the nearest that it has seen.
 """
 
 from __future__ import annotations
@@ -12,46 +12,75 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np.distributions import GaussianMixture
-from ddpm_np.posterior import posterior_mean_variance
+from ddpm_np.posterior import posterior_variance
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import positive, real_array, steps
 
-__all__ = ["nearest", "posterior_weights", "reverse_mixture", "share_at_points"]
+__all__ = ["chain_gap", "nearest", "posterior_weights", "reverse_mixture", "share_at_points"]
 
 _BLOCK = 1 << 22  # numbers held at once, 32 MB in float64
 
 
-def posterior_weights(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int) -> NDArray[np.float64]:
-    """P(x_0 = p_i | x_t) for n equally likely points (E26).
+def posterior_weights(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int, *, blur: float = 0.0) -> NDArray[np.float64]:
+    """P(x_0 near p_i | x_t) for n equally likely points with noise of standard deviation ``blur`` (E26).
 
-    w_i = exp(-|x_t - sqrt(alpha_bar_t) p_i|^2 / (2 (1 - alpha_bar_t))) / sum over j of the same
+    w_i = exp(-|x_t - sqrt(alpha_bar_t) p_i|^2 / (2 v_t)) / sum over j of the same,    v_t = alpha_bar_t blur^2 + 1 - alpha_bar_t
 
-    From: E6 and Bayes' rule. Source: beyond the notes. Checked by: tests/test_points.py.
-    points: (n, dim); x_t: (..., dim); 1 <= t <= T. Returns (..., n). The largest exponent is taken out first, so that nothing underflows.
+    From: E5, E6 and Bayes' rule. Source: beyond the notes. Checked by: tests/test_points.py.
+    points: (n, dim); x_t: (..., dim); 1 <= t <= T. Returns (..., n). The largest exponent is taken out first, so that nothing overflows.
     """
     points, x_t, t = _world(points, schedule, x_t, t)
+    variance = _variance(schedule, t, blur)
     squares = np.sum((x_t[..., None, :] - np.sqrt(schedule.alpha_bar[t]) * points) ** 2, axis=-1)
-    logs = -(squares - squares.min(axis=-1, keepdims=True)) / (2 * schedule.one_minus_alpha_bar[t])
-    weights = np.exp(logs)
+    weights = np.exp(-(squares - squares.min(axis=-1, keepdims=True)) / (2 * variance))
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def reverse_mixture(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int) -> GaussianMixture:
+def reverse_mixture(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int, *, blur: float = 0.0) -> GaussianMixture:
     """q(x_{t-1} | x_t), the true reverse kernel when the data are n equally likely points (E26).
 
-    q(x_{t-1} | x_t) = sum over i of P(x_0 = p_i | x_t) q(x_{t-1} | x_t, x_0 = p_i)
+    q(x_{t-1} | x_t) = sum over i of w_i(x_t) q(x_{t-1} | x_t, x_0 near p_i)
 
-    From: E7 and :func:`posterior_weights`. It is a Gaussian only when one weight is 1.
+    with :func:`posterior_weights`; each term is :func:`ddpm_np.reverse.reverse_kernel` of one blurred point, for blur 0 the
+    q(x_{t-1} | x_t, x_0 = p_i) of E11 and E12. It is a Gaussian only when one weight is 1.
     Source: N2 "逆扩散过程" (N2:573 writes it as if it were the conditional one). Checked by: tests/test_points.py.
     points: (n, dim); x_t: (dim,); 1 <= t <= T. Its mean is what a network trained on squared errors aims at, whether or not anything
-    lies there. At t = 1 the variance is 0: the kernel is the weighted points themselves.
+    lies there. At t = 1 and blur 0 the variance is 0: the kernel is the weighted points themselves.
     """
     points, x_t, t = _world(points, schedule, x_t, t)
     if x_t.ndim != 1:
         raise ValueError(f"x_t must be a single vector, got shape {x_t.shape}")
-    means, variance = posterior_mean_variance(schedule, points, x_t, t)
-    covs = np.broadcast_to(variance * np.eye(points.shape[1]), (len(points), *2 * points.shape[1:]))
-    return GaussianMixture(posterior_weights(points, schedule, x_t, t), means, covs)
+    means, variance = _terms(points, schedule, x_t, t, blur)
+    covs = np.broadcast_to(variance * np.eye(points.shape[1]), (len(points), points.shape[1], points.shape[1]))
+    return GaussianMixture(posterior_weights(points, schedule, x_t, t, blur=blur), means, covs)
+
+
+def chain_gap(points: ArrayLike, schedule: Schedule, *, blur: float) -> float:
+    """What the best Gaussian reverse chain loses, in nats: the sum over t of E KL(q(x_{t-1} | x_t) || its own best Gaussian) (E26, E28).
+
+    The best Gaussian has the kernel's mean and variance. The sum goes to 0 as the steps become small: many small Gaussian steps can do
+    what few large ones cannot (Feller 1949; Sohl-Dickstein et al. 2015, section 2.2). By the chain rule of KL it is what separates the
+    chain's output from the data, the start at q(x_T) aside. Source: N1 "回到起点". Checked by: tests/test_points.py.
+    points: (n, 1), in one dimension; blur above 0, or the last kernel would have no density. By the trapezoidal rule, over x_t
+    around each point and over x_{t-1} around the kernel's mean.
+    """
+    points = real_array("points", points, ndim=2, dim=1).astype(np.float64)
+    blur, z, u = positive("blur", blur), np.linspace(-7, 7, 57), np.linspace(-10, 10, 401)
+    total = 0.0
+    for t in range(1, schedule.T + 1):
+        x_t = (np.sqrt(schedule.alpha_bar[t]) * points + np.sqrt(_variance(schedule, t, blur)) * z).reshape(-1, 1)
+        weights = posterior_weights(points, schedule, x_t, t, blur=blur)
+        means, variance = _terms(points, schedule, x_t, t, blur)
+        mean = np.sum(weights * means[..., 0], axis=1)
+        sd = np.sqrt(variance + np.sum(weights * (means[..., 0] - mean[:, None]) ** 2, axis=1))
+        x = mean[:, None] + sd[:, None] * u
+        p = np.exp(-((x[..., None] - means[:, None, :, 0]) ** 2) / (2 * variance)) @ weights[..., None] / np.sqrt(2 * np.pi * variance)
+        # p ln p is 0 where p has underflowed to 0.
+        log_ratio = np.log(np.where(p[..., 0] > 0, p[..., 0], 1.0)) + u**2 / 2 + np.log(sd * np.sqrt(2 * np.pi))[:, None]
+        gaps = np.sum(p[..., 0] * log_ratio, axis=1) * sd * (u[1] - u[0])
+        density = np.tile(np.exp(-(z**2) / 2), len(points)) * (z[1] - z[0]) / np.sqrt(2 * np.pi) / len(points)
+        total += float(density @ gaps)
+    return total
 
 
 def nearest(x: ArrayLike, points: ArrayLike, *, k: int = 1) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -92,3 +121,17 @@ def _world(
     if not isinstance(t, int):
         raise TypeError("t must be a single integer here, got an array")
     return points, x_t, t
+
+
+def _variance(schedule: Schedule, t: int, blur: float) -> float:
+    return float(schedule.alpha_bar[t] * positive("blur", blur, zero=True) ** 2 + schedule.one_minus_alpha_bar[t])
+
+
+def _terms(
+    points: NDArray[np.float64], schedule: Schedule, x_t: NDArray[np.float64], t: int, blur: float
+) -> tuple[NDArray[np.float64], float]:
+    """Means (..., n, dim) and common variance of x_{t-1} given x_t and the point it came from."""
+    before, now = _variance(schedule, t - 1, blur), _variance(schedule, t, blur)
+    away = x_t[..., None, :] - np.sqrt(schedule.alpha_bar[t]) * points
+    means = np.sqrt(schedule.alpha_bar[t - 1]) * points + np.sqrt(schedule.alpha[t]) * before / now * away
+    return means, float(posterior_variance(schedule.beta[t], now, before))

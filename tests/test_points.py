@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np import points as room
-from ddpm_np.distributions import Empirical, Gaussian
-from ddpm_np.points import nearest, posterior_weights, reverse_mixture, share_at_points
+from ddpm_np.distributions import Empirical, Gaussian, GaussianMixture
+from ddpm_np.forward import q_step
+from ddpm_np.points import chain_gap, nearest, posterior_weights, reverse_mixture, share_at_points
+from ddpm_np.posterior import posterior_mean_variance
+from ddpm_np.reverse import reverse_kernel
 from ddpm_np.schedule import Schedule
 
 SCHEDULE = Schedule.sigmoid(20)
@@ -59,6 +62,47 @@ def test_reverse_mixture_at_the_first_step_is_the_points_themselves() -> None:
     kernel = reverse_mixture([[-1.0], [1.0]], SCHEDULE, [0.0], 1)
     assert kernel.mean.tolist() == [0.0] and kernel.cov.tolist() == [[1.0]]
     assert np.isfinite(kernel.logpdf([[-1.0], [1.0]])).all() and kernel.logpdf([0.0]) == -np.inf
+
+
+@pytest.mark.E26
+@pytest.mark.parametrize("t", [1, 5, 20])
+def test_one_point_has_the_posterior_as_its_kernel_and_one_blurred_point_the_gaussian_one(t: int) -> None:
+    point, x_t, blur = np.array([0.7, -1.2]), np.array([0.1, 0.4]), 0.3
+    mean, variance = posterior_mean_variance(SCHEDULE, point, x_t, t)
+    kernel = reverse_mixture([point], SCHEDULE, x_t, t)
+    assert np.max(np.abs(kernel.mean - mean)) <= 64 * np.finfo(float).eps
+    assert np.max(np.abs(kernel.cov - variance * np.eye(2))) <= 8 * np.finfo(float).eps
+    blurred, exact = reverse_mixture([point], SCHEDULE, x_t, t, blur=blur), reverse_kernel(Gaussian(point, blur**2 * np.eye(2)), SCHEDULE, x_t, t)
+    assert np.max(np.abs(blurred.mean - exact.mean)) <= 64 * np.finfo(float).eps
+    assert np.max(np.abs(blurred.cov - exact.cov)) <= 8 * np.finfo(float).eps
+
+
+@pytest.mark.E28
+def test_chain_gap_agrees_with_simulation() -> None:
+    points, blur, n = np.array([[-1.0], [1.0]]), 0.3, 400
+    schedule, rng = Schedule.from_beta([0.5, 0.6]), np.random.default_rng(7)
+    data = GaussianMixture([0.5, 0.5], points, np.full((2, 1, 1), blur**2))
+    before, total, squared_error = data.sample(n, rng=rng), 0.0, 0.0
+    for t in (1, 2):
+        after = q_step(schedule, before, t, rng.standard_normal((n, 1)))
+        lost = np.empty(n)
+        for i in range(n):
+            kernel = reverse_mixture(points, schedule, after[i], t, blur=blur)
+            lost[i] = kernel.logpdf(before[i]) - Gaussian(kernel.mean, kernel.cov).logpdf(before[i])
+        total, squared_error, before = total + lost.mean(), squared_error + lost.var(ddof=1) / n, after
+    assert abs(total - chain_gap(points, schedule, blur=blur)) <= 5 * np.sqrt(squared_error)
+
+
+@pytest.mark.E28
+def test_chain_gap_is_0_for_one_point_and_falls_with_the_number_of_steps() -> None:
+    schedules = [Schedule.from_beta(np.full(k, 1 - 0.005 ** (1 / k))) for k in (1, 4, 16)]
+    assert abs(chain_gap([[0.4]], schedules[1], blur=0.3)) <= 1e-12
+    gaps = [chain_gap([[-1.0], [1.0]], s, blur=0.2) for s in schedules]
+    assert gaps[0] > gaps[1] > gaps[2] > 0
+    with pytest.raises(ValueError, match="points must have a last axis of length 1"):
+        chain_gap([[0.0, 1.0]], schedules[0], blur=0.1)
+    with pytest.raises(ValueError, match="blur must be above 0"):
+        chain_gap([[0.0]], schedules[0], blur=0.0)
 
 
 @given(seed=seeds, m=st.integers(1, 6), n=st.integers(1, 6), dim=st.integers(1, 3))

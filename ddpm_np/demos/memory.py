@@ -1,0 +1,60 @@
+"""One signal, a few, many: does a sampler remember or invent (E24)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ddpm_np.demos.covariance import FREQUENCIES
+from ddpm_np.demos.learned import SCHEDULE, trained
+from ddpm_np.demos.table import Row, Shown
+from ddpm_np.distributions import Empirical
+from ddpm_np.ideal import IdealDenoiser
+from ddpm_np.points import nearest
+from ddpm_np.sampling import ancestral_sample
+from ddpm_np.signals import MultiSine
+from ddpm_np.validation import Array
+
+NOTE = 'N2 "反扩散的样例" (few images) and "扩散模型的信号生成实践" (one curve)'
+SIZES = (1, 8, 4096)
+COPY = 0.1  # root-mean-square distance below which a sample of a signal of size 1 counts as a copy
+
+
+class World(NamedTuple):
+    points: Array
+    distances: dict[str, Array]  # of samples to the nearest signal in the data, by who made them
+    samples: Array  # the network's
+
+
+class Drawn(NamedTuple):
+    worlds: dict[int, World]
+
+
+def show(*, rng: np.random.Generator, sizes: tuple[int, ...] = SIZES, steps: int = 2000, n: int = 200) -> Shown:
+    ensemble = MultiSine(FREQUENCIES)
+    rows, worlds = [], {}
+    for size in sizes:
+        points, fresh = ensemble.sample(size, rng=rng), ensemble.sample(n, rng=rng)
+        network = trained(points, skip=np.sqrt(SCHEDULE.one_minus_alpha_bar), steps=steps, rng=rng)
+        samples = ancestral_sample(network, SCHEDULE, n, ensemble.dim, rng=rng).astype(np.float64)
+        ideal = ancestral_sample(IdealDenoiser(Empirical(points), SCHEDULE), SCHEDULE, n, ensemble.dim, rng=rng)
+        distances = {
+            "ideal denoiser of the data": nearest(ideal, points)[0][:, 0], "network": nearest(samples, points)[0][:, 0],
+            "new signals of the ensemble": nearest(fresh, points)[0][:, 0],
+        }
+        worlds[size] = World(points, distances, samples)
+        name = f"{size} signal{'s' if size > 1 else ''}"
+        rows.append(Row(f"{name}: distance to the data, ideal denoiser", float(distances["ideal denoiser of the data"].max()), 0.0, 0.0))
+        rows.append(Row("... network, median", float(np.median(distances["network"]))))
+        rows.append(Row("... new signals, median", float(np.median(distances["new signals of the ensemble"]))))
+        rows.append(Row("... share of copies, network", float(np.mean(distances["network"] < COPY))))
+        if size == 1:
+            squares = distances["new signals of the ensemble"] ** 2
+            rows.append(Row("... mean squared distance, new signals", float(squares.mean()), float(np.mean(np.diag(ensemble.cov) + points[0] ** 2)),
+                            float(squares.std(ddof=1) / np.sqrt(n))))
+    notice = (
+        "The ideal denoiser of finite data can only give the data back. A network does the same with one signal or a few, "
+        "and with many it cannot: its samples are as far from the data as new signals are."
+    )
+    return Shown(rows, notice, Drawn(worlds))
