@@ -3,9 +3,9 @@
     p(x) = int p(z) p(x | z) dz,    z ~ N(0, I),    x | z ~ N(G(z), s^2 I)
 
 The oldest room of the story: what one would like to maximise, before diffusion replaces the integral by a bound
-(:mod:`ddpm_np.likelihood`). Where the decoder is linear, G(z) = W z + mu, everything is known (:class:`LinearDecoder`); for any G there
-are quadrature, in one or two dimensions, and sampling, whose error grows with the dimension. z is a dummy of integration: the draws of
-z carry p(z) already, and a mean over draws that also multiplies by p(z) counts the prior twice.
+(:mod:`ddpm_np.likelihood`). Where the decoder is linear, G(z) = W z + mu, everything is known (:class:`LinearDecoder`); for any G
+there are quadrature, in one or two dimensions, and sampling, whose error grows with the dimension. z is a dummy of integration:
+the draws of z carry p(z) already, and a mean over draws that also multiplies by p(z) counts the prior twice.
 
 A decoder is any callable from z (n, k) to means (n, dim). Source: N4 "如何计算 P(X=x_i)" and "如何计算 P(X=x_i | Z=z_i)".
 Comes after :mod:`ddpm_np.distributions`.
@@ -23,8 +23,8 @@ from ddpm_np.distributions import Distribution, Gaussian
 from ddpm_np.validation import Array, count, generator, positive, real_array, square
 
 __all__ = [
-    "Decoder", "Evidence", "LinearDecoder", "decoder_log_likelihood", "importance_sampling", "naive_monte_carlo", "ppca", "quadrature",
-    "zero_one",
+    "Decoder", "Evidence", "LinearDecoder", "decoder_log_likelihood", "importance_sampling", "naive_monte_carlo", "ppca",
+    "quadrature", "zero_one",
 ]
 
 Decoder = Callable[[Array], Array]
@@ -33,8 +33,8 @@ Decoder = Callable[[Array], Array]
 class Evidence(NamedTuple):
     """An estimate of log p(x), its standard error (delta method), and how many draws carry it: (sum w)^2 / sum w^2.
 
-    The standard error is that of draws which found the mass of the integrand. When hardly any did, ``effective_draws`` is near 1, and
-    estimate and standard error are both far too small.
+    The standard error is that of draws which found the mass of the integrand. When hardly any did, ``effective_draws`` is near 1,
+    and estimate and standard error are both far too small.
     """
 
     log_p: float
@@ -47,9 +47,10 @@ class LinearDecoder:
 
     x ~ N(mu, W W^T + s^2 I),    z | x ~ N(M^-1 W^T (x - mu), s^2 M^-1),    M = W^T W + s^2 I
 
-    From: a sum of independent normals, and Bayes' rule with the square completed as in E8. Source: Tipping and Bishop 1999, eq. 4 to 8.
-    Checked by: tests/test_latent.py.
-    W: (dim, k); mu: (dim,); noise: s >= 0. With s = 0 the marginal lives on the range of W, and :meth:`posterior` raises ValueError.
+    From: a sum of independent normals, and Bayes' rule with the square completed as in E8.
+    Source: Tipping and Bishop 1999, eq. 4 to 8. Checked by: tests/test_latent.py.
+    W: (dim, k); mu: (dim,); noise: s >= 0. With s = 0 the marginal lives on the range of W, and :meth:`posterior` raises
+    ValueError.
     """
 
     def __init__(self, W: ArrayLike, mu: ArrayLike, noise: float) -> None:
@@ -67,7 +68,7 @@ class LinearDecoder:
         return Gaussian(self.mu, self.W @ self.W.T + self.noise**2 * np.eye(len(self.mu)))
 
     def posterior(self, x: ArrayLike, *, broaden: float = 1.0) -> Gaussian:
-        """The law of z given one x (dim,); its covariance times ``broaden`` makes a proposal with heavier tails than the integrand."""
+        """The law of z given one x (dim,); its covariance times ``broaden`` above 1 is a proposal with heavier tails."""
         x = real_array("x", x, ndim=1, dim=len(self.mu))
         positive("noise of the decoder", self.noise)
         M = self.W.T @ self.W + self.noise**2 * np.eye(self.W.shape[1])
@@ -92,8 +93,9 @@ def decoder_log_likelihood(x: ArrayLike, mean: ArrayLike, noise: float) -> Array
 def quadrature(decoder: Decoder, x: ArrayLike, noise: float, latent_dim: int, *, nodes: int = 401) -> float:
     """log p(x) by the trapezoidal rule over z in [-10, 10]^k, k = 1 or 2 (E31).
 
-    For a smooth integrand that has vanished at the borders the rule's error falls faster than any power of the step h = 20 / (nodes - 1):
-    as exp(-2 (pi w / h)^2) for a posterior of width w, so w >= 1.3 h gives all digits. From k = 3 on, nodes^k is too many: ValueError.
+    For a smooth integrand that has vanished at the borders the rule's error falls faster than any power of the step h = 20 /
+    (nodes - 1): as exp(-2 (pi w / h)^2) for a posterior of width w, so w >= 1.3 h gives all digits. From k = 3 on, nodes^k is too
+    many: ValueError.
     Checked by: tests/test_latent.py, against the linear decoder.
     """
     if count("latent_dim", latent_dim) > 2:
@@ -102,10 +104,12 @@ def quadrature(decoder: Decoder, x: ArrayLike, noise: float, latent_dim: int, *,
     z = np.stack(np.meshgrid(*[axis] * latent_dim, indexing="ij"), -1).reshape(-1, latent_dim)
     log_prior = -(z**2).sum(-1) / 2 - latent_dim / 2 * np.log(2 * np.pi)
     log_terms = log_prior + decoder_log_likelihood(real_array("x", x, ndim=1), decoder(z), noise)
-    return _log_sum(log_terms) + latent_dim * float(np.log(axis[1] - axis[0]))
+    return _log_sum(log_terms) + latent_dim * float(np.log(20 / (nodes - 1)))
 
 
-def naive_monte_carlo(decoder: Decoder, x: ArrayLike, noise: float, latent_dim: int, *, n: int, rng: np.random.Generator) -> Evidence:
+def naive_monte_carlo(
+    decoder: Decoder, x: ArrayLike, noise: float, latent_dim: int, *, n: int, rng: np.random.Generator
+) -> Evidence:
     """log p(x) as the log of the mean of p(x | z) over n draws of z ~ N(0, I) (E31).
 
     Unbiased for p(x), useless for ln p(x) in many dimensions: hardly a draw hits the posterior, and the estimate falls far below.
@@ -151,7 +155,8 @@ def ppca(mean: ArrayLike, cov: ArrayLike, latent_dim: int) -> LinearDecoder:
 
     It is also the one of least KL(N(mean, cov) || model), since the mean of -ln p over the data is entropy plus KL.
     Source: Tipping and Bishop 1999, eq. 7 and 8; N4 "如何衡量生成图像满足的分布与真实分布的差距？". Checked by: tests/test_latent.py.
-    mean: (dim,); cov: (dim, dim), of a sample divided by n, or of the true law; 1 <= latent_dim < dim. W is unique up to a rotation of z.
+    mean: (dim,); cov: (dim, dim), of a sample divided by n, or of the true law; 1 <= latent_dim < dim. W is unique up to a
+    rotation of z.
     """
     cov = square("cov", cov)
     dim, latent_dim = len(cov), count("latent_dim", latent_dim)

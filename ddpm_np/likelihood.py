@@ -1,8 +1,8 @@
 """How probable the model finds the data: exact negative log-likelihood and the variational bound (E28, E30).
 
-Last of the rooms of what is known, after :mod:`ddpm_np.reverse`. The model's own density is an integral over the whole chain; what is
-cheap is a bound on it, in terms of one step each. :mod:`ddpm_np.probability_flow` (whose names are importable from here) gets the
-density itself from a differential equation. All in nats; :func:`bits_per_dim` is the one place where they become bits.
+Last of the rooms of what is known, after :mod:`ddpm_np.reverse`. The model's own density is an integral over the whole chain;
+what is cheap is a bound on it, in terms of one step each. :mod:`ddpm_np.probability_flow` (whose names are importable from here)
+gets the density itself from a differential equation. All in nats; :func:`bits_per_dim` is the one place where they become bits.
 
 Densities of a singular distribution are those on its support (:class:`ddpm_np.distributions.Gaussian`).
 """
@@ -48,7 +48,7 @@ def bits_per_dim(nats: Any, dim: int) -> Any:
     return nats / (count("dim", dim) * np.log(2))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VLBTerms:
     """The terms of the negative bound, in nats: L_T, then L_{t-1} at index t, then the decoder's (E28).
 
@@ -81,43 +81,44 @@ def vlb_terms(
 
     -ln p(x_0) <= KL(q(x_T|x_0) || N(0, I))  +  sum_{t=2}^T E KL(q(x_{t-1}|x_t,x_0) || p(x_{t-1}|x_t))  -  E ln p(x_0|x_1)
 
-    with p(x_{t-1} | x_t) = N(mean of E14 with eps_hat, variance_t). Since the true mean is the same with eps (E14), b its coefficient,
+    with p(x_{t-1} | x_t) = N(mean of E14 with eps_hat, variance_t). The true mean is the same with eps; b is its coefficient:
 
     L_{t-1} = 1/2 sum_i (beta_tilde_t / variance_t - 1 - ln(beta_tilde_t / variance_t) + b^2 (eps_hat - eps)_i^2 / variance_t).
 
     From: Jensen's inequality and E7. Source: Ho et al. 2020, eq. 5; Sohl-Dickstein et al. 2015; N2 "何为扩散模型", advantage 4.
     Checked by: tests/test_likelihood.py.
 
-    The gap, exactly. The bound averaged over x_0 ~ q is E ln q(x_{1:T}|x_0) - E ln p(x_{0:T}) = KL(q(x_{0:T}) || p(x_{0:T})) + H(x_0), and by
-    the chain rule of KL, backwards in time,
+    The gap, exactly. Averaged over x_0 ~ q the bound is E ln q(x_{1:T}|x_0) - E ln p(x_{0:T}), that is H(x_0) plus the KL of the
+    whole chain q(x_{0:T}) from p(x_{0:T}), and by the chain rule of KL, backwards in time,
 
     E[-ELBO] - H(x_0) = KL(q(x_T) || p(x_T)) + sum_{t=1}^T E KL(q(x_{t-1}|x_t) || p(x_{t-1}|x_t)).
 
-    With the ideal denoiser of a Gaussian and variance "kernel" every p(x_{t-1}|x_t), the decoder at t = 1 included, is the true reverse kernel
-    (E26), the sum vanishes, and the gap is KL(q(x_T) || N(0, I)) exactly. What other variances lose is the rest.
+    With the ideal denoiser of a Gaussian and variance "kernel" every p(x_{t-1}|x_t), the decoder at t = 1 included, is the true
+    reverse kernel (E26), the sum vanishes, and the gap is KL(q(x_T) || N(0, I)) exactly. What other variances lose is the rest.
 
     Parameters
     ----------
-    denoiser : callable (x_t (n, dim), t int) -> eps_hat. The :class:`IdealDenoiser` of a Gaussian meets the data through its second moments
-        only, and the expectation over the noise is taken in closed form; any other is simulated
-    data : a distribution, or a batch of x_0 (n, dim). A batch that is simulated is used once: repeat rows for more draws of noise
+    denoiser : callable (x_t (n, dim), t int) -> eps_hat. The :class:`IdealDenoiser` of a Gaussian meets the data through its
+        second moments only, and the expectation over the noise is taken in closed form; any other is simulated
+    data : a distribution, or a batch of x_0 (n, dim)
     variance : "posterior", "beta", an array of length T + 1 used as given (entry 0 is not read), or, for the ideal denoiser of a
         Gaussian, "kernel"
-    decoder_variance : of p(x_0|x_1), above 0. A choice that the bound needs, since beta_tilde_1 = 0 makes it infinite. By default beta_1
-        for "posterior" and "beta", entry 1 of an array (0 there does give an infinite bound), and the true kernel for "kernel", which takes no
-        other
-    n, rng : number of draws of (x_0, noise) and their generator, where something must be simulated; no n for a batch
+    decoder_variance : of p(x_0|x_1), above 0. A choice that the bound needs, since beta_tilde_1 = 0 makes it infinite. By default
+        beta_1 for "posterior" and "beta", entry 1 of an array (0 there does give an infinite bound), and the true kernel for
+        "kernel", which takes no other
+    n, rng : where the bound must be simulated, the number of draws of x_0, each with its own noise at every t, and their
+        generator. From a distribution 1000 by default; from a batch n rows with replacement, by default each row once
 
     Returns
     -------
     VLBTerms. Its standard error, of the average over the rows, is above 0 where the noise was simulated or a batch was given.
 
-    A scalar decoder variance gives a density on all of space, to be compared with the NLL of a regular distribution: a singular one has no
-    such NLL, and there -ELBO - H, with H on the support, is not a KL. "kernel" stays on the support, decoder included, for a singular
-    distribution too, and is inf for data off it.
+    A scalar decoder variance gives a density on all of space, to be compared with the NLL of a regular distribution: a singular
+    one has no such NLL, and there -ELBO - H, with H on the support, is not a KL. "kernel" stays on the support, decoder included,
+    for a singular distribution too, and is inf for data off it.
 
-    ValueError for an unknown variance, a data dimension other than the denoiser's, "kernel" with another denoiser; TypeError without
-    rng where one is needed.
+    ValueError for an unknown variance, a data dimension other than the denoiser's, "kernel" with another denoiser; TypeError
+    without rng where one is needed.
 
     >>> from ddpm_np.distributions import kl_divergence
     >>> data, schedule = Gaussian([0.0], [[0.25]]), Schedule.sigmoid(100, beta_min=1e-5)
@@ -195,15 +196,15 @@ class _Errors(NamedTuple):
 def _exact_errors(denoiser: IdealDenoiser, data: Distribution | ArrayLike) -> _Errors:
     """The expectation over the noise, along the axes of the model, given x_0 (rows of a batch) or averaged over it (one row).
 
-    eps_star - eps has mean g sqrt(alpha_bar) c and variance (1 - g sqrt(1 - alpha_bar))^2 for g = sqrt(1 - alpha_bar) / v and the coordinate c of x_0
-    (E24), so its square is (alpha_bar^2 lambda^2 + (1 - alpha_bar) alpha_bar c^2) / v^2.
+    eps_star - eps has mean g sqrt(alpha_bar) c and variance (1 - g sqrt(1 - alpha_bar))^2 for g = sqrt(1 - alpha_bar) / v and the
+    coordinate c of x_0 (E24), so its square is (alpha_bar^2 lambda^2 + (1 - alpha_bar) alpha_bar c^2) / v^2.
     """
     model, schedule = denoiser.distribution, denoiser.schedule
     if _is_distribution(data):
         _check_dim(data.dim, denoiser)
         law = data if isinstance(data, Gaussian) else Gaussian(data.mean, data.cov)
         square_norm = np.array([law.spectrum.sum() + law.mean @ law.mean])
-        if law is model or all(np.array_equal(a, b) for a, b in zip((law.mean, law.axes, law.spectrum), (model.mean, model.axes, model.spectrum))):
+        if all(np.array_equal(getattr(law, name), getattr(model, name)) for name in ("mean", "axes", "spectrum")):
             squares, on_support = model.spectrum[None], np.array([True])
         else:
             centre, on_mean = model.coordinates(law.mean)
@@ -230,15 +231,13 @@ def _simulated_errors(
         raise TypeError("rng must be given for a denoiser whose bound is simulated")
     rng, dtype = generator(rng), np.dtype(getattr(denoiser, "dtype", np.float64))
     if _is_distribution(data):
-        if n is None:
-            raise TypeError("n must be given for a distribution from which x_0 is drawn")
         _check_dim(data.dim, denoiser)
-        x_0 = data.sample(count("n", n, low=2), rng=rng, dtype=dtype)
+        x_0 = data.sample(1000 if n is None else count("n", n, low=2), rng=rng, dtype=dtype)
     else:
-        if n is not None:
-            raise ValueError("n cannot be given with a batch, which is used once")
         x_0 = real_array("data", data, ndim=2).astype(dtype)
         _check_dim(x_0.shape[1], denoiser)
+        if n is not None:
+            x_0 = x_0[rng.integers(len(x_0), size=count("n", n, low=2))]
 
     def at(t: int) -> Array:
         eps = rng.standard_normal(x_0.shape, dtype)

@@ -4,16 +4,16 @@ Noise is taken out continuously instead of step by step. With sigma^2 = (1 - alp
 
     d(x / sqrt(alpha_bar)) / d sigma = eps_star(x)
 
-moves each point so that at every sigma the points are distributed as q. It is the limit of DDIM with eta = 0 (E18) for small steps, and
-being a bijection it carries densities: along it  d ln q / d sigma = -div.  On the ideal denoiser, which answers at any noise level and
-knows its divergence; names importable from :mod:`ddpm_np.likelihood`.
+moves each point so that at every sigma the points are distributed as q. It is the limit of DDIM with eta = 0 (E18) for small
+steps, and being a bijection it carries densities. It runs on the ideal denoiser, which answers at any noise level and knows its
+divergence. The names are importable from :mod:`ddpm_np.likelihood`, where the bound stands beside it.
 
 The equation is solved in u with sigma = sinh u, so sqrt(alpha_bar) = 1 / cosh u and sqrt(1 - alpha_bar) = tanh u:
 
     dx / du = eps_star(x) - tanh(u) x,    d ln q(x(u)) / du = -div(eps_star)(x) + dim tanh u.
 
-The same curve, in which nothing is divided by a small number at either end: u is sigma near the signal, ln sigma near the noise. In sigma
-itself a schedule that ends at alpha_bar_T = 1e-20 would start at x / sqrt(alpha_bar) = 1e10 and lose ten digits on the way.
+The same curve, in which nothing is divided by a small number at either end: u is sigma near the signal, ln sigma near the noise.
+In sigma itself a schedule that ends at alpha_bar_T = 1e-20 would start at x / sqrt(alpha_bar) = 1e10 and lose ten digits.
 """
 
 from __future__ import annotations
@@ -42,9 +42,11 @@ def probability_flow_sample(
 
     From: E24 and the continuity equation of q. Source: Song et al. 2021 (score SDE), eq. 13; Song et al. 2021 (DDIM), eq. 14.
     Checked by: tests/test_likelihood.py.
-    terminal: the law from which x_T is drawn; None for N(0, I), as the samplers do. From the exact one, ``distribution.diffuse(schedule, T)``,
-    the output follows the data's law; for a Gaussian and N(0, I) each axis comes out with variance lambda / v_T instead of lambda.
-    Distributions without a density are ordinary: the flow ends at sigma = 1e-8 and x0_hat, off by less than that. Returns (n, dim) float64.
+    terminal: the law from which x_T is drawn; None for N(0, I), as the samplers do. From the exact one,
+    ``distribution.diffuse(schedule, T)``, the output follows the data's law; for a Gaussian and N(0, I) each axis comes out with
+    variance lambda / v_T instead of lambda. Returns (n, dim) float64.
+    Distributions without a density are ordinary: the flow goes down to sigma = 1e-8 and from there to x0_hat at once, which costs
+    less than that; the solver's own error is some 1e-9.
     TypeError for a denoiser that is not ideal, ValueError where alpha_bar_T is 0 (sigma is infinite) or dimensions differ.
     """
     terminal, u_T = _checked(denoiser, schedule, terminal)
@@ -61,21 +63,24 @@ def probability_flow_sample(
 def probability_flow_logpdf(
     denoiser: IdealDenoiser, schedule: Schedule, x: ArrayLike, *, terminal: Distribution | None = None
 ) -> NDArray[np.float64]:
-    """The log density that the flow gives x as a signal, in nats (E29): ln p(x) = ln p_T(x_T) + integral of div dx/du over the way to T.
+    """The log density that the flow gives x as a signal, in nats (E29).
+
+    ln p(x) = ln p_T(x_T) + integral over u of div(dx / du) on the way from x to x_T
 
     From: d ln q(x(u)) / du = -div(dx / du), the divergence exact. Source: Song et al. 2021 (score SDE), eq. 39.
     Checked by: tests/test_likelihood.py.
-    x: (..., dim); terminal: p_T as in :func:`probability_flow_sample`. With the exact law of x_T the result is the log density of the data
-    to the accuracy of the solver, about 1e-9; with N(0, I) it is the density of what the flow samples, and the difference is what the
-    schedule's end leaves over. Returns (...,) float64.
+    x: (..., dim); terminal: p_T as in :func:`probability_flow_sample`. With the exact law of x_T the result is the log density of
+    the data to the accuracy of the solver, some 1e-9; with N(0, I) it is the density of what the flow samples. For the ensemble
+    with noise 0.1 and the notes' schedule, whose alpha_bar_T is .0054, the two differ by 0.08 nats in root mean square. Returns (...,) float64.
 
-    ValueError for a distribution that is singular anywhere (a singular Gaussian, an empirical distribution): under the flow it has no density on
-    the space. ``MultiSine(..., noise=...)`` has.
+    ValueError for a distribution that is singular anywhere (a singular Gaussian, an empirical distribution): under the flow it
+    has no density on the space. ``MultiSine(..., noise=...)`` has.
 
     >>> law, schedule = Gaussian([0.0], [[0.25]]), Schedule.sigmoid(100)
     >>> denoiser, x = IdealDenoiser(law, schedule), [0.3]
-    >>> off = [probability_flow_logpdf(denoiser, schedule, x, terminal=p_T) - law.logpdf(x) for p_T in (law.diffuse(schedule, 100), None)]
-    >>> print(f"{abs(off[0]) < 1e-8} {off[1]:.5f}")
+    >>> terminals = law.diffuse(schedule, 100), None
+    >>> exact, white = (probability_flow_logpdf(denoiser, schedule, x, terminal=p_T) - law.logpdf(x) for p_T in terminals)
+    >>> print(f"{abs(exact) < 1e-8} {white:.5f}")
     True -0.00130
     """
     terminal, u_T = _checked(denoiser, schedule, terminal)

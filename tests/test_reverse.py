@@ -57,7 +57,7 @@ def test_the_strategies_reach_what_they_are_for() -> None:
 
 @pytest.mark.E26
 @given(gaussians(), schedules(), st.data())
-def test_the_kernel_is_the_conditional_of_the_joint_law_of_x_s_and_x_t(law: Gaussian, schedule: Schedule, data: st.DataObject) -> None:
+def test_the_kernel_is_the_conditional_of_the_joint_law(law: Gaussian, schedule: Schedule, data: st.DataObject) -> None:
     t = data.draw(st.integers(1, schedule.T))
     s = data.draw(st.integers(0, t - 1))
     x_t = np.random.default_rng(t).standard_normal((3, law.dim))
@@ -174,7 +174,7 @@ def test_the_law_agrees_with_the_same_recursion_on_dense_matrices(law: Gaussian,
     # sqrt(v_s / v_t) or less, that is at most by the largest standard deviation over the noise of the first step.
     blow_up = max(1 / np.sqrt(schedule.between(s, t)[0]) for s, t in zip([0, *visited], visited))
     size = (1 + np.sqrt(law.spectrum.max()) + np.abs(law.mean).max()) * blow_up
-    allowed = 200 * law.dim * len(visited) * EPS * size**2 * (1 + law.spectrum.max() / (law.spectrum.max() + schedule.one_minus_alpha_bar[1]))
+    allowed = 400 * law.dim * len(visited) * EPS * size**2
     assert np.abs(output.cov - cov).max() <= allowed
     assert np.abs(output.mean - mean).max() <= allowed
 
@@ -248,7 +248,8 @@ def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(l
     output = sampler_distribution(law, schedule, variance="kernel", steps=data.draw(st.integers(1, schedule.T)))
     assert output.rank == law.rank
     assert np.abs(output.cov - law.cov).max() <= 100 * law.dim * schedule.T * EPS * law.spectrum.max()
-    assert np.abs(output.mean - law.mean).max() <= 100 * law.dim * schedule.T * EPS * np.abs(law.mean).max() * (1 + law.spectrum.max())
+    size = np.abs(law.mean).max() * (1 + law.spectrum.max())
+    assert np.abs(output.mean - law.mean).max() <= 100 * law.dim * schedule.T * EPS * size
 
 
 @pytest.mark.E27
