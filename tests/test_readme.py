@@ -1,0 +1,107 @@
+"""The README is true: its table of equations, its examples, its commands and its links; and every docstring example runs."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ddpm_np
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODULES = sorted(
+    m.name for m in pkgutil.walk_packages(ddpm_np.__path__, "ddpm_np.") if not m.name.endswith("__main__")
+)
+ROW = re.compile(r"^\| (E\d+) \|(.+)\|$", re.MULTILINE)
+KNOWN = {"proved", "property", "statistical"}
+
+
+def rows() -> dict[str, list[str]]:
+    """The table of equations: number -> its other cells."""
+    return {number: [cell.strip() for cell in cells.split("|")] for number, cells in ROW.findall(README)}
+
+
+def docstrings(name: str):
+    """Every docstring in a module, with the name of what it belongs to."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(name)))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and (text := ast.get_docstring(node)):
+            yield getattr(node, "name", name), text
+
+
+def cited(text: str) -> set[str]:
+    """Equation numbers in a text, ranges such as "E3 to E6" written out."""
+    numbers = {int(n) for n in re.findall(r"\bE(\d+)\b", text)}
+    for low, high in re.findall(r"\bE(\d+) to E(\d+)\b", text):
+        numbers |= set(range(int(low), int(high) + 1))
+    return {f"E{n}" for n in numbers}
+
+
+def test_the_table_numbers_its_equations_without_gaps():
+    assert list(rows()) == [f"E{n}" for n in range(1, len(rows()) + 1)] and len(rows()) >= 33
+
+
+@pytest.mark.parametrize("number", rows())
+def test_every_row_names_functions_and_tests_that_exist(number):
+    section, formula, functions, tests, known = rows()[number]
+    assert section and formula and set(re.split(r", ", known)) <= KNOWN
+    for name in re.findall(r"`([^`]+)`", functions):
+        module, _, attribute = name.rpartition(".")
+        found = importlib.import_module(f"ddpm_np.{module.split('.')[0]}")
+        for part in [*module.split(".")[1:], attribute]:
+            found = getattr(found, part)
+        assert callable(found) or isinstance(found, property), name
+    assert re.findall(r"`([^`]+)`", functions) and re.findall(r"`([^`]+)`", tests)
+    for name in re.findall(r"`([^`]+)`", tests):
+        source = (ROOT / "tests" / f"{name}.py").read_text(encoding="utf-8")
+        assert f"pytest.mark.{number}\n" in source or f"pytest.mark.{number}," in source or f"pytest.mark.{number}]" in source, (
+            f"{name} has no test marked {number}"
+        )
+
+
+def test_equations_cited_in_docstrings_are_in_the_table_and_the_other_way_round():
+    everywhere = {e for name in MODULES for _, text in docstrings(name) for e in cited(text)}
+    assert everywhere == set(rows())
+
+
+def test_checks_named_in_docstrings_exist():
+    for name in MODULES:
+        for owner, text in docstrings(name):
+            for path in re.findall(r"tests/\w+\.py", text):
+                assert (ROOT / path).exists(), f"{name}.{owner} names {path}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_run(name):
+    failed, _ = doctest.testmod(importlib.import_module(name))
+    assert failed == 0
+
+
+def test_readme_examples_run():
+    with np.printoptions():
+        failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert failed == 0 and tried > 0
+
+
+def test_readme_is_short_and_has_one_command_under_run_and_one_under_test():
+    assert README.count("\n") <= 200
+    for heading, goal in (("Run", "-m ddpm_np run"), ("Test", "-m pytest")):
+        section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL).group(1)
+        blocks = re.findall(r"```(?:sh|bash)?\n(.*?)```", section, re.DOTALL)
+        assert len(blocks) == 1 and goal in blocks[0] and "venv" in blocks[0]
+
+
+@pytest.mark.parametrize("page", sorted(str(p.relative_to(ROOT)) for p in [ROOT / "README.md", *ROOT.glob("*/*.md")] if "runs" not in p.parts))
+def test_links_lead_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8")):
+        if not re.match(r"https?:", target):
+            assert (path.parent / target).exists(), f"{page} links to {target}"
