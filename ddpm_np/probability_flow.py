@@ -71,7 +71,8 @@ def probability_flow_logpdf(
     Checked by: tests/test_likelihood.py.
     x: (..., dim); terminal: p_T as in :func:`probability_flow_sample`. With the exact law of x_T the result is the log density of
     the data to the accuracy of the solver, some 1e-9; with N(0, I) it is the density of what the flow samples. For the ensemble
-    with noise 0.1 and the notes' schedule, whose alpha_bar_T is .0054, the two differ by 0.08 nats in root mean square. Returns (...,) float64.
+    with noise 0.1 and the notes' schedule, whose alpha_bar_T is .0054, the two differ by 0.08 nats in root mean square.
+    Returns (...,) float64.
 
     ValueError for a distribution that is singular anywhere (a singular Gaussian, an empirical distribution): under the flow it
     has no density on the space. ``MultiSine(..., noise=...)`` has.

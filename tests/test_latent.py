@@ -113,6 +113,7 @@ def test_the_zero_one_decoder_gives_zero_for_any_continuous_decoder_and_one_for_
     rng = np.random.default_rng(8)
     assert zero_one(decoder, decoder(np.array([0.3, 0.1])), 2, n=1000, rng=rng) == 0.0
     assert zero_one(lambda z: np.zeros((len(z), 2)), [0.0, 0.0], 2, n=10, rng=rng) == 1.0
+    assert zero_one(lambda z: z * [0.0, 1.0], [0.0, 0.5], 2, n=10, rng=rng) == 0.0
     # What is meant: the density by change of variables, finite and not 0.
     doubled = LinearDecoder([[2.0]], [0.0], 0.0)
     assert np.exp(doubled.marginal.logpdf([0.0])) == pytest.approx(1 / (2 * np.sqrt(2 * np.pi)), rel=4 * EPS)
