@@ -8,9 +8,11 @@ and undoes them one by one. :mod:`ddpm_np.training` drives it. For h_0 = x_t and
 
 Why the gate, the shift and the skip: for Gaussian data the best prediction is linear in x_t, eps_star = V diag(g(t)) V^T x_t with
 gains g_i(t) = sqrt(1 - alpha_bar_t) / (alpha_bar_t lambda_i + 1 - alpha_bar_t) that change with t by orders of magnitude while the
-directions V stay. W_1 can turn to the directions, gate[t] is the gain (and silu(z) - silu(-z) = z makes two units pass a value on
-unbent); a network that only adds a step embedding has to build this product from bends. The skip is the exact answer where
-lambda = 1, g(t) = sqrt(1 - alpha_bar_t), so that a new network starts from a sensible prediction and learns the difference.
+directions V stay. W_1 can turn to the directions, and gate[t] is the gain; a network that only adds a step embedding has to build this
+product from bends. The leaky ReLU lets it through: two units of opposite sign give act(z) - act(-z) = (1 + leak) z, a straight line, and
+act(c z) = c act(z) for c > 0, so that a gain is a gain at every size of z (for silu it bends more or less as z grows; it learns
+slower here). The skip is the exact answer where lambda = 1, g(t) = sqrt(1 - alpha_bar_t), so that a new network starts from a sensible
+prediction and learns the difference.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from ddpm_np.validation import Array, Steps, count, generator, real_array, steps
 
 __all__ = ["MLP", "Layer", "Scratch"]
 
-ACTIVATIONS = ("silu", "leaky_relu", "identity")
+ACTIVATIONS = ("leaky_relu", "silu", "identity")
 CONDITIONS = ("gate", "shift", "none")
 LEAK = 0.01  # slope of the leaky ReLU for z < 0, PyTorch's default
 
@@ -37,12 +39,12 @@ LEAK = 0.01  # slope of the leaky ReLU for z < 0, PyTorch's default
 class Layer:
     """One hidden layer: its width, its activation, and what the step t does to it.
 
-    activation: "silu", "leaky_relu" or "identity". step: "gate" (learned gate and shift per step and unit, which make a bias
+    activation: "leaky_relu", "silu" or "identity". step: "gate" (learned gate and shift per step and unit, which make a bias
     superfluous), "shift" (bias, and a learned step embedding added), "none" (bias only).
     """
 
     width: int
-    activation: str = "silu"
+    activation: str = "leaky_relu"
     step: str = "gate"
 
     def __post_init__(self) -> None:
@@ -82,7 +84,7 @@ class MLP:
     Parameters
     ----------
     dim, T : vector length and number of steps
-    hidden : widths, or :class:`Layer` objects for anything but gated SiLU layers
+    hidden : widths, or :class:`Layer` objects for anything but gated leaky ReLU layers
     rng : draws the initial weights
     dtype : float32, or float64 for checks
     skip : (T + 1,) gains of x_t in the output, index t, not trained; for data of variance 1 use sqrt(1 - alpha_bar). None: no skip
@@ -96,7 +98,7 @@ class MLP:
     """
 
     def __init__(
-        self, dim: int, T: int, *, hidden: Sequence[int | Layer] = (256, 256), rng: np.random.Generator,
+        self, dim: int, T: int, *, hidden: Sequence[int | Layer] = (128, 128), rng: np.random.Generator,
         dtype: DTypeLike = np.float32, skip: ArrayLike | None = None, zero_output: bool = True,
     ) -> None:
         self.dim, self.T = count("dim", dim), count("T", T)
