@@ -1,7 +1,7 @@
 """The command line: run, sample, demo, verify, errata.
 
-The last room: it reads arguments, calls the room that does the work, and turns what is refused into one line. Exit codes: 0 done, 1 the
-work itself failed (training diverged, a proof did not hold), 2 bad input, 130 stopped with Ctrl-C.
+The last room: it reads arguments, calls the room that does the work, and turns what is refused into one line. Exit codes: 0 done,
+1 the work itself failed (training diverged, a proof did not hold), 2 bad input, 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def _whole(low: int) -> Callable[[str], int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m ddpm_np", description="Denoising diffusion in NumPy, beside the exact theory.", allow_abbrev=False)
+    about = "Denoising diffusion in NumPy, beside the exact theory."
+    parser = _Parser(prog="python -m ddpm_np", description=about, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, action: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
@@ -52,13 +53,13 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(action=action)
         return sub
 
-    run = command("run", _run, "learn the notes' curve and the multi-sine ensemble; leaves report, pictures, samples and checkpoint")
+    run = command("run", _run, "learn the notes' curve and the multi-sine ensemble; leaves a report, pictures and a checkpoint")
     run.add_argument("--experiment", choices=["curve", "ensemble"], help="one of the two; by default both, each in its subfolder")
     run.add_argument("--out", metavar="DIR", help="folder of the run; by default a new numbered one under runs/")
     run.add_argument("--seed", type=_whole(0), metavar="N", help="of everything that is drawn; by default 0")
     run.add_argument("--steps", type=_whole(1), metavar="N", help="training steps of each experiment")
     run.add_argument("--quick", action="store_true", help="few steps and few samples: shows in seconds that everything works")
-    run.add_argument("--resume", action="store_true", help="go on with the run in --out, with the settings that it was started with")
+    run.add_argument("--resume", action="store_true", help="go on with the run in --out, with the settings it was started with")
 
     sample = command("sample", _sample, "draw signals from a saved run, with its averaged weights")
     sample.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint.npz of a run")

@@ -48,6 +48,7 @@ class Evaluation:
 
     rows : the numbers of the report, by name
     floor, loss, loss_error : (T + 1,), index t: the Bayes floor, the network's loss, its standard error
+    excess, excess_error : (T + 1,), index t: E|eps_hat - eps_star|^2 / dim, which the loss has above its floor; standard error
     samples, ideal, data : (n, dim): the network's samples, those of the ideal denoiser from the same noise, and true signals
     path, ideal_path : (T + 1, dim): one signal on its way from noise (last entry) to signal (entry 0), network and ideal denoiser
     spectra : the variances along the principal axes, descending, of the ensemble; empty for a point
@@ -57,6 +58,8 @@ class Evaluation:
     floor: Array
     loss: Array
     loss_error: Array
+    excess: Array
+    excess_error: Array
     samples: Array
     ideal: Array
     data: Array
@@ -71,6 +74,7 @@ def evaluate(training: Training) -> Evaluation:
     rng, network, ideal = e.rng("evaluation"), training.state.ema_network(), IdealDenoiser(law, schedule)
     floor = optimal_loss(law, schedule)
     loss, loss_error = estimate_loss(network, law, schedule, n=e.samples, rng=rng)
+    excess, excess_error = _excess_per_step(network, ideal, e.samples, rng)
     # The same generator state gives both chains the same noise; only the denoiser differs. The exact one runs in float64.
     noise_seed = int(rng.integers(2**63))
     samples, path = _draw(network, schedule, e.samples, noise_seed)
@@ -83,9 +87,9 @@ def evaluate(training: Training) -> Evaluation:
         rows |= _curve_rows(samples, ideal_samples, law.mean)
         spectra = {}
     else:
-        excess, excess_error = (100 * v for v in estimate_excess(network, law, schedule, n=e.samples, rng=rng))
+        percent, error = (100 * v for v in estimate_excess(network, law, schedule, n=e.samples, rng=rng))
         remark = "mean over t of E|eps_hat - eps_star|^2, over dim times the floor"
-        rows["excess_percent"] = Row("excess of the loss over its floor, in %", excess, excess_error, 0.0, remark)
+        rows["excess_percent"] = Row("excess of the loss over its floor, in %", percent, error, 0.0, remark)
         rows |= _distance_rows(samples, law, schedule, rng)
         rows |= _bound_rows(network, law, schedule, e.samples, rng)
         spectra = {
@@ -94,7 +98,20 @@ def evaluate(training: Training) -> Evaluation:
             "network": np.linalg.eigvalsh(sample_covariance(samples))[::-1],
             "true sample": np.linalg.eigvalsh(sample_covariance(data))[::-1],
         }
-    return Evaluation(rows, floor, loss, loss_error, samples, ideal_samples, data, path, ideal_path, spectra)
+    return Evaluation(
+        rows, floor, loss, loss_error, excess, excess_error, samples, ideal_samples, data, path, ideal_path, spectra
+    )
+
+
+def _excess_per_step(network: Denoiser, ideal: IdealDenoiser, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Mean and standard error at each t of |eps_hat - eps_star|^2 / dim, (T + 1,), entry 0 NaN."""
+    schedule, law = ideal.schedule, ideal.distribution
+    excess, error = np.full((2, schedule.T + 1), np.nan)
+    for t in range(1, schedule.T + 1):
+        x_t = law.diffuse(schedule, t).sample(n, rng=rng)
+        off = np.square(network(x_t, t) - ideal(x_t, t)).mean(1)
+        excess[t], error[t] = off.mean(), off.std(ddof=1) / np.sqrt(n)
+    return excess, error
 
 
 def _draw(denoiser: Denoiser, schedule: Schedule, n: int, seed: int) -> tuple[Array, Array]:
@@ -116,30 +133,31 @@ def sample_covariance(samples: Array) -> Array:
 def _curve_rows(samples: Array, ideal: Array, curve: Array) -> dict[str, Row]:
     """How far samples are from the one curve; the exact sampler returns it."""
     off, ideal_off = rms_distance(samples, curve), rms_distance(ideal, curve)
+    rms, ideal_rms = (float(np.sqrt(np.square(v).mean())) for v in (off, ideal_off))
     return {
-        "rms_distance": Row("distance to the curve, network", float(np.sqrt(np.square(off).mean())), None, 0.0, "root mean square"),
+        "rms_distance": Row("distance to the curve, network", rms, None, 0.0, "root mean square over points and samples"),
         "worst_distance": Row("the same, worst sample", float(off.max()), None, 0.0, f"of {len(off)}"),
         "ideal_rms_distance": Row(
-            "distance to the curve, ideal denoiser", float(np.sqrt(np.square(ideal_off).mean())), None, 0.0,
-            "0 in exact arithmetic; what stands here is rounding",
+            "distance to the curve, ideal denoiser", ideal_rms, None, 0.0, "0 in exact arithmetic; what stands here is rounding",
         ),
     }
 
 
 def _distance_rows(samples: Array, law: Gaussian, schedule: Schedule, rng: np.random.Generator) -> dict[str, Row]:
-    """How far the samples' Gaussian fit is from the data, beside what as many true samples show, and the part outside the support."""
+    """How far the samples' Gaussian fit is from the data, and that of as many true signals; and what lies outside the support."""
     output = sampler_distribution(law, schedule)
     true, best = (np.array([_frechet(p.sample(len(samples), rng=rng), law) for _ in range(REPEATS)]) for p in (law, output))
     outside = law.coordinates(samples)[0][:, law.rank :]
     n = len(samples)
     return {
         "w2": Row(
-            "Wasserstein distance of the samples to the data", _frechet(samples, law), None, None, f"of the Gaussian fit to {n} samples"
+            "Wasserstein distance of the samples to the data", _frechet(samples, law), None, None,
+            f"of the Gaussian fit to {n} samples",
         ),
-        "w2_true": Row(f"the same for {n} true signals", float(true.mean()), _standard_error(true), None, f"mean of {REPEATS} draws"),
+        "w2_true": Row(f"the same for {n} true signals", float(true.mean()), _standard_error(true), None, _scatter(true)),
         "w2_exact_sampler": Row(
             f"the same for {n} samples of the exact sampler", float(best.mean()), _standard_error(best), wasserstein2(output, law),
-            f"mean of {REPEATS} draws; exact: with infinitely many",
+            f"{_scatter(best)}; exact: with infinitely many",
         ),
         "outside_rms": Row(
             "size of the samples outside the support", float(np.sqrt(np.square(outside).sum(1).mean() / law.dim)), None, 0.0,
@@ -152,6 +170,10 @@ def _frechet(samples: Array, law: Gaussian) -> float:
     return wasserstein2(Gaussian(samples.mean(0), sample_covariance(samples)), law)
 
 
+def _scatter(values: Array) -> str:
+    return f"mean of {len(values)} draws, one of which scatters by {values.std(ddof=1):.2g}"
+
+
 def _standard_error(values: Array) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values)))
 
@@ -160,8 +182,8 @@ def chain_from_first_step(denoiser: Denoiser, schedule: Schedule) -> tuple[Denoi
     """The chain with x_1 as its clean signal: its denoiser and its schedule beta_2 .. beta_T.
 
     The score at a level does not depend on where the chain began, so by E24 the noise predicted since x_1 is
-    eps_hat(x_t, t) sqrt((1 - alpha_bar_t / alpha_bar_1) / (1 - alpha_bar_t)). x_1 is the noisy ensemble: its covariance is regular even
-    where that of x_0 is not, so that it has an entropy in the ordinary sense.
+    eps_hat(x_t, t) sqrt((1 - alpha_bar_t / alpha_bar_1) / (1 - alpha_bar_t)). x_1 is the noisy ensemble: its covariance is regular
+    even where that of x_0 is not, so that it has an entropy in the ordinary sense.
     """
     rest = Schedule.from_beta(schedule.beta[2:])
     ratio = np.sqrt(rest.one_minus_alpha_bar[1:] / schedule.one_minus_alpha_bar[2:])
@@ -173,7 +195,8 @@ def _bound_rows(network: Denoiser, law: Gaussian, schedule: Schedule, n: int, rn
     noisy = law.diffuse(schedule, 1)
     denoiser, rest = chain_from_first_step(network, schedule)
     ideal, variance = IdealDenoiser(noisy, rest), optimal_variance(noisy, rest)
-    best, learned = vlb_terms(ideal, noisy, rest, variance=variance), vlb_terms(denoiser, noisy, rest, variance=variance, n=n, rng=rng)
+    best = vlb_terms(ideal, noisy, rest, variance=variance)
+    learned = vlb_terms(denoiser, noisy, rest, variance=variance, n=n, rng=rng)
     kernel = vlb_terms(ideal, noisy, rest, variance="kernel")
     gap = "exact: the same with the ideal denoiser"
     return {

@@ -2,8 +2,8 @@
 
 After :mod:`ddpm_np.training` and :mod:`ddpm_np.signals`. ``curve`` is the notes' own experiment, one random curve of 50 points;
 ``ensemble`` is the whole family of signals that share its frequencies. Every number that decides the outcome stands in
-:class:`Experiment`, with its default in ``CURVE`` and ``ENSEMBLE`` below, and nowhere else. :mod:`ddpm_np.evaluation` measures what was
-learned, :mod:`ddpm_np.runs` keeps the folder.
+:class:`Experiment`, with its default in ``CURVE`` and ``ENSEMBLE`` below, and nowhere else. :mod:`ddpm_np.evaluation` measures
+what was learned, :mod:`ddpm_np.runs` keeps the folder.
 
 Source: N2 "扩散模型的信号生成实践".
 """
@@ -32,8 +32,8 @@ __all__ = ["CURVE", "ENSEMBLE", "EXPERIMENTS", "Experiment", "Training"]
 class Experiment:
     """One experiment: the same object gives the same numbers, bit for bit on one machine.
 
-    The frequencies are drawn from the seed, uniformly from (0, dim / 10) Hz; both experiments draw the same ones. ``samples`` is the
-    number of signals drawn when the result is measured.
+    The frequencies are drawn from the seed, uniformly from (0, dim / 10) Hz; both experiments draw the same ones. ``samples`` is
+    the number of signals drawn when the result is measured.
     """
 
     name: str
@@ -71,8 +71,8 @@ class Experiment:
         return MLP(self.dim, self.T, hidden=self.hidden, rng=self.rng("weights"), skip=gains)
 
     def variant(self, *, seed: int | None = None, steps: int | None = None, quick: bool = False) -> Experiment:
-        """With another seed or number of steps; ``quick`` takes QUICK_STEPS of them, unless told, and measures with fewer samples."""
-        chosen = replace(self, steps=QUICK_STEPS, samples=QUICK_SAMPLES, quick=True) if quick else self
+        """With another seed or number of steps; ``quick`` takes few steps, unless told how many, and measures with few samples."""
+        chosen = replace(self, **QUICK, quick=True) if quick else self
         return replace(chosen, seed=self.seed if seed is None else seed, steps=chosen.steps if steps is None else steps)
 
     @property
@@ -87,17 +87,17 @@ class Experiment:
 
 
 CURVE = Experiment("curve", hidden=(256,), steps=10_000, batch_size=250, learning_rate=1e-2, ema_decay=0.99)
-ENSEMBLE = Experiment("ensemble", hidden=(256, 256), steps=16_000, batch_size=500, learning_rate=5e-3, ema_decay=0.999)
+ENSEMBLE = Experiment("ensemble", hidden=(128, 128), steps=20_000, batch_size=500, learning_rate=1e-2, ema_decay=0.999)
 EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE)}
-QUICK_STEPS, QUICK_SAMPLES = 500, 500
+QUICK = {"steps": 500, "samples": 500, "ema_decay": 0.99}  # an average over fewer steps, as there are few
 HISTORY = 200  # points of the loss curve: each is the mean over a block of steps
 
 
 class Training:
     """An experiment under way: its state, and the history of its loss, which are saved together.
 
-    ``losses`` holds the mean loss of each complete block of ``block_size`` steps, ``block`` the losses of the one that has begun. An
-    interrupted training that is loaded and continued gives bit for bit the weights and the history of one that never stopped.
+    ``losses`` holds the mean loss of each complete block of ``block_size`` steps, ``block`` the losses of the one that has begun.
+    An interrupted training that is loaded and continued gives bit for bit the weights and the history of one that never stopped.
     """
 
     def __init__(self, experiment: Experiment) -> None:

@@ -1,4 +1,4 @@
-"""How a run speaks to the person who started it: plain lines, a progress bar on a terminal, and no complaint when nobody listens."""
+"""How a run speaks to the person who started it: plain lines, a bar on a terminal, and no complaint when nobody listens."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def silence() -> None:
 
 
 def follow(records: Iterable[StepRecord], *, name: str, start: int, steps: int) -> Iterator[StepRecord]:
-    """The same records; on the way, loss and time left are shown: a bar where standard error is a terminal and tqdm is installed."""
+    """The same records, and on the way loss and time left: a bar where standard error is a terminal and tqdm is installed."""
     show = _bar if sys.stderr.isatty() and find_spec("tqdm") is not None else _lines
     return show(records, name, start, steps)
 

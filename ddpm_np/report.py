@@ -1,7 +1,7 @@
 """The numbers of a run as files: report.md to read, report.json and samples.npz to compute with.
 
-After :mod:`ddpm_np.evaluation`, called by :mod:`ddpm_np.runs`. Nothing is computed here. report.json is written last: where it stands,
-everything does.
+After :mod:`ddpm_np.evaluation`, called by :mod:`ddpm_np.runs`. Nothing is computed here. report.json is written last: where it
+stands, everything does.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ TITLES = {"curve": "One curve, learned", "ensemble": "A family of signals, learn
 STORIES = {
     "curve": (
         "The notes' experiment: the network learns a single random curve of {dim} points and draws it from noise. "
-        "The exact answer is known. The least possible loss is 0, and the sampler with the ideal denoiser returns the curve itself. "
+        "The exact answer is known: the least possible loss is 0, and the sampler with the ideal denoiser returns the curve. "
         "What is left is the network's own error."
     ),
     "ensemble": (
         "The network learns all signals that are sums of {n_frequencies} sines of fixed frequencies ({frequencies} Hz) with random "
-        "amplitudes and phases: a Gaussian, so that the least possible loss, the law of the exact sampler's output and the entropy are known "
-        "in closed form. The bound and the entropy are those of x_1, the signals with the noise of the first step: x_0 itself fills only "
-        "{rank} of {dim} dimensions and has no density there."
+        "amplitudes and phases. Their law is Gaussian, so the least possible loss, the law of the exact sampler's output and the "
+        "entropy are known in closed form. Bound and entropy are those of x_1, the signals with the noise of the first step: "
+        "x_0 itself fills only {rank} of {dim} dimensions and has no density in all of them."
     ),
 }
 
@@ -80,7 +80,10 @@ def _content(training: Training, evaluation: Evaluation, times: Mapping[str, flo
         "network": repr(training.state.network),
         "step": training.state.step,
         "numbers": {key: row._asdict() for key, row in evaluation.rows.items()},
-        "loss_per_step": {"network": evaluation.loss, "standard_error": evaluation.loss_error, "floor": evaluation.floor},
+        "loss_per_step": {
+            "network": evaluation.loss, "standard_error": evaluation.loss_error, "floor": evaluation.floor,
+            "excess": evaluation.excess, "excess_standard_error": evaluation.excess_error,
+        },
         "training_loss": {"steps_per_point": training.block_size, "mean": training.losses},
         "spectra": evaluation.spectra,
         "times": dict(times),

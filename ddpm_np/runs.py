@@ -1,8 +1,8 @@
 """The folder of a run: made or taken up again, filled step by step, never overwritten.
 
-On top of :mod:`ddpm_np.experiments`, :mod:`ddpm_np.evaluation` and :mod:`ddpm_np.report`; called by :mod:`ddpm_np.cli`. A folder holds
-``run.json``, the configuration, written first; the checkpoints; and the report, written last. Killed at any moment in between, a run is
-taken up from the last checkpoint and ends with the same numbers.
+On top of :mod:`ddpm_np.experiments`, :mod:`ddpm_np.evaluation` and :mod:`ddpm_np.report`; called by :mod:`ddpm_np.cli`. A folder
+holds ``run.json``, the configuration, written first; the checkpoints; and the report, written last. Killed at any moment between,
+a run is taken up from the last checkpoint and ends with the same numbers.
 """
 
 from __future__ import annotations

@@ -51,8 +51,10 @@ def schedule_tables(schedule: Schedule) -> Figure:
     right.plot(t, schedule.log_snr[1:], color=EXACT)
     right.axhline(0, color=FAINT)
     label(right, "step t", "ln(alpha_bar / (1 - alpha_bar))", "Signal to noise")
-    caption(figure, "Left: the noise added at step t, and what is left of it once x_0 is known; both run along a sigmoid. Middle: at the crossing "
-            "x_t is half signal and half noise, in variance. Right: the same as a ratio, 0 at the crossing.")
+    caption(
+        figure, "Left: the noise added at step t, and the variance of the step back once x_0 is known. Middle: at the crossing "
+        "x_t is half signal and half noise, in variance. Right: the same as a ratio, 0 at the crossing."
+    )
     return figure
 
 
@@ -68,8 +70,10 @@ def forward(schedule: Schedule, signal: Array, rng: np.random.Generator) -> Figu
         panel.fill_between(tau, mean - 2 * std, mean + 2 * std, color=EXACT, alpha=0.15, linewidth=0)
         panel.plot(tau, mean, color=EXACT)
         label(panel, "time in s" if panel in axes[-1] else "", "x_t" if panel in axes[:, 0] else "", f"t = {t}")
-    caption(figure, "Blue: the mean of x_t given the signal, and two standard deviations around it. Grey: twelve draws. The mean fades to "
-            "0 while the band widens to the same width everywhere: at the end little of the signal is left.")
+    caption(
+        figure, "Blue: the mean of x_t given the signal, and two standard deviations around it. Grey: twelve draws. The mean fades "
+        "while the band widens: at the end little of the signal is left."
+    )
     return figure
 
 
@@ -93,17 +97,21 @@ def loss(losses: list[float], block_size: int, evaluation: Evaluation) -> Figure
     label(middle, "step t", "mean squared error of eps", "At each t, trained")
     legend(middle)
     if not has_floor:
-        caption(figure, "For a single curve the least possible loss is 0 at every t, so all that is seen here is the network's error. It is largest "
-                "at small t, where x_t differs from the curve by very little and that little must be told apart from rounding in the weights.")
+        caption(
+            figure, "For a single curve the least possible loss is 0 at every t: all that is seen here is the network's own error. "
+            "It is largest at small t, where the little noise in x_t must be magnified most, by 1 / sqrt(1 - alpha_bar_t)."
+        )
         return figure
     right = axes[0, 2]
-    over, error = (100 * v[1:] / floor[1:] for v in (evaluation.loss - floor, evaluation.loss_error))
-    right.axhline(0, color=EXACT, linestyle="--")
-    right.fill_between(t, over - 2 * error, over + 2 * error, color=LEARNED, alpha=0.25, linewidth=0)
+    over, error = (100 * v[1:] / floor[1:] for v in (evaluation.excess, evaluation.excess_error))
+    right.fill_between(t, over - 2 * error, over + 2 * error, color=LEARNED, alpha=0.3, linewidth=0)
     right.plot(t, over, color=LEARNED)
+    right.set_ylim(bottom=0)
     label(right, "step t", "loss over its floor, in %", "What is left to learn")
-    caption(figure, "The loss ends near the floor that no network can go below (blue), at every t. Right: the distance in per cent; the band "
-            "is two standard errors of the measurement.")
+    caption(
+        figure, "No network whatever can go below the floor (blue). Right: what the loss has above it at each t, in per "
+        "cent, measured as the distance of the prediction from the ideal one; the band is two standard errors."
+    )
     return figure
 
 
@@ -118,8 +126,10 @@ def reverse(path: Array, ideal_path: Array, curve: Array | None) -> Figure:
     bar.set_label("step t")
     bar.outline.set_visible(False)
     what = "the one curve there is" if curve is not None else "the signal it ends in"
-    caption(figure, f"Every line is the whole signal at one step, from noise (t = T, pale) to the end (t = 0, dark); on top, in black, {what}. "
-            "Both chains get the same random numbers: where the pictures differ, the network differs from the exact answer.")
+    caption(
+        figure, f"Every line is the whole signal at one step, from noise (t = T, pale) to the end (t = 0, dark); on top, in black, "
+        f"{what}. Both chains get the same random numbers: where the pictures differ, the network differs from the exact answer."
+    )
     return figure
 
 
@@ -158,8 +168,10 @@ def samples(drawn: Array, data: Array, *, is_curve: bool) -> Figure:
         right.axhline(0, color=DATA, linestyle="--", linewidth=1)
         label(right, "time in s", "sample minus curve", "The difference, magnified")
         legend(right)
-        caption(figure, "Left: fifty signals drawn from noise, on top of each other, and the curve that the network was shown. Right: what they "
-                "miss it by; the exact sampler misses by 0.")
+        caption(
+            figure, "Left: fifty signals drawn from noise, on top of each other, and the curve that the network was shown. Right: "
+            "what they miss the curve by; with the ideal denoiser this is 0."
+        )
         return figure
     figure, axes = new_figure(2, 4, "Samples beside data", panel=(2.9, 1.9), sharex=True, sharey=True)
     for row, (signals, colour, name) in enumerate([(data, DATA, "true signal"), (drawn, LEARNED, "sample")]):
@@ -168,8 +180,10 @@ def samples(drawn: Array, data: Array, *, is_curve: bool) -> Figure:
             panel.plot(tau, signals[4:24].T, color=FAINT, linewidth=0.5)
             panel.plot(tau, signals[column], color=colour)
             label(panel, "time in s" if row else "", name if column == 0 else "")
-    caption(figure, "Above: four signals of the family; below: four that the network drew from noise; behind them, pale, twenty others. Both rows should "
-            "look alike in smoothness and in size; no sample need equal a true signal.")
+    caption(
+        figure, "Above: four signals of the family; below: four that the network made from noise; behind them, pale, twenty more. "
+        "The rows should look alike in smoothness and in size; no sample need equal a true signal."
+    )
     return figure
 
 
@@ -179,7 +193,7 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
     figure, ((left, right),) = new_figure(1, 2, "The covariance, axis by axis", panel=(5.0, 3.2))
     looks = {
         "data": {"color": DATA, "marker": "o", "markersize": 7, "fillstyle": "none", "label": "data, exact"},
-        "exact sampler": {"color": EXACT, "marker": "_", "markersize": 11, "markeredgewidth": 2, "label": "exact sampler's output, exact"},
+        "exact sampler": {"color": EXACT, "marker": "_", "markersize": 11, "markeredgewidth": 2, "label": "exact sampler, exact"},
         "true sample": {"color": NOISE, "marker": "x", "label": "as many true signals"},
         "network": {"color": LEARNED, "marker": ".", "markersize": 8, "label": "the network's samples"},
     }
@@ -196,7 +210,9 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
         right.plot(np.arange(1, large + 1), spectra[name][:large] / spectra["data"][:large], linestyle="none", **look)
     right.axhline(1, color=DATA, linewidth=1)
     label(right, "principal axis", "variance over that of the data", "The large ones, as a ratio")
-    caption(figure, f"The data varies along {rank} axes only (left of the grey line); beyond it the network's samples show what it failed to remove. Right: "
-            "the exact sampler itself gives less variance than the data has, because its steps are not infinitely many; the network should be "
-            "compared with that, within the scatter that as many true signals show.")
+    caption(
+        figure, f"The data varies along {rank} axes only (left of the grey line); beyond them the samples show what the network failed "
+        "to remove. Right: with the variance beta_tilde even the ideal denoiser ends with less variance than the data (blue). That is "
+        "what the network should be compared with, within the scatter that as many true signals show around 1."
+    )
     return figure
