@@ -306,6 +306,20 @@ def test_a_wrong_gaussian_is_refused(mean: list, cov: list, error: type[Exceptio
         Gaussian(mean, cov)
 
 
+def test_symmetry_and_definiteness_are_judged_to_rounding_of_the_matrixs_own_dtype() -> None:
+    rng = np.random.default_rng(0)
+    factor = rng.standard_normal((2, 4))
+    for dtype in (np.float32, np.float64):
+        singular = (factor.T @ factor).astype(dtype)
+        assert Gaussian(np.zeros(4), singular).rank == 2
+        off = singular.copy()
+        off[0, 1] += 4000 * np.finfo(dtype).eps * np.abs(singular).max()
+        with pytest.raises(ValueError, match="cov must be symmetric"):
+            Gaussian(np.zeros(4), off)
+        with pytest.raises(ValueError, match="cov must have no negative eigenvalue"):
+            Gaussian(np.zeros(4), singular - dtype(4000 * np.finfo(dtype).eps) * np.abs(singular).max() * np.eye(4, dtype=dtype))
+
+
 def test_wrong_calls_are_refused() -> None:
     g, schedule = Gaussian([0.0, 0.0], np.eye(2)), Schedule.from_beta([0.5])
     for x in ([1.0], [1.0, np.nan], [[]], ["a", "b"], 3.0):

@@ -200,6 +200,17 @@ def test_excess_of_a_scaled_prediction_is_the_stated_share_of_the_floor() -> Non
 
 
 @pytest.mark.E25
+def test_standard_errors_are_the_scatter_of_repeated_estimates() -> None:
+    law, schedule, repeats = Gaussian(np.zeros(4), np.eye(4)), Schedule.from_beta([0.3, 0.3, 0.3, 0.3]), 300
+    rng, off = np.random.default_rng(0), lambda x, t: np.zeros_like(x)
+    excess, claimed = np.array([estimate_excess(off, law, schedule, n=20, rng=rng) for _ in range(repeats)]).T
+    # A sum of 320 squares is close to Gaussian: the relative error of a deviation from 300 repeats is 1 / sqrt(2 * 300).
+    assert abs(excess.std(ddof=1) / np.sqrt(np.square(claimed).mean()) - 1) <= 5 / np.sqrt(2 * repeats)
+    loss, claimed = np.array([estimate_loss(off, law, schedule, n=20, rng=rng) for _ in range(repeats)])[:, :, 1:].transpose(1, 0, 2)
+    assert np.all(np.abs(loss.std(0, ddof=1) / np.sqrt(np.square(claimed).mean(0)) - 1) <= 5 / np.sqrt(2 * repeats))
+
+
+@pytest.mark.E25
 def test_loss_splits_into_floor_and_excess() -> None:
     law, schedule = Gaussian(np.zeros(2), np.diag([4.0, 0.25])), Schedule.from_beta([0.1, 0.4])
     loss, error = estimate_loss(lambda x, t: np.zeros_like(x), law, schedule, n=20_000, rng=np.random.default_rng(0))

@@ -123,6 +123,16 @@ def test_diffused_points_are_the_mixture_of_equal_gaussians(seed: int, dim: int,
     assert np.allclose(kernel.divergence(x), mixture.divergence(x), rtol=0, atol=tolerance / beta * 100)
 
 
+@pytest.mark.E4
+def test_diffusing_in_two_stages_is_diffusing_at_once() -> None:
+    rng, schedule = np.random.default_rng(0), Schedule.from_beta([0.1, 0.3, 0.5])
+    points = rng.standard_normal((4, 3))
+    for law in (Empirical(points), GaussianMixture([0.25] * 4, points, 4 * [np.diag([1.0, 0.5, 0.0])])):
+        staged, at_once, x = law.diffuse(schedule, 1).noised(*schedule.between(1, 3)), law.diffuse(schedule, 3), points[:2]
+        assert np.allclose(staged.logpdf(x), at_once.logpdf(x), rtol=0, atol=100 * EPS)
+        assert np.allclose(staged.score(x), at_once.score(x), rtol=0, atol=100 * EPS)
+
+
 def test_one_component_is_its_gaussian() -> None:
     g = Gaussian([1.0, 2.0], [[2.0, 0.5], [0.5, 1.0]])
     m, x = GaussianMixture([1.0], [g.mean], [g.cov]), [[0.0, 0.0], [3.0, -1.0]]

@@ -68,6 +68,12 @@ def test_samples_are_the_stated_sums_with_the_stated_covariance(dtype: type) -> 
     assert np.array_equal(clean.sample(3, rng=np.random.default_rng(1)), rng.standard_normal((3, 10)) @ clean.factor)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_noise_of_a_sample_has_the_stated_deviation(dtype: type) -> None:
+    noise = MultiSine([1.0], scale=0.0, noise=0.3).sample(400, rng=np.random.default_rng(0), dtype=dtype)
+    assert noise.dtype == dtype and abs(np.square(noise).mean() / 0.09 - 1) <= 5 * np.sqrt(2 / noise.size)
+
+
 def test_log_density_of_a_sample_is_that_of_its_coefficients() -> None:
     # With well separated frequencies the factor is an injective linear map: p(x) = p(coefficients) / |det|, on the support.
     ensemble, rng = MultiSine([1.0, 2.0, 3.5]), np.random.default_rng(0)
