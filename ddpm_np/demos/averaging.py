@@ -12,7 +12,7 @@ from ddpm_np.signals import multi_sine_curve
 from ddpm_np.validation import Array
 
 NOTE = 'N0 and N2 "信号是方差为零的随机变量"'
-CASES = {"independent": (0.0, 0.0), "correlated": (0.1, 0.0), "biased": (0.0, 0.3)}  # correlation, bias
+CASES = {"independent": (0.0, 0.0), "correlated": (0.02, 0.0), "biased": (0.0, 0.3)}  # correlation, bias
 
 
 class Drawn(NamedTuple):
@@ -45,5 +45,5 @@ def show(*, rng: np.random.Generator, repeats: int = 100, numbers: tuple[int, ..
             float(distance.std(ddof=1) / np.sqrt(repeats)))
     )
     means = {int(k): curve + own[0, i] for i, k in enumerate(n) if k in (1, 10, n[-1])}
-    notice = "Independent noise goes as 1/n. Noise that is shared (correlation 0.1) stays at 0.1 and a bias of 0.3 at 0.09, however many."
+    notice = "Independent noise goes as 1/n. Noise that is shared (correlation 0.02) stays at 0.02 and a bias of 0.3 at 0.09, however many."
     return Shown(rows, notice, Drawn(curve, means, n, errors))

@@ -41,7 +41,7 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
     kl = np.array([kl_divergence(ensemble, model) for model in models])
     errors = losses.std(axis=1, ddof=1) / np.sqrt(n)
     for k in (1, 4, 10):
-        rows.append(Row(f"-ln p of the data, PPCA with {k} latents; H + KL", float(losses[k - 1].mean()), ensemble.entropy + kl[k - 1], float(errors[k - 1])))
+        rows.append(Row(f"-ln p of the data, PPCA, latents: {k}; H + KL", float(losses[k - 1].mean()), ensemble.entropy + kl[k - 1], float(errors[k - 1])))
     rows.append(Row("... KL left with 10 latents, as many as the signals have", float(kl[9]), 0.0, 0.0))
 
     estimates: dict[str, list[tuple[float, float]]] = {"naive": [], "importance": []}
@@ -50,7 +50,7 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
         point = decoder.marginal.sample(1, rng=rng)[0]
         exact = float(decoder.marginal.logpdf(point))
         if k <= 2:
-            rows.append(Row(f"ln p(x), {k} latents, quadrature", quadrature(decoder, point, NOISE, k), exact, 0.0))
+            rows.append(Row(f"ln p(x), latents: {k}, quadrature", quadrature(decoder, point, NOISE, k), exact, 0.0))
         found = {
             "naive": naive_monte_carlo(decoder, point, NOISE, k, n=draws, rng=rng),
             "importance": importance_sampling(decoder, point, NOISE, decoder.posterior(point, broaden=1.2), n=draws, rng=rng),
@@ -59,7 +59,7 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
             estimates[name].append((evidence.log_p - exact, evidence.standard_error))
         if k in (1, 10, 50):
             trusted = found["naive"].standard_error if k == 1 else None
-            rows.append(Row(f"ln p(x), {k} latents, naive mean over {draws} draws", found["naive"].log_p, exact, trusted))
+            rows.append(Row(f"ln p(x), latents: {k}, naive mean over {draws} draws", found["naive"].log_p, exact, trusted))
             rows.append(Row("... importance sampling", found["importance"].log_p, exact, found["importance"].standard_error))
             rows.append(Row("... share of naive draws that count", found["naive"].effective_draws / draws))
         if k == 1:

@@ -31,7 +31,7 @@ class Drawn(NamedTuple):
     worlds: dict[int, World]
 
 
-def show(*, rng: np.random.Generator, sizes: tuple[int, ...] = SIZES, steps: int = 2000, n: int = 200) -> Shown:
+def show(*, rng: np.random.Generator, sizes: tuple[int, ...] = SIZES, steps: int = 3000, n: int = 200) -> Shown:
     ensemble = MultiSine(FREQUENCIES)
     rows, worlds = [], {}
     for size in sizes:
@@ -54,7 +54,7 @@ def show(*, rng: np.random.Generator, sizes: tuple[int, ...] = SIZES, steps: int
             rows.append(Row("... mean squared distance, new signals", float(squares.mean()), float(np.mean(np.diag(ensemble.cov) + points[0] ** 2)),
                             float(squares.std(ddof=1) / np.sqrt(n))))
     notice = (
-        "The ideal denoiser of finite data can only give the data back. A network does the same with one signal or a few, "
-        "and with many it cannot: its samples are as far from the data as new signals are."
+        "The ideal denoiser of finite data can only give the data back. A small network does so with one signal and nearly so with a few; "
+        "with many it cannot: its samples are as far from the data as new signals are."
     )
     return Shown(rows, notice, Drawn(worlds))

@@ -22,12 +22,13 @@ class Drawn(NamedTuple):
     target: Array
     noise: Array
     shaped: Array
-    few: Array  # covariance reached with few rows
+    many: Array  # covariance reached with all rows
+    few: Array  # and with few
     rows: int
     densities: dict[str, Array]  # log density of each signal, by the covariance assumed
 
 
-def show(*, rng: np.random.Generator, rows: int = 200, few: int = 4, signals: int = 300) -> Shown:
+def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: int = 300) -> Shown:
     ensemble = MultiSine(FREQUENCIES)
     dim, zero = ensemble.dim, np.zeros(ensemble.dim)
     x = ensemble.sample(signals, rng=rng)
@@ -75,4 +76,4 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 4, signals: in
         "The covariance is met exactly, as far as the rank of the noise goes. But a kernel made from the target itself proves little: "
         "another signal's kernel makes the signal less likely than white noise does. The ensemble's covariance is what helps."
     )
-    return Shown(table, notice, Drawn(x[0], target, noise, shaped, sample_covariance(short), few, densities))
+    return Shown(table, notice, Drawn(x[0], target, noise, shaped, sample_covariance(shaped), sample_covariance(short), few, densities))

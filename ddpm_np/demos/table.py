@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ class Shown(NamedTuple):
 
 
 def format_rows(shown: Shown) -> Iterator[str]:
-    """The table, line by line, and the sentence below it."""
+    """The table, line by line, and below it what to notice."""
     width = max(len(row.what) for row in shown.rows)
     yield f"  {'':{width}}  {'measured':>10}  {'s.e.':>9}  {'exact':>10}"
     for row in shown.rows:
@@ -47,4 +48,4 @@ def format_rows(shown: Shown) -> Iterator[str]:
         exact = "" if row.exact is None else f"{row.exact:.5g}"
         remark = "" if row.agrees else "   more than five s.e. off" if row.error else "   should be equal"
         yield f"  {row.what:{width}}  {row.measured:>10.5g}  {error:>9}  {exact:>10}{remark}".rstrip()
-    yield f"  {shown.notice}"
+    yield from textwrap.wrap(shown.notice, 110, initial_indent="  ", subsequent_indent="  ")

@@ -20,6 +20,7 @@ import os
 import textwrap
 from collections.abc import Callable
 from functools import wraps
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -118,7 +119,11 @@ def caption(figure: Figure, text: str) -> None:
 
 @styled
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write the figure as a PNG of 120 dots per inch, small and without a date, so that equal numbers give equal files."""
-    path = Path(path)
-    figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None}, pil_kwargs={"optimize": True})
+    """Write the figure as a PNG of 120 dots per inch, in 256 colours to keep it small, without a date: equal numbers give equal files."""
+    from PIL import Image
+
+    path, picture = Path(path), BytesIO()
+    figure.savefig(picture, format="png", dpi=_DPI)
+    with Image.open(picture) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, "PNG", optimize=True)
     return path
