@@ -23,8 +23,8 @@ from ddpm_np.validation import Array, count, fraction, generator, real_array
 from ddpm_np.validation import steps as checked_steps
 
 __all__ = [
-    "Denoiser", "ReverseStep", "ancestral_sample", "ancestral_step", "ddim_direction", "ddim_eps_coef", "ddim_sample", "ddim_step", "ddim_variance",
-    "step_sequence",
+    "Denoiser", "ReverseStep", "ancestral_sample", "ancestral_step", "ddim_direction", "ddim_eps_coef", "ddim_sample", "ddim_step",
+    "ddim_variance", "step_sequence",
 ]
 
 Denoiser = Callable[[Array, int], Array]
@@ -50,7 +50,7 @@ def ancestral_step(schedule: Schedule, t: int, s: int | None = None, *, variance
     for a named variance: the last step returns the mean.
     """
     s, t = _span(schedule, s, t)
-    alpha, beta = schedule.between(s, t)
+    alpha, beta = _between(schedule, s, t)
     now, before = schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[s]
     table = _variance_table(schedule, variance)
     if table is not None:
@@ -100,7 +100,7 @@ def ddim_step(schedule: Schedule, t: int, s: int | None = None, *, eta: float = 
     s, t = _span(schedule, s, t)
     if schedule.beta.dtype != object:
         eta = fraction("eta", eta)
-    numbers = *schedule.between(s, t), schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[s], eta
+    numbers = *_between(schedule, s, t), schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[s], eta
     return ReverseStep(mean_xt_coef_in_eps_form(numbers[0]), ddim_eps_coef(*numbers), np.sqrt(ddim_variance(*numbers)))
 
 
@@ -197,6 +197,14 @@ def _variance_table(schedule: Schedule, variance: Variance) -> Array | None:
     if table.dtype != object and not np.all(np.isfinite(table[1:]) & (table[1:] >= 0)):
         raise ValueError("variance must be finite and at least 0 for every t from 1")
     return table
+
+
+def _between(schedule: Schedule, s: int, t: int) -> tuple[Any, Any]:
+    """alpha_{t|s} and beta_{t|s}, which no reverse step can do without."""
+    alpha, beta = schedule.between(s, t)
+    if alpha == 0:
+        raise ValueError(f"steps must be closer: between s = {s} and t = {t} alpha_bar_t / alpha_bar_s underflows to 0")
+    return alpha, beta
 
 
 def _span(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
