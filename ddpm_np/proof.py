@@ -10,8 +10,8 @@ the whole grid.
 
 A square root is no rational function. Variables are therefore chosen so that every root a formula takes is one
 (:mod:`ddpm_np.identities.charts`), and each chart declares those roots. That a radicand is the square of a declared root is one
-more identity with a degree of its own, checked on the same grid; a root that is not declared is refused, and so is one below 0 on the
-grid. A formula has to take the same branch at all points, else its degree would mean nothing; that is watched too.
+more identity with a degree of its own, checked on the same grid; a root that is not declared is refused, and so is one below 0 on
+the grid. A formula has to take the same branch at all points, else its degree would mean nothing; that is watched too.
 
 What is proved is listed in :mod:`ddpm_np.identities`; :mod:`ddpm_np.verify` runs all of it. Checked by: tests/test_proof.py.
 """

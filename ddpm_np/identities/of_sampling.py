@@ -52,10 +52,10 @@ def _DDIM_with_eta_1(v: V, _: Any) -> Sides:
     return sampling.ddim_step(*v.route, eta=1), [1 / v.a, -v.b * v.b / (v.a * v.c), v.std]
 
 
-@identity("E6 E18", LEVELS, *ROUTES, x_0=ANY, eps=ANY)
+@identity("E6 E18", LEVELS, *((t, s) for s, t in ROUTES), x_0=ANY, eps=ANY)
 def _DDIM_on_the_forward_path(v: V, route: tuple[int, int]) -> Sides:
     """With the true eps and eta = 0, q_sample at t goes to q_sample at s."""
-    s, t = route
+    t, s = route
     at_t, at_s = (forward.q_sample(v.schedule, [v.x_0], i, [v.eps]) for i in (t, s))
     return _moved(sampling.ddim_step(v.schedule, t, s, eta=0), at_t[0], v.eps), [at_s, 0]
 
