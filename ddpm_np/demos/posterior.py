@@ -29,7 +29,7 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 200_000) -> Shown:
-    schedule, t, x_0, x_t = Schedule.from_beta([0.3, 0.5, 0.5]), 2, 1.0, -0.4
+    schedule, t, x_0, x_t = Schedule.from_beta([0.25, 0.55, 0.55]), 2, 1.0, -0.3
     one = psi_1(schedule, [x_0], [x_t], t)[0]
     two = psi_2(schedule, t)
     mean, variance = posterior_mean_variance(schedule, [x_0], [x_t], t)

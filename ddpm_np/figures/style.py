@@ -68,13 +68,10 @@ def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @wraps(draw)
     def in_style(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        import matplotlib
-        from matplotlib import cycler
+        from matplotlib import cycler, style
 
-        # The backend is left out: rc_context would not give it back, and a Figure without pyplot needs none.
-        defaults = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
         colours = cycler(color=[c for name, c in COLOURS.items() if name != "black"])
-        with matplotlib.rc_context({**defaults, **_RC, "axes.prop_cycle": colours}):
+        with style.context(["default", {**_RC, "axes.prop_cycle": colours}]):
             return draw(*args, **kwargs)
 
     return in_style
@@ -109,7 +106,7 @@ def legend(axes: Axes, **options: Any) -> None:
 def caption(figure: Figure, text: str) -> None:
     """What to look at, in a sentence or two below the panels; the figure grows by the lines it takes."""
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(text, int(width * 16))
+    lines = textwrap.wrap(text, int(width * 16), break_long_words=False, break_on_hyphens=False)
     below = len(lines) * _CAPTION_LINE + 0.1
     figure.set_size_inches(width, height + below)
     share = below / (height + below)

@@ -33,7 +33,8 @@ def forward(drawn: forward_demo.Drawn) -> Figure:
         image = ax.imshow(C, vmin=-largest, vmax=largest, cmap=SIGNED_MAP)
         ax.grid(False)
         label(ax, "sample $i$", "sample $j$", f"$t = {t}$")
-    figure.colorbar(image, ax=axes[0, 2], label="covariance of $x_t$")
+    bar = figure.colorbar(image, ax=axes[0, 2], label="covariance of $x_t$")
+    bar.ax.set_ylim(min(C.min() for C in drawn.covariances.values()) - 0.02, largest)  # the part of the map that occurs
     walk, kl, entropy = axes[1]
     steps = np.arange(len(drawn.walks))
     for k, colour in enumerate(list(COLOURS.values())[: drawn.walks.shape[1]]):
@@ -74,7 +75,7 @@ def posterior(drawn: posterior_demo.Drawn) -> Figure:
     chain.plot(drawn.steps, drawn.gaps, "o-", color=LEARNED)
     chain.set(xscale="log", yscale="log")
     label(chain, "number of steps $T$", "nats lost", "by the best Gaussian steps")
-    caption(figure, "Left: prior times likelihood is the narrower Gaussian N(psi_1 / psi_2, 1 / psi_2). Centre: without x_0 the true kernel (black) is a "
+    caption(figure, "Left: prior times likelihood is the narrower Gaussian $N(\\psi_1/\\psi_2,1/\\psi_2)$. Centre: without $x_0$ the true kernel (black) is a "
             "mixture with two humps, and no Gaussian step can be it. Right: with many small steps this stops to matter.")
     return figure
 
@@ -134,5 +135,5 @@ def noise_target(drawn: noise_target_demo.Drawn) -> Figure:
     label(target, "step $t$", "loss, or correlation", "two targets with one name")
     legend(target, loc="center left", bbox_to_anchor=(0.0, 0.62))
     caption(figure, "Left: the best prediction of the noise is not noise; the part that looks like a signal is missing from it. Centre: its mean square "
-            "and the loss add up to 1. Right: the noise at the end of the chain, which the notes name as the target, can hardly be told from x_t.")
+            "and the loss add up to 1. Right: the noise at the end of the chain, which the notes name as the target, can hardly be told from $x_t$.")
     return figure

@@ -42,7 +42,7 @@ def likelihood(drawn: likelihood_demo.Drawn) -> Figure:
     for place, gap in enumerate(drawn.gaps.values()):
         bound.text(place, gap * 1.2, f"{gap:.2g}", ha="center", fontsize=8)
     label(bound, "variance of the reverse step", "nats above the entropy", "the diffusion bound")
-    caption(figure, "Left: the data's mean of -ln p lies on entropy plus KL, so the best fit is the closest. Centre: with 10,000 draws the naive mean is "
+    caption(figure, "Left: the data's mean of $-\\ln\\,p$ lies on entropy plus KL, so the best fit is the closest. Centre: with 10,000 draws the naive mean is "
             "off by thousands of nats in many dimensions, while the standard error that it claims (dotted) stays near 1. Right: the bound's gap.")
     return figure
 
@@ -111,7 +111,7 @@ def multiply(drawn: dict[str, multiply_demo.Solved]) -> Figure:
         legend(spread, loc="upper center", ncols=2)
     caption(figure, "The prior knows signals, the measurement knows this one; their product fills the gap (right: samples 18 to 35 were not measured) and says how "
             "sure it is. Bottom: the chain guided by the exact gradient has the exact posterior's spread, up to its step count; the usual stand-in "
-            "for the spread of x_0 given x_t is fair for denoising and wrong in the gap.")
+            "for the spread of $x_0$ given $x_t$ is fair for denoising and wrong in the gap.")
     return figure
 
 
