@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from ddpm_np.progress import say, silence
+from ddpm_np.progress import say
 
 __all__ = ["main"]
 
@@ -45,7 +45,8 @@ def _whole(low: int) -> Callable[[str], int]:
 
 def _parser() -> argparse.ArgumentParser:
     about = "Denoising diffusion in NumPy, beside the exact theory."
-    parser = _Parser(prog="python -m ddpm_np", description=about, allow_abbrev=False)
+    codes = "Exit codes: 0 done, 1 training diverged or a proof did not hold, 2 bad input, 130 stopped with Ctrl-C."
+    parser = _Parser(prog="python -m ddpm_np", description=about, epilog=codes, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, action: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
@@ -83,14 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     try:
         arguments = _parser().parse_args(argv)
-        code = arguments.action(arguments)
-        sys.stdout.flush()  # here, where a broken pipe is caught, and not at exit
-        return code
+        return arguments.action(arguments)
     except KeyboardInterrupt:
         return _complain("stopped", INTERRUPTED)
-    except BrokenPipeError:  # ``| head`` has seen enough
-        silence()
-        return 0
     except OSError as error:
         return _complain(f"error: {error}", BAD_INPUT)
     except MemoryError as error:
@@ -154,10 +150,10 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     if arguments.name is None:
         for name, about in DEMOS.items():
-            print(f"{name:14} {about}")
+            say(f"{name:14} {about}")
         return 0
     try:
-        run_demo(arguments.name, out=arguments.out, seed=arguments.seed)
+        run_demo(arguments.name, out=arguments.out, seed=arguments.seed, write=say)
     except ValueError as error:
         return _complain(f"error: {error}", BAD_INPUT)
     return 0
@@ -166,12 +162,12 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from ddpm_np.verify import verify
 
-    return FAILED if not verify() else 0
+    return 0 if verify(out=say) else FAILED
 
 
 def _errata(arguments: argparse.Namespace) -> int:
     from ddpm_np.errata import errata_table
 
     for line in errata_table():
-        print(line)
+        say(line)
     return 0

@@ -86,7 +86,7 @@ class Experiment:
         return cls(**{**config, "hidden": tuple(config["hidden"])})
 
 
-CURVE = Experiment("curve", hidden=(256,), steps=10_000, batch_size=250, learning_rate=1e-2, ema_decay=0.99)
+CURVE = Experiment("curve", hidden=(256,), steps=16_000, batch_size=250, learning_rate=1e-2, ema_decay=0.99)
 ENSEMBLE = Experiment("ensemble", hidden=(128, 128), steps=20_000, batch_size=500, learning_rate=1e-2, ema_decay=0.999)
 EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE)}
 QUICK = {"steps": 500, "samples": 500, "ema_decay": 0.99}  # an average over fewer steps, as there are few

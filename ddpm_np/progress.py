@@ -24,12 +24,8 @@ def say(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        silence()
-
-
-def silence() -> None:
-    """Points standard output at nothing, so that neither later lines nor the flush at exit meet the broken pipe again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Standard output now leads nowhere, so that neither later lines nor the flush at exit meet the broken pipe again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def follow(records: Iterable[StepRecord], *, name: str, start: int, steps: int) -> Iterator[StepRecord]:

@@ -211,8 +211,8 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
     right.axhline(1, color=DATA, linewidth=1)
     label(right, "principal axis", "variance over that of the data", "The large ones, as a ratio")
     caption(
-        figure, f"The data varies along {rank} axes only (left of the grey line); beyond them the samples show what the network failed "
-        "to remove. Right: with the variance beta_tilde even the ideal denoiser ends with less variance than the data (blue). That is "
+        figure, f"The data varies along {rank} axes only (left of the grey line); beyond them stands what the network failed to "
+        "remove. Right: with the variance beta_tilde even the ideal denoiser ends with less variance than the data (blue). That is "
         "what the network should be compared with, within the scatter that as many true signals show around 1."
     )
     return figure
