@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np.validation import Array
 
-__all__ = ["Reference", "Sum", "ulp_error"]
+__all__ = ["Reference", "Sum", "sigmoid_beta", "ulp_error"]
 
 _DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
@@ -81,6 +81,14 @@ def _decimal(value: Any) -> Decimal:
     if isinstance(value, Fraction):
         return Decimal(value.numerator) / Decimal(value.denominator)
     return Decimal(value if isinstance(value, int) else float(value))
+
+
+@_precise
+def sigmoid_beta(T: int, beta_min: float, beta_max: float, span: float) -> Sum:
+    """beta_min + (beta_max - beta_min) sigmoid(f(t)), f a line from -span at t = 1 to span at t = T (E19)."""
+    low, high, span = map(Decimal, (float(beta_min), float(beta_max), float(span)))
+    f = [-span + 2 * span * t / max(T - 1, 1) for t in range(T)]
+    return _sum(low, np.array([(high - low) / (1 + (-x).exp()) for x in f], dtype=object))
 
 
 class Reference:
