@@ -1,9 +1,9 @@
 """Signals seen through their covariance: averages, kernels, spectra, and noise given a shape (E21, E22, E23, E33).
 
 The notes look at a signal before they diffuse it: as the mean that is left when noise is averaged away (E33), as a matrix of
-likenesses whose spectrum should tell structure from noise (E21, E22), and as noise that was given the signal's covariance (E23). Here
-these views are functions, together with the controls that the notes lack. What the forward chain does to a spectrum (E5) closes the
-room: every eigenvalue walks to 1 on its own. Before it: :mod:`ddpm_np.distributions`; after it: :mod:`ddpm_np.demos`.
+likenesses whose spectrum should tell structure from noise (E21, E22), and as noise that was given the signal's covariance (E23).
+Here these views are functions, together with the controls that the notes lack. What the forward chain does to a spectrum (E5)
+closes the room: every eigenvalue walks to 1 on its own. Before it: :mod:`ddpm_np.forward`; after it: :mod:`ddpm_np.demos`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Steps, count, positive, real, real_array, square, steps
 
 __all__ = [
-    "chi_mean", "effective_rank", "end_noise_correlation", "end_noise_loss", "error_of_mean", "kernel_covariance", "random_frequency_covariance",
-    "reshape_noise", "reshaping_error", "sample_covariance", "spectrum", "spectrum_at", "transport_map", "variance_of_mean",
+    "chi_mean", "effective_rank", "end_noise_correlation", "end_noise_loss", "error_of_mean", "kernel_covariance",
+    "random_frequency_covariance", "reshape_noise", "reshaping_error", "sample_covariance", "spectrum", "spectrum_at",
+    "transport_map", "variance_of_mean",
 ]
 
 
@@ -47,14 +48,14 @@ def variance_of_mean(variance: float, n: int, *, correlation: float = 0.0) -> fl
 def error_of_mean(variance: float, n: int, *, correlation: float = 0.0, bias: float = 0.0) -> float:
     """Mean squared error of the mean of n observations that all miss by the same bias (E33): Var(mean) + bias^2.
 
-    From: :func:`variance_of_mean`. Source: as there; the notes have averaging remove systematic errors (N2:143), which are the part that it
-    cannot remove. Checked by: tests/test_covariance.py.
+    From: :func:`variance_of_mean`. Source: as there; the notes have averaging remove systematic errors (N2:143), which are the part
+    that it cannot remove. Checked by: tests/test_covariance.py.
     """
     return variance_of_mean(variance, n, correlation=correlation) + real("bias", bias) ** 2
 
 
 def chi_mean(dim: int) -> float:
-    """E|z| for z ~ N(0, I) in ``dim`` dimensions: sqrt(2) Gamma((dim + 1)/2) / Gamma(dim/2), the distance of a noisy curve from its mean.
+    """The mean distance of a noisy curve from its mean, noise N(0, I): E|z| = sqrt(2) Gamma((dim + 1)/2) / Gamma(dim/2).
 
     Source: the colour bar of N2 "信号是方差为零的随机变量" is this distance times the noise's standard deviation.
     Checked by: tests/test_covariance.py.
@@ -72,7 +73,8 @@ def kernel_covariance(v: ArrayLike) -> NDArray[np.float64]:
     """The notes' covariance of one signal (E21): C_ij = exp(-|v_i - v_j|^2).
 
     It compares the values of one curve with each other, so it is a Gaussian kernel matrix and not E[(x_i - mu_i)(x_j - mu_j)]: its
-    diagonal is 1 at every scale, and reordering the samples leaves its spectrum as it is. It is positive definite for distinct values.
+    diagonal is 1 at every scale, and reordering the samples leaves its spectrum as it is. It is positive
+    definite for distinct values.
     Source: N2 "从协方差矩阵看简单与复杂". Checked by: tests/test_covariance.py.
     v: (n,), or (n, d) for samples that are vectors themselves. Returns (n, n).
 
@@ -89,7 +91,8 @@ def kernel_covariance(v: ArrayLike) -> NDArray[np.float64]:
 def spectrum(C: ArrayLike) -> NDArray[np.float64]:
     """Eigenvalues of a covariance, largest first (E22).
 
-    The notes read them off an SVD; singular values are eigenvalues only where no eigenvalue is negative, and this raises where one is.
+    The notes read them off an SVD; singular values are eigenvalues only where no eigenvalue is negative, and this
+    raises where one is.
     Source: N2 "从协方差矩阵看简单与复杂". Checked by: tests/test_covariance.py.
     C: (n, n), symmetric and positive semidefinite, else ValueError. Eigenvalues within rounding of 0 are returned as computed.
     """
@@ -118,8 +121,8 @@ def random_frequency_covariance(dim: int, band: float) -> NDArray[np.float64]:
 
     C_ij = E cos(2 pi f (tau_i - tau_j)) = sinc(2 band (tau_i - tau_j)),    tau = linspace(0, 1, dim)
 
-    With frequencies that stay fixed the rank is at most 2 K; here it is full, but about 2 band + 1 eigenvalues hold nearly everything
-    (Slepian's count). Source: N2 "信号生成及扩散参数"; Slepian and Pollak 1961. Checked by: tests/test_covariance.py.
+    With frequencies that stay fixed the rank is at most 2 K; here it is full, but about 2 band + 1 eigenvalues hold nearly
+    everything (Slepian's count). Source: N2 "信号生成及扩散参数"; Slepian and Pollak 1961. Checked by: tests/test_covariance.py.
     """
     tau = np.linspace(0, 1, count("dim", dim))
     return np.sinc(2 * positive("band", band) * (tau[:, None] - tau[None]))
@@ -143,14 +146,15 @@ def reshape_noise(X: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
 
     Y = (X - mean) V Psi V_1^T,    C = V Lambda V^T,  C_1 = V_1 Lambda_1 V_1^T,  Psi = sqrt(Lambda_1 / Lambda),
 
-    where C = (X - mean)^T (X - mean) / m. As printed, Cov(X) lacks the 1/m (white noise would have about m I, not I) and X in the last line
-    the centring (a mean mu would leave mu mu^T in the result). With both, mean(Y) = 0 and Y^T Y / m = C_1, exactly.
+    where C = (X - mean)^T (X - mean) / m. As printed, Cov(X) lacks the 1/m (white noise would have about m I, not I) and X in the
+    last line the centring (a mean mu would leave mu mu^T in the result). With both, mean(Y) = 0 and Y^T Y / m = C_1, exactly.
     From: U = V for symmetric positive semidefinite matrices, so that Psi V^T X^T X V Psi = Lambda_1.
     Source: N2 "附录：协方差矩阵及其变换" (N2:276). Checked by: tests/test_covariance.py.
 
-    X: (m, n), any rows; C1: (n, n). m centred rows reach no rank above m - 1. Both spectra are sorted from the largest, so where that is
-    below the rank of C1, Psi is 0 on the missing directions and Y has the best covariance of its rank: see :func:`reshaping_error`.
-    The form used is sqrt(m) W sqrt(Lambda_1) V_1^T with X - mean = W S V^T, which is the same product without the division by Lambda.
+    X: (m, n), any rows; C1: (n, n). m centred rows reach no rank above m - 1. Both spectra are sorted from the largest, so where
+    that is below the rank of C1, Psi is 0 on the missing directions and Y has the best covariance of its rank: see
+    :func:`reshaping_error`. The form used is sqrt(m) W sqrt(Lambda_1) V_1^T with X - mean = W S V^T, which is the same product
+    without the division by Lambda.
     """
     centred = _centred("X", X)
     values, V1 = _eigen("C1", C1)
@@ -165,8 +169,9 @@ def reshape_noise(X: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
 def reshaping_error(C1: ArrayLike, rank: int) -> float:
     """|Y^T Y / m - C_1| in the Frobenius norm, for :func:`reshape_noise` with noise of the given rank (E23).
 
-    The energy of the tail, sqrt(sum of lambda_i^2 over i > rank), which by Eckart and Young no covariance of that rank can undercut;
-    0 from rank n on. Source: N2:262, where Psi = sqrt(Lambda_1 / Lambda) needs Lambda > 0. Checked by: tests/test_covariance.py.
+    The energy of the tail, sqrt(sum of lambda_i^2 over i > rank), which by Eckart and Young no covariance of that rank can
+    undercut; 0 from rank n on. Source: N2:262, where Psi = sqrt(Lambda_1 / Lambda) needs Lambda > 0.
+    Checked by: tests/test_covariance.py.
 
     >>> import numpy as np
     >>> round(reshaping_error(np.eye(100), 50), 2)
@@ -244,7 +249,7 @@ def _centred(name: str, X: ArrayLike) -> NDArray[np.float64]:
 
 
 def _eigen(name: str, C: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Eigenvalues from the largest and their vectors, of a matrix that must be symmetric and positive semidefinite up to rounding."""
+    """Eigenvalues from the largest and their vectors, of a matrix that is symmetric and positive semidefinite up to rounding."""
     C = square(name, C).astype(np.float64)
     if C.ndim != 2:
         raise ValueError(f"{name} must be a single matrix, got shape {C.shape}")

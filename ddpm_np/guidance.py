@@ -1,10 +1,10 @@
 """The density multiplied by another: signals given what was measured of them (E24, E26).
 
-The notes' third advantage of diffusion models is that their density is easily multiplied by a second one, "e.g. in order to compute a
-posterior" (N2 "何为扩散模型"). Here the second one is a measurement, y = x_0[observed] + noise z: all samples and some noise make it
-denoising, few samples and little noise make it filling in. In log space a product is a sum, so the score of the product at step t is
-the chain's own plus the gradient of ln p(y | x_t), and :class:`GuidedDenoiser` adds just that. For a Gaussian prior the product itself
-is known (:func:`condition`), and p(y | x_t) too, so that the guided sampler can be told apart from what it should do.
+The notes' third advantage of diffusion models is that their density is easily multiplied by a second one, "e.g. in order to compute
+a posterior" (N2 "何为扩散模型"). Here the second one is a measurement, y = x_0[observed] + noise z: all samples and some noise make it
+denoising, few samples and little noise make it filling in. In log space a product is a sum, so the score of the product at step t
+is the chain's own plus the gradient of ln p(y | x_t), and :class:`GuidedDenoiser` adds just that. For a Gaussian prior the product
+itself is known (:func:`condition`), and p(y | x_t) too, so that the guided sampler can be told apart from what it should do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def condition(prior: Gaussian, observed: ArrayLike, y: ArrayLike, *, noise: floa
 
     with A the rows of I that are observed. From: the product of two Gaussians. Source: N2 "何为扩散模型", advantage 3.
     Checked by: tests/test_guidance.py. prior: its C may be singular, but not 0.
-    observed: (k,) distinct indices; y: (k,); noise > 0. Formed from a factor of C, without the difference, so that no variance is negative.
+    observed: (k,) distinct indices; y: (k,); noise > 0. Formed from a factor of C, without the difference, so that no
+    variance is negative.
     """
     index, y, noise = _measurement(prior, observed, y, noise)
     # x_0 = m + u root with u ~ N(0, I): y tells of the directions W of u, with signal-to-noise ratios s, and of no other.
@@ -81,7 +82,9 @@ class GuidedDenoiser:
         return eps_star - np.sqrt(rest) * ((pull @ seen * gain) @ self.prior.axes.T)
 
 
-def _measurement(prior: Gaussian, observed: ArrayLike, y: ArrayLike, noise: float) -> tuple[NDArray[np.intp], NDArray[np.float64], float]:
+def _measurement(
+    prior: Gaussian, observed: ArrayLike, y: ArrayLike, noise: float
+) -> tuple[NDArray[np.intp], NDArray[np.float64], float]:
     if not isinstance(prior, Gaussian) or prior.rank == 0:
         raise ValueError(f"prior must be a Gaussian that varies, got {prior!r}")
     index = np.atleast_1d(np.asarray(steps("observed", observed, 0, prior.dim - 1)))

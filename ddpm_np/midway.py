@@ -1,12 +1,12 @@
 """Entering the reverse chain midway: mixtures of two noised signals, and exactly where an affine denoiser takes them (E17, E27).
 
-To interpolate between two signals, noise both up to some step t, mix, and walk back (N1 "神奇的语意融合"). The mixture must look to the chain
-like any other x_t: its noise must have variance 1 - alpha_bar_t. A straight line between two independent noises does not,
+To interpolate between two signals, noise both up to some step t, mix, and walk back (N1 "神奇的语意融合"). The mixture must look to
+the chain like any other x_t: its noise must have variance 1 - alpha_bar_t. A straight line between two independent noises does not,
 
     Var((1 - w) eps_a + w eps_b) = (1 - w)^2 + w^2,
 
 which is 1/2 in the middle; weights on a quarter of a circle keep it at 1. The way back is :mod:`ddpm_np.sampling`'s ancestral step,
-begun at t. Where the denoiser is affine in x_t, as the ideal one of any Gaussian is, the result is a Gaussian that is computed here.
+begun at t. Where the denoiser is affine in x_t, as the ideal one of any Gaussian is, the result is a Gaussian, computed here.
 """
 
 from __future__ import annotations
@@ -31,21 +31,23 @@ def linear_weights(w: float) -> tuple[float, float]:
 def spherical_weights(w: float) -> tuple[float, float]:
     """(cos(pi w / 2), sin(pi w / 2)): a quarter of a circle, whose squares sum to 1. Checked by: tests/test_midway.py.
 
-    Shoemake's (1985) spherical interpolation for vectors at a right angle, which independent noises in many dimensions nearly are; with
-    the right angle itself the mixture of two independent standard normal noises is standard normal in any dimension.
+    Shoemake's (1985) spherical interpolation for vectors at a right angle, which independent noises in many dimensions nearly are;
+    with the right angle itself the mixture of two independent standard normal noises is standard normal in any dimension.
     """
     w = fraction("w", w)
     return float(np.cos(np.pi * w / 2)), float(np.sin(np.pi * w / 2))
 
 
 def mix(
-    schedule: Schedule, x_a: ArrayLike, x_b: ArrayLike, w: float, t: int, eps_a: ArrayLike, eps_b: ArrayLike, *, spherical: bool = True
+    schedule: Schedule, x_a: ArrayLike, x_b: ArrayLike, w: float, t: int, eps_a: ArrayLike, eps_b: ArrayLike, *,
+    spherical: bool = True,
 ) -> Array:
     """A mixture of two noised signals at step t (E6): the signals on the line between them, the noises by the weights asked for.
 
     x_t = sqrt(alpha_bar_t) ((1 - w) x_a + w x_b) + sqrt(1 - alpha_bar_t) (u eps_a + v eps_b)
 
-    Source: N1 "神奇的语意融合"; Ho et al. 2020, section 4.4, who mix the noised signals themselves: u, v = 1 - w, w, here ``spherical=False``.
+    Source: N1 "神奇的语意融合"; Ho et al. 2020, section 4.4, who mix the noised signals themselves: u, v = 1 - w, w, here
+    ``spherical=False``.
     Checked by: tests/test_midway.py. x_a, x_b, eps_a, eps_b: (..., dim); 0 <= w <= 1; 0 <= t <= T.
     """
     x_a, x_b, eps_a, eps_b = same_dim(x_a=x_a, x_b=x_b, eps_a=eps_a, eps_b=eps_b)
@@ -55,12 +57,13 @@ def mix(
 
 
 def sample_from(
-    denoiser: Denoiser, schedule: Schedule, x_t: ArrayLike, t: int, *, rng: np.random.Generator, variance: str | ArrayLike = "posterior"
+    denoiser: Denoiser, schedule: Schedule, x_t: ArrayLike, t: int, *, rng: np.random.Generator,
+    variance: str | ArrayLike = "posterior",
 ) -> Array:
     """The ancestral sampler, begun at x_t instead of at the noise x_T (E17).
 
-    The first step goes from t to t - 1, so that the given x_t is read at its own noise level. (Several public programs start at t - 1
-    with an x_t of level t, and hand back signals that are too noisy.) Source: N1 "神奇的语意融合". Checked by: tests/test_midway.py.
+    The first step goes from t to t - 1, so that the given x_t is read at its own noise level. (Several public programs start at
+    t - 1 with an x_t of level t, and hand back signals that are too noisy.) Source: N1 "神奇的语意融合". Checked by: tests/test_midway.py.
     x_t: (n, dim); 0 <= t <= T, at t = 0 it is returned; variance as for :func:`ddpm_np.sampling.ancestral_sample`.
     """
     x, t, rng = real_array("x_t", x_t, ndim=2), _single(schedule, t), generator(rng)

@@ -1,9 +1,10 @@
-"""Data that is a handful of points: which of them an x_t came from, where the chain may go next, and who ends beside whom (E26, E28).
+"""Data that is a handful of points: which of them an x_t came from, where the chain may go next, who ends beside whom (E26, E28).
 
 When the data are n points p_i, equally likely, each perhaps blurred by a little noise, x_t is a mixture of n Gaussians around
-sqrt(alpha_bar_t) p_i, and everything about it is known. It is the world in which q(x_{t-1} | x_t) and q(x_{t-1} | x_t, x_0), which the
-notes write for each other, differ most: the second is a Gaussian (:mod:`ddpm_np.posterior`), the first a mixture of n of them. The room
-ends with the question whether a sampler remembers or invents: how far its signals are from the nearest that it has seen.
+sqrt(alpha_bar_t) p_i, and everything about it is known. It is the world in which q(x_{t-1} | x_t) and q(x_{t-1} | x_t, x_0),
+which the notes write for each other, differ most: the second is a Gaussian (:mod:`ddpm_np.posterior`), the first a mixture of n of
+them. The room ends with the question whether a sampler remembers or invents: how far its signals are from the nearest that it
+has seen.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def posterior_weights(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: 
     w_i = exp(-|x_t - sqrt(alpha_bar_t) p_i|^2 / (2 v_t)) / sum over j of the same,    v_t = alpha_bar_t blur^2 + 1 - alpha_bar_t
 
     From: E5, E6 and Bayes' rule. Source: beyond the notes. Checked by: tests/test_points.py.
-    points: (n, dim); x_t: (..., dim); 1 <= t <= T. Returns (..., n). The largest exponent is taken out first, so that nothing overflows.
+    points: (n, dim); x_t: (..., dim); 1 <= t <= T. Returns (..., n). The largest exponent is taken out first, so that no sum is 0.
     """
     points, x_t, t = _world(points, schedule, x_t, t)
     variance = _variance(schedule, t, blur)
@@ -44,8 +45,8 @@ def reverse_mixture(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: in
     with :func:`posterior_weights`; each term is :func:`ddpm_np.reverse.reverse_kernel` of one blurred point, for blur 0 the
     q(x_{t-1} | x_t, x_0 = p_i) of E11 and E12. It is a Gaussian only when one weight is 1.
     Source: N2 "逆扩散过程" (N2:573 writes it as if it were the conditional one). Checked by: tests/test_points.py.
-    points: (n, dim); x_t: (dim,); 1 <= t <= T. Its mean is what a network trained on squared errors aims at, whether or not anything
-    lies there. At t = 1 and blur 0 the variance is 0: the kernel is the weighted points themselves.
+    points: (n, dim); x_t: (dim,); 1 <= t <= T. Its mean is what a network trained on squared errors aims at, whether or not
+    anything lies there. At t = 1 and blur 0 the variance is 0: the kernel is the weighted points themselves.
     """
     points, x_t, t = _world(points, schedule, x_t, t)
     if x_t.ndim != 1:
@@ -56,13 +57,14 @@ def reverse_mixture(points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: in
 
 
 def chain_gap(points: ArrayLike, schedule: Schedule, *, blur: float) -> float:
-    """What the best Gaussian reverse chain loses, in nats: the sum over t of E KL(q(x_{t-1} | x_t) || its own best Gaussian) (E26, E28).
+    """What the best Gaussian reverse chain loses, in nats (E26, E28): the sum over t of E KL(q(x_{t-1} | x_t) || G_t).
 
-    The best Gaussian has the kernel's mean and variance. The sum goes to 0 as the steps become small: many small Gaussian steps can do
-    what few large ones cannot (Feller 1949; Sohl-Dickstein et al. 2015, section 2.2). By the chain rule of KL it is what separates the
-    chain's output from the data, the start at q(x_T) aside. Source: N1 "回到起点". Checked by: tests/test_points.py.
-    points: (n, 1), in one dimension; blur above 0, or the last kernel would have no density. By the trapezoidal rule, over x_t
-    around each point and over x_{t-1} around the kernel's mean.
+    G_t is the best Gaussian there is, that of the kernel's mean and variance. The sum goes to 0 as the steps become small: many
+    small Gaussian steps can do what few large ones cannot (Feller 1949; Sohl-Dickstein et al. 2015, section 2.2). By the chain
+    rule of KL it bounds how far the output of such a chain, started at q(x_T), is from the data.
+    Source: N1 "回到起点". Checked by: tests/test_points.py.
+    points: (n, 1), one dimension; blur above 0, or the last kernel would have no density. By the trapezoidal rule, over x_t around
+    each point and over x_{t-1} around the kernel's mean, which resolves a blur down to a twentieth of the points' spread.
     """
     points = real_array("points", points, ndim=2, dim=1).astype(np.float64)
     blur, z, u = positive("blur", blur), np.linspace(-7, 7, 57), np.linspace(-10, 10, 401)
@@ -74,10 +76,11 @@ def chain_gap(points: ArrayLike, schedule: Schedule, *, blur: float) -> float:
         mean = np.sum(weights * means[..., 0], axis=1)
         sd = np.sqrt(variance + np.sum(weights * (means[..., 0] - mean[:, None]) ** 2, axis=1))
         x = mean[:, None] + sd[:, None] * u
-        p = np.exp(-((x[..., None] - means[:, None, :, 0]) ** 2) / (2 * variance)) @ weights[..., None] / np.sqrt(2 * np.pi * variance)
+        squares = (x[..., None] - means[:, None, :, 0]) ** 2
+        p = (np.exp(-squares / (2 * variance)) @ weights[..., None])[..., 0] / np.sqrt(2 * np.pi * variance)
         # p ln p is 0 where p has underflowed to 0.
-        log_ratio = np.log(np.where(p[..., 0] > 0, p[..., 0], 1.0)) + u**2 / 2 + np.log(sd * np.sqrt(2 * np.pi))[:, None]
-        gaps = np.sum(p[..., 0] * log_ratio, axis=1) * sd * (u[1] - u[0])
+        log_ratio = np.log(np.where(p > 0, p, 1.0)) + u**2 / 2 + np.log(sd * np.sqrt(2 * np.pi))[:, None]
+        gaps = np.sum(p * log_ratio, axis=1) * sd * (u[1] - u[0])
         density = np.tile(np.exp(-(z**2) / 2), len(points)) * (z[1] - z[0]) / np.sqrt(2 * np.pi) / len(points)
         total += float(density @ gaps)
     return total

@@ -37,7 +37,8 @@ def test_variance_of_a_mean_is_that_of_the_full_covariance_matrix(correlation: f
     n, variance = 10, 3.0
     C = variance * ((1 - correlation) * np.eye(n) + correlation)
     weights = np.full(n, 1 / n)
-    assert variance_of_mean(variance, n, correlation=correlation) == pytest.approx(weights @ C @ weights, rel=8 * n * EPS, abs=8 * n * EPS)
+    exact = weights @ C @ weights
+    assert variance_of_mean(variance, n, correlation=correlation) == pytest.approx(exact, rel=8 * n * EPS, abs=8 * n * EPS)
 
 
 @pytest.mark.E33
@@ -128,7 +129,8 @@ def test_effective_rank_of_known_matrices() -> None:
 @pytest.mark.parametrize(
     ("C", "message"),
     [([[1.0, 2.0], [0.0, 1.0]], "C must be symmetric"), ([[1.0, 2.0], [2.0, 1.0]], "C must be positive semidefinite"),
-     (np.zeros((2, 2)), "C must not be the zero matrix"), (np.ones((2, 3)), "C must be a square matrix"), ([[np.nan]], "C must be finite")],
+     (np.zeros((2, 2)), "C must not be the zero matrix"), (np.ones((2, 3)), "C must be a square matrix"),
+     ([[np.nan]], "C must be finite")],
 )
 def test_matrices_that_are_no_covariances_raise(C: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -154,7 +156,7 @@ def test_random_frequencies_fill_about_twice_the_band_plus_one_directions() -> N
 
 @pytest.mark.E23
 @given(seed=seeds, n=st.integers(1, 8), extra=st.integers(1, 8), shift=st.sampled_from([0.0, 3.0]))
-def test_reshaped_noise_has_the_covariance_exactly_when_there_are_more_rows_than_columns(seed: int, n: int, extra: int, shift: float) -> None:
+def test_noise_with_more_rows_than_columns_gets_the_covariance_exactly(seed: int, n: int, extra: int, shift: float) -> None:
     rng = np.random.default_rng(seed)
     X, C1 = shift + rng.standard_normal((n + extra, n)), random_covariance(rng, n, int(rng.integers(1, n + 1)))
     Y = reshape_noise(X, C1)

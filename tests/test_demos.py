@@ -54,7 +54,8 @@ def test_rows_agree_within_five_standard_errors_or_to_rounding() -> None:
 
 
 def test_the_table_has_measured_beside_exact_and_marks_what_is_off() -> None:
-    lines = list(format_rows(Shown([Row("fine", 1.0, 1.0, 0.1), Row("off", 2.0, 1.0, 0.1), Row("alone", 3.0)], "notice this", None)))
+    rows = [Row("fine", 1.0, 1.0, 0.1), Row("off", 2.0, 1.0, 0.1), Row("alone", 3.0)]
+    lines = list(format_rows(Shown(rows, "notice this", None)))
     assert lines[0].split() == ["measured", "s.e.", "exact"] and lines[1].split() == ["fine", "1", "1.0e-01", "1"]
     assert lines[2].endswith("more than five s.e. off") and lines[3].split() == ["alone", "3"] and lines[4].strip() == "notice this"
 
@@ -86,8 +87,10 @@ def test_unknown_names_and_bad_arguments_raise(tmp_path: Path) -> None:
 
 
 def test_the_registry_the_pictures_and_the_gallery_know_the_same_demos() -> None:
-    assert list(DEMOS) == ["averaging", "covariance", "reshape", "forward", "posterior", "variance", "noise-target", "likelihood", "moon",
-                           "multiply", "memory"]
+    assert list(DEMOS) == [
+        "averaging", "covariance", "reshape", "forward", "posterior", "variance", "noise-target", "likelihood", "moon", "multiply",
+        "memory",
+    ]
     assert list(_FIGURES) == list(DEMOS)
     gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     assert re.findall(r"^python -m ddpm_np demo (\S+)$", gallery, re.MULTILINE) == list(DEMOS)

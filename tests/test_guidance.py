@@ -101,7 +101,8 @@ def test_measurements_that_make_no_sense_raise() -> None:
     prior = Gaussian(np.zeros(3), np.eye(3))
     for observed, y, noise, message in [
         ([0, 0], [1.0, 1.0], 1.0, "observed must be a list of different indices"), ([3], [1.0], 1.0, r"observed must be in 0\.\.2"),
-        ([0], [1.0, 2.0], 1.0, "y must have one value for each observed index, got 2 for 1"), ([0], [1.0], 0.0, "noise must be above 0"),
+        ([0], [1.0, 2.0], 1.0, "y must have one value for each observed index, got 2 for 1"),
+        ([0], [1.0], 0.0, "noise must be above 0"),
     ]:
         with pytest.raises(ValueError, match=message):
             condition(prior, observed, y, noise=noise)

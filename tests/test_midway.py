@@ -24,7 +24,8 @@ class Affine:
 
     def __call__(self, x: np.ndarray, t: int) -> np.ndarray:
         alpha_bar, rest = SCHEDULE.alpha_bar[t], SCHEDULE.one_minus_alpha_bar[t]
-        return np.sqrt(rest) * np.linalg.solve(alpha_bar * self.C + rest * np.eye(len(self.m)), (x - np.sqrt(alpha_bar) * self.m).T).T
+        V, away = alpha_bar * self.C + rest * np.eye(len(self.m)), x - np.sqrt(alpha_bar) * self.m
+        return np.sqrt(rest) * np.linalg.solve(V, away.T).T
 
 
 @given(w=st.floats(0, 1))

@@ -72,7 +72,8 @@ def test_one_point_has_the_posterior_as_its_kernel_and_one_blurred_point_the_gau
     kernel = reverse_mixture([point], SCHEDULE, x_t, t)
     assert np.max(np.abs(kernel.mean - mean)) <= 64 * np.finfo(float).eps
     assert np.max(np.abs(kernel.cov - variance * np.eye(2))) <= 8 * np.finfo(float).eps
-    blurred, exact = reverse_mixture([point], SCHEDULE, x_t, t, blur=blur), reverse_kernel(Gaussian(point, blur**2 * np.eye(2)), SCHEDULE, x_t, t)
+    blurred = reverse_mixture([point], SCHEDULE, x_t, t, blur=blur)
+    exact = reverse_kernel(Gaussian(point, blur**2 * np.eye(2)), SCHEDULE, x_t, t)
     assert np.max(np.abs(blurred.mean - exact.mean)) <= 64 * np.finfo(float).eps
     assert np.max(np.abs(blurred.cov - exact.cov)) <= 8 * np.finfo(float).eps
 

@@ -26,7 +26,7 @@ DEMOS = {
     "forward": "the covariance replaced step by step: eigenvalues walk to 1, KL falls, entropy may do either",
     "posterior": "completing the square on real numbers, and the true reverse kernel, which is a mixture",
     "variance": "beta_tilde, beta or the optimal variance: exactly what the sampler puts out, for any number of steps",
-    "noise-target": "what the network learns: E[eps | x_t], its size below 1, the loss floor, and the end of the chain, which it is not",
+    "noise-target": "what the network learns: E[eps | x_t], its size below 1, the loss floor, and not the end of the chain",
     "likelihood": "maximum likelihood as KL, P(x) as an integral four ways, and the diffusion bound beside them",
     "moon": "between full and half moon: what the ideal denoiser, a Gaussian fit and a trained network return",
     "multiply": "the density times a measurement: denoising and filling in, exact posterior beside guided sampler",
@@ -41,7 +41,8 @@ def run_demo(
 
     out: folder for the pictures, NAME.png each, by default runs/demos; it is made if need be. seed: of the generator, from 0; equal
     seeds give equal numbers. write: called with one line of text at a time. Returns what was shown, by name. Without matplotlib the
-    numbers are printed all the same. ValueError for an unknown name, which lists the known ones, and for an ``out`` that is no folder.
+    numbers are printed all the same. ValueError for an unknown name, which lists the known ones, and for an ``out`` that is no
+    folder.
     """
     if name != "all" and name not in DEMOS:
         raise ValueError(f'name must be one of {", ".join(DEMOS)} or all, got "{name}"')

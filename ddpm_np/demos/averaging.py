@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpm_np.covariance import chi_mean, error_of_mean
-from ddpm_np.demos.table import Row, Shown
+from ddpm_np.demos.table import Row, Shown, sampled
 from ddpm_np.signals import multi_sine_curve
 from ddpm_np.validation import Array
 
@@ -40,10 +40,7 @@ def show(*, rng: np.random.Generator, repeats: int = 100, numbers: tuple[int, ..
             for k, m, x, e in zip(n, measured, exact, error) if k in (1, 10, 100, 1000)
         ]
     distance = np.linalg.norm(own[:, -1], axis=1)
-    rows.append(
-        Row(f"distance of the mean of {n[-1]} from the curve", float(distance.mean()), chi_mean(curve.size) / np.sqrt(n[-1]),
-            float(distance.std(ddof=1) / np.sqrt(repeats)))
-    )
+    rows.append(sampled(f"distance of the mean of {n[-1]} from the curve", distance, chi_mean(curve.size) / np.sqrt(n[-1])))
     means = {int(k): curve + own[0, i] for i, k in enumerate(n) if k in (1, 10, n[-1])}
-    notice = "Independent noise goes as 1/n. Noise that is shared (correlation 0.02) stays at 0.02 and a bias of 0.3 at 0.09, however many."
+    notice = "Independent noise goes as 1/n. Shared noise (correlation 0.02) stays at 0.02 and a bias of 0.3 at 0.09, however many."
     return Shown(rows, notice, Drawn(curve, means, n, errors))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpm_np.covariance import effective_rank, kernel_covariance, random_frequency_covariance, sample_covariance, spectrum
-from ddpm_np.demos.table import Row, Shown
+from ddpm_np.demos.table import Row, Shown, sampled
 from ddpm_np.signals import MultiSine, multi_sine_curve
 from ddpm_np.validation import Array
 
@@ -37,29 +37,27 @@ def show(*, rng: np.random.Generator, draws: int = 400, signals: int = 4000) -> 
     }
     ensemble = MultiSine(FREQUENCIES)
     seen = spectrum(sample_covariance(ensemble.sample(200, rng=rng)))
+    rank = float(np.count_nonzero(seen > 1e-12 * seen[0]))
     random = spectrum(random_frequency_covariance(50, BAND))
     # Each signal with its own frequency, unit variance at every sample, as the covariance is stated for.
     phase = 2 * np.pi * rng.uniform(0, BAND, (signals, 1)) * np.linspace(0, 1, 50)
     amplitude = rng.standard_normal((2, signals, 1))
-    sampled = amplitude[0] * np.cos(phase) + amplitude[1] * np.sin(phase)
+    signals_drawn = amplitude[0] * np.cos(phase) + amplitude[1] * np.sin(phase)
     modes = np.linalg.eigh(random_frequency_covariance(50, BAND))[1][:, ::-1][:, :12]
-    energy = np.sum((sampled @ modes) ** 2, axis=1)
+    energy = np.sum((signals_drawn @ modes) ** 2, axis=1)
     rows = [
         Row("effective rank of the kernel, signal", whole),
         Row("... the same samples, shuffled", shuffled, whole, 0.0),
         Row("... white noise", white),
-        *(
-            Row(f"... mean over {draws} {name}", float(r.mean()), None, float(r.std(ddof=1) / np.sqrt(draws)))
-            for name, r in ranks.items()
-        ),
-        Row("rank of 200 signals with 5 fixed frequencies", float(np.count_nonzero(seen > 1e-12 * seen[0])), float(2 * len(FREQUENCIES)), 0.0),
+        *(sampled(f"... mean over {draws} {name}", r) for name, r in ranks.items()),
+        Row("rank of 200 signals with 5 fixed frequencies", rank, 2.0 * len(FREQUENCIES), 0.0),
         Row("effective rank of that ensemble", effective_rank(ensemble.cov)),
-        Row("random frequencies: energy in 12 directions of 50", float(energy.mean()), float(random[:12].sum()),
-            float(energy.std(ddof=1) / np.sqrt(signals))),
+        sampled("random frequencies: energy in 12 directions of 50", energy, random[:12].sum()),
     ]
     notice = (
-        "The kernel compares values, not neighbours: shuffling changes the picture and not one eigenvalue, so its spectrum does not see "
-        "that a signal is smooth. The covariance of the ensemble does: 10 directions with fixed frequencies, about 2 x 5 Hz + 1 with random ones."
+        "The kernel compares values, not neighbours: shuffling changes the picture and not one eigenvalue, so its spectrum does "
+        "not see that a signal is smooth. The covariance of the ensemble does: 10 directions with fixed frequencies, about 2 x 5 "
+        "Hz + 1 with random ones."
     )
     spectra = {name: spectrum(C) for name, C in kernels.items()}
     return Shown(rows, notice, Drawn(kernels, spectra, ranks, spectrum(ensemble.cov), random))

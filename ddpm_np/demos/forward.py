@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm_np.covariance import spectrum_at
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Row, Shown
+from ddpm_np.demos.table import Row, Shown, sampled
 from ddpm_np.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.forward import covariance_at, q_sample, q_step
 from ddpm_np.schedule import Schedule
@@ -43,9 +43,10 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
             jump = q_sample(schedule, start, t, rng.standard_normal(x.shape))
             law = ensemble.diffuse(schedule, t)
             for name, y in ((f"{t} steps", x), ("one jump", jump)):
-                rows.append(_sampled(f"variance along the first direction, t = {t}, {name}", np.square(y @ directions[:, 0]), walks[t, 0]))
-            rows.append(_sampled(f"KL to N(0, I) in nats, t = {t}", law.logpdf(x) - white.logpdf(x), kl_divergence(law, white)))
-            rows.append(_sampled(f"entropy in nats, t = {t}", -law.logpdf(x), law.entropy))
+                squares = np.square(y @ directions[:, 0])
+                rows.append(sampled(f"variance along the first direction, t = {t}, {name}", squares, walks[t, 0]))
+            rows.append(sampled(f"KL to N(0, I) in nats, t = {t}", law.logpdf(x) - white.logpdf(x), kl_divergence(law, white)))
+            rows.append(sampled(f"entropy in nats, t = {t}", -law.logpdf(x), law.entropy))
     kl = np.array([np.inf, *(kl_divergence(ensemble.diffuse(schedule, t), white) for t in range(1, T + 1))])
     curve = multi_sine_curve(rng=rng)
     curve *= np.sqrt(dim) / np.linalg.norm(curve)
@@ -54,12 +55,8 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
     rows.append(Row("KL left of one curve, |x_0|^2 = 50, at T", left, float(-0.5 * dim * np.log(rest)), 0.0))
     entropies = {v: 0.5 * np.log(spectrum_at(schedule, [v], np.arange(T + 1))[:, 0]) for v in SCALES}
     notice = (
-        "Every eigenvalue walks to 1 on its own and no direction turns. KL to the white end falls at every step; entropy rises where the "
-        "variance is below 1 and falls where it is above. At T the notes' chain still holds 0.135 nats of a curve."
+        "Every eigenvalue walks to 1 on its own and no direction turns. KL to the white end falls at every step; entropy rises "
+        "where the variance is below 1 and falls where it is above. At T the notes' chain still holds 0.135 nats of a curve."
     )
     covariances = {t: covariance_at(schedule, ensemble.cov, t) for t in (0, 50, 100)}
     return Shown(rows, notice, Drawn(covariances, walks, (np.arange(10, T + 1, 10), np.array(seen)), kl, entropies))
-
-
-def _sampled(what: str, values: Array, exact: float) -> Row:
-    return Row(what, float(values.mean()), float(exact), float(values.std(ddof=1) / np.sqrt(len(values))))

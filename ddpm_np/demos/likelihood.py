@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Row, Shown
+from ddpm_np.demos.table import Row, Shown, sampled
 from ddpm_np.distributions import Gaussian, kl_divergence
 from ddpm_np.ideal import IdealDenoiser
 from ddpm_np.latent import LinearDecoder, importance_sampling, naive_monte_carlo, ppca, quadrature, zero_one
@@ -41,27 +41,25 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
     kl = np.array([kl_divergence(ensemble, model) for model in models])
     errors = losses.std(axis=1, ddof=1) / np.sqrt(n)
     for k in (1, 4, 10):
-        rows.append(Row(f"-ln p of the data, PPCA, latents: {k}; H + KL", float(losses[k - 1].mean()), ensemble.entropy + kl[k - 1], float(errors[k - 1])))
+        rows.append(sampled(f"-ln p of the data, PPCA, latents: {k}; H + KL", losses[k - 1], ensemble.entropy + kl[k - 1]))
     rows.append(Row("... KL left with 10 latents, as many as the signals have", float(kl[9]), 0.0, 0.0))
 
-    estimates: dict[str, list[tuple[float, float]]] = {"naive": [], "importance": []}
+    estimates: dict[str, list[tuple[float, float]]] = {"naive mean": [], "importance sampling": []}
     for k in LATENT:
         decoder = LinearDecoder(rng.standard_normal((k, k)), np.zeros(k), NOISE)
         point = decoder.marginal.sample(1, rng=rng)[0]
         exact = float(decoder.marginal.logpdf(point))
         if k <= 2:
             rows.append(Row(f"ln p(x), latents: {k}, quadrature", quadrature(decoder, point, NOISE, k), exact, 0.0))
-        found = {
-            "naive": naive_monte_carlo(decoder, point, NOISE, k, n=draws, rng=rng),
-            "importance": importance_sampling(decoder, point, NOISE, decoder.posterior(point, broaden=1.2), n=draws, rng=rng),
-        }
-        for name, evidence in found.items():
+        naive = naive_monte_carlo(decoder, point, NOISE, k, n=draws, rng=rng)
+        weighted = importance_sampling(decoder, point, NOISE, decoder.posterior(point, broaden=1.2), n=draws, rng=rng)
+        for name, evidence in (("naive mean", naive), ("importance sampling", weighted)):
             estimates[name].append((evidence.log_p - exact, evidence.standard_error))
         if k in (1, 10, 50):
-            trusted = found["naive"].standard_error if k == 1 else None
-            rows.append(Row(f"ln p(x), latents: {k}, naive mean over {draws} draws", found["naive"].log_p, exact, trusted))
-            rows.append(Row("... importance sampling", found["importance"].log_p, exact, found["importance"].standard_error))
-            rows.append(Row("... share of naive draws that count", found["naive"].effective_draws / draws))
+            trusted = naive.standard_error if k == 1 else None
+            rows.append(Row(f"ln p(x), latents: {k}, naive mean over {draws} draws", naive.log_p, exact, trusted))
+            rows.append(Row("... importance sampling", weighted.log_p, exact, weighted.standard_error))
+            rows.append(Row("... share of naive draws that count", naive.effective_draws / draws))
         if k == 1:
             rows.append(Row("ln p(x) by the 0/1 decoder: share of hits", zero_one(decoder, point, k, n=draws, rng=rng), 0.0, 0.0))
 
@@ -69,19 +67,20 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
     ideal = IdealDenoiser(ensemble, schedule)
     gaps = {name: vlb_terms(ideal, ensemble, schedule, variance=v).total - ensemble.entropy
             for name, v in (("beta_tilde", "posterior"), ("beta", "beta"), ("true kernel", "kernel"))}
-    white = Gaussian(np.zeros(ensemble.dim), np.eye(ensemble.dim))
+    start = kl_divergence(ensemble.diffuse(schedule, schedule.T), Gaussian(ensemble.mean, np.eye(ensemble.dim)))
     # Wrapped, the ideal denoiser is one like any other, and its bound is simulated.
     simulated = vlb_terms(lambda x_t, t: ideal(x_t, t), ensemble, schedule, n=n // 10, rng=rng)
     rows += [
         Row("entropy of the data in nats", ensemble.entropy),
         Row("diffusion bound above it, beta_tilde", gaps["beta_tilde"]),
         Row("... beta", gaps["beta"]),
-        Row("... true reverse kernel; KL(q(x_T) || N(0, I))", gaps["true kernel"], kl_divergence(ensemble.diffuse(schedule, 100), white), 0.0),
+        Row("... true reverse kernel; KL(q(x_T) || N(0, I))", gaps["true kernel"], start, 0.0),
         Row("the bound, beta_tilde, simulated", simulated.total, gaps["beta_tilde"] + ensemble.entropy, simulated.standard_error),
     ]
     notice = (
-        "The mean of -ln p over the data is H + KL, so maximising likelihood minimises KL. The integral P(x) is easy for few latents; "
-        "in many, a naive mean is confidently wrong. The diffusion bound needs no integral, and with the true kernels it is tight up to the start."
+        "The mean of -ln p over the data is H + KL, so maximising likelihood minimises KL. The integral P(x) is easy for few "
+        "latents; in many, a naive mean is confidently wrong. The diffusion bound needs no integral, and with the true kernels it "
+        "is tight up to the start."
     )
     dims = {name: (np.array([v for v, _ in pairs]), np.array([e for _, e in pairs])) for name, pairs in estimates.items()}
     return Shown(rows, notice, Drawn(latents, (losses.mean(axis=1), errors), kl, ensemble.entropy, np.array(LATENT), dims, gaps))

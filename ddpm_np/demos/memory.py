@@ -8,10 +8,10 @@ import numpy as np
 
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.learned import SCHEDULE, trained
-from ddpm_np.demos.table import Row, Shown
+from ddpm_np.demos.table import Row, Shown, sampled
 from ddpm_np.distributions import Empirical
 from ddpm_np.ideal import IdealDenoiser
-from ddpm_np.points import nearest
+from ddpm_np.points import nearest, share_at_points
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.signals import MultiSine
 from ddpm_np.validation import Array
@@ -37,24 +37,21 @@ def show(*, rng: np.random.Generator, sizes: tuple[int, ...] = SIZES, steps: int
     for size in sizes:
         points, fresh = ensemble.sample(size, rng=rng), ensemble.sample(n, rng=rng)
         network = trained(points, skip=np.sqrt(SCHEDULE.one_minus_alpha_bar), steps=steps, rng=rng)
-        samples = ancestral_sample(network, SCHEDULE, n, ensemble.dim, rng=rng).astype(np.float64)
+        samples = ancestral_sample(network, SCHEDULE, n, ensemble.dim, rng=rng)
         ideal = ancestral_sample(IdealDenoiser(Empirical(points), SCHEDULE), SCHEDULE, n, ensemble.dim, rng=rng)
-        distances = {
-            "ideal denoiser of the data": nearest(ideal, points)[0][:, 0], "network": nearest(samples, points)[0][:, 0],
-            "new signals of the ensemble": nearest(fresh, points)[0][:, 0],
-        }
+        remembered, learned, new = (nearest(x, points)[0][:, 0] for x in (ideal, samples, fresh))
+        distances = {"ideal denoiser of the data": remembered, "network": learned, "new signals of the ensemble": new}
         worlds[size] = World(points, distances, samples)
         name = f"{size} signal{'s' if size > 1 else ''}"
-        rows.append(Row(f"{name}: distance to the data, ideal denoiser", float(distances["ideal denoiser of the data"].max()), 0.0, 0.0))
-        rows.append(Row("... network, median", float(np.median(distances["network"]))))
-        rows.append(Row("... new signals, median", float(np.median(distances["new signals of the ensemble"]))))
-        rows.append(Row("... share of copies, network", float(np.mean(distances["network"] < COPY))))
+        rows.append(Row(f"{name}: distance to the data, ideal denoiser", float(remembered.max()), 0.0, 0.0))
+        rows.append(Row("... network, median", float(np.median(learned))))
+        rows.append(Row("... new signals, median", float(np.median(new))))
+        rows.append(Row("... share of copies, network", share_at_points(samples, points, within=COPY)))
         if size == 1:
-            squares = distances["new signals of the ensemble"] ** 2
-            rows.append(Row("... mean squared distance, new signals", float(squares.mean()), float(np.mean(np.diag(ensemble.cov) + points[0] ** 2)),
-                            float(squares.std(ddof=1) / np.sqrt(n))))
+            expected = np.mean(np.diag(ensemble.cov) + points[0] ** 2)
+            rows.append(sampled("... mean squared distance, new signals", new**2, expected))
     notice = (
-        "The ideal denoiser of finite data can only give the data back. A small network does so with one signal and nearly so with a few; "
-        "with many it cannot: its samples are as far from the data as new signals are."
+        "The ideal denoiser of finite data can only give the data back. A small network does so with one signal and nearly so "
+        "with a few; with many it cannot: its samples are as far from the data as new signals are."
     )
     return Shown(rows, notice, Drawn(worlds))

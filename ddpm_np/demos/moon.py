@@ -35,7 +35,7 @@ class Drawn(NamedTuple):
 def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
     half, full = ends = moon([0.5, 1.0])
     phases = moon(np.linspace(0.5, 1.0, PHASES))
-    # Exact for points: eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t), so that the network has the picture left to learn.
+    # For points, eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t): with this skip only the picture is left to learn.
     skip = np.append(1.0, 1 / np.sqrt(SCHEDULE.one_minus_alpha_bar[1:]))
     fit = IdealDenoiser(Gaussian.from_factor(ends.mean(axis=0), (ends - ends.mean(axis=0)) / np.sqrt(2)), SCHEDULE)
     denoisers: dict[str, Denoiser] = {
@@ -55,17 +55,19 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
             w, off = line_position(x, half, full)
             positions[name][t] = w
             if name == "ideal denoiser of the two":
-                rows.append(Row(f"{name}, from t = {t}: share at an end", float(np.mean((np.minimum(abs(w), abs(1 - w)) < 1e-6) & (off < 1e-6))), 1.0, 0.0))
+                at_end = (np.minimum(abs(w), abs(1 - w)) < 1e-6) & (off < 1e-6)
+                rows.append(Row(f"{name}, from t = {t}: share at an end", float(at_end.mean()), 1.0, 0.0))
                 rows.append(Row("... of them the full moon", float(np.mean(w > 0.5)), 0.5, float(0.5 / np.sqrt(n))))
             elif denoiser is fit:
                 centre = np.sqrt(SCHEDULE.alpha_bar[t]) * (half + full) / 2
                 mean, cov = affine_law(fit, SCHEDULE, centre, SCHEDULE.one_minus_alpha_bar[t] * np.eye(half.size), t)
-                sd = float(np.sqrt(along @ cov @ along))
-                rows.append(Row(f"{name}, from t = {t}: mean position", float(w.mean()), float(along @ (mean - half)), sd / np.sqrt(n)))
+                place, sd = float(along @ (mean - half)), float(np.sqrt(along @ cov @ along))
+                rows.append(Row(f"{name}, from t = {t}: mean position", float(w.mean()), place, sd / np.sqrt(n)))
                 rows.append(Row("... its standard deviation", float(w.std(ddof=1)), sd, sd / np.sqrt(2 * (n - 1))))
             elif t == STARTS[-1]:
-                rows.append(Row(f"{name}, from t = {t}: share near an end", float(np.mean(np.minimum(abs(w), abs(1 - w)) < 0.1))))
-                rows.append(Row("... distance to the nearest moon, median", float(np.median(nearest(x.astype(np.float64), any_moon)[0]))))
+                near_end = np.minimum(abs(w), abs(1 - w)) < 0.1
+                rows.append(Row(f"{name}, from t = {t}: share near an end", float(near_end.mean())))
+                rows.append(Row("... distance to the nearest moon, median", float(np.median(nearest(x, any_moon)[0]))))
         gallery[name] = x[np.argsort(w)[np.linspace(0, n - 1, 7).astype(int)]]
     rows.append(Row("distance of the even blend to the nearest moon", float(nearest([(half + full) / 2], any_moon)[0][0, 0])))
     weights = np.linspace(0, 1, 21)
@@ -78,7 +80,8 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
         rows.append(Row(f"variance of half-and-half noise, {name}", float(measured[name][10]), float(variances[name][10]),
                         float(variances[name][10] * np.sqrt(2 / eps.shape[1]))))
     notice = (
-        "From two pictures alone the ideal denoiser returns one of the two, never a 3/4 moon, and so does a network that has learned them "
-        "well; the Gaussian fit returns blends. Only the network that has seen other phases returns moons in between."
+        "From two pictures alone the ideal denoiser returns one of the two, never a 3/4 moon, and so does a network that has "
+        "learned them well; the Gaussian fit returns blends. Only the network that has seen other phases returns moons in "
+        "between."
     )
     return Shown(rows, notice, Drawn(ends, gallery, positions, any_moon, weights, variances, measured))

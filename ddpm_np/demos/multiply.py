@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Row, Shown
+from ddpm_np.demos.table import Row, Shown, sampled
 from ddpm_np.distributions import Gaussian, wasserstein2
 from ddpm_np.guidance import GuidedDenoiser, condition
 from ddpm_np.midway import affine_law
@@ -49,7 +49,7 @@ def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
         errors = np.array([np.mean((p.mean - v) ** 2) for p, v in zip(posteriors, x)])
         posterior = posteriors[0]
         spread = float(np.trace(posterior.cov) / dim)
-        rows.append(Row(f"{name}: squared error of the posterior mean", float(errors.mean()), spread, float(errors.std(ddof=1) / np.sqrt(truths))))
+        rows.append(sampled(f"{name}: squared error of the posterior mean", errors, spread))
         laws = {}
         for kind in ("exact", "identity"):
             guided = GuidedDenoiser(prior, schedule, task.observed, y[0], noise=task.noise, spread=kind)
@@ -58,7 +58,7 @@ def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
             samples = ancestral_sample(guided, schedule, n, dim, rng=rng)
             away = np.mean((samples - posterior.mean) ** 2, axis=1)
             expected = float(np.mean(np.diag(cov) + (mean - posterior.mean) ** 2))
-            rows.append(Row(f"... guided samples about it, spread {kind}", float(away.mean()), expected, float(away.std(ddof=1) / np.sqrt(n))))
+            rows.append(sampled(f"... guided samples about it, spread {kind}", away, expected))
             rows.append(Row("    the same of the exact posterior", expected, spread))
             rows.append(Row("    W2 to the exact posterior, per sample", float(wasserstein2(laws[kind], posterior) / np.sqrt(dim))))
             if kind == "exact":
@@ -69,7 +69,8 @@ def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
         }
         solved[name] = Solved(task, x[0], y[0], posterior, shown, deviations)
     notice = (
-        "With the exact gradient the guided chain is the ideal chain of the posterior, and what separates it from the exact answer is the "
-        "step count alone. With the usual stand-in for Cov[x_0 | x_t], a multiple of I, it is fair for denoising and far off for filling in."
+        "With the exact gradient the guided chain is the ideal chain of the posterior, and what separates it from the exact "
+        "answer is the step count alone. With the usual stand-in for Cov[x_0 | x_t], a multiple of I, it is fair for denoising "
+        "and far off for filling in."
     )
     return Shown(rows, notice, solved)

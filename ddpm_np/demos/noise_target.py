@@ -56,8 +56,8 @@ def show(*, rng: np.random.Generator, n: int = 2000) -> Shown:
     rows.append(Row("floor, mean over all t", float(floor[1:].mean())))
     rows.append(Row("least loss for the chain's end, mean over all t", float(end_loss[1:].mean())))
     notice = (
-        "The best prediction is smaller than noise, by exactly the loss that remains. The eps in x_t and the noise at the end of the "
-        "chain are different targets: asked for the second, no network could do much better than to answer 0."
+        "The best prediction is smaller than noise, by exactly the loss that remains. The eps in x_t and the noise at the end of "
+        "the chain are different targets: asked for the second, no network could do much better than to answer 0."
     )
     return Shown(rows, notice, Drawn(floor, size, loss, correlation, seen, end_loss, example))
 

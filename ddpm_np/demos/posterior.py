@@ -71,8 +71,8 @@ def show(*, rng: np.random.Generator, n: int = 200_000) -> Shown:
     gaps = np.array([chain_gap(points, Schedule.from_beta(np.full(k, 1 - END ** (1 / k))), blur=BLUR) for k in STEPS])
     rows += [Row(f"nats lost by the best Gaussian chain, T = {k}", gap) for k, gap in zip(STEPS, gaps) if k in (1, 10, 100)]
     notice = (
-        "Knowing x_0, the way back is one Gaussian of variance beta_tilde. Not knowing it, it is a mixture, and the Gaussian that a "
-        "sampler uses in its place is wrong for large steps and right for small ones."
+        "Knowing x_0, the way back is one Gaussian of variance beta_tilde. Not knowing it, it is a mixture, and the Gaussian that "
+        "a sampler uses in its place is wrong for large steps and right for small ones."
     )
     x, wide = np.linspace(-1.2, 2.4, 400)[:, None], np.linspace(-2.6, 2.6, 400)[:, None]
     centre, width = q_mean_variance(schedule, [x_0], t - 1)

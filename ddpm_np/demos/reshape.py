@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm_np.covariance import kernel_covariance, reshape_noise, reshaping_error, sample_covariance, transport_map
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Row, Shown
+from ddpm_np.demos.table import Row, Shown, sampled
 from ddpm_np.distributions import Gaussian, kl_divergence, wasserstein2
 from ddpm_np.signals import MultiSine
 from ddpm_np.validation import Array
@@ -67,13 +67,12 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
         Row("squared distance that transport moves", moved(transported),
             wasserstein2(Gaussian(zero, white), Gaussian(zero, target + lifted)) ** 2, 0.0),
         Row("... and X V Psi V_1^T, to the same covariance", moved(turned)),
-        *(
-            Row(f"mean log density of a signal, {name}", float(v.mean()), exact.get(name), float(v.std(ddof=1) / np.sqrt(signals)))
-            for name, v in densities.items()
-        ),
+        *(sampled(f"mean log density of a signal, {name}", v, exact.get(name)) for name, v in densities.items()),
     ]
     notice = (
-        "The covariance is met exactly, as far as the rank of the noise goes. But a kernel made from the target itself proves little: "
-        "another signal's kernel makes the signal less likely than white noise does. The ensemble's covariance is what helps."
+        "The covariance is met exactly, as far as the rank of the noise goes. But a kernel made from the target itself proves "
+        "little: another signal's kernel makes the signal less likely than white noise does. The ensemble's covariance is what "
+        "helps."
     )
-    return Shown(table, notice, Drawn(x[0], target, noise, shaped, sample_covariance(shaped), sample_covariance(short), few, densities))
+    drawn = Drawn(x[0], target, noise, shaped, sample_covariance(shaped), sample_covariance(short), few, densities)
+    return Shown(table, notice, drawn)

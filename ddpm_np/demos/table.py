@@ -6,7 +6,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["Row", "Shown", "format_rows"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Row", "Shown", "format_rows", "sampled"]
 
 
 class Row(NamedTuple):
@@ -37,6 +40,12 @@ class Shown(NamedTuple):
     rows: list[Row]
     notice: str
     drawn: Any
+
+
+def sampled(what: str, values: NDArray[np.float64], exact: float | None = None) -> Row:
+    """The mean of independent values, with its standard error."""
+    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    return Row(what, float(values.mean()), None if exact is None else float(exact), error)
 
 
 def format_rows(shown: Shown) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The one look of all pictures: colours, sizes, labelled axes, and a caption that says what to look at.
 
-Pictures are :class:`matplotlib.figure.Figure` objects that never enter pyplot's global list, so that drawing works without a display,
-leaves the caller's matplotlib settings alone and frees its memory by itself. A drawing function is
+Pictures are :class:`matplotlib.figure.Figure` objects that never enter pyplot's global list, so that drawing works without a
+display, leaves the caller's matplotlib settings alone and frees its memory by itself. A drawing function is
 
     @styled
     def noise(eps: Array) -> Figure:
@@ -53,8 +53,9 @@ _CAPTION_LINE = 0.19  # inches
 _RC = {
     "axes.axisbelow": True, "axes.edgecolor": "#4D4D4D", "axes.grid": True, "axes.labelsize": 9, "axes.linewidth": 0.8,
     "axes.spines.right": False, "axes.spines.top": False, "axes.titlelocation": "left", "axes.titlesize": 9.5,
-    "figure.dpi": _DPI, "figure.facecolor": "white", "figure.titlesize": 12, "figure.titleweight": "bold", "font.family": "DejaVu Sans",
-    "font.size": 9, "grid.color": "#E6E6E6", "grid.linewidth": 0.6, "image.cmap": MAP, "image.interpolation": "nearest",
+    "figure.dpi": _DPI, "figure.facecolor": "white", "figure.titlesize": 12, "figure.titleweight": "bold",
+    "font.family": "DejaVu Sans", "font.size": 9, "grid.color": "#E6E6E6", "grid.linewidth": 0.6, "image.cmap": MAP,
+    "image.interpolation": "nearest",
     "legend.fontsize": 8, "legend.frameon": False, "lines.linewidth": 1.5, "lines.markersize": 4, "savefig.dpi": _DPI,
     "xtick.labelsize": 8, "ytick.labelsize": 8,
 }
@@ -80,7 +81,7 @@ def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
 def new_figure(
     rows: int = 1, cols: int = 1, title: str = "", *, panel: tuple[float, float] = _PANEL, **subplots: Any
 ) -> tuple[Figure, np.ndarray]:
-    """A figure and its (rows, cols) array of axes, each panel of the same size in inches; more keywords go to ``Figure.subplots``."""
+    """A figure and its (rows, cols) array of axes, each panel of the given size in inches; more keywords go to subplots."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(cols * panel[0], rows * panel[1] + (0.4 if title else 0.0)), layout="constrained")
@@ -116,7 +117,7 @@ def caption(figure: Figure, text: str) -> None:
 
 @styled
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write the figure as a PNG of 120 dots per inch, in 256 colours to keep it small, without a date: equal numbers give equal files."""
+    """Write the figure as a small PNG, 120 dots per inch and 256 colours, without a date: equal numbers give equal files."""
     from PIL import Image
 
     path, picture = Path(path), BytesIO()

@@ -1,4 +1,4 @@
-"""The pictures of the demos, one function each, in three modules that follow the notes: signals, the chain, and what it is good for."""
+"""The pictures of the demos, one function each, in three modules that follow the notes: signals, the chain, its uses."""
 
 from __future__ import annotations
 

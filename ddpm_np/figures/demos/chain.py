@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ddpm_np.figures.style import COLOURS, DATA, EXACT, FAINT, LEARNED, NOISE, SIGNED_MAP, WRONG, caption, label, legend, new_figure, styled
+from ddpm_np.figures.style import (
+    COLOURS, DATA, EXACT, FAINT, LEARNED, NOISE, SIGNED_MAP, WRONG, caption, label, legend, new_figure, styled,
+)
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from ddpm_np.demos import forward as forward_demo
@@ -50,9 +53,9 @@ def forward(drawn: forward_demo.Drawn) -> Figure:
     entropy.set_ylim(-0.8, 1.5)
     label(entropy, "step $t$", "nats per coordinate", "entropy above that of $N(0, I)$")
     legend(entropy, loc="upper right")
-    caption(figure, "Bottom left: every variance walks to 1 on its own, the small ones up and the large ones down, and no direction turns. "
-            "Bottom centre: KL to the white end falls at every step, but not to 0. Bottom right: entropy rises or falls, depending on the "
-            "data's variance; it is not what diffusion always increases.")
+    caption(figure, "Bottom left: every variance walks to 1 on its own, the small ones up and the large ones down, and no "
+            "direction turns. Bottom centre: KL to the white end falls at every step, but not to 0. Bottom right: entropy rises "
+            "or falls, depending on the data's variance; it is not what diffusion always increases.")
     return figure
 
 
@@ -75,8 +78,9 @@ def posterior(drawn: posterior_demo.Drawn) -> Figure:
     chain.plot(drawn.steps, drawn.gaps, "o-", color=LEARNED)
     chain.set(xscale="log", yscale="log")
     label(chain, "number of steps $T$", "nats lost", "by the best Gaussian steps")
-    caption(figure, "Left: prior times likelihood is the narrower Gaussian $N(\\psi_1/\\psi_2,1/\\psi_2)$. Centre: without $x_0$ the true kernel (black) is a "
-            "mixture with two humps, and no Gaussian step can be it. Right: with many small steps this stops to matter.")
+    caption(figure, "Left: prior times likelihood is the narrower Gaussian $N(\\psi_1/\\psi_2,1/\\psi_2)$. Centre: without $x_0$ "
+            "the true kernel (black) is a mixture with two humps, and no Gaussian step can be it. Right: with many small steps "
+            "this stops to matter.")
     return figure
 
 
@@ -88,14 +92,16 @@ def variance(drawn: variance_demo.Drawn) -> Figure:
     for k, (name, per_scale) in enumerate(drawn.outputs.items()):
         ratios = np.array([[m / s, e / s] for s, (m, e) in per_scale.items()])
         place = np.arange(len(scales)) + 0.2 * (k - 1.5)
-        output.bar(place, ratios[:, 1], 0.18, color=(EXACT, COLOURS["orange"], COLOURS["green"], WRONG)[k], label=_SYMBOLS.get(name, name))
+        colour = (EXACT, COLOURS["orange"], COLOURS["green"], WRONG)[k]
+        output.bar(place, ratios[:, 1], 0.18, color=colour, label=_SYMBOLS.get(name, name))
         output.plot(place, ratios[:, 0], ".", color=DATA, ms=4)
     output.axhline(1, color=DATA, lw=0.8)
     output.set_xticks(range(len(scales)), [f"{s:g}" for s in scales])
     output.set_ylim(0, 1.55)
     label(output, "variance of the data", "output / data variance", "100 steps; bars exact, dots sampled")
     legend(output, ncols=2, loc="upper center")
-    for (name, values), colour, marker in zip(drawn.distances.items(), (EXACT, COLOURS["orange"], COLOURS["green"], LEARNED), "os^d"):
+    colours = EXACT, COLOURS["orange"], COLOURS["green"], LEARNED
+    for (name, values), colour, marker in zip(drawn.distances.items(), colours, "os^d"):
         distance.plot(drawn.steps, values, marker + "-", color=colour, label=_SYMBOLS.get(name, name))
     distance.set(xscale="log", yscale="log", ylim=(3e-5, 1.5))
     label(distance, "number of steps taken", "$W_2$ to the data, per sample", "the ensemble of signals")
@@ -106,8 +112,9 @@ def variance(drawn: variance_demo.Drawn) -> Figure:
     signals.set_ylim(-3, 4)
     label(signals, "sample", "value", "8 signals each")
     legend(signals, ncols=3, loc="upper center", columnspacing=1, handlelength=1)
-    caption(figure, "Left: no named variance is right for all data; the mean alone (purple, next to nothing left) is right for none. Centre: what each choice "
-            "costs as steps are skipped; with the true kernel's covariance skipping is free. Right: without fresh noise the chain goes to the mean signal.")
+    caption(figure, "Left: no named variance is right for all data; the mean alone (purple, next to nothing left) is right for "
+            "none. Centre: what each choice costs as steps are skipped; with the true kernel's covariance skipping is free. "
+            "Right: without fresh noise the chain goes to the mean signal.")
     return figure
 
 
@@ -121,19 +128,27 @@ def noise_target(drawn: noise_target_demo.Drawn) -> Figure:
     label(example, "sample", "value", "one signal at $t = 50$")
     legend(example, loc="upper right", ncols=2)
     steps = np.arange(len(drawn.floor))
-    for curve, seen, colour, name in ((1 - drawn.floor, drawn.size, EXACT, "size of the prediction"), (drawn.floor, drawn.loss, LEARNED, "loss that remains")):
-        size.plot(steps, curve, color=colour, label=name)
-        size.errorbar(list(seen), [m for m, _ in seen.values()], [5 * e for _, e in seen.values()], fmt="o", color=colour, capsize=2)
+    size.plot(steps, 1 - drawn.floor, color=EXACT, label="size of the prediction")
+    _dots(size, drawn.size, EXACT)
+    size.plot(steps, drawn.floor, color=LEARNED, label="loss that remains")
+    _dots(size, drawn.loss, LEARNED)
     size.set_ylim(0, 1.25)
     label(size, "step $t$", "mean square per coordinate", "lines exact, dots simulated")
     legend(size, loc="center right")
     target.plot(steps, drawn.end_loss, color=WRONG, label="loss, end of the chain")
     target.plot(steps, drawn.floor, color=LEARNED, label="loss, $\\epsilon$ in $x_t$")
     target.plot(steps, drawn.correlation, "--", color=NOISE, label="correlation of the two")
-    target.errorbar(list(drawn.seen), [m for m, _ in drawn.seen.values()], [5 * e for _, e in drawn.seen.values()], fmt="o", color=NOISE, capsize=2)
+    _dots(target, drawn.seen, NOISE)
     target.set_ylim(-0.05, 1.25)
     label(target, "step $t$", "loss, or correlation", "two targets with one name")
     legend(target, loc="center left", bbox_to_anchor=(0.0, 0.62))
-    caption(figure, "Left: the best prediction of the noise is not noise; the part that looks like a signal is missing from it. Centre: its mean square "
-            "and the loss add up to 1. Right: the noise at the end of the chain, which the notes name as the target, can hardly be told from $x_t$.")
+    caption(figure, "Left: the best prediction of the noise is not noise; the part that looks like a signal is missing from it. "
+            "Centre: its mean square and the loss add up to 1. Right: the noise at the end of the chain, which the notes name as "
+            "the target, can hardly be told from $x_t$.")
     return figure
+
+
+def _dots(axes: Axes, seen: dict[int, tuple[float, float]], colour: str) -> None:
+    """Measured values by step, with bars of five standard errors."""
+    values, errors = zip(*seen.values())
+    axes.errorbar(list(seen), values, 5 * np.array(errors), fmt="o", color=colour, capsize=2)

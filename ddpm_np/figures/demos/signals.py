@@ -31,8 +31,8 @@ def averaging(drawn: averaging_demo.Drawn) -> Figure:
     right.set(xscale="log", yscale="log")
     label(right, "number of observations $n$", "squared error of the mean", "lines exact, dots simulated (bars: 5 s.e.)")
     legend(right, loc="lower left")
-    caption(figure, "Right: only the blue line goes on falling as 1/n. What the observations share, a common noise of correlation 0.02 "
-            "or a bias of 0.3, is left over however many are averaged.")
+    caption(figure, "Right: only the blue line goes on falling as 1/n. What the observations share, a common noise of "
+            "correlation 0.02 or a bias of 0.3, is left over however many are averaged.")
     return figure
 
 
@@ -59,16 +59,18 @@ def covariance(drawn: covariance_demo.Drawn) -> Figure:
     label(ranks, "effective rank of the kernel", "count", f"{len(values)} signals and noises")
     legend(ranks)
     index = np.arange(1, 31)
-    ensemble.plot(index, np.where(drawn.fixed[:30] > 1e-12, drawn.fixed[:30], np.nan), "o-", color=EXACT, label="5 fixed frequencies")
+    above_rounding = np.where(drawn.fixed > 1e-12, drawn.fixed, np.nan)
+    ensemble.plot(index, above_rounding[:30], "o-", color=EXACT, label="5 fixed frequencies")
     ensemble.plot(index, drawn.random[:30], "s-", ms=3, color=LEARNED, label="random frequencies")
     ensemble.axhline(1, color=NOISE, lw=1)
     ensemble.text(30, 1.3, "white noise", color=NOISE, ha="right", fontsize=8)
     ensemble.set(yscale="log", ylim=(1e-12, 1e2), xticks=[1, 10, 20, 30])
     label(ensemble, "number of the eigenvalue", "eigenvalue", "covariance of the ensemble")
     legend(ensemble, loc="lower left")
-    caption(figure, "Top: shuffling the samples destroys the pattern, but (bottom left) not one eigenvalue moves: the kernel's spectrum does not see "
-            "smoothness, and (bottom centre) does not tell signals from noise. What is of low rank is the ensemble (bottom right): 10 "
-            "directions for 5 fixed frequencies, about 11 for frequencies drawn from 0 to 5 Hz.")
+    caption(figure, "Top: shuffling the samples destroys the pattern, but (bottom left) not one eigenvalue moves: the kernel's "
+            "spectrum does not see smoothness, and its effective rank (bottom centre) is no smaller for signals than for noise. "
+            "What is of low rank is the ensemble (bottom right): 10 directions for 5 fixed frequencies, about 11 for frequencies "
+            "drawn from 0 to 5 Hz.")
     return figure
 
 
@@ -100,7 +102,7 @@ def reshape(drawn: reshape_demo.Drawn) -> Figure:
     densities.set_ylim(0.5, 4.5)
     densities.set_yticks(range(1, 5), [n.replace("'s ", "'s\n", 1) for n in names])
     label(densities, "log density of a signal in nats", "", "was it made more likely?")
-    caption(figure, "Top: enough rows of noise reach the target exactly, three rows only its two largest modes (two, since their mean is taken out). "
-            "Bottom right: a kernel made from the very signal makes it likely, another signal's kernel less likely than white noise does; "
-            "what helps without looking is the covariance of the ensemble.")
+    caption(figure, "Top: enough rows of noise reach the target exactly, three rows only its two largest modes (two, since their "
+            "mean is taken out). Bottom right: a kernel made from the very signal makes it likely, another signal's kernel less "
+            "likely than white noise does; what helps without looking is the covariance of the ensemble.")
     return figure

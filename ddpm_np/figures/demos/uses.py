@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,13 +25,14 @@ def likelihood(drawn: likelihood_demo.Drawn) -> Figure:
     figure, axes = new_figure(1, 3, "Likelihood, three ways", panel=(3.1, 2.7))
     fitted, integral, bound = axes[0]
     fitted.plot(drawn.latents, drawn.entropy + drawn.kl, color=EXACT, label="entropy + KL, exact")
-    fitted.errorbar(drawn.latents, drawn.nll[0], 5 * drawn.nll[1], fmt="o", color=LEARNED, capsize=2, label="mean of $-\\ln p$, data")
+    nll, error = drawn.nll
+    fitted.errorbar(drawn.latents, nll, 5 * error, fmt="o", color=LEARNED, capsize=2, label="mean of $-\\ln p$, data")
     fitted.axhline(drawn.entropy, color=NOISE, lw=1, ls="--", label="entropy of the data")
     fitted.set_ylim(20, 88)
     label(fitted, "latents of the linear decoder", "nats", "maximum likelihood is least KL")
     legend(fitted, loc="upper right")
     for (name, (off, error)), colour, marker in zip(drawn.estimates.items(), (WRONG, EXACT), "os"):
-        integral.plot(drawn.dims, np.abs(off), marker + "-", color=colour, label={"naive": "naive mean", "importance": "importance sampling"}[name])
+        integral.plot(drawn.dims, np.abs(off), marker + "-", color=colour, label=name)
         integral.plot(drawn.dims, error, ":", color=colour, lw=1.2)
     integral.set(xscale="log", yscale="log", ylim=(1e-4, 1e7), xticks=drawn.dims, xticklabels=[str(d) for d in drawn.dims])
     integral.minorticks_off()
@@ -42,8 +44,9 @@ def likelihood(drawn: likelihood_demo.Drawn) -> Figure:
     for place, gap in enumerate(drawn.gaps.values()):
         bound.text(place, gap * 1.2, f"{gap:.2g}", ha="center", fontsize=8)
     label(bound, "variance of the reverse step", "nats above the entropy", "the diffusion bound")
-    caption(figure, "Left: the data's mean of $-\\ln\\,p$ lies on entropy plus KL, so the best fit is the closest. Centre: with 10,000 draws the naive mean is "
-            "off by thousands of nats in many dimensions, while the standard error that it claims (dotted) stays near 1. Right: the bound's gap.")
+    caption(figure, "Left: the data's mean of $-\\ln\\,p$ lies on entropy plus KL, so the best fit is the closest. Centre: with "
+            "10,000 draws the naive mean is off by thousands of nats in many dimensions, while the standard error that it claims "
+            "(dotted) stays near 1. Right: the bound's gap.")
     return figure
 
 
@@ -59,7 +62,7 @@ def moon(drawn: moon_demo.Drawn) -> Figure:
     gallery.imshow(np.concatenate(rows), cmap="gray", vmin=-1, vmax=1)
     gallery.grid(False)
     gallery.set_xticks([])
-    names = ["true phases", *(name.replace(", ", ",\n").replace(" of the two", "\nof the two").replace(" to the two", "\nto the two") for name in drawn.gallery)]
+    names = ["true phases", *(re.sub(r",? (trained on|of the|to the)", r"\n\1", name) for name in drawn.gallery)]
     gallery.set_yticks((np.arange(len(rows)) + 0.5) * (size + 1), names)
     gallery.tick_params(length=0)
     for side in gallery.spines.values():
@@ -70,10 +73,10 @@ def moon(drawn: moon_demo.Drawn) -> Figure:
     for k, (per_start, colour) in enumerate(zip(drawn.positions.values(), colours)):
         w = per_start[max(per_start)]
         jitter = 0.3 * np.sin(np.arange(len(w)) * 2.4)  # spread out, so that equal values show as many
-        positions.plot(np.clip(w, -0.5, 1.5), k + jitter, ".", color=colour, ms=3, alpha=0.6)
+        positions.plot(w, k + jitter, ".", color=colour, ms=3, alpha=0.6)
     positions.set_yticks(range(4), names)
     positions.invert_yaxis()
-    positions.set(xlim=(-0.55, 1.55), xticks=[0, 0.5, 1], xticklabels=["half", "between", "full"])
+    positions.set(xlim=(-0.9, 1.9), xticks=[0, 0.5, 1], xticklabels=["half", "between", "full"])
     label(positions, "position from half to full", "", f"where they end, from t = {max(next(iter(drawn.positions.values())))}")
     for (name, exact), colour in zip(drawn.variances.items(), (WRONG, EXACT)):
         mixing.plot(drawn.weights, exact, color=colour, label=f"{name} mixing")
@@ -81,9 +84,10 @@ def moon(drawn: moon_demo.Drawn) -> Figure:
     mixing.set_ylim(0, 1.45)
     label(mixing, "weight of the second noise", "variance of the mixture", "lines exact, dots measured")
     legend(mixing, loc="upper right")
-    caption(figure, "Left and centre: both moons, noised to the same step, mixed half and half and denoised. From two pictures nobody gets a 3/4 moon: the ideal denoiser and the "
-            "network trained on the two return one of them, the Gaussian fit a blend. The network that has seen all phases returns moons. "
-            "Right: a straight line between two noises loses up to half their variance, a quarter circle none.")
+    caption(figure, "Left and centre: both moons, noised to the same step, mixed half and half and denoised. From two pictures "
+            "nobody gets a 3/4 moon: the ideal denoiser and the network trained on the two return one of them, the Gaussian fit "
+            "a blend. The network that has seen all phases returns moons. Right: a straight line between two noises loses up to "
+            "half their variance, a quarter circle none.")
     return figure
 
 
@@ -96,12 +100,12 @@ def multiply(drawn: dict[str, multiply_demo.Solved]) -> Figure:
         deviation = solved.deviations["exact posterior"]
         signal.plot(places, solved.samples[:12].T, color=LEARNED, lw=0.6, alpha=0.5)
         signal.plot([], [], color=LEARNED, lw=0.8, label="guided samples")
-        signal.fill_between(places, solved.posterior.mean - 2 * deviation, solved.posterior.mean + 2 * deviation, color=EXACT, alpha=0.25, lw=0,
-                            label="exact posterior, 2 s.d.")
+        low, high = solved.posterior.mean - 2 * deviation, solved.posterior.mean + 2 * deviation
+        signal.fill_between(places, low, high, color=EXACT, alpha=0.25, lw=0, label="exact posterior, 2 s.d.")
         signal.plot(places, solved.truth, color=DATA, lw=1.4, label="true signal")
         signal.plot(solved.task.observed, solved.y, "o", color=NOISE, ms=3.5, label="measured")
-        low, high = signal.get_ylim()
-        signal.set_ylim(low, high + 0.45 * (high - low))
+        bottom, top = signal.get_ylim()
+        signal.set_ylim(bottom, top + 0.45 * (top - bottom))  # room for the legend
         label(signal, "", "value", f"{name}: {len(solved.y)} samples, noise {solved.task.noise}")
         legend(signal, loc="upper center", ncols=2)
         for (kind, values), colour, style in zip(solved.deviations.items(), (EXACT, LEARNED, WRONG), ("-", "--", "-.")):
@@ -109,9 +113,10 @@ def multiply(drawn: dict[str, multiply_demo.Solved]) -> Figure:
         spread.set_ylim(0, 1.5 * max(v.max() for v in solved.deviations.values()))
         label(spread, "sample", "standard deviation", "spread of the answers, exact for all three")
         legend(spread, loc="upper center", ncols=2)
-    caption(figure, "The prior knows signals, the measurement knows this one; their product fills the gap (right: samples 18 to 35 were not measured) and says how "
-            "sure it is. Bottom: the chain guided by the exact gradient has the exact posterior's spread, up to its step count; the usual stand-in "
-            "for the spread of $x_0$ given $x_t$ is fair for denoising and wrong in the gap.")
+    caption(figure, "The prior knows signals, the measurement knows this one; their product fills the gap (right: samples 18 to "
+            "35 were not measured) and says how sure it is. Bottom: the chain guided by the exact gradient has the exact "
+            "posterior's spread, up to its step count; the usual stand-in for the spread of $x_0$ given $x_t$ is fair for "
+            "denoising and wrong in the gap.")
     return figure
 
 
@@ -128,12 +133,13 @@ def memory(drawn: memory_demo.Drawn) -> Figure:
         label(curves, "sample", "value", f"{size} signal{'s' if size > 1 else ''} as data")
         legend(curves, loc="upper right", ncols=2)
         for (name, values), colour in zip(world.distances.items(), (DATA, LEARNED, EXACT)):
-            _distribution(distances, np.maximum(values, 1e-4), colour, name.replace(" of the data", "").replace(" of the ensemble", ""))
+            _distribution(distances, np.maximum(values, 1e-4), colour, re.sub(" of the .*", "", name))
         distances.set(xscale="log", xlim=(7e-5, 9), ylim=(0, 1.55), yticks=[0, 0.5, 1])
         label(distances, "distance to the nearest data", "share below")
         legend(distances, loc="upper left")
-    caption(figure, "Bottom: how far samples are from the nearest signal in the data, root mean square (below 0.0001 drawn at 0.0001). With one signal the network "
-            "returns the data, as the ideal denoiser always does, with eight nearly so; with 4096 it is as far from them as new signals of the ensemble.")
+    caption(figure, "Bottom: how far samples are from the nearest signal in the data, root mean square (below 0.0001 drawn at "
+            "0.0001). With one signal the network returns the data, as the ideal denoiser always does, with eight nearly so; "
+            "with 4096 it is as far from them as new signals of the ensemble.")
     return figure
 
 
@@ -146,5 +152,5 @@ def _picture(values: Array, size: int) -> Array:
 
 def _distribution(axes: Axes, values: Array, colour: str, name: str) -> None:
     ordered = np.sort(values)
-    axes.step(np.concatenate([[7e-5], ordered, [9.0]]), np.concatenate([[0.0], np.arange(1, len(ordered) + 1) / len(ordered), [1.0]]), where="post",
-              color=colour, label=name)
+    shares = np.arange(1, len(ordered) + 1) / len(ordered)
+    axes.step([7e-5, *ordered, 9.0], [0.0, *shares, 1.0], where="post", color=colour, label=name)
