@@ -76,7 +76,7 @@ def moon(drawn: moon_demo.Drawn) -> Figure:
         positions.plot(w, k + jitter, ".", color=colour, ms=3, alpha=0.6)
     positions.set_yticks(range(4), names)
     positions.invert_yaxis()
-    positions.set(xlim=(-0.9, 1.9), xticks=[0, 0.5, 1], xticklabels=["half", "between", "full"])
+    positions.set(xlim=(-0.8, 1.8), xticks=[0, 1], xticklabels=["half", "full"])
     label(positions, "position from half to full", "", f"where they end, from t = {max(next(iter(drawn.positions.values())))}")
     for (name, exact), colour in zip(drawn.variances.items(), (WRONG, EXACT)):
         mixing.plot(drawn.weights, exact, color=colour, label=f"{name} mixing")
@@ -113,7 +113,7 @@ def multiply(drawn: dict[str, multiply_demo.Solved]) -> Figure:
         spread.set_ylim(0, 1.5 * max(v.max() for v in solved.deviations.values()))
         label(spread, "sample", "standard deviation", "spread of the answers, exact for all three")
         legend(spread, loc="upper center", ncols=2)
-    caption(figure, "The prior knows signals, the measurement knows this one; their product fills the gap (right: samples 18 to "
+    caption(figure, "The prior knows signals, the measurement knows this one; their product fills the gap (right: samples 16 to "
             "35 were not measured) and says how sure it is. Bottom: the chain guided by the exact gradient has the exact "
             "posterior's spread, up to its step count; the usual stand-in for the spread of $x_0$ given $x_t$ is fair for "
             "denoising and wrong in the gap.")
