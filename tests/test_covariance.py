@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np.covariance import (
-    chi_mean, effective_rank, end_noise_correlation, error_of_mean, kernel_covariance, random_frequency_covariance, reshape_noise,
-    reshaping_error, sample_covariance, spectrum, spectrum_at, transport_map, variance_of_mean,
+    chi_mean, effective_rank, end_noise_correlation, end_noise_loss, error_of_mean, kernel_covariance, random_frequency_covariance,
+    reshape_noise, reshaping_error, sample_covariance, spectrum, spectrum_at, transport_map, variance_of_mean,
 )
 from ddpm_np.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.forward import covariance_at, q_sample, q_skip
+from ddpm_np.ideal import optimal_loss
 from ddpm_np.schedule import Schedule
 
 EPS = np.finfo(float).eps
@@ -293,3 +294,19 @@ def test_the_noise_in_x_t_is_not_the_noise_at_the_end_of_the_chain() -> None:
     at_end = (x_end - np.sqrt(schedule.alpha_bar[100])) / np.sqrt(schedule.one_minus_alpha_bar[100])
     products = (eps * at_end)[:, 0]
     assert five_errors(products.mean(), end_noise_correlation(schedule, t), products.std(ddof=1) / np.sqrt(n))
+
+
+@pytest.mark.E6
+@pytest.mark.E25
+@pytest.mark.parametrize("variance", [0.25, 1.0, 4.0])
+def test_least_loss_for_the_noise_at_the_end_is_the_variance_that_x_t_leaves_of_it(variance: float) -> None:
+    schedule, law = Schedule.sigmoid(50), Gaussian([0.0], [[variance]])
+    loss = end_noise_loss(schedule, optimal_loss(law, schedule))
+    assert np.isnan(loss[0]) and loss.shape == (51,)
+    for t in range(1, 50):
+        # Rows: x_t and the end's noise, as combinations of x_0, eps and the fresh noise between t and T.
+        kept, fresh = schedule.between(t, 50)
+        rest, end = schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[50]
+        rows = np.sqrt([[schedule.alpha_bar[t], rest, 0], [0, kept * rest / end, fresh / end]])
+        joint = rows * [variance, 1, 1] @ rows.T
+        assert abs(loss[t] - (joint[1, 1] - joint[0, 1] ** 2 / joint[0, 0])) <= 20 * EPS

@@ -140,6 +140,12 @@ def test_sample_has_the_stated_mean_and_covariance() -> None:
     assert np.all(np.abs(np.cov(x.T) - g.cov) <= 5 * np.sqrt((np.outer(variance, variance) + g.cov**2) / n))
 
 
+def test_a_sample_is_what_its_generator_makes_it() -> None:
+    g = Gaussian(np.zeros(3), np.diag([4.0, 0.25, 1.0]))
+    one, again, other = (g.sample(4, rng=np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert np.array_equal(one, again) and not (one == other).any()
+
+
 def test_entropy_is_the_mean_of_minus_log_density() -> None:
     rng, n = np.random.default_rng(1), 20_000
     g = Gaussian(np.zeros(3), np.diag([4.0, 0.25, 0.0]))

@@ -71,9 +71,10 @@ def test_from_the_end_of_the_chain_it_is_the_ancestral_sampler() -> None:
 @pytest.mark.E27
 @pytest.mark.parametrize("variance", ["posterior", "beta"])
 @pytest.mark.parametrize("t", [10, 40])
-def test_affine_law_agrees_with_simulation(variance: str, t: int) -> None:
+@pytest.mark.parametrize("C", [[[1.0, 0.6], [0.6, 2.0]], [[1.0, 0.6], [-0.9, 2.0]]], ids=["ideal", "turning"])
+def test_affine_law_agrees_with_simulation(variance: str, t: int, C: list[list[float]]) -> None:
     rng, n = np.random.default_rng(3), 20000
-    denoiser = Affine(np.array([0.5, -1.0]), np.array([[1.0, 0.6], [0.6, 2.0]]))
+    denoiser = Affine(np.array([0.5, -1.0]), np.array(C))  # one that turns is affine, but no Gaussian's
     start_mean, start_cov = np.array([1.0, 0.0]), np.array([[0.5, 0.1], [0.1, 0.4]])
     mean, cov = affine_law(denoiser, SCHEDULE, start_mean, start_cov, t, variance=variance)
     x = sample_from(denoiser, SCHEDULE, rng.multivariate_normal(start_mean, start_cov, n), t, rng=rng, variance=variance)

@@ -95,6 +95,8 @@ def test_sample_has_the_stated_mean_and_covariance() -> None:
         products = away[:, :, None] * away[:, None, :]
         assert np.all(np.abs(away.mean(0)) <= 5 * away.std(0) / np.sqrt(n))
         assert np.all(np.abs(products.mean(0) - law.cov) <= 5 * products.std(0) / np.sqrt(n))
+        one, again, other = (law.sample(50, rng=np.random.default_rng(seed)) for seed in (0, 0, 1))
+        assert np.array_equal(one, again) and not np.array_equal(one, other)
 
 
 @pytest.mark.E6

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.network import MLP, Layer, Scratch, _fresh
+from ddpm_np.network import BLOCK, MLP, Layer, Scratch, _fresh
 from ddpm_np.training import denoising_loss
 
 LAYERS = st.builds(
@@ -66,8 +66,9 @@ def test_gradient_is_the_complex_step_derivative_of_the_returned_loss(hidden, n,
 
 
 @pytest.mark.E15
-@pytest.mark.parametrize("t", [np.array([2, 2, 2, 2]), np.array([5, 1, 5, 1]), np.array([6, 5, 5, 6]), 3, np.array([4])])
+@pytest.mark.parametrize("t", [[2, 2, 2, 2], [5, 1, 5, 1], [6, 5, 5, 6], [5, 1, 5, 5], 3, [4]])
 def test_gradient_counts_repeated_steps(t):
+    t = t if isinstance(t, int) else np.array(t)
     mlp = network([Layer(4), Layer(3, "leaky_relu", "shift")])
     x, _, eps = batch(mlp, 4)
     assert worst_relative_error(mlp, gradients(mlp, x, t, eps), x, t, eps) < 1e-12
@@ -135,6 +136,23 @@ def test_each_row_gets_its_own_step(step):
     assert (np.abs(mlp(x, other) - together).max(axis=1) > 1e-6).all()
     order = np.array([3, 1, 5, 0, 2, 4])
     np.testing.assert_allclose(mlp(x[order], t[order]), together[order], rtol=0, atol=1e-14)
+
+
+def test_many_rows_are_predicted_block_by_block_each_at_its_own_step():
+    mlp = network((4,))
+    x, t, _ = batch(mlp, 2 * BLOCK + 3)
+    np.testing.assert_allclose(mlp(x, t), mlp.forward(x, t)[0], rtol=0, atol=1e-14)  # products of other shapes, as above
+
+
+def test_weights_start_uniform_within_one_over_the_root_of_their_inputs():
+    hidden = 400, Layer(90, "silu", "shift")
+    one, other = (MLP(50, 3, hidden=hidden, rng=np.random.default_rng(seed), zero_output=False) for seed in (0, 1))
+    for name, inputs in (("W1", 50), ("W2", 400), ("b2", 400), ("W3", 90), ("b3", 90)):
+        v, bound = one.params[name].astype(np.float64), 1 / np.sqrt(inputs)
+        assert np.abs(v).max() <= bound * (1 + np.finfo(np.float32).eps)
+        # The square of a uniform number within b has mean b^2 / 3 and variance 4 b^4 / 45.
+        assert abs(np.mean(v**2) - bound**2 / 3) <= 5 * bound**2 * np.sqrt(4 / 45 / v.size)
+        assert not (one.params[name] == other.params[name]).all()
 
 
 def test_params_are_live_views_and_constants_are_not_among_them():

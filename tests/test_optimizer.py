@@ -99,6 +99,10 @@ def test_learning_rate_rises_to_its_peak_and_falls_to_its_final_value(steps, war
     assert all(0 <= r <= peak * (1 + 4 * ULP) for r in rates)
     if warmup:
         assert rates[warmup - 1] == peak and rates[0] == pytest.approx(peak / warmup, rel=4 * ULP)
+    for k in range(warmup + 1, steps + 1):
+        # (1 + cos 2a) / 2 = cos(a)^2; the argument's rounding, half an ulp of pi, is the largest error.
+        expected = final + (peak - final) * math.cos(math.pi / 2 * (k - warmup) / (steps - warmup)) ** 2
+        assert rates[k - 1] == pytest.approx(expected, rel=0, abs=8 * ULP * peak)
     assert all(a <= b for a, b in zip(rates[:warmup], rates[1:warmup]))
     assert all(a >= b for a, b in zip(rates[warmup:], rates[warmup + 1 :]))
 

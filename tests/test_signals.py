@@ -133,9 +133,12 @@ def test_random_ensembles_draw_frequencies_below_a_tenth_of_the_sampling_rate() 
     rng = np.random.default_rng(0)
     drawn = np.concatenate([MultiSine.random(rng=rng).frequencies for _ in range(200)])
     assert len(drawn) == 1000 and 0 < drawn.min() < 0.05 and 4.95 < drawn.max() < 5
-    assert MultiSine.random(3, 20, rng=rng).factor.shape == (6, 20)
-    again = [MultiSine.random(rng=np.random.default_rng(5)).cov for _ in range(2)]
-    assert np.array_equal(*again)
+    short = MultiSine.random(300, 20, rng=rng)
+    assert short.factor.shape == (600, 20) and 1.9 < short.frequencies.max() < 2
+    one, again, other = (MultiSine.random(rng=np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert np.array_equal(one.cov, again.cov) and not (one.frequencies == other.frequencies).any()
+    draws = [one.sample(2, rng=np.random.default_rng(seed)) for seed in (5, 5, 6)]
+    assert np.array_equal(draws[0], draws[1]) and not (draws[0] == draws[2]).any()
 
 
 @pytest.mark.parametrize(("arguments", "error", "message"), [
