@@ -20,7 +20,7 @@ import numpy as np
 
 from ddpm_np.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_np.distributions import Gaussian, PointMass
-from ddpm_np.network import MLP
+from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
 from ddpm_np.training import StepRecord, TrainingState, train
@@ -42,6 +42,7 @@ class Experiment:
     batch_size: int
     learning_rate: float
     ema_decay: float
+    activation: str = "leaky_relu"
     max_norm: float = 1.0
     dim: int = 50
     n_frequencies: int = 5
@@ -67,8 +68,8 @@ class Experiment:
 
     def network(self) -> MLP:
         """The untrained network; its skip is the exact answer for white noise of variance 1."""
-        gains = np.sqrt(self.schedule().one_minus_alpha_bar)
-        return MLP(self.dim, self.T, hidden=self.hidden, rng=self.rng("weights"), skip=gains)
+        gains, layers = np.sqrt(self.schedule().one_minus_alpha_bar), [Layer(width, self.activation) for width in self.hidden]
+        return MLP(self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=gains)
 
     def variant(self, *, seed: int | None = None, steps: int | None = None, quick: bool = False) -> Experiment:
         """With another seed or number of steps; ``quick`` takes few steps, unless told how many, and measures with few samples."""
@@ -86,7 +87,9 @@ class Experiment:
         return cls(**{**config, "hidden": tuple(config["hidden"])})
 
 
-CURVE = Experiment("curve", hidden=(256,), steps=16_000, batch_size=250, learning_rate=1e-2, ema_decay=0.99)
+CURVE = Experiment(
+    "curve", hidden=(256,), activation="silu", steps=8000, batch_size=250, learning_rate=2e-2, ema_decay=0.99,
+)  # with the leaky ReLU the samples miss the curve by twice as much
 ENSEMBLE = Experiment("ensemble", hidden=(128, 128), steps=20_000, batch_size=500, learning_rate=1e-2, ema_decay=0.999)
 EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE)}
 QUICK = {"steps": 500, "samples": 500, "ema_decay": 0.99}  # an average over fewer steps, as there are few
@@ -110,10 +113,6 @@ class Training:
     @property
     def block_size(self) -> int:
         return max(1, self.experiment.steps // HISTORY)
-
-    @property
-    def complete(self) -> bool:
-        return self.state.step >= self.experiment.steps
 
     def run(self) -> Iterator[StepRecord]:
         """Trains to the last step and yields a record after each (E16); may be left at any record, and saved there."""

@@ -1,4 +1,4 @@
-"""The main job made small: ``python tests/tiny.py run ...`` is ``python -m ddpm_np run ...`` with networks that train in a second."""
+"""The main job made small: ``python tests/tiny.py run`` is ``python -m ddpm_np run`` with networks that train in a second."""
 
 from __future__ import annotations
 
