@@ -82,7 +82,7 @@ def evaluate(training: Training) -> Evaluation:
     data = law.sample(e.samples, rng=rng)
 
     mean_error = float(np.sqrt(np.square(loss_error[1:]).sum()) / schedule.T)
-    rows = {"loss": Row("loss, mean over t", float(loss[1:].mean()), mean_error, float(floor[1:].mean()), "exact: the Bayes floor")}
+    rows = {"loss": Row("loss, mean over t", float(loss[1:].mean()), mean_error, float(floor[1:].mean()), "beside the Bayes floor")}
     if law.rank == 0:
         rows |= _curve_rows(samples, ideal_samples, law.mean)
         spectra = {}
@@ -138,7 +138,7 @@ def _curve_rows(samples: Array, ideal: Array, curve: Array) -> dict[str, Row]:
         "rms_distance": Row("distance to the curve, network", rms, None, 0.0, "root mean square over points and samples"),
         "worst_distance": Row("the same, worst sample", float(off.max()), None, 0.0, f"of {len(off)}"),
         "ideal_rms_distance": Row(
-            "distance to the curve, ideal denoiser", ideal_rms, None, 0.0, "0 in exact arithmetic; what stands here is rounding",
+            "distance to the curve, ideal denoiser", ideal_rms, None, 0.0, "0 in exact arithmetic; the rest is rounding",
         ),
     }
 
@@ -157,7 +157,7 @@ def _distance_rows(samples: Array, law: Gaussian, schedule: Schedule, rng: np.ra
         "w2_true": Row(f"the same for {n} true signals", float(true.mean()), _standard_error(true), None, _scatter(true)),
         "w2_exact_sampler": Row(
             f"the same for {n} samples of the exact sampler", float(best.mean()), _standard_error(best), wasserstein2(output, law),
-            f"{_scatter(best)}; exact: with infinitely many",
+            f"{_scatter(best)}; beside infinitely many",
         ),
         "outside_rms": Row(
             "size of the samples outside the support", float(np.sqrt(np.square(outside).sum(1).mean() / law.dim)), None, 0.0,
@@ -198,11 +198,11 @@ def _bound_rows(network: Denoiser, law: Gaussian, schedule: Schedule, n: int, rn
     best = vlb_terms(ideal, noisy, rest, variance=variance)
     learned = vlb_terms(denoiser, noisy, rest, variance=variance, n=n, rng=rng)
     kernel = vlb_terms(ideal, noisy, rest, variance="kernel")
-    gap = "exact: the same with the ideal denoiser"
+    gap = "beside that of the ideal denoiser"
     return {
         "bound": Row("variational bound on -ln p(x_1), network, in nats", learned.total, learned.standard_error, best.total, gap),
         "bound_kernel": Row(
             "the same, ideal denoiser and true reverse kernel", kernel.total, None, noisy.entropy,
-            "exact: the entropy of x_1; the gap is KL(q(x_T) || N(0, I))",
+            "beside the entropy of x_1; the gap is KL(q(x_T) || N(0, I))",
         ),
     }

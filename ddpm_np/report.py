@@ -10,6 +10,7 @@ import json
 import math
 import os
 import platform
+import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -111,8 +112,10 @@ def _page(folder: Path, content: dict[str, Any], training: Training, evaluation:
         f"- {versions}.",
         "- All settings and numbers, also those for each t: report.json. The samples: samples.npz.", "",
         "## Go on from here", "",
-        "More signals from this network:", "",
-        f"    python -m ddpm_np sample {folder / 'checkpoint.npz'} -n 16 --out signals.npz", "",
+        "More signals from this network; the same run again, bit for bit on the same machine; a run that was stopped:", "",
+        f"    python -m ddpm_np sample {shlex.quote(str(folder / 'checkpoint.npz'))} -n 16 --out signals.npz",
+        f"    python -m ddpm_np run --experiment {e.name} --seed {e.seed} --steps {e.steps}{' --quick' if e.quick else ''}",
+        "    python -m ddpm_np run --resume --out DIR", "",
     ]
     return "\n".join(lines)
 
