@@ -89,7 +89,8 @@ def test_sample_has_the_stated_mean_and_covariance() -> None:
     rng, n = np.random.default_rng(0), 40_000
     m = GaussianMixture([0.25, 0.75, 0.0], [[0.0, 4.0], [1.0, 0.0], [9.0, 9.0]], [np.eye(2), np.diag([2.0, 0.0]), np.eye(2)])
     points = Empirical([[0.0, 1.0], [2.0, 1.0], [2.0, -5.0]])
-    for law in (m, points, points.noised(0.5, 0.2), m.noised(0.5, 0.2)):
+    coin = GaussianMixture([0.5, 0.5], [[0.0, 1.0], [2.0, -5.0]], np.zeros((2, 2, 2)))
+    for law in (m, points, points.noised(0.5, 0.2), m.noised(0.5, 0.2), coin):
         x = law.sample(n, rng=rng)
         away = x - law.mean
         products = away[:, :, None] * away[:, None, :]
