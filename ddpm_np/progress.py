@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -37,8 +38,8 @@ def follow(records: Iterable[StepRecord], *, name: str, start: int, steps: int) 
 def _bar(records: Iterable[StepRecord], name: str, start: int, steps: int) -> Iterator[StepRecord]:
     from tqdm import tqdm
 
-    loss = None
-    with tqdm(total=steps, initial=start, desc=name, unit="step", dynamic_ncols=True) as bar:
+    loss, width = None, shutil.get_terminal_size().columns  # 80 where a terminal does not tell, which tqdm takes for 0
+    with tqdm(total=steps, initial=start, desc=name, unit="step", ncols=width) as bar:
         for record in records:
             loss = record.loss if loss is None else MEMORY * loss + (1 - MEMORY) * record.loss
             bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
