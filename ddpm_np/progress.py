@@ -38,8 +38,8 @@ def follow(records: Iterable[StepRecord], *, name: str, start: int, steps: int) 
 def _bar(records: Iterable[StepRecord], name: str, start: int, steps: int) -> Iterator[StepRecord]:
     from tqdm import tqdm
 
-    loss, width = None, shutil.get_terminal_size().columns  # 80 where a terminal does not tell, which tqdm takes for 0
-    with tqdm(total=steps, initial=start, desc=name, unit="step", ncols=width) as bar:
+    loss, size = None, shutil.get_terminal_size()  # 80 x 24 where a terminal does not tell; tqdm would show nothing there
+    with tqdm(total=steps, initial=start, desc=name, unit="step", ncols=size.columns, nrows=size.lines) as bar:
         for record in records:
             loss = record.loss if loss is None else MEMORY * loss + (1 - MEMORY) * record.loss
             bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
