@@ -69,7 +69,7 @@ class Evaluation:
 
 
 def evaluate(training: Training) -> Evaluation:
-    """Measures the averaged network of a training, complete or not."""
+    """Measures the averaged network of a training, complete or not. Checked by: tests/test_report.py."""
     e, schedule, law = training.experiment, training.schedule, training.distribution
     rng, network, ideal = e.rng("evaluation"), training.state.ema_network(), IdealDenoiser(law, schedule)
     floor = optimal_loss(law, schedule)
@@ -184,6 +184,7 @@ def chain_from_first_step(denoiser: Denoiser, schedule: Schedule) -> tuple[Denoi
     The score at a level does not depend on where the chain began, so by E24 the noise predicted since x_1 is
     eps_hat(x_t, t) sqrt((1 - alpha_bar_t / alpha_bar_1) / (1 - alpha_bar_t)). x_1 is the noisy ensemble: its covariance is regular
     even where that of x_0 is not, so that it has an entropy in the ordinary sense.
+    Checked by: tests/test_report.py.
     """
     rest = Schedule.from_beta(schedule.beta[2:])
     ratio = np.sqrt(rest.one_minus_alpha_bar[1:] / schedule.one_minus_alpha_bar[2:])

@@ -101,6 +101,7 @@ class Training:
 
     ``losses`` holds the mean loss of each complete block of ``block_size`` steps, ``block`` the losses of the one that has begun.
     An interrupted training that is loaded and continued gives bit for bit the weights and the history of one that never stopped.
+    Checked by: tests/test_cli.py.
     """
 
     def __init__(self, experiment: Experiment) -> None:
