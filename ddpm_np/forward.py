@@ -40,7 +40,8 @@ def covariance_step(schedule: Schedule, Sigma_prev: ArrayLike, t: Steps) -> Arra
     Sigma_prev: (..., dim, dim); 1 <= t <= T. The notes print b = beta_t for the noise's factor there; it is sqrt(beta_t), whose
     square stands in this line.
     """
-    Sigma_prev, t = square("Sigma_prev", Sigma_prev), steps("t", t, 1, schedule.T)
+    Sigma_prev = square("Sigma_prev", Sigma_prev)
+    t = steps("t", t, 1, schedule.T, batch=Sigma_prev.shape[:-2])
     return _replace(Sigma_prev, schedule.alpha[t], schedule.beta[t])
 
 
@@ -65,7 +66,8 @@ def covariance_at(schedule: Schedule, Sigma_0: ArrayLike, t: Steps) -> Array:
     From: E3, t times. Source: N2 "通过链式推导实现状态跨越". Checked by: tests/test_forward.py.
     Sigma_0: (..., dim, dim); 0 <= t <= T. Eigenvectors stay, each eigenvalue moves to 1 as 1 + alpha_bar_t (lambda - 1).
     """
-    Sigma_0, t = square("Sigma_0", Sigma_0), steps("t", t, 0, schedule.T)
+    Sigma_0 = square("Sigma_0", Sigma_0)
+    t = steps("t", t, 0, schedule.T, batch=Sigma_0.shape[:-2])
     return _replace(Sigma_0, schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
 
 

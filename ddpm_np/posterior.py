@@ -152,15 +152,16 @@ def predict_x0(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> 
 
     From: E6, solved for x_0. Source: N2 "附录：扩散逆过程的数值求解推导"; Ho et al. 2020, eq. 15. Checked by: tests/test_posterior.py.
     x_t, eps: (..., dim); 1 <= t <= T. With a predicted eps_hat it is the estimate x0_hat, whose error is that of eps_hat times
-    sqrt(1 / alpha_bar_t - 1). ValueError where alpha_bar_t is 0: no trace of the signal is left.
+    sqrt(1 / alpha_bar_t - 1). ValueError where sqrt(alpha_bar_t) is 0 in the arrays' dtype: no trace of the signal is left.
     """
     x_t, eps = same_dim(x_t=x_t, eps=eps)
     t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_t.shape, eps.shape)[:-1])
-    alpha_bar = schedule.alpha_bar[t]
-    if np.any(alpha_bar == 0):
-        raise ValueError(f"t must have alpha_bar_t above 0 to recover x_0, got alpha_bar_t = 0 at t = {_where(alpha_bar == 0, t)}")
+    root = np.asarray(np.sqrt(schedule.alpha_bar[t])).astype(x_t.dtype)
+    if np.any(root == 0):
+        first = np.broadcast_to(t, root.shape)[root == 0].flat[0]
+        raise ValueError(f"t must have sqrt(alpha_bar_t) above 0 in {x_t.dtype} to recover x_0, got 0 at t = {first}")
     noise = per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype) * eps
-    return (x_t - noise) / per_row(np.sqrt(alpha_bar), x_t.dtype)
+    return (x_t - noise) / per_row(root, x_t.dtype)
 
 
 def predict_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, x_0: ArrayLike) -> Array:
@@ -194,6 +195,3 @@ def _not_first(name: str, schedule: Schedule, t: Steps, **batch: Any) -> Steps:
         raise ValueError(f"t must be in 2..{schedule.T} for {name}, got t = 1, where x_0 is known exactly and {name} is infinite")
     return t
 
-
-def _where(mask: Any, t: Steps) -> int:
-    return int(np.asarray(t)[mask].flat[0])

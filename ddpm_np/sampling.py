@@ -165,15 +165,19 @@ def _sample(
     if not callable(denoiser):
         raise TypeError(f"denoiser must be a callable (x_t, t) -> eps_hat, got {type(denoiser).__name__}")
     visited = step_sequence(schedule, steps)
-    dtype = np.dtype(dtype or getattr(denoiser, "dtype", np.float64))
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype}")
+    asked = getattr(denoiser, "dtype", np.float64) if dtype is None else dtype
+    if asked not in (np.float32, np.float64, "float32", "float64"):
+        raise TypeError(f"dtype must be float32 or float64, got {asked}")
+    dtype = np.dtype(asked)
     path = np.empty((len(visited) + 1, n, dim), dtype) if trajectory else None
     x = rng.standard_normal((n, dim), dtype)
     if path is not None:
         path[-1] = x
     for i, (s, t) in reversed(list(enumerate(zip([0, *visited], visited)))):
-        xt_coef, eps_coef, std = (dtype.type(c) for c in step(t, s))
+        coefficients = np.array(step(t, s))
+        if np.abs(coefficients).max() > np.finfo(dtype).max:
+            raise ValueError(f"steps must be closer: from t = {t} to s = {s} x_t is multiplied by {coefficients[0]:.3g}, too much for {dtype}")
+        xt_coef, eps_coef, std = coefficients.astype(dtype)
         eps_hat = np.asarray(denoiser(x, t))
         if eps_hat.shape != x.shape:
             raise ValueError(f"denoiser must return shape {x.shape}, got {eps_hat.shape}")
@@ -202,8 +206,8 @@ def _variance_table(schedule: Schedule, variance: Variance) -> Array | None:
 def _between(schedule: Schedule, s: int, t: int) -> tuple[Any, Any]:
     """alpha_{t|s} and beta_{t|s}, which no reverse step can do without."""
     alpha, beta = schedule.between(s, t)
-    if alpha == 0:
-        raise ValueError(f"steps must be closer: between s = {s} and t = {t} alpha_bar_t / alpha_bar_s underflows to 0")
+    if schedule.beta.dtype != object and alpha < np.finfo(np.float64).tiny:
+        raise ValueError(f"steps must be closer: between s = {s} and t = {t} alpha_bar_t / alpha_bar_s underflows")
     return alpha, beta
 
 

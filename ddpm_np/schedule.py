@@ -159,7 +159,9 @@ class Schedule:
         raise AttributeError(f"a Schedule cannot be changed (tried to delete {name})")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Schedule) and np.array_equal(self.beta, other.beta)
+        if not isinstance(other, Schedule) or self.beta.dtype != other.beta.dtype:
+            return False
+        return np.array_equal(self.beta, other.beta)
 
     def __hash__(self) -> int:
         return hash(tuple(self.beta))
