@@ -1,0 +1,104 @@
+"""The rival in JAX: the whole training step, and the whole chain of the sampler, as one jit-compiled function each.
+
+AdamW by its formula, since JAX has none. The weights, moments and the key are donated, so that XLA may update them in place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+# XLA sizes its thread pool once, when it starts: one thread, so JAX stands in the rows for one thread only.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+import jax
+import numpy as np
+from jax import numpy as jnp
+
+from benchmarks.rivals import DECAY, MAX_NORM, RATE, Run
+from ddpm_np.network import LEAK, MLP
+from ddpm_np.sampling import ancestral_step
+from ddpm_np.schedule import Schedule
+from ddpm_np.validation import Array
+
+__all__ = ["jax_sampling", "jax_training", "predictor"]
+
+ACTIVATIONS = {"silu": jax.nn.silu, "leaky_relu": lambda z: jax.nn.leaky_relu(z, LEAK), "identity": lambda z: z}
+
+
+def predictor(mlp: MLP) -> Callable[[Any, Any, Any], Any]:
+    """(parameters, x, t) -> eps_hat."""
+    skip = None if mlp.skip is None else jnp.asarray(mlp.skip)[:, None]
+
+    def predict(p: Any, x: Any, t: Any) -> Any:
+        h = x
+        for l, layer in enumerate(mlp.hidden, 1):
+            z = h @ p[f"W{l}"]
+            if layer.step == "gate":
+                z = p[f"gate{l}"][t] * z + p[f"shift{l}"][t]
+            else:
+                z = z + p[f"b{l}"] + (p[f"shift{l}"][t] if layer.step == "shift" else 0)
+            h = ACTIVATIONS[layer.activation](z)
+        last = len(mlp.hidden) + 1
+        out = h @ p[f"W{last}"] + p[f"b{last}"]
+        return out if skip is None else out + skip[t] * x
+
+    return predict
+
+
+def jax_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
+    predict, x = predictor(mlp), jnp.asarray(x_0)
+    signal, noise = (jnp.asarray(np.sqrt(v), jnp.float32)[:, None] for v in (schedule.alpha_bar, schedule.one_minus_alpha_bar))
+    beta_1, beta_2, floor = 0.9, 0.999, 1e-8
+
+    def loss_of(p: Any, t: Any, eps: Any) -> Any:
+        return jnp.mean((predict(p, signal[t] * x + noise[t] * eps, t) - eps) ** 2)
+
+    def step(p: Any, m: Any, v: Any, k: Any, key: Any) -> Any:
+        key, for_t, for_eps = jax.random.split(key, 3)
+        t, eps = jax.random.randint(for_t, (len(x),), 1, schedule.T + 1), jax.random.normal(for_eps, x.shape)
+        loss, g = jax.value_and_grad(loss_of)(p, t, eps)
+        norm = jnp.sqrt(sum(jnp.sum(a * a) for a in g.values()))
+        scale, k = jnp.minimum(1.0, MAX_NORM / norm), k + 1
+        g = {name: scale * a for name, a in g.items()}
+        m = {name: beta_1 * m[name] + (1 - beta_1) * a for name, a in g.items()}
+        v = {name: beta_2 * v[name] + (1 - beta_2) * a * a for name, a in g.items()}
+        rate, root = RATE / (1 - beta_1**k), jnp.sqrt(1 - beta_2**k)
+        p = {name: (1 - RATE * DECAY) * p[name] - rate * m[name] / (jnp.sqrt(v[name]) / root + floor) for name in p}
+        return loss, (p, m, v, k, key)
+
+    compiled = jax.jit(step, donate_argnums=(0, 1, 2, 3, 4))
+    p = {name: jnp.array(value) for name, value in mlp.params.items()}
+    # rbg is XLA's fast generator; JAX's default, threefry, takes several times as long on a CPU
+    state = [p, jax.tree.map(jnp.zeros_like, p), jax.tree.map(jnp.zeros_like, p), jnp.zeros(()), jax.random.key(0, impl="rbg")]
+
+    def run() -> float:
+        loss, state[:] = compiled(*state)
+        return float(loss)  # waits for the result
+
+    return run
+
+
+def jax_sampling(mlp: MLP, schedule: Schedule, n: int) -> Run:
+    predict, p = predictor(mlp), {name: jnp.array(value) for name, value in mlp.params.items()}
+    numbers = jnp.array([(0, 0, 0), *(ancestral_step(schedule, t) for t in range(1, schedule.T + 1))], jnp.float32)
+
+    def reverse(i: Any, carry: Any) -> Any:
+        x, key = carry
+        key, for_z = jax.random.split(key)
+        t, z = schedule.T - i, jax.random.normal(for_z, x.shape)
+        return numbers[t, 0] * x + numbers[t, 1] * predict(p, x, t) + numbers[t, 2] * z, key
+
+    @jax.jit
+    def sample(key: Any) -> Any:
+        key, first = jax.random.split(key)
+        return jax.lax.fori_loop(0, schedule.T, reverse, (jax.random.normal(first, (n, mlp.dim)), key))
+
+    state = [jax.random.key(0, impl="rbg")]
+
+    def run() -> Array:
+        x, state[0] = sample(state[0])
+        return np.asarray(x)
+
+    return run

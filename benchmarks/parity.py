@@ -1,0 +1,155 @@
+"""The same numbers first: network, loss, gradients and training steps of the package and of its PyTorch twin.
+
+From the same weights, x_0, eps and t. The clock of :mod:`benchmarks.timing` starts only after every :class:`Check` here has passed.
+A relative error is the largest difference between two arrays over the largest entry of PyTorch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from benchmarks.twin import Twin, named_arrays
+from ddpm_np.forward import q_sample
+from ddpm_np.network import MLP
+from ddpm_np.schedule import Schedule
+from ddpm_np.training import TrainingState, TrainingStep, denoising_loss
+from ddpm_np.validation import Array
+
+__all__ = ["Check", "float32_checks", "networks", "parity", "step_checks", "training_check"]
+
+FLOAT64, WEIGHTS = 1e-12, 1e-9
+STEPS, RATE, MAX_NORM, DECAY = 200, 3e-3, 1.0, 0.01  # the gradient is longer than 1 at first, so that clipping is checked too
+
+
+class Check(NamedTuple):
+    """One comparison: what, the error found, the largest allowed, and the unit of both."""
+
+    name: str
+    error: float
+    limit: float
+    unit: str = "relative"
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.limit  # False for NaN
+
+
+class Batch(NamedTuple):
+    """x_0 and eps (n, dim), t (n,)."""
+
+    x_0: Array
+    t: Array
+    eps: Array
+
+
+def networks(dim: int = 50, T: int = 100, *, seed: int = 0) -> dict[str, MLP]:
+    """The notes' network and the default one in float64, away from the zeros and ones of their start, which would hide mistakes."""
+    rng = np.random.default_rng(seed)
+    gains = np.sqrt(Schedule.sigmoid(T).one_minus_alpha_bar)
+    pair = {
+        "notes' network": MLP.notes(dim, T, rng=rng, dtype=np.float64), "default network": MLP(dim, T, rng=rng, dtype=np.float64, skip=gains),
+    }
+    for mlp in pair.values():
+        mlp.flat += 0.1 * rng.standard_normal(mlp.flat.size)
+    return pair
+
+
+def parity(n: int = 128) -> Iterator[Check]:
+    """Every check, for the notes' network and the default one."""
+    for name, mlp in networks().items():
+        for check in (*step_checks(mlp, n), training_check(mlp, n), *float32_checks(mlp, n)):
+            yield check._replace(name=f"{name}: {check.name}")
+
+
+def step_checks(mlp: MLP, n: int, seed: int = 1) -> list[Check]:
+    """Output, loss and each gradient of one float64 step, against autograd's."""
+    ours, theirs = _ours(mlp, _batch(mlp, n, seed)), _theirs(mlp, _batch(mlp, n, seed))
+    return [Check(f"{key}, float64", _error(ours[key], theirs[key]), FLOAT64) for key in theirs]
+
+
+def training_check(mlp: MLP, n: int, steps: int = STEPS) -> Check:
+    """Every weight after ``steps`` of training, clipped and decayed, each side with its own optimizer: ours in a copy."""
+    schedule, copy, twin = Schedule.sigmoid(mlp.T), _cast(mlp, np.float64), Twin(mlp)
+    optimizer = torch.optim.AdamW(twin.parameters(), RATE, weight_decay=DECAY)
+    step = TrainingStep(TrainingState(copy, rng=np.random.default_rng(0), weight_decay=DECAY), schedule, max_norm=MAX_NORM)
+    for k in range(steps):
+        batch = _batch(mlp, n, k)
+        step.update(*batch, RATE)
+        optimizer.zero_grad()
+        _loss(twin, schedule, batch)[1].backward()
+        _clip(twin)
+        optimizer.step()
+    theirs = named_arrays(twin.state_dict())
+    error = max(float(np.abs(copy.params[name] - theirs[name]).max()) for name in theirs)
+    return Check(f"every weight after {steps} steps, float64", error, WEIGHTS, "absolute")
+
+
+def float32_checks(mlp: MLP, n: int, seed: int = 1) -> list[Check]:
+    """Float32, in units in the last place of each array's largest entry: the farthest that ours is from PyTorch's float64 numbers.
+
+    Allowed is one rounding for each term of the longest sum; rounding errors that do not conspire stay near its square root.
+    """
+    exact = _theirs(mlp, _batch(mlp, n, seed))
+    ours = _ours(_cast(mlp, np.float32), _batch(mlp, n, seed))
+    ulp = float(np.finfo(np.float32).eps)
+    longest = max(n, mlp.dim, *(layer.width for layer in mlp.hidden))
+    errors = {kind: max(_error(ours[key], exact[key]) for key in exact if key.startswith(kind)) for kind in ("output", "loss", "gradient")}
+    return [Check(f"{kind}, float32", error / ulp, longest, "ulp") for kind, error in errors.items()]
+
+
+def _ours(mlp: MLP, batch: Batch) -> dict[str, Array]:
+    x_t = q_sample(Schedule.sigmoid(mlp.T), batch.x_0, batch.t, batch.eps)
+    eps_hat, cache = mlp.forward(x_t, batch.t)
+    loss, d_eps_hat = denoising_loss(eps_hat, batch.eps.astype(mlp.dtype))
+    gradients = mlp.backward(d_eps_hat, cache)
+    return {"output": eps_hat, "loss": np.array(loss), **{f"gradient of {name}": g for name, g in gradients.items()}}
+
+
+def _theirs(mlp: MLP, batch: Batch) -> dict[str, Array]:
+    twin = Twin(mlp)
+    output, loss = _loss(twin, Schedule.sigmoid(mlp.T), batch)
+    loss.backward()
+    gradients = named_arrays({name: p.grad for name, p in twin.named_parameters()})
+    return {
+        "output": output.detach().numpy(), "loss": loss.detach().numpy(), **{f"gradient of {name}": g for name, g in gradients.items()}
+    }
+
+
+def _loss(twin: Twin, schedule: Schedule, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    x_0, t, eps = (torch.from_numpy(value) for value in batch)
+    alpha_bar, one_minus_alpha_bar = (torch.tensor(v)[:, None] for v in (schedule.alpha_bar, schedule.one_minus_alpha_bar))
+    eps_hat = twin(alpha_bar[t].sqrt() * x_0 + one_minus_alpha_bar[t].sqrt() * eps, t)
+    return eps_hat, functional.mse_loss(eps_hat, eps)
+
+
+def _clip(twin: Twin) -> None:
+    """To the length MAX_NORM exactly; ``torch.nn.utils.clip_grad_norm_`` divides by the norm plus 1e-6, and misses it by as much."""
+    gradients = [p.grad for p in twin.parameters()]
+    norm = torch.sqrt(sum(torch.sum(g * g) for g in gradients))
+    if norm > MAX_NORM:
+        for g in gradients:
+            g *= MAX_NORM / norm
+
+
+def _batch(mlp: MLP, n: int, seed: int) -> Batch:
+    """In float64, with repeated steps in no order."""
+    rng = np.random.default_rng([seed, n])
+    x_0, eps = rng.standard_normal((2, n, mlp.dim))
+    return Batch(x_0, rng.integers(1, mlp.T + 1, n), eps)
+
+
+def _cast(mlp: MLP, dtype: type) -> MLP:
+    copy = MLP(mlp.dim, mlp.T, hidden=mlp.hidden, rng=np.random.default_rng(0), dtype=dtype, skip=mlp.skip)
+    copy.flat[:] = mlp.flat
+    return copy
+
+
+def _error(ours: Array, theirs: Array) -> float:
+    if ours.shape != theirs.shape:
+        raise ValueError(f"ours has shape {ours.shape}, PyTorch's {theirs.shape}")
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())

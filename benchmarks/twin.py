@@ -1,0 +1,86 @@
+"""The PyTorch twin of :class:`ddpm_np.network.MLP`: the same network, loss and optimizer with nothing by hand.
+
+Linear layers, embeddings, autograd and ``torch.optim.AdamW``, written as a PyTorch user would. Weights move both ways.
+:mod:`benchmarks.parity` compares the numbers, :mod:`benchmarks.rivals` the time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ddpm_np.network import LEAK, MLP
+from ddpm_np.validation import Array
+
+__all__ = ["Twin", "from_torch_state_dict", "named_arrays", "to_torch_state_dict"]
+
+ACTIVATIONS = {"silu": functional.silu, "leaky_relu": lambda z: functional.leaky_relu(z, LEAK), "identity": lambda z: z}
+MODULES = {"W": "linear{}.weight", "b": "linear{}.bias", "gate": "gate{}.weight", "shift": "shift{}.weight"}
+
+
+class Twin(nn.Module):
+    """eps_hat (n, dim) from x_t (n, dim) and t, (n,) or (1,) int64; born with the weights of the network given."""
+
+    def __init__(self, mlp: MLP) -> None:
+        super().__init__()
+        dtype = torch.float64 if mlp.dtype == np.float64 else torch.float32
+        self.layers = mlp.hidden
+        width = mlp.dim
+        for l, layer in enumerate(mlp.hidden, 1):
+            self.add_module(f"linear{l}", nn.Linear(width, layer.width, bias=layer.step != "gate", dtype=dtype))
+            if layer.step == "gate":
+                self.add_module(f"gate{l}", nn.Embedding(mlp.T + 1, layer.width, dtype=dtype))
+            if layer.step != "none":
+                self.add_module(f"shift{l}", nn.Embedding(mlp.T + 1, layer.width, dtype=dtype))
+            width = layer.width
+        self.add_module(f"linear{len(mlp.hidden) + 1}", nn.Linear(width, mlp.dim, dtype=dtype))
+        skip = np.zeros((mlp.T + 1, 1)) if mlp.skip is None else mlp.skip[:, None]
+        self.has_skip = mlp.skip is not None
+        self.register_buffer("skip", torch.tensor(skip, dtype=dtype), persistent=False)
+        self.load_state_dict(to_torch_state_dict(mlp))
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        h = x
+        for l, layer in enumerate(self.layers, 1):
+            z = getattr(self, f"linear{l}")(h)
+            if layer.step == "gate":
+                z = getattr(self, f"gate{l}")(t) * z + getattr(self, f"shift{l}")(t)
+            elif layer.step == "shift":
+                z = z + getattr(self, f"shift{l}")(t)
+            h = ACTIVATIONS[layer.activation](z)
+        out = getattr(self, f"linear{len(self.layers) + 1}")(h)
+        return out + self.skip[t] * x if self.has_skip else out
+
+
+def to_torch_state_dict(mlp: MLP) -> dict[str, Tensor]:
+    """The network's weights as the twin's ``load_state_dict`` wants them: copies; W (in, out) becomes weight (out, in)."""
+    return {_torch_name(name): torch.tensor(value.T if name.startswith("W") else value) for name, value in mlp.params.items()}
+
+
+def from_torch_state_dict(mlp: MLP, state: dict[str, Tensor]) -> None:
+    """Writes the twin's ``state_dict()`` into the network. ValueError for other names or shapes; then nothing is written."""
+    arrays = named_arrays(state)
+    wanted = {name: value.shape for name, value in mlp.params.items()}
+    got = {name: value.shape for name, value in arrays.items()}
+    if got != wanted:
+        raise ValueError(f"state must hold {wanted}, got {got}")
+    for name, value in mlp.params.items():
+        value[:] = arrays[name]
+
+
+def named_arrays(state: dict[str, Tensor]) -> dict[str, Array]:
+    """Tensors under the twin's names as arrays under the network's: weights, or gradients."""
+    ours = {}
+    for theirs, value in state.items():
+        module, _, kind = theirs.partition(".")
+        name = module.replace("linear", "W" if kind == "weight" else "b")
+        array = value.detach().numpy()
+        ours[name] = array.T if name.startswith("W") else array
+    return ours
+
+
+def _torch_name(name: str) -> str:
+    kind = name.rstrip("0123456789")
+    return MODULES[kind].format(name[len(kind) :])
