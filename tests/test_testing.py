@@ -156,6 +156,7 @@ def test_condition_and_scale_widen_it_element_by_element() -> None:
         (np.array([-np.inf]), np.array([np.inf]), "off by inf"),
         (np.array([5e-324]), np.array([0.0]), "off by 1 ulp"),
         (np.float64(1.5), Fraction(3, 2) + Fraction(1, 10**9), "off by"),
+        (np.array([1e9, 1 + 2e-16 * 5]), np.array([1e9, 1.0]), "off by 5 ulp"),  # small beside large is not excused
     ],
 )
 def test_it_is_strict(actual: Any, expected: Any, why: str) -> None:
