@@ -90,7 +90,7 @@ def q_sample(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) -> Ar
 def q_mean_variance(schedule: Schedule, x_0: ArrayLike, t: Steps) -> tuple[Array, Any]:
     """Mean and variance of q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I) (E6).
 
-    Source and check as for :func:`q_sample`. Returns the mean (..., dim) and the variance per coordinate, float64 in the shape of t.
+    Source and check as for :func:`q_sample`. Returns the mean (..., dim) and the variance per coordinate, float64 in t's shape.
     """
     x_0 = real_array("x_0", x_0)
     t = steps("t", t, 0, schedule.T, batch=x_0.shape[:-1])

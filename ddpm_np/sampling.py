@@ -1,7 +1,8 @@
 """From noise to signals: one reverse step's coefficients, then the loops (E17, E18).
 
-Fourth room of the derivation. A denoiser is any callable ``(x_t, t) -> eps_hat``: the network, the ideal denoiser, or yours; it gets
-x_t of shape (n, dim) and t as an int. A reverse step goes from t to any s < t, and is linear in x_t, eps_hat and fresh noise z:
+Fourth room of the derivation. A denoiser is any callable ``(x_t, t) -> eps_hat``: the network, the ideal denoiser, or yours; it
+gets x_t of shape (n, dim) and t as an int. A reverse step goes from t to any s < t, and is linear in x_t, eps_hat and z,
+which is fresh noise:
 
     x_s = xt_coef x_t + eps_coef eps_hat + std z.
 
@@ -12,6 +13,7 @@ in the place of alpha_t and beta_t (E4).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,14 +65,15 @@ def ancestral_step(schedule: Schedule, t: int, s: int | None = None, *, variance
 
 
 def ddim_variance(alpha_ts: Any, beta_ts: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_s: Any, eta: Any) -> Any:
-    """sigma^2 = eta^2 beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t), the variance of a DDIM step (E18): beta_tilde for eta = 1."""
+    """The variance of a DDIM step (E18), sigma^2 = eta^2 beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t): eta^2 beta_tilde."""
     return eta**2 * posterior_variance(beta_ts, one_minus_alpha_bar_t, one_minus_alpha_bar_s)
 
 
 def ddim_direction(alpha_ts: Any, beta_ts: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_s: Any, eta: Any) -> Any:
     """1 - alpha_bar_s - sigma^2, the squared weight of the direction that points to x_t (E18).
 
-    As a sum of terms that are never negative: (1 - alpha_bar_s) (alpha_{t|s} (1 - alpha_bar_s) + (1 - eta^2) beta_{t|s}) / (1 - alpha_bar_t).
+    As a sum of terms that are never negative:
+    (1 - alpha_bar_s) (alpha_{t|s} (1 - alpha_bar_s) + (1 - eta^2) beta_{t|s}) / (1 - alpha_bar_t).
     """
     inner = alpha_ts * one_minus_alpha_bar_s + (1 - eta**2) * beta_ts
     return one_minus_alpha_bar_s * inner / one_minus_alpha_bar_t
@@ -138,9 +141,10 @@ def ancestral_sample(
     Returns
     -------
     (n, dim), or with ``trajectory`` (T' + 1, n, dim) for T' steps, first axis in the order of t: entry 0 is the sample, the last
-    entry the initial noise. The same generator state and n give the same bits. With the named variances the last step adds no noise.
+    entry the initial noise. The same generator state and n give the same bits. With a named variance the last step adds no noise.
     """
-    return _sample(lambda t, s: ancestral_step(schedule, t, s, variance=variance), denoiser, schedule, n, dim, rng, steps, trajectory, dtype)
+    step = partial(ancestral_step, schedule, variance=variance)
+    return _sample(step, denoiser, schedule, n, dim, rng, steps, trajectory, dtype)
 
 
 def ddim_sample(
@@ -154,7 +158,7 @@ def ddim_sample(
     :func:`ancestral_sample`.
     """
     eta = fraction("eta", eta)
-    return _sample(lambda t, s: ddim_step(schedule, t, s, eta=eta), denoiser, schedule, n, dim, rng, steps, trajectory, dtype)
+    return _sample(partial(ddim_step, schedule, eta=eta), denoiser, schedule, n, dim, rng, steps, trajectory, dtype)
 
 
 def _sample(
@@ -176,7 +180,7 @@ def _sample(
     for i, (s, t) in reversed(list(enumerate(zip([0, *visited], visited)))):
         coefficients = np.array(step(t, s))
         if np.abs(coefficients).max() > np.finfo(dtype).max:
-            raise ValueError(f"steps must be closer: from t = {t} to s = {s} x_t is multiplied by {coefficients[0]:.3g}, too much for {dtype}")
+            raise ValueError(f"steps must be closer: from {t} to {s} the coefficient {coefficients[0]:.3g} overflows {dtype}")
         xt_coef, eps_coef, std = coefficients.astype(dtype)
         eps_hat = np.asarray(denoiser(x, t))
         if eps_hat.shape != x.shape:
