@@ -90,12 +90,13 @@ def evaluate(training: Training) -> Evaluation:
         percent, error = (100 * v for v in estimate_excess(network, law, schedule, n=e.samples, rng=rng))
         remark = "mean over t of E|eps_hat - eps_star|^2, over dim times the floor"
         rows["excess_percent"] = Row("excess of the loss over its floor, in %", percent, error, 0.0, remark)
-        rows |= _distance_rows(samples, law, schedule, rng)
+        rows |= _distance_rows(samples, ideal_samples, law, schedule, rng)
         rows |= _bound_rows(network, law, schedule, e.samples, rng)
         spectra = {
             "data": law.spectrum,
             "exact sampler": sampler_distribution(law, schedule).spectrum,
             "network": np.linalg.eigvalsh(sample_covariance(samples))[::-1],
+            "ideal": np.linalg.eigvalsh(sample_covariance(ideal_samples))[::-1],
             "true sample": np.linalg.eigvalsh(sample_covariance(data))[::-1],
         }
     return Evaluation(
@@ -143,7 +144,7 @@ def _curve_rows(samples: Array, ideal: Array, curve: Array) -> dict[str, Row]:
     }
 
 
-def _distance_rows(samples: Array, law: Gaussian, schedule: Schedule, rng: np.random.Generator) -> dict[str, Row]:
+def _distance_rows(samples: Array, ideal: Array, law: Gaussian, schedule: Schedule, rng: np.random.Generator) -> dict[str, Row]:
     """How far the samples' Gaussian fit is from the data, and that of as many true signals; and what lies outside the support."""
     output = sampler_distribution(law, schedule)
     true, best = (np.array([_frechet(p.sample(len(samples), rng=rng), law) for _ in range(REPEATS)]) for p in (law, output))
@@ -151,8 +152,8 @@ def _distance_rows(samples: Array, law: Gaussian, schedule: Schedule, rng: np.ra
     n = len(samples)
     return {
         "w2": Row(
-            "Wasserstein distance of the samples to the data", _frechet(samples, law), None, None,
-            f"of the Gaussian fit to {n} samples",
+            "Wasserstein distance of the samples to the data", _frechet(samples, law), None, _frechet(ideal, law),
+            f"of the Gaussian fit to {n} samples; beside the ideal denoiser's from the same noise",
         ),
         "w2_true": Row(f"the same for {n} true signals", float(true.mean()), _standard_error(true), None, _scatter(true)),
         "w2_exact_sampler": Row(

@@ -130,6 +130,8 @@ def test_w2_is_that_of_the_gaussian_fit_and_has_its_exact_neighbours(measured):
     law, rows = training.distribution, evaluation.rows
     fit = Gaussian(evaluation.samples.mean(0), np.cov(evaluation.samples, rowvar=False))
     assert np.isclose(rows["w2"].measured, wasserstein2(fit, law), rtol=1e-12, atol=0)
+    fit = Gaussian(evaluation.ideal.mean(0), np.cov(evaluation.ideal, rowvar=False))
+    assert np.isclose(rows["w2"].exact, wasserstein2(fit, law), rtol=1e-12, atol=0)
     output = sampler_distribution(law, training.schedule)
     assert rows["w2_exact_sampler"].exact == wasserstein2(output, law)
     assert np.array_equal(evaluation.spectra["exact sampler"], output.spectrum)

@@ -195,24 +195,26 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
         "data": {"color": DATA, "marker": "o", "markersize": 7, "fillstyle": "none", "label": "data, exact"},
         "exact sampler": {"color": EXACT, "marker": "_", "markersize": 11, "markeredgewidth": 2, "label": "exact sampler, exact"},
         "true sample": {"color": NOISE, "marker": "x", "label": "as many true signals"},
+        "ideal": {"color": EXACT, "marker": "o", "markersize": 8, "fillstyle": "none", "label": "ideal denoiser, same noise"},
         "network": {"color": LEARNED, "marker": ".", "markersize": 8, "label": "the network's samples"},
     }
-    for name, look in looks.items():
+    for name in ("data", "exact sampler", "true sample", "network"):
         values = spectra[name]
         shown = values > 1e-12 * values[0]
-        left.plot(np.flatnonzero(shown) + 1, values[shown], linestyle="none", **look)
+        left.plot(np.flatnonzero(shown) + 1, values[shown], linestyle="none", **looks[name])
     left.axvline(rank + 0.5, color=FAINT)
     left.set_yscale("log")
     label(left, "principal axis", "variance", "All axes; exact zeros are not shown")
     legend(left)
     large = int(np.count_nonzero(spectra["data"] > 1e-2 * spectra["data"][0]))
-    for name, look in list(looks.items())[1:]:
-        right.plot(np.arange(1, large + 1), spectra[name][:large] / spectra["data"][:large], linestyle="none", **look)
     right.axhline(1, color=DATA, linewidth=1)
+    for name in ("exact sampler", "true sample", "ideal", "network"):
+        right.plot(np.arange(1, large + 1), spectra[name][:large] / spectra["data"][:large], linestyle="none", **looks[name])
+    legend(right, handles=[line for line in right.lines if line.get_label() == looks["ideal"]["label"]])
     label(right, "principal axis", "variance over that of the data", "The large ones, as a ratio")
     caption(
         figure, f"The data varies along {rank} axes only (left of the grey line); beyond them stands what the network failed to "
-        "remove. Right: with the variance beta_tilde even the ideal denoiser ends with less variance than the data (blue). That is "
-        "what the network should be compared with, within the scatter that as many true signals show around 1."
+        "remove. Right: with the variance beta_tilde even the exact sampler ends with less variance than the data (bars). Its samples "
+        "scatter around that (circles), as true signals do around 1; the network's, from the same noise, should fill the circles."
     )
     return figure
