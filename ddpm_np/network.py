@@ -308,7 +308,9 @@ def _activate_backward(activation: str, d_h: Array, kept: Any, new: Callable[...
     if activation == "leaky_relu":
         # the slope is 1 or LEAK as h > 0 or not
         slope = np.greater(kept, 0, out=new("slope", d_h.shape, d_h.dtype))
-        d_h *= np.maximum(slope, LEAK, out=slope)
+        slope *= 1 - LEAK
+        slope += LEAK
+        d_h *= slope
     elif activation == "silu":
         # silu' = s + z s (1 - s) = s (1 - h) + h
         h, s = kept
@@ -329,6 +331,10 @@ class _StepGroups:
 
     def __init__(self, t: Steps, n: int) -> None:
         t = np.full(n, t) if isinstance(t, int) else t
+        self.alone = bool((t[1:] > t[:-1]).all())
+        if self.alone:
+            self.present = t
+            return
         self.order = None if (t[1:] >= t[:-1]).all() else np.argsort(t, kind="stable")
         t = t if self.order is None else t[self.order]
         edges = np.flatnonzero(np.concatenate(([True], t[1:] != t[:-1], [True])))
@@ -345,6 +351,9 @@ class _StepGroups:
 
     def sum_rows(self, rows: Array, out: Array) -> None:
         out[:] = 0
+        if self.alone:
+            out[self.present] = rows
+            return
         if self.few:
             rows = rows if self.order is None else rows[self.order]
             for t, group in zip(self.present, self.groups):

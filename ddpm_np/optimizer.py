@@ -49,7 +49,7 @@ class AdamW:
         m *= self.beta_1
         m += gradient
         v *= self.beta_2
-        np.multiply(gradient, gradient, out=work)
+        np.square(gradient, out=work)
         v += work
         np.sqrt(v, out=work)
         work += floor
