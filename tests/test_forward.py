@@ -1,0 +1,285 @@
+"""The noising kernels against decimals, and what they are to one another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from bad_input import ARRAYS, STEPS, refuses
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.exact import Exact
+from ddpm_np.forward import covariance_at, covariance_step, q_mean_variance, q_sample, q_skip, q_step
+from ddpm_np.reference import Sum
+from ddpm_np.schedule import Schedule
+from ddpm_np.testing import (
+    Reference, assert_close, exact_numbers, exact_schedules, gaussians, rotations, schedules, schedules_and_routes,
+    schedules_and_steps, signals, steps,
+)
+
+# With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its own.
+ROUTES, STEPS_IN, LATER = schedules_and_routes(max_T=40), schedules_and_steps(max_T=40), schedules_and_routes(stops=3, max_T=40)
+# sqrt(kept) x + sqrt(noise) eps: 1.5 roundings in a root (half of its argument's and its own), one each in product and sum; in
+# float32 one each for coefficient, product and sum.
+MIX = 4
+
+
+def exact(schedule: Schedule) -> Reference:
+    return Reference(schedule.beta[1:])
+
+
+def scale_of(expected: Sum, *arrays: Any) -> Any:
+    """The sum's terms, and what a coefficient that underflows in the arrays' dtype costs: up to half the smallest number."""
+    return expected.scale.astype(float) + float(np.finfo(arrays[0].dtype).tiny) * sum(np.abs(x.astype(float)) for x in arrays)
+
+
+# ---- each kernel is its formula -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E1
+@given(STEPS_IN, signals(2))
+def test_one_step_is_the_formula(case: tuple[Schedule, int], arrays: Any) -> None:
+    (schedule, t), (x, eps) = case, arrays
+    expected = exact(schedule).q_skip(x, t - 1, t, eps)
+    assert_close(q_step(schedule, x, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x, eps))
+
+
+@pytest.mark.E4
+@given(ROUTES, signals(2))
+def test_skipping_is_the_formula(case: tuple[Schedule, int, int], arrays: Any) -> None:
+    (schedule, s, t), (x, eps) = case, arrays
+    expected = exact(schedule).q_skip(x, s, t, eps)
+    assert_close(q_skip(schedule, x, s, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x, eps))
+
+
+@pytest.mark.E6
+@given(STEPS_IN, signals(2))
+def test_all_steps_at_once_is_the_formula(case: tuple[Schedule, int], arrays: Any) -> None:
+    (schedule, t), (x_0, eps) = case, arrays
+    expected = exact(schedule).q_skip(x_0, 0, t, eps)
+    assert_close(q_sample(schedule, x_0, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x_0, eps))
+    mean, variance = q_mean_variance(schedule, x_0, t)
+    assert np.array_equal(mean, q_sample(schedule, x_0, t, np.zeros_like(x_0))) and mean.dtype == x_0.dtype
+    assert_close(variance, exact(schedule).one_minus_alpha_bar[t], ulp=0.501)
+
+
+@pytest.mark.E3
+@pytest.mark.E5
+@given(ROUTES, st.sampled_from([np.float64, np.float32]), st.data())
+def test_covariances_are_the_formulas(case: tuple[Schedule, int, int], dtype: Any, data: st.DataObject) -> None:
+    schedule, _, t = case
+    Sigma = data.draw(st.integers(1, 3).flatmap(lambda dim: signals(shape=(dim, dim), dtype=dtype)))
+    for actual, s in ((covariance_step(schedule, Sigma, t), t - 1), (covariance_at(schedule, Sigma, t), 0)):
+        expected = exact(schedule).covariance_skip(Sigma, s, t)
+        assert_close(actual, expected.value, ulp=3, scale=scale_of(expected, Sigma))
+
+
+# ---- how they hang together -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E4
+@given(STEPS_IN, signals(2))
+def test_skipping_one_step_is_q_step_and_from_the_signal_q_sample_bit_for_bit(case: tuple[Schedule, int], arrays: Any) -> None:
+    (schedule, t), (x, eps) = case, arrays
+    assert np.array_equal(q_skip(schedule, x, t - 1, t, eps), q_step(schedule, x, t, eps))
+    assert np.array_equal(q_skip(schedule, x, 0, t, eps), q_sample(schedule, x, t, eps))
+    assert np.array_equal(q_sample(schedule, x, 1, eps), q_step(schedule, x, 1, eps))
+
+
+@pytest.mark.E4
+@given(LATER)
+def test_Chapman_Kolmogorov_for_any_split(case: tuple[Schedule, int, int, int]) -> None:
+    schedule, r, s, t = case
+    (a, b), (c, d), (kept, noise) = (_coefficients(schedule, *route) for route in ((r, s), (s, t), (r, t)))
+    # 1.5 roundings per root, squared and multiplied; all terms are positive.
+    assert_close(c * a, kept, ulp=6)
+    assert_close((c * b) ** 2 + d**2, noise**2, ulp=16)
+
+
+@pytest.mark.E1
+@pytest.mark.E3
+@given(STEPS_IN, gaussians())
+def test_the_covariance_is_that_of_the_step(case: tuple[Schedule, int], law: Any) -> None:
+    (schedule, t), identity = case, np.eye(law.dim)
+    from_x, from_eps = (q_step(schedule, a, t, b) for a, b in ((identity, 0 * identity), (0 * identity, identity)))
+    moved, scale = (from_x.T @ cov @ from_x + from_eps.T @ from_eps for cov in (law.cov, np.abs(law.cov)))
+    assert_close(covariance_step(schedule, law.cov, t), moved, ulp=12 + 2 * law.dim, scale=scale)
+
+
+@pytest.mark.E3
+@pytest.mark.E5
+@given(STEPS_IN, gaussians())
+def test_the_recursion_of_the_covariance_is_its_closed_form(case: tuple[Schedule, int], law: Any) -> None:
+    schedule, t = case
+    Sigma = law.cov
+    for i in range(1, t + 1):
+        Sigma = covariance_step(schedule, Sigma, i)
+    expected = exact(schedule).covariance_skip(law.cov, 0, t)
+    assert_close(Sigma, expected.value, ulp=3 * t, scale=expected.scale)
+
+
+@pytest.mark.E5
+@given(STEPS_IN, gaussians())
+def test_eigenvectors_stay_and_eigenvalues_move_to_one(case: tuple[Schedule, int], law: Any) -> None:
+    (schedule, t), axes = case, law.axes
+    Sigma = covariance_at(schedule, law.cov, t)
+    assert np.array_equal(Sigma, covariance_at(schedule, law.cov.T, t).T)
+    spectrum = np.diag(axes.T @ Sigma @ axes)[: len(law.spectrum)]
+    size = 1 + law.spectrum.max(initial=0.0)
+    assert np.abs(spectrum - (1 + schedule.alpha_bar[t] * (law.spectrum - 1))).max() <= 8 * law.dim**2 * np.finfo(float).eps * size
+
+
+@pytest.mark.E1
+@pytest.mark.E6
+@given(ROUTES, st.integers(1, 4), st.data())
+def test_turning_before_or_after_is_the_same(case: tuple[Schedule, int, int], dim: int, data: st.DataObject) -> None:
+    schedule, s, t = case
+    turn, (x, eps) = data.draw(rotations(dim)), data.draw(signals(2, shape=(3, dim), dtype=np.float64))
+    for kernel in (
+        lambda x, eps: q_step(schedule, x, t, eps), lambda x, eps: q_sample(schedule, x, t, eps),
+        lambda x, eps: q_skip(schedule, x, s, t, eps), lambda x, eps: q_mean_variance(schedule, x, t)[0],
+    ):
+        size = (np.abs(x) + np.abs(eps)).sum(-1, keepdims=True) + np.zeros(dim)
+        assert_close(kernel(x @ turn, eps @ turn), kernel(x, eps) @ turn, ulp=2 * MIX + 2 * dim, scale=size)
+
+
+# ---- batches, dtypes, edges -----------------------------------------------------------------------------------------------------
+
+
+@given(schedules(max_T=12), st.data())
+def test_a_batch_of_steps_is_one_step_per_row(schedule: Schedule, data: st.DataObject) -> None:
+    x, eps = data.draw(signals(2, shape=(4, 3)))
+    t = data.draw(steps(schedule, (4,)))
+    s = np.array([data.draw(st.integers(0, int(i) - 1)) for i in t])
+    Sigma = x[:, :, None] * eps[:, None, :]
+    for whole, row in (
+        (q_step(schedule, x, t, eps), lambda i: q_step(schedule, x[i], t[i], eps[i])),
+        (q_sample(schedule, x, t, eps), lambda i: q_sample(schedule, x[i], t[i], eps[i])),
+        (q_skip(schedule, x, s, t, eps), lambda i: q_skip(schedule, x[i], s[i], t[i], eps[i])),
+        (q_mean_variance(schedule, x, t)[0], lambda i: q_mean_variance(schedule, x[i], t[i])[0]),
+        (q_mean_variance(schedule, x, t)[1], lambda i: q_mean_variance(schedule, x[i], t[i])[1]),
+        (covariance_step(schedule, Sigma, t), lambda i: covariance_step(schedule, Sigma[i], t[i])),
+        (covariance_at(schedule, Sigma, t), lambda i: covariance_at(schedule, Sigma[i], t[i])),
+    ):
+        assert all(np.array_equal(whole[i], row(i)) for i in range(4)) and len(whole) == 4
+
+
+def test_batches_broadcast() -> None:
+    schedule, x_0, eps = Schedule.linear(9), np.ones(3), np.zeros((5, 3))
+    t = np.array([[1], [9]])
+    assert q_sample(schedule, x_0, t, eps).shape == (2, 5, 3)
+    assert q_sample(schedule, x_0, 4, eps).shape == (5, 3) == q_step(schedule, eps, 4, x_0).shape
+    mean, variance = q_mean_variance(schedule, np.ones((5, 3)), t)
+    assert mean.shape == (2, 5, 3) and variance.shape == (2, 1) and variance.dtype == np.float64
+    assert covariance_at(schedule, np.ones((2, 1, 3, 3)), np.arange(5)).shape == (2, 5, 3, 3)
+
+
+@pytest.mark.parametrize("x", [np.float32, np.float64, np.int32, np.float16, np.longdouble, ">f8"])
+@pytest.mark.parametrize("eps", [np.float32, np.float64])
+def test_the_result_has_the_arrays_dtype(x: Any, eps: Any) -> None:
+    schedule, ones = Schedule.linear(3), np.ones((2, 3))
+    expected = np.float32 if x == eps == np.float32 else np.float64
+    for result in (q_step(schedule, ones.astype(x), 2, ones.astype(eps)), q_sample(schedule, ones.astype(eps), 3, ones.astype(x))):
+        assert result.dtype == expected and result.dtype.isnative
+    assert covariance_at(schedule, np.eye(2, dtype=eps), 1).dtype == q_mean_variance(schedule, ones.astype(eps), 1)[0].dtype == eps
+
+
+@pytest.mark.E6
+@given(schedules(), signals(2))
+def test_at_step_0_everything_is_the_clean_signal(schedule: Schedule, arrays: Any) -> None:
+    x_0, eps = arrays
+    assert np.array_equal(q_sample(schedule, x_0, 0, eps), x_0)
+    mean, variance = q_mean_variance(schedule, x_0, 0)
+    assert np.array_equal(mean, x_0) and variance == 0
+    Sigma = np.outer(x_0.ravel(), x_0.ravel())
+    assert np.array_equal(covariance_at(schedule, Sigma, 0), Sigma)
+
+
+@pytest.mark.E6
+@given(signals(2))
+def test_where_alpha_bar_underflows_only_noise_is_left(arrays: Any) -> None:
+    schedule, (x_0, eps) = Schedule.from_beta([1 - 1e-6] * 60), arrays
+    assert schedule.alpha_bar[-1] == 0 and 0 < schedule.alpha_bar[53] < np.finfo(float).tiny
+    assert np.array_equal(q_sample(schedule, x_0, 60, eps), eps)
+    assert np.array_equal(covariance_at(schedule, np.ones((2, 2)), 60), np.eye(2))
+    # The root of a subnormal has as few digits as that: an absolute error of at most sqrt(5e-324) |x_0|.
+    off = q_mean_variance(schedule, np.ones(1), 53)[0] - float(exact(schedule).alpha_bar[53].sqrt())
+    assert 0 < abs(off) < 2.3e-162
+    assert np.array_equal(q_skip(schedule, x_0, 58, 60, eps), q_skip(schedule, x_0, 1, 3, eps))
+
+
+@pytest.mark.E6
+@given(exact_schedules(), exact_numbers(), exact_numbers())
+def test_exact_numbers_stay_exact(schedule: Schedule, x: Exact, eps: Exact) -> None:
+    for t in range(1, schedule.T + 1):
+        p, c = schedule.alpha_bar[t].sqrt(), schedule.one_minus_alpha_bar[t].sqrt()
+        result = q_sample(schedule, [x, eps], t, [eps, x])
+        assert result.dtype == object and list(result) == [p * x + c * eps, p * eps + c * x]
+        mean, variance = q_mean_variance(schedule, [x], t)
+        assert mean[0] == p * x and variance == c * c
+
+
+@given(STEPS_IN, signals(2))
+def test_arguments_are_left_as_they_were(case: tuple[Schedule, int], arrays: Any) -> None:
+    (schedule, t), (x, eps) = case, arrays
+    copies = x.copy(), eps.copy()
+    for result in (q_step(schedule, x, t, eps), q_sample(schedule, x, 0, eps), q_mean_variance(schedule, x, 0)[0]):
+        result *= 0
+    assert np.array_equal(x, copies[0]) and np.array_equal(eps, copies[1])
+
+
+# ---- bad input ------------------------------------------------------------------------------------------------------------------
+
+S, X, STACK = Schedule.from_beta([0.5, 0.5, 0.5]), np.ones((2, 3)), np.ones((2, 3, 3))
+OF_ARRAYS = {
+    "q_step x_prev": lambda v: q_step(S, v, 2, X), "q_step eps": lambda v: q_step(S, X, 2, v),
+    "q_skip x_s": lambda v: q_skip(S, v, 1, 2, X), "q_skip eps": lambda v: q_skip(S, X, 1, 2, v),
+    "q_sample x_0": lambda v: q_sample(S, v, 2, X), "q_sample eps": lambda v: q_sample(S, X, 2, v),
+}
+OF_STEPS = {
+    "q_step t": lambda v: q_step(S, X, v, X),
+    "q_skip s": lambda v: q_skip(S, X, v, 3, X), "q_skip t": lambda v: q_skip(S, X, 0, v, X),
+    "q_sample t": lambda v: q_sample(S, X, v, X), "q_mean_variance t": lambda v: q_mean_variance(S, X, v),
+    "covariance_step t": lambda v: covariance_step(S, STACK, v), "covariance_at t": lambda v: covariance_at(S, STACK, v),
+}
+MATRICES = [
+    *((ValueError, v) for v in (np.ones(3), np.ones((2, 3)), np.zeros((0, 0)), [[np.nan]], [[1.0, np.inf], [0.0, 1.0]], 1.0)),
+    *((TypeError, v) for v in ([["a"]], [[1j]], None, [[None]], [[True]])),
+]
+OF_MATRICES = {"Sigma_prev": lambda v: covariance_step(S, v, 2), "Sigma_0": lambda v: covariance_at(S, v, 2)}
+
+
+@pytest.mark.parametrize("call", OF_ARRAYS)
+@pytest.mark.parametrize("error, value", ARRAYS)
+def test_bad_arrays_are_refused(call: str, error: type[Exception], value: Any) -> None:
+    refuses(lambda: OF_ARRAYS[call](value), error, call.split()[1])
+
+
+@pytest.mark.parametrize("call", OF_STEPS)
+@pytest.mark.parametrize("error, value", STEPS)
+def test_bad_steps_are_refused(call: str, error: type[Exception], value: Any) -> None:
+    refuses(lambda: OF_STEPS[call](value), error, call.split()[1])
+
+
+@pytest.mark.parametrize("call", OF_MATRICES)
+@pytest.mark.parametrize("error, value", MATRICES)
+def test_bad_matrices_are_refused(call: str, error: type[Exception], value: Any) -> None:
+    refuses(lambda: OF_MATRICES[call](value), error, call)
+
+
+@pytest.mark.parametrize("t", [0, np.array([1, 0])])
+def test_step_0_is_refused_where_a_step_is_taken(t: Any) -> None:
+    for call in ("q_step t", "q_skip t", "covariance_step t"):
+        refuses(lambda: OF_STEPS[call](t), ValueError, "t")
+
+
+@pytest.mark.parametrize("s, t", [(2, 2), (2, 1), (np.array([0, 2]), np.array([1, 2]))])
+def test_skipping_backward_or_not_at_all_is_refused(s: Any, t: Any) -> None:
+    refuses(lambda: q_skip(S, X, s, t, X), ValueError, "s")
+
+
+def _coefficients(schedule: Schedule, s: int, t: int) -> tuple[Any, Any]:
+    """What q_skip multiplies the signal and the noise by."""
+    return q_skip(schedule, [1.0], s, t, [0.0])[0], q_skip(schedule, [0.0], s, t, [1.0])[0]
