@@ -160,7 +160,7 @@ def assert_close(
     assert actual.dtype.kind == "f", f"not an array of floats: {actual.dtype}"
     assert expected.dtype in (actual.dtype, object), f"dtype {actual.dtype}, expected {expected.dtype}"
     assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}"
-    scale = expected * condition if scale is None else _numbers(scale)
+    scale = expected.astype(np.longdouble) * condition if scale is None else _numbers(scale)
     errors = ulp_error(actual, expected, scale=scale)
     if errors.size and not errors.max() <= ulp:
         worst = np.unravel_index(errors.argmax(), errors.shape)
