@@ -89,8 +89,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("stopped", INTERRUPTED)
     except OSError as error:
         return _complain(f"error: {error}", BAD_INPUT)
-    except MemoryError as error:
-        return _complain(f"error: not enough memory ({error})", BAD_INPUT)
 
 
 def _complain(text: str, code: int) -> int:
@@ -139,7 +137,10 @@ def _sample(arguments: argparse.Namespace) -> int:
         return _complain(message, BAD_INPUT)
     network, draw = state.ema_network(), {"ancestral": ancestral_sample, "ddim": ddim_sample}[arguments.sampler]
     rng = np.random.default_rng(arguments.seed)
-    samples = draw(network, schedule, arguments.n, network.dim, rng=rng, steps=arguments.sampler_steps)
+    try:
+        samples = draw(network, schedule, arguments.n, network.dim, rng=rng, steps=arguments.sampler_steps)
+    except (MemoryError, ValueError):  # NumPy's, for an array larger than memory, or than any array can be
+        return _complain(f"error: argument -n: must be a number of signals that fit into memory, got {arguments.n}", BAD_INPUT)
     write_atomically(out, lambda file: np.savez(file, samples=samples))
     say(f"{len(samples)} signals of {network.dim} points in {out}, from a network trained for {state.step} steps")
     return 0

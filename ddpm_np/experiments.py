@@ -138,7 +138,7 @@ class Training:
         """The training that was saved there. ValueError for a damaged file, or one of another experiment."""
         state, schedule, config = load_checkpoint(path)
         training = cls(experiment)
-        saved = config.get("experiment")
+        saved = config.get("experiment") if isinstance(config, dict) else None
         if saved != experiment.config:
             raise ValueError(f"{path} was saved by another run: {difference(saved, experiment.config)}")
         if schedule != training.schedule or state.network.config != training.state.network.config:

@@ -83,11 +83,11 @@ class RunFolder:
             if content["format"] != FORMAT:
                 raise ValueError(content["format"])
             experiments = [Experiment.from_config(config) for config in content["experiments"]]
-        except FileNotFoundError:
+            names = "both" if len(experiments) > 1 else experiments[0].name
+        except (FileNotFoundError, NotADirectoryError):
             raise Refused(f"argument --resume: there is no run in {path} (no {CONFIG}); without --resume one is started") from None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, LookupError):
             raise Refused(f"argument --resume: {path / CONFIG} is damaged, or of another version") from None
-        names = "both" if len(experiments) > 1 else experiments[0].name
         for key, value in given.items():
             saved = [names] if key == "experiment" else [getattr(experiment, key) for experiment in experiments]
             if value is not None and any(value != v for v in saved):
@@ -100,7 +100,7 @@ class RunFolder:
         return self.path / experiment.name if len(self.experiments) > 1 else self.path
 
     def complete(self) -> None:
-        """Trains, measures and reports whatever is not done yet. Raises Interrupted on Ctrl-C, Divergence as the training does."""
+        """Trains, measures and reports whatever is not done yet. Raises Interrupted on Ctrl-C, Failed where training diverges."""
         try:
             self._complete()
         except KeyboardInterrupt:
@@ -153,9 +153,11 @@ class RunFolder:
                         training.save(path)
                         saved = record.step
                     if interrupted():
-                        raise Interrupted(f"stopped at step {saved} of {e.steps} of {e.name}, saved; {self._how_to_resume()}")
+                        break
             except Divergence as error:
                 raise Failed(f"{e.name}: {error}; {path} keeps step {saved}") from None
+            if interrupted():
+                raise Interrupted(f"stopped at step {saved} of {e.steps} of {e.name}, saved; {self._how_to_resume()}")
 
     def _how_to_resume(self) -> str:
         return f"go on with: python -m ddpm_np run --resume --out {shlex.quote(str(self.path))}"

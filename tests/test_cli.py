@@ -244,6 +244,7 @@ def test_a_reader_that_leaves_does_no_harm(tiny, argv):
     (["run", "--lr", "1"], "--lr"),
     (["run", "--resume"], "--out"),
     (["run", "--resume", "--out", "nowhere"], "nowhere"),
+    (["run", "--resume", "--out", "file"], "file"),
     (["run", "--out", "file"], "file"),
     (["run", "--out", "file/x"], "file"),
     (["sample"], "CHECKPOINT"),
@@ -320,10 +321,11 @@ def test_sample_draws_from_the_averaged_weights(tiny):
         assert np.array_equal(b["samples"], ddim_sample(network, schedule, 16, 6, rng=np.random.default_rng(0), steps=4))
 
 
-def test_sample_refuses_more_steps_than_there_are(tiny, capsys):
+def test_sample_refuses_what_cannot_be(tiny, capsys):
     main("run", "--experiment", "curve", "--out", "x")
     capsys.readouterr()
     assert "T = 8" in refused(capsys, "sample", "x/checkpoint.npz", "--out", "s.npz", "--sampler-steps", 9)
+    assert "-n" in refused(capsys, "sample", "x/checkpoint.npz", "--out", "s.npz", "-n", 10**30)
 
 
 def test_demo_without_a_name_lists_them(tiny, capsys):

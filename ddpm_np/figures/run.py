@@ -213,8 +213,8 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
     legend(right, handles=[line for line in right.lines if line.get_label() == looks["ideal"]["label"]])
     label(right, "principal axis", "variance over that of the data", "The large ones, as a ratio")
     caption(
-        figure, f"The data varies along {rank} axes only (left of the grey line); beyond them stands what the network failed to "
-        "remove. Right: with the variance beta_tilde even the exact sampler ends with less variance than the data (bars). Its samples "
-        "scatter around that (circles), as true signals do around 1; the network's, from the same noise, should fill the circles."
+        figure, f"The data varies along {rank} axes only (left of the grey line); beyond them is what the network failed to "
+        "remove. Right: with the variance beta_tilde even the exact sampler ends with less variance than the data (bars). Its "
+        "draws scatter around that (circles), as true signals do around 1; the network's, from the same noise, should fill the circles."
     )
     return figure
