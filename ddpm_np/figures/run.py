@@ -215,6 +215,6 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
     caption(
         figure, f"The data varies along {rank} axes only (left of the grey line); beyond them is what the network failed to "
         "remove. Right: with the variance beta_tilde even the exact sampler ends with less variance than the data (bars). Its "
-        "draws scatter around that (circles), as true signals do around 1; the network's, from equal noise, should fill the circles."
+        "draws scatter around that (circles), as true signals do around 1; the network's, from equal noise, should fill them."
     )
     return figure
