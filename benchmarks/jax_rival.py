@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from benchmarks.rivals import DECAY, MAX_NORM, RATE, Run
+from benchmarks.ours import DECAY, MAX_NORM, RATE, Run
 from ddpm_np.network import LEAK, MLP
 from ddpm_np.sampling import ancestral_step
 from ddpm_np.schedule import Schedule

@@ -1,17 +1,21 @@
 """How well the network learns: twenty runs, and what each of its parts is worth.
 
-The figure is the excess of the loss over its Bayes floor, mean_t E|eps_hat - eps_star|^2 / (dim mean_t floor_t), of the averaged weights
-(:func:`ddpm_np.ideal.estimate_excess`). Settings are those of the main job's ensemble, whatever they are; only frequencies and seed
-change. ``python -m benchmarks learning`` writes learning.json and the tables of README.md.
+The figure is the excess of the loss over its Bayes floor, mean_t E|eps_hat - eps_star|^2 / (dim mean_t floor_t), of the averaged
+weights (:func:`ddpm_np.ideal.estimate_excess`). Settings are those of the main job's ensemble, whatever they are; only frequencies
+and seed change. ``python -m benchmarks learning`` writes learning.json and the tables of README.md.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -57,8 +61,8 @@ ABLATION: dict[str, tuple[Callable[[np.random.Generator], MLP], dict[str, object
 
 
 def learn(
-    frequencies: tuple[float, ...], seed: int, *, build: Callable[[np.random.Generator], MLP] = _network, steps: int | None = None,
-    ema: bool = True, balanced: bool = True, learning_rate: float = ENSEMBLE.learning_rate,
+    frequencies: tuple[float, ...], seed: int, *, build: Callable[[np.random.Generator], MLP] = _network,
+    steps: int = ENSEMBLE.steps, ema: bool = True, balanced: bool = True, learning_rate: float = ENSEMBLE.learning_rate,
 ) -> dict[str, float]:
     """Trains one network; its excess and the standard error of that, in per cent, the floor, and the seconds of training."""
     signals, schedule = MultiSine(frequencies, dim=ENSEMBLE.dim), ENSEMBLE.schedule()
@@ -66,7 +70,7 @@ def learn(
     state = TrainingState(network, rng=np.random.default_rng([seed, 1]), ema_decay=ENSEMBLE.ema_decay)
     start = time.perf_counter()
     for _ in train(
-        network, signals, schedule, steps=steps or ENSEMBLE.steps, batch_size=ENSEMBLE.batch_size, learning_rate=learning_rate,
+        network, signals, schedule, steps=steps, batch_size=ENSEMBLE.batch_size, learning_rate=learning_rate,
         max_norm=ENSEMBLE.max_norm, balanced=balanced, state=state,
     ):
         pass
@@ -77,23 +81,35 @@ def learn(
     return {"excess_percent": 100 * excess, "standard_error_percent": 100 * error, "floor": floor, "seconds": seconds}
 
 
-def learning(*, quick: bool = False) -> None:
-    """Runs everything, prints a line after each run, and (unless quick) writes learning.json and the tables of README.md."""
-    steps = 500 if quick else None
+def _row(run: tuple[str, str, int, int]) -> dict[str, object]:
+    """One run, in whatever process: table, name in it, seed and number of steps, and what came out."""
+    table, name, seed, steps = run
+    frequencies = FREQUENCIES[name if table == "runs" else "scattered"]
+    build, change = ABLATION[name] if table == "ablation" else (_network, {})
+    found = learn(frequencies, seed, build=build, steps=steps, **change)
+    return {"table": table, "name": name, "seed": seed, "steps": steps, **found}
+
+
+def learning(*, quick: bool = False, jobs: int = 1) -> None:
+    """Runs everything, prints a line after each run, and (unless quick) writes learning.json and the tables of README.md.
+
+    jobs: runs at a time, each in a process of its own on one thread; 1 leaves the threads as they are.
+    """
+    steps = 500 if quick else ENSEMBLE.steps
+    todo = [("runs", name, seed, steps) for name in FREQUENCIES for seed in SEEDS]
+    todo += [("ablation", name, 0, steps) for name in ABLATION]
     rows = []
-
-    def record(table: str, name: str, seed: int, result: dict[str, float]) -> None:
-        rows.append({"table": table, "name": name, "seed": seed, "steps": steps or ENSEMBLE.steps, **result})
-        print(
-            f"{table}: {name}, seed {seed}: excess {result['excess_percent']:.3f} +- {result['standard_error_percent']:.3f} %, "
-            f"{result['seconds']:.0f} s", flush=True,
-        )
-
-    for name, frequencies in FREQUENCIES.items():
-        for seed in SEEDS:
-            record("runs", name, seed, learn(frequencies, seed, steps=steps))
-    for name, (build, change) in ABLATION.items():
-        record("ablation", name, 0, learn(FREQUENCIES["scattered"], 0, build=build, steps=steps, **change))
+    with ExitStack() as stack:
+        results = map(_row, todo)
+        if jobs > 1:
+            os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read by the new processes when they load NumPy
+            results = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))).map(_row, todo)
+        for row in results:
+            rows.append(row)
+            print(
+                f"{row['table']}: {row['name']}, seed {row['seed']}: excess {row['excess_percent']:.3f} +- "
+                f"{row['standard_error_percent']:.3f} %, {row['seconds']:.0f} s", flush=True,
+            )
     if quick:
         return
     (HERE / "learning.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from benchmarks.twin import Twin, named_arrays
 from ddpm_np.forward import q_sample
-from ddpm_np.network import MLP
+from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import TrainingState, TrainingStep, denoising_loss
 from ddpm_np.validation import Array
@@ -48,19 +48,19 @@ class Batch(NamedTuple):
 
 
 def networks(dim: int = 50, T: int = 100, *, seed: int = 0) -> dict[str, MLP]:
-    """The notes' network and the default one in float64, away from the zeros and ones of their start, which would hide mistakes."""
+    """What is compared, in float64, away from the zeros and ones of its start, which would hide mistakes."""
     rng = np.random.default_rng(seed)
     gains = np.sqrt(Schedule.sigmoid(T).one_minus_alpha_bar)
-    pair = {
-        "notes' network": MLP.notes(dim, T, rng=rng, dtype=np.float64), "default network": MLP(dim, T, rng=rng, dtype=np.float64, skip=gains),
-    }
-    for mlp in pair.values():
+    notes, default = MLP.notes(dim, T, rng=rng, dtype=np.float64), MLP(dim, T, rng=rng, dtype=np.float64, skip=gains)
+    silu = MLP(dim, T, hidden=[Layer(2 * dim, "silu")] * 2, rng=rng, dtype=np.float64, skip=gains)
+    found = {"notes' network": notes, "default network": default, "default network with SiLU": silu}
+    for mlp in found.values():
         mlp.flat += 0.1 * rng.standard_normal(mlp.flat.size)
-    return pair
+    return found
 
 
 def parity(n: int = 128) -> Iterator[Check]:
-    """Every check, for the notes' network and the default one."""
+    """Every check, for the notes' network and the default one, also with the activation that it has in the grid."""
     for name, mlp in networks().items():
         for check in (*step_checks(mlp, n), training_check(mlp, n), *float32_checks(mlp, n)):
             yield check._replace(name=f"{name}: {check.name}")
@@ -98,8 +98,11 @@ def float32_checks(mlp: MLP, n: int, seed: int = 1) -> list[Check]:
     ours = _ours(_cast(mlp, np.float32), _batch(mlp, n, seed))
     ulp = float(np.finfo(np.float32).eps)
     longest = max(n, mlp.dim, *(layer.width for layer in mlp.hidden))
-    errors = {kind: max(_error(ours[key], exact[key]) for key in exact if key.startswith(kind)) for kind in ("output", "loss", "gradient")}
-    return [Check(f"{kind}, float32", error / ulp, longest, "ulp") for kind, error in errors.items()]
+    checks = []
+    for kind in ("output", "loss", "gradient"):
+        error = max(_error(ours[key], exact[key]) for key in exact if key.startswith(kind))
+        checks.append(Check(f"{kind}, float32", error / ulp, longest, "ulp"))
+    return checks
 
 
 def _ours(mlp: MLP, batch: Batch) -> dict[str, Array]:
@@ -115,9 +118,8 @@ def _theirs(mlp: MLP, batch: Batch) -> dict[str, Array]:
     output, loss = _loss(twin, Schedule.sigmoid(mlp.T), batch)
     loss.backward()
     gradients = named_arrays({name: p.grad for name, p in twin.named_parameters()})
-    return {
-        "output": output.detach().numpy(), "loss": loss.detach().numpy(), **{f"gradient of {name}": g for name, g in gradients.items()}
-    }
+    found = {"output": output.detach().numpy(), "loss": loss.detach().numpy()}
+    return found | {f"gradient of {name}": g for name, g in gradients.items()}
 
 
 def _loss(twin: Twin, schedule: Schedule, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -128,7 +130,7 @@ def _loss(twin: Twin, schedule: Schedule, batch: Batch) -> tuple[torch.Tensor, t
 
 
 def _clip(twin: Twin) -> None:
-    """To the length MAX_NORM exactly; ``torch.nn.utils.clip_grad_norm_`` divides by the norm plus 1e-6, and misses it by as much."""
+    """To the length MAX_NORM exactly; ``torch.nn.utils.clip_grad_norm_`` divides by the norm plus 1e-6 and misses it by as much."""
     gradients = [p.grad for p in twin.parameters()]
     norm = torch.sqrt(sum(torch.sum(g * g) for g in gradients))
     if norm > MAX_NORM:

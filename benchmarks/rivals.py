@@ -1,42 +1,26 @@
-"""One training step and one sampling run, by the package and by each rival, as callables that the clock can call again and again.
+"""One training step and one sampling run by PyTorch, eager and compiled, as callables that the clock can call again and again.
 
-All start from the same weights and clean signals, and do the same: draw t and eps, mix x_t, predict, loss, gradients, clip to length
-1, AdamW with PyTorch's default decay. Each draws t in its own cheapest way: one ``torch.randint`` there, ``balanced_steps`` here.
+From the same weights and clean signals as the package's, and with the same work: draw t and eps, mix x_t, predict, loss, gradients,
+clip to length 1, AdamW. Each side draws t its own way: one ``torch.randint`` here, ``balanced_steps`` there.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from benchmarks.ours import DECAY, MAX_NORM, RATE, Run
 from benchmarks.twin import Twin
 from ddpm_np.network import MLP
-from ddpm_np.sampling import ancestral_sample, ancestral_step
+from ddpm_np.sampling import ancestral_step
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import TrainingState, TrainingStep
 from ddpm_np.validation import Array
 
-__all__ = ["cannot_compile", "matrix_products", "optimizer_floor", "our_sampling", "our_training", "torch_sampling", "torch_training"]
-
-Run = Callable[[], object]
-RATE, DECAY, MAX_NORM = 1e-3, 0.01, 1.0
-
-
-def our_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
-    """The step that ``train`` repeats."""
-    step = TrainingStep(TrainingState(mlp, rng=np.random.default_rng(0), weight_decay=DECAY), schedule, max_norm=MAX_NORM)
-    return lambda: step.update(x_0, *step.draw(len(x_0)), RATE)
-
-
-def our_sampling(mlp: MLP, schedule: Schedule, n: int) -> Run:
-    """n signals by the package's sampler."""
-    rng = np.random.default_rng(0)
-    return lambda: ancestral_sample(mlp, schedule, n, mlp.dim, rng=rng)
+__all__ = ["cannot_compile", "torch_sampling", "torch_training"]
 
 
 def torch_training(mlp: MLP, schedule: Schedule, x_0: Array, *, fused: bool = False, compiled: bool = False) -> Run:
@@ -92,27 +76,3 @@ def cannot_compile() -> str | None:
     """Why torch.compile is left out here, or None."""
     compiler = os.environ.get("CXX", "g++")
     return None if shutil.which(compiler) else f"torch.compile is skipped: it needs a C++ compiler, and there is no {compiler}"
-
-
-def matrix_products(mlp: MLP, n: int) -> Run:
-    """A limit: only the matrix products of a training step, through the same BLAS, forward and both of backward for each layer."""
-    products = []
-    for l in range(1, len(mlp.hidden) + 2):
-        w = mlp.params[f"W{l}"]
-        h, d = (np.random.default_rng(0).standard_normal((n, width), w.dtype) for width in w.shape)
-        products += [(h, w.copy(), np.empty_like(d)), (h.T, d, np.empty_like(w))]
-        if l > 1:
-            products.append((d, w.T, np.empty_like(h)))
-
-    def run() -> None:
-        for a, b, out in products:
-            np.matmul(a, b, out=out)
-
-    return run
-
-
-def optimizer_floor(size: int) -> Run:
-    """A limit: moving the seven vectors that AdamW must read or write (theta, m, v both; the gradient read), as a plain copy."""
-    source = np.zeros(7 * size // 2, np.float32)
-    target = np.empty_like(source)
-    return lambda: np.copyto(target, source)

@@ -1,0 +1,65 @@
+"""Import time, time to the first step and peak memory, each in a process of its own: ``python -m benchmarks.startup NAME`` is one.
+
+The step is the default network's. Compilers start with an empty cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+__all__ = ["NAMES", "measure"]
+
+NAMES = {"ours": "ours", "eager": "PyTorch eager", "compiled": "torch.compile, fused AdamW", "jax": "JAX jit"}
+
+
+def measure(name: str, repeats: int = 3) -> dict[str, float]:
+    """Seconds to import, seconds from the start of the process to the end of the first step, and peak memory in MB: medians."""
+    runs = []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as cache:
+            environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "TORCHINDUCTOR_CACHE_DIR": cache}
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.startup", name], capture_output=True, text=True, check=True, env=environment
+            )
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def _child(name: str) -> dict[str, float]:
+    start = time.perf_counter()
+    if name == "ours":
+        from benchmarks.ours import our_training as make
+    elif name == "jax":
+        from benchmarks.jax_rival import jax_training as make
+    else:
+        import torch
+
+        torch.set_num_threads(1)
+        from benchmarks.rivals import torch_training
+    imported = time.perf_counter()
+    if name in ("eager", "compiled"):
+
+        def make(*arguments: object) -> object:
+            return torch_training(*arguments, fused=name == "compiled", compiled=name == "compiled")
+
+    import numpy as np
+
+    from ddpm_np.experiments import ENSEMBLE
+
+    schedule = ENSEMBLE.schedule()
+    x_0 = ENSEMBLE.distribution().sample(ENSEMBLE.batch_size, rng=np.random.default_rng(0)).astype(np.float32)
+    make(ENSEMBLE.network(), schedule, x_0)()
+    end = time.perf_counter()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+    return {"import": imported - start, "first step": end - start, "peak memory": peak}
+
+
+if __name__ == "__main__":
+    print(json.dumps(_child(sys.argv[1])))
