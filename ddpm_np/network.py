@@ -34,7 +34,7 @@ __all__ = ["MLP", "Layer", "Scratch"]
 ACTIVATIONS = ("leaky_relu", "silu", "identity")
 CONDITIONS = ("gate", "shift", "none")
 LEAK = 0.01  # slope of the leaky ReLU for z < 0, PyTorch's default
-BLOCK = 256  # rows predicted at once
+BLOCK = 512  # rows predicted at once
 
 
 @dataclass(frozen=True)
