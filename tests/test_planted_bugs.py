@@ -24,8 +24,8 @@ from hypothesis import Phase, settings
 
 from planted_bugs import BUGS, Bug
 
-# A caught bug needs no shortest example, and no second one.
-ONCE = {"phases": [Phase.explicit, Phase.generate], "report_multiple_bugs": False}
+# A bug shows early; caught, it needs no shortest example, and no second one.
+ONCE = {"max_examples": 20, "phases": [Phase.explicit, Phase.generate], "report_multiple_bugs": False}
 settings.register_profile("planted", settings.get_profile("default"), **ONCE)
 
 # What a test says when what it states does not hold. A bug that crashes would say nothing about the test.
