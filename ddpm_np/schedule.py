@@ -64,8 +64,6 @@ class Schedule:
 
     def __init__(self, beta: ArrayLike) -> None:
         beta = real_array("beta", beta, ndim=1)
-        if beta.dtype != object:
-            beta = beta.astype(np.float64)
         outside = [v for v in beta if not 0 < v < 1]
         if outside:
             raise ValueError(f"beta must lie strictly between 0 and 1, got {outside[0]}")

@@ -224,6 +224,7 @@ def test_equality_is_that_of_the_betas() -> None:
 
 @given(schedules())
 def test_its_repr_is_one_short_line(schedule: Schedule) -> None:
+    assert repr(Schedule.from_beta([0.125, 0.0625, 0.25])) == "Schedule(T=3, beta=0.125..0.25, alpha_bar_T=0.615)"
     text = repr(schedule)
     assert text.startswith(f"Schedule(T={schedule.T}, beta=") and text.endswith(")") and "\n" not in text and len(text) < 80
 
@@ -279,7 +280,8 @@ def test_cosine_is_the_squared_cosine_up_to_the_clipped_steps(T: int, s: float) 
     assert np.all(np.abs(schedule.alpha_bar * f[0] / f - 1)[free] <= error[free])
 
 
-def test_cosine_clips_where_it_is_told() -> None:
+def test_cosine_is_the_papers_by_default_and_clips_where_it_is_told() -> None:
+    assert Schedule.cosine() == Schedule.cosine(1000, s=0.008, beta_max=0.999)
     assert Schedule.cosine(10, beta_max=0.25).beta.max() == 0.25
     assert np.array_equal(Schedule.cosine(10, beta_max=0.25).beta[1:3], Schedule.cosine(10).beta[1:3])
 
