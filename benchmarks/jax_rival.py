@@ -17,14 +17,14 @@ import numpy as np
 from jax import numpy as jnp
 
 from benchmarks.ours import DECAY, MAX_NORM, RATE, Run
-from ddpm_np.network import LEAK, MLP
+from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_step
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Array
 
 __all__ = ["jax_sampling", "jax_training", "predictor"]
 
-ACTIVATIONS = {"silu": jax.nn.silu, "leaky_relu": lambda z: jax.nn.leaky_relu(z, LEAK), "identity": lambda z: z}
+ACTIVATIONS = {"silu": lambda z, _: jax.nn.silu(z), "leaky_relu": jax.nn.leaky_relu, "identity": lambda z, _: z}
 
 
 def predictor(mlp: MLP) -> Callable[[Any, Any, Any], Any]:
@@ -39,7 +39,7 @@ def predictor(mlp: MLP) -> Callable[[Any, Any, Any], Any]:
                 z = p[f"gate{l}"][t] * z + p[f"shift{l}"][t]
             else:
                 z = z + p[f"b{l}"] + (p[f"shift{l}"][t] if layer.step == "shift" else 0)
-            h = ACTIVATIONS[layer.activation](z)
+            h = ACTIVATIONS[layer.activation](z, layer.leak)
         last = len(mlp.hidden) + 1
         out = h @ p[f"W{last}"] + p[f"b{last}"]
         return out if skip is None else out + skip[t] * x

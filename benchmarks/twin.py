@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ddpm_np.network import LEAK, MLP
+from ddpm_np.network import MLP
 from ddpm_np.validation import Array
 
 __all__ = ["Twin", "from_torch_state_dict", "named_arrays", "to_torch_state_dict"]
 
-ACTIVATIONS = {"silu": functional.silu, "leaky_relu": lambda z: functional.leaky_relu(z, LEAK), "identity": lambda z: z}
+ACTIVATIONS = {"silu": lambda z, _: functional.silu(z), "leaky_relu": functional.leaky_relu, "identity": lambda z, _: z}
 MODULES = {"W": "linear{}.weight", "b": "linear{}.bias", "gate": "gate{}.weight", "shift": "shift{}.weight"}
 
 
@@ -49,7 +49,7 @@ class Twin(nn.Module):
                 z = getattr(self, f"gate{l}")(t) * z + getattr(self, f"shift{l}")(t)
             elif layer.step == "shift":
                 z = z + getattr(self, f"shift{l}")(t)
-            h = ACTIVATIONS[layer.activation](z)
+            h = ACTIVATIONS[layer.activation](z, layer.leak)
         out = getattr(self, f"linear{len(self.layers) + 1}")(h)
         return out + self.skip[t] * x if self.has_skip else out
 
