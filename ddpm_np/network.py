@@ -8,11 +8,11 @@ and undoes them one by one. :mod:`ddpm_np.training` drives it. For h_0 = x_t and
 
 Why the gate, the shift and the skip: for Gaussian data the best prediction is linear in x_t, eps_star = V diag(g(t)) V^T x_t with
 gains g_i(t) = sqrt(1 - alpha_bar_t) / (alpha_bar_t lambda_i + 1 - alpha_bar_t) that change with t by orders of magnitude while the
-directions V stay. W_1 can turn to the directions, and gate[t] is the gain; a network that only adds a step embedding has to build this
-product from bends. The leaky ReLU lets it through: two units of opposite sign give act(z) - act(-z) = (1 + leak) z, a straight line, and
-act(c z) = c act(z) for c > 0, so that a gain is a gain at every size of z (for silu it bends more or less as z grows; it learns
-slower here). A leak of 0.1 rather than the usual 0.01 keeps rarely used units learning. The skip is the exact answer where lambda = 1, g(t) = sqrt(1 - alpha_bar_t), so that a new network starts from a sensible
-prediction and learns the difference.
+directions V stay. W_1 can turn to the directions, and gate[t] is the gain; a network that only adds a step embedding has to build
+this product from bends. The leaky ReLU lets it through: two units of opposite sign give act(z) - act(-z) = (1 + leak) z, a straight
+line, and act(c z) = c act(z) for c > 0, so that a gain is a gain at every size of z (silu bends more or less as z grows, and learns
+slower here). A leak of 0.1 rather than the usual 0.01 keeps rarely used units learning. The skip is the exact answer where
+lambda = 1, g(t) = sqrt(1 - alpha_bar_t), so that a new network starts from a sensible prediction and learns the difference.
 """
 
 from __future__ import annotations

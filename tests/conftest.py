@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# One thread for the matrix products: those of the tests are small, and two threads that share a busy core only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import HealthCheck, settings
 
