@@ -51,6 +51,8 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
         batches = sorted(n for w, n in ratios if w == width)
         right.plot(batches, [ratios[width, n] for n in batches], color=colour, marker=marker, label=f"width {width}")
     right.set_xscale("log", base=2)
+    ticks = sorted({n for _, n in ratios})
+    right.set_xticks(ticks, [str(n) for n in ticks])
     right.axhline(1, color=NOISE, linestyle="--", linewidth=1)
     right.set_ylim(bottom=0)
     label(right, "batch", "time of PyTorch eager / our time", "two gated SiLU layers of each width")
