@@ -62,7 +62,7 @@ def networks(dim: int = 50, T: int = 100, *, seed: int = 0) -> dict[str, MLP]:
 def parity(n: int = 128) -> Iterator[Check]:
     """Every check, for the notes' network and the default one, also with the activation that it has in the grid."""
     for name, mlp in networks().items():
-        for check in (*step_checks(mlp, n), training_check(mlp, n), *float32_checks(mlp, n)):
+        for check in (*step_checks(mlp, n), training_check(mlp, n), *float32_checks(mlp, n), *_jax_checks(mlp, n)):
             yield check._replace(name=f"{name}: {check.name}")
 
 
@@ -103,6 +103,18 @@ def float32_checks(mlp: MLP, n: int, seed: int = 1) -> list[Check]:
         error = max(_error(ours[key], exact[key]) for key in exact if key.startswith(kind))
         checks.append(Check(f"{kind}, float32", error / ulp, longest, "ulp"))
     return checks
+
+
+def _jax_checks(mlp: MLP, n: int) -> list[Check]:
+    """The same for what JAX predicts; nothing where it is not installed."""
+    try:
+        from benchmarks.jax_rival import predictor
+    except ImportError:
+        return []
+    single, batch = _cast(mlp, np.float32), _batch(mlp, n, 1)
+    error = _error(np.asarray(predictor(single)(dict(single.params), batch.x_0.astype(np.float32), batch.t)), mlp(batch.x_0, batch.t))
+    longest = max(mlp.dim, *(layer.width for layer in mlp.hidden))
+    return [Check("output of JAX, float32", error / float(np.finfo(np.float32).eps), longest, "ulp")]
 
 
 def _ours(mlp: MLP, batch: Batch) -> dict[str, Array]:
