@@ -112,7 +112,8 @@ def _jax_checks(mlp: MLP, n: int) -> list[Check]:
     except ImportError:
         return []
     single, batch = _cast(mlp, np.float32), _batch(mlp, n, 1)
-    error = _error(np.asarray(predictor(single)(dict(single.params), batch.x_0.astype(np.float32), batch.t)), mlp(batch.x_0, batch.t))
+    predicted = predictor(single)(dict(single.params), batch.x_0.astype(np.float32), batch.t)
+    error = _error(np.asarray(predicted), mlp(batch.x_0, batch.t))
     longest = max(mlp.dim, *(layer.width for layer in mlp.hidden))
     return [Check("output of JAX, float32", error / float(np.finfo(np.float32).eps), longest, "ulp")]
 
