@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ddpm_np.noise import fill_normal
 from ddpm_np.posterior import mean_eps_coef, mean_xt_coef_in_eps_form, posterior_variance
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Array, count, fraction, generator, real_array
@@ -173,8 +174,9 @@ def _sample(
     if asked not in (np.float32, np.float64, "float32", "float64"):
         raise TypeError(f"dtype must be float32 or float64, got {asked}")
     dtype = np.dtype(asked)
+    z = np.empty((n, dim), dtype)
     path = np.empty((len(visited) + 1, n, dim), dtype) if trajectory else None
-    x = rng.standard_normal((n, dim), dtype)
+    x = fill_normal(np.empty((n, dim), dtype), rng=rng)
     if path is not None:
         path[-1] = x
     for i, (s, t) in reversed(list(enumerate(zip([0, *visited], visited)))):
@@ -187,7 +189,7 @@ def _sample(
             raise ValueError(f"denoiser must return shape {x.shape}, got {eps_hat.shape}")
         x = xt_coef * x + eps_coef * eps_hat.astype(dtype, copy=False)
         if std > 0:
-            x += std * rng.standard_normal((n, dim), dtype)
+            x += np.multiply(fill_normal(z, rng=rng), std, out=z)
         if path is not None:
             path[i] = x
     return x if path is None else path

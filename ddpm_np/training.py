@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from ddpm_np.checkpoint import Checkpoint, TrainingState, load_checkpoint, save_checkpoint
 from ddpm_np.network import MLP, Scratch
+from ddpm_np.noise import fill_normal
 from ddpm_np.optimizer import clip_by_global_norm, warmup_cosine
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Array, count, fraction, generator, positive, real_array
@@ -97,7 +98,7 @@ class TrainingStep:
         """t (n,) and eps (n, dim) for the next update, which are overwritten by the next draw."""
         rng, network = self.state.rng, self.state.network
         t = balanced_steps(self.T, n, rng=rng) if self.balanced else rng.integers(1, self.T + 1, n)
-        return t, rng.standard_normal(dtype=network.dtype, out=self._new("eps", (n, network.dim), network.dtype))
+        return t, fill_normal(self._new("eps", (n, network.dim), network.dtype), rng=rng)
 
     def update(self, x_0: Array, t: Array, eps: Array, learning_rate: float) -> tuple[float, float]:
         """One AdamW step on |eps_hat(x_t, t) - eps|^2; returns the loss and the gradient's norm, both of before.
