@@ -176,6 +176,21 @@ def test_batches_broadcast() -> None:
     assert covariance_at(schedule, np.ones((2, 1, 3, 3)), np.arange(5)).shape == (2, 5, 3, 3)
 
 
+@pytest.mark.parametrize("batch", [(), (2,), (4, 2)])
+def test_steps_broadcast_against_the_batch_and_never_against_the_vector(batch: tuple[int, ...]) -> None:
+    schedule, x, Sigma, t = Schedule.linear(9), np.ones((*batch, 3)), np.ones((*batch, 3, 3)), np.array([2, 9])
+    shape = np.broadcast_shapes(batch, (2,))
+    skips = q_skip(schedule, x, 1, t, x), q_skip(schedule, x, t - 1, 9, x)
+    assert {r.shape for r in (q_step(schedule, x, t, x), q_sample(schedule, x, t, x), *skips)} == {(*shape, 3)}
+    assert q_mean_variance(schedule, x, t)[0].shape == (*shape, 3)
+    assert covariance_step(schedule, Sigma, t).shape == covariance_at(schedule, Sigma, t).shape == (*shape, 3, 3)
+    each = [covariance_step(schedule, np.ones((3, 3)), int(i)) for i in t]
+    assert np.array_equal(covariance_step(schedule, Sigma, t), np.broadcast_to(each, (*shape, 3, 3)))
+    for function, of in ((q_step, (x, t, x)), (covariance_step, (Sigma, t)), (covariance_at, (Sigma, t))):
+        if batch:
+            refuses(lambda: function(schedule, of[0], np.array([2, 3, 9]), *of[2:]), ValueError, "t")
+
+
 @pytest.mark.parametrize("x", [np.float32, np.float64, np.int32, np.float16, np.longdouble, ">f8"])
 @pytest.mark.parametrize("eps", [np.float32, np.float64])
 def test_the_result_has_the_arrays_dtype(x: Any, eps: Any) -> None:

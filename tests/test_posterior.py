@@ -235,6 +235,19 @@ def test_batches_broadcast() -> None:
     assert posterior_mean_from_eps(schedule, many, 3, one).shape == (5, 3) and psi_2(schedule, t).shape == (2, 1)
 
 
+@pytest.mark.parametrize("batch", [(), (2,), (4, 2)])
+def test_steps_broadcast_against_the_batch_and_never_against_the_vector(batch: tuple[int, ...]) -> None:
+    schedule, x, t = Schedule.linear(9), np.ones((*batch, 3)), np.array([2, 9])
+    for function in (
+        lambda t: psi_1(schedule, x, x, t), lambda t: posterior_mean_variance(schedule, x, x, t)[0],
+        lambda t: predict_x0(schedule, x, t, x), lambda t: predict_eps(schedule, x, t, x),
+        lambda t: posterior_mean_from_eps(schedule, x, t, x),
+    ):
+        assert function(t).shape == (*np.broadcast_shapes(batch, (2,)), 3)
+        if batch:
+            refuses(lambda: function(np.array([2, 3, 9])), ValueError, "t")
+
+
 @pytest.mark.parametrize("x", [np.float32, np.float64, np.int32])
 @pytest.mark.parametrize("y", [np.float32, np.float64])
 def test_the_result_has_the_arrays_dtype(x: Any, y: Any) -> None:
