@@ -21,7 +21,8 @@ def fill_normal(out: Array, *, rng: np.random.Generator) -> Array:
     Source: Box and Muller 1958. Checked by: tests/test_noise.py.
     """
     if out.dtype != np.float32:
-        return rng.standard_normal(dtype=out.dtype, out=out)
+        out[...] = rng.standard_normal(out.shape)
+        return out
     flat = out.reshape(-1)
     half = flat.size // 2
     r, v = flat[:half], flat[half : 2 * half]
