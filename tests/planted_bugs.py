@@ -98,7 +98,7 @@ BUGS = [
         "path[i] = x", "path[len(visited) - 1 - i] = x",
         "test_sampling::test_trajectories_run_in_the_order_of_t"),
     Bug("generator ignored", "sampling:_sample",
-        "    x = rng.", "    x = np.random.default_rng(0).",
+        "np.empty((n, dim), dtype), rng=rng)", "np.empty((n, dim), dtype), rng=np.random.default_rng(0))",
         "test_sampling::test_the_same_seed_gives_the_same_bits_and_another_seed_others"),
     # ---- densities, divergences, signals
     Bug("normaliser 1 / (sqrt(2 pi) sigma^2)", "distributions.gaussian:Gaussian.logpdf",
