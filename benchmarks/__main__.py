@@ -80,6 +80,7 @@ def _timing(quick: bool) -> None:
     RESULTS.write_text("[\n" + ",\n".join(json.dumps(row) for row in [*rows, *kept]) + "\n]\n", encoding="utf-8")
     page = HERE / "README.md"
     put(page, "timing", "\n".join(f"- {line}" for line in notes) + "\n\n" + tables.timing([*rows, *kept]))
+    put(HERE.parent / "README.md", "timing", tables.short([*rows, *kept]))
     print(f"Wrote {RESULTS}, {draw(rows)} and the tables of {page}")
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 from multiprocessing import get_context
 
 import numpy as np
@@ -38,11 +39,11 @@ SEEDS = range(5)
 DRAWS = 1000  # per t, for the estimate of the excess
 
 
-def _layers(**change: str) -> tuple[Layer, ...]:
+def _layers(**change: Any) -> tuple[Layer, ...]:
     return tuple(replace(Layer(width, ENSEMBLE.activation), **change) for width in ENSEMBLE.hidden)
 
 
-def _network(rng: np.random.Generator, *, skip: bool = True, **change: str) -> MLP:
+def _network(rng: np.random.Generator, *, skip: bool = True, **change: Any) -> MLP:
     gains = np.sqrt(ENSEMBLE.schedule().one_minus_alpha_bar) if skip else None
     return MLP(ENSEMBLE.dim, ENSEMBLE.T, hidden=_layers(**change), rng=rng, skip=gains)
 
@@ -51,6 +52,7 @@ def _network(rng: np.random.Generator, *, skip: bool = True, **change: str) -> M
 ABLATION: dict[str, tuple[Callable[[np.random.Generator], MLP], dict[str, object]]] = {
     "as it is": (_network, {}),
     "SiLU for leaky ReLU": (lambda rng: _network(rng, activation="silu"), {}),
+    "a leak of 0.01, not 0.1": (lambda rng: _network(rng, leak=0.01), {}),
     "no gate: step embedding added": (lambda rng: _network(rng, step="shift"), {}),
     "no skip": (lambda rng: _network(rng, skip=False), {}),
     "steps drawn independently": (_network, {"balanced": False}),
@@ -125,6 +127,7 @@ def learning(*, quick: bool = False, jobs: int = 1) -> None:
     )
     head = ["frequencies", *(f"seed {seed}" for seed in SEEDS), "floor"]
     put(HERE / "README.md", "learning", f"{markdown(head, table)}\n\n{summary}")
+    put(HERE.parent / "README.md", "learning", summary)
     parts = [
         [row["name"], f"{row['excess_percent']:.2f}", f"{row['standard_error_percent']:.2f}", f"{row['seconds']:.0f}"]
         for row in rows if row["table"] == "ablation"

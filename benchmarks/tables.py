@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.pages import markdown
 
-__all__ = ["SHORT", "checks", "grid_ratios", "timing"]
+__all__ = ["SHORT", "checks", "grid_ratios", "short", "timing"]
 
 Rows = Sequence[dict[str, Any]]
 SHORT = {
@@ -34,6 +34,15 @@ def timing(rows: Rows) -> str:
         own = [row for row in rows if row["kernel"] == kernel]
         parts = [f"### With NumPy's {kernel} kernels", _steps(own), *_grids(own), _summary(own), _startup(own)]
         sections.append("\n\n".join(part for part in parts if part))
+    return "\n\n".join(sections)
+
+
+def short(rows: Rows) -> str:
+    """For the main README: the named configurations only, a table for each BLAS kernel, on one thread."""
+    sections = []
+    for kernel in dict.fromkeys(row["kernel"] for row in rows):
+        own = [row for row in rows if row["kernel"] == kernel and row["threads"] == 1]
+        sections.append("\n\n".join(part for part in (f"With NumPy's {kernel} kernels, one thread:", _steps(own), _summary(own)) if part))
     return "\n\n".join(sections)
 
 
