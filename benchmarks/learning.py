@@ -15,8 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 

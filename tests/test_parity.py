@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ import pytest
 from ddpm_np.network import MLP, Layer
 
 torch = pytest.importorskip("torch")
-sys.path.append(str(Path(__file__).parent.parent))  # benchmarks/ stands beside the package and is not installed with it
 parity, twin = import_module("benchmarks.parity"), import_module("benchmarks.twin")
 
 DIM, T = 5, 7
