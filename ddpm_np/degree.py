@@ -157,7 +157,8 @@ class Degree(Traced):
         return other if isinstance(other, Degree) else Degree.constant((Exact(0) + other).fraction, self.trace)
 
     def _is_zero(self) -> bool:
-        return not self.fraction and not any(self.top) and not self.bottom
+        """Zero everywhere: the numerator is a constant, and that is 0."""
+        return not self.fraction and not any(self.top)
 
     def __add__(self, other: object) -> Degree:
         if isinstance(other, np.ndarray):

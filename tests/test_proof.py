@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np import forward, ideal, posterior, sampling
@@ -199,28 +199,31 @@ def numerator(number: Degree) -> Fraction:
     return number.fraction * prod(numerator(factor) ** power for factor, power in number.bottom.items())
 
 
-@settings(max_examples=300)
-@given(st.integers(0, 2**32), st.integers(1, 6), st.sampled_from("xy"))
-def test_the_numerator_is_a_polynomial_of_no_higher_degree_than_the_bound(seed: int, length: int, name: str) -> None:
-    steps = program(np.random.default_rng(seed), length)
+def test_the_numerator_is_a_polynomial_of_no_higher_degree_than_the_bound() -> None:
+    tried = 0
+    for seed in range(600):
+        rng = np.random.default_rng(seed)
+        steps, name = program(rng, int(rng.integers(2, 9))), "xy"[seed % 2]
 
-    def point(k: int) -> dict[str, Fraction]:
-        return {"x": Fraction(50, 7) + k * (name == "x"), "y": Fraction(31, 9) + k * (name == "y")}
+        def point(k: int) -> dict[str, Fraction]:
+            return {"x": Fraction(50, 7) + k * (name == "x"), "y": Fraction(31, 9) + k * (name == "y")}
 
-    def at(k: int) -> Degree:
-        trace = Trace({"x": 0, "y": 0})
-        return run(steps, **{n: Degree.variable(v, n, trace) for n, v in point(k).items()})
+        def at(k: int) -> Degree:
+            trace = Trace({"x": 0, "y": 0})
+            return run(steps, **{n: Degree.variable(v, n, trace) for n, v in point(k).items()})
 
-    try:
-        bound = at(0).top["xy".index(name)]
-        if bound > 60:
-            reject()
-        # A polynomial of degree at most d is one whose d + 1st differences are 0.
-        differences = [numerator(at(k)) * comb(bound + 1, k) * (-1) ** k for k in range(bound + 2)]
-    except ZeroDivisionError:
-        reject()
-    assert sum(differences) == 0
-    assert at(0).fraction == run(steps, **point(0))
+        try:
+            bound = at(0).top["xy".index(name)]
+            if bound > 20:
+                continue
+            # A polynomial of degree at most d is one whose d + 1st differences are 0.
+            differences = [numerator(at(k)) * comb(bound + 1, k) * (-1) ** k for k in range(bound + 2)]
+        except ZeroDivisionError:
+            continue
+        assert sum(differences) == 0, (seed, steps)
+        assert at(0).fraction == run(steps, **point(0))
+        tried += bound > 0 and bool(at(0).bottom)
+    assert tried > 100
 
 
 def test_a_divisor_that_is_the_same_number_counts_once() -> None:
