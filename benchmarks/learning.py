@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.pages import HERE, markdown, put
-from ddpm_np.experiments import ENSEMBLE
+from ddpm_np.job.experiments import ENSEMBLE
 from ddpm_np.ideal import estimate_excess, optimal_loss
 from ddpm_np.network import MLP, Layer
 from ddpm_np.signals import MultiSine

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from ddpm_np.progress import say
+from ddpm_np.job.progress import say
 
 __all__ = ["main"]
 
@@ -97,8 +97,8 @@ def _complain(text: str, code: int) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from ddpm_np.experiments import EXPERIMENTS
-    from ddpm_np.runs import Failed, Interrupted, Refused, RunFolder
+    from ddpm_np.job.experiments import EXPERIMENTS
+    from ddpm_np.job.runs import Failed, Interrupted, Refused, RunFolder
 
     chosen = EXPERIMENTS if arguments.experiment is None else [arguments.experiment]
     try:
@@ -161,7 +161,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from ddpm_np.verify import verify
+    from ddpm_np.proof.verify import verify
 
     return 0 if verify(out=say) else FAILED
 

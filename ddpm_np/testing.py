@@ -10,7 +10,7 @@ that say how wrong a number is in units in the last place, and where. For instan
         expected = Reference(schedule.beta[1:]).q_skip(x_0, 0, t, zero)
         assert_close(my_q_sample(x_0, t, zero), expected.value, ulp=4)
 
-(:class:`ddpm_np.reference.Reference` holds the formulas as printed, in 120-digit decimals.) Checked by: tests/test_testing.py.
+(:class:`ddpm_np.proof.reference.Reference` holds the formulas as printed, in 120-digit decimals.) Checked by: tests/test_testing.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ except ImportError:
 
 from ddpm_np.distributions import Gaussian
 from ddpm_np.exact import Exact
-from ddpm_np.reference import Reference, ulp_error
+from ddpm_np.proof.reference import Reference, ulp_error
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Array, Steps
 

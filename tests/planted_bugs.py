@@ -217,7 +217,7 @@ BUGS = [
     Bug("errors that cancel", "testing:assert_close",
         "not errors.max() <= ulp", "not abs(np.sum(actual - expected)) <= ulp * np.spacing(np.abs(actual).max())",
         "test_testing::test_the_bound_is_sharp_and_elementwise"),
-    Bug("grid with a point too few", "proof:_values",
+    Bug("grid with a point too few", "proof.prover:_values",
         "[Fraction(k) for k in range(1, degree + 2)]", "[Fraction(k) for k in range(1, degree + 1)]",
         "test_proof::test_in_several_variables_too"),
 ]

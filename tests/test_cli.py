@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddpm_np import cli, experiments, figures, runs
+from ddpm_np import cli, figures
+from ddpm_np.job import experiments, runs
 from ddpm_np.checkpoint import load_checkpoint
-from ddpm_np.progress import follow
+from ddpm_np.job.progress import follow
 from ddpm_np.sampling import ancestral_sample, ddim_sample
 from ddpm_np.training import StepRecord
 
@@ -198,7 +199,7 @@ def test_resuming_a_complete_run_changes_nothing(tiny, capsys):
 
 
 def test_a_second_interrupt_is_not_held_back():
-    from ddpm_np.progress import deferred_interrupt
+    from ddpm_np.job.progress import deferred_interrupt
 
     with pytest.raises(KeyboardInterrupt), deferred_interrupt() as interrupted:
         assert not interrupted()
@@ -349,7 +350,7 @@ def test_errata_are_printed(tiny, capsys):
 
 @pytest.mark.parametrize("holds, code", [(True, 0), (False, 1)])
 def test_verify_tells_by_its_exit_code(monkeypatch, capsys, holds, code):
-    from ddpm_np import verify
+    from ddpm_np.proof import verify
 
     monkeypatch.setattr(verify, "verify", lambda *, out: out("a line") or holds)
     assert main("verify") == code

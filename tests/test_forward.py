@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ddpm_np.exact import Exact
 from ddpm_np.forward import covariance_at, covariance_step, q_mean_variance, q_sample, q_skip, q_step
-from ddpm_np.reference import Sum
+from ddpm_np.proof.reference import Sum
 from ddpm_np.schedule import Schedule
 from ddpm_np.testing import (
     Reference, assert_close, exact_numbers, exact_schedules, gaussians, rotations, schedules, schedules_and_routes,

@@ -16,7 +16,7 @@ from ddpm_np.forward import q_mean_variance, q_sample
 from ddpm_np.posterior import (
     posterior_exponent, posterior_mean_from_eps, posterior_mean_variance, predict_eps, predict_x0, psi_1, psi_2,
 )
-from ddpm_np.reference import Sum
+from ddpm_np.proof.reference import Sum
 from ddpm_np.schedule import Schedule
 from ddpm_np.testing import (
     Reference, assert_close, exact_numbers, exact_schedules, gaussians, rotations, schedules, schedules_and_steps, signals, steps,

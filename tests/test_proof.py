@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np import forward, ideal, posterior, sampling
-from ddpm_np.degree import Degree, Trace, Traced
+from ddpm_np.proof.degree import Degree, Trace, Traced
 from ddpm_np.exact import Exact, Root
-from ddpm_np.identities import IDENTITIES
+from ddpm_np.proof.identities import IDENTITIES
 from ddpm_np.proof import ANY, UNIT, Chart, Identity, Proof, prove
 from ddpm_np.schedule import Schedule
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ddpm_np.distributions import Gaussian, kl_divergence, wasserstein2
-from ddpm_np.evaluation import chain_from_first_step, evaluate, rms_distance
-from ddpm_np.experiments import CURVE, ENSEMBLE, Experiment, Training
+from ddpm_np.job.evaluation import chain_from_first_step, evaluate, rms_distance
+from ddpm_np.job.experiments import CURVE, ENSEMBLE, Experiment, Training
 from ddpm_np.ideal import IdealDenoiser, estimate_excess, optimal_loss
-from ddpm_np.report import write_report, write_summary
+from ddpm_np.job.report import write_report, write_summary
 from ddpm_np.reverse import sampler_distribution
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule

@@ -16,7 +16,7 @@ from ddpm_np import sampling
 from ddpm_np.exact import Exact
 from ddpm_np.noise import fill_normal
 from ddpm_np.posterior import posterior_mean_from_eps, posterior_mean_variance, predict_eps, predict_x0
-from ddpm_np.reference import ulp_error
+from ddpm_np.proof.reference import ulp_error
 from ddpm_np.sampling import ancestral_sample, ancestral_step, ddim_sample, ddim_step, step_sequence
 from ddpm_np.schedule import Schedule
 from ddpm_np.testing import (

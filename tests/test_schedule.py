@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np.exact import Exact
-from ddpm_np.reference import Reference, sigmoid_beta, ulp_error
+from ddpm_np.proof.reference import Reference, sigmoid_beta, ulp_error
 from ddpm_np.schedule import Schedule
 from ddpm_np.testing import assert_close, betas, exact_schedules, schedules, schedules_and_routes
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from ddpm_np import forward, posterior, sampling, verify
-from ddpm_np.identities import IDENTITIES
+from ddpm_np import forward, posterior, sampling
+from ddpm_np.proof.identities import IDENTITIES
+from ddpm_np.proof import verify
 from ddpm_np.proof import ANY, Chart, Identity
-from ddpm_np.reference import Reference, ulp_error
+from ddpm_np.proof.reference import Reference, ulp_error
 from ddpm_np.schedule import Schedule
 from ddpm_np.testing import schedules_and_routes
 

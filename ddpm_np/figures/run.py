@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ddpm_np.evaluation import Evaluation
-from ddpm_np.experiments import Training
+from ddpm_np.job.evaluation import Evaluation
+from ddpm_np.job.experiments import Training
 from ddpm_np.figures.style import (
     DATA, EXACT, FAINT, LEARNED, MAP, NOISE, caption, label, legend, new_figure, styled,
 )

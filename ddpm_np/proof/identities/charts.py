@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.degree import Degree
+from ddpm_np.proof.degree import Degree
 from ddpm_np.exact import Root
-from ddpm_np.proof import UNIT, Chart
+from ddpm_np.proof.prover import UNIT, Chart
 from ddpm_np.schedule import Schedule
 
 __all__ = [

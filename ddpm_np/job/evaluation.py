@@ -1,7 +1,7 @@
 """What an experiment learned, measured, each number beside the exact one (E16, E17, E25, E27, E28).
 
-After :mod:`ddpm_np.experiments`. All measurements use the averaged weights and a generator of their own, so that they depend on the
-trained weights and the seed only. :mod:`ddpm_np.report` writes the rows, :mod:`ddpm_np.figures.run` draws the arrays.
+After :mod:`ddpm_np.job.experiments`. All measurements use the averaged weights and a generator of their own, so that they depend on the
+trained weights and the seed only. :mod:`ddpm_np.job.report` writes the rows, :mod:`ddpm_np.figures.run` draws the arrays.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpm_np.distributions import Gaussian, wasserstein2
-from ddpm_np.experiments import Training
+from ddpm_np.job.experiments import Training
 from ddpm_np.ideal import IdealDenoiser, estimate_excess, estimate_loss, optimal_loss, optimal_variance
 from ddpm_np.likelihood import vlb_terms
 from ddpm_np.reverse import sampler_distribution

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ddpm_np import forward, posterior, sampling
-from ddpm_np.identities.charts import BETA_TILDE, BETA_TILDE_SKIPPING, DDIM_STEP, DDIM_STEP_WITH_STD, LEVELS, ROUTES, STEP
-from ddpm_np.identities.entry import Sides, V, identity
-from ddpm_np.proof import ANY
+from ddpm_np.proof.identities.charts import BETA_TILDE, BETA_TILDE_SKIPPING, DDIM_STEP, DDIM_STEP_WITH_STD, LEVELS, ROUTES, STEP
+from ddpm_np.proof.identities.entry import Sides, V, identity
+from ddpm_np.proof.prover import ANY
 
 ONE_STEP = {(2, 1): BETA_TILDE, (3, 1): BETA_TILDE_SKIPPING}
 

@@ -2,8 +2,8 @@
 
 After :mod:`ddpm_np.training` and :mod:`ddpm_np.signals`. ``curve`` is the notes' own experiment, one random curve of 50 points;
 ``ensemble`` is the whole family of signals that share its frequencies. Every number that decides the outcome stands in
-:class:`Experiment`, with its default in ``CURVE`` and ``ENSEMBLE`` below, and nowhere else. :mod:`ddpm_np.evaluation` measures
-what was learned, :mod:`ddpm_np.runs` keeps the folder.
+:class:`Experiment`, with its default in ``CURVE`` and ``ENSEMBLE`` below, and nowhere else. :mod:`ddpm_np.job.evaluation` measures
+what was learned, :mod:`ddpm_np.job.runs` keeps the folder.
 
 Source: N2 "扩散模型的信号生成实践".
 """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ddpm_np import forward, ideal, posterior
-from ddpm_np.identities.charts import LEVELS, STEP_BETWEEN_LEVELS
-from ddpm_np.identities.entry import Sides, V, identity
-from ddpm_np.proof import ANY
+from ddpm_np.proof.identities.charts import LEVELS, STEP_BETWEEN_LEVELS
+from ddpm_np.proof.identities.entry import Sides, V, identity
+from ddpm_np.proof.prover import ANY
 
 
 @identity("E13 E24", LEVELS, 1, 2, 3, x_0=ANY, eps=ANY)

@@ -1,6 +1,6 @@
 """The folder of a run: made or taken up again, filled step by step, never overwritten.
 
-On top of :mod:`ddpm_np.experiments`, :mod:`ddpm_np.evaluation` and :mod:`ddpm_np.report`; called by :mod:`ddpm_np.cli`. A folder
+On top of :mod:`ddpm_np.job.experiments`, :mod:`ddpm_np.job.evaluation` and :mod:`ddpm_np.job.report`; called by :mod:`ddpm_np.cli`. A folder
 holds ``run.json``, the configuration, written first; the checkpoints; and the report, written last. Killed at any moment between,
 a run is taken up from the last checkpoint and ends with the same numbers.
 """
@@ -18,10 +18,10 @@ from typing import Any
 
 from ddpm_np import figures
 from ddpm_np.checkpoint import write_atomically
-from ddpm_np.evaluation import evaluate
-from ddpm_np.experiments import EXPERIMENTS, Experiment, Training
-from ddpm_np.progress import deferred_interrupt, follow, say
-from ddpm_np.report import write_report, write_summary
+from ddpm_np.job.evaluation import evaluate
+from ddpm_np.job.experiments import EXPERIMENTS, Experiment, Training
+from ddpm_np.job.progress import deferred_interrupt, follow, say
+from ddpm_np.job.report import write_report, write_summary
 from ddpm_np.training import Divergence
 
 __all__ = ["CHECKPOINT", "CHECKPOINT_EVERY", "Failed", "Interrupted", "Refused", "RunFolder"]

@@ -1,7 +1,7 @@
 """How the derivation is known: every identity proved, and the worst error of float64, equation by equation.
 
 ``python -m ddpm_np verify`` prints it. The proofs (:mod:`ddpm_np.proof`) run the formulas on exact numbers; the errors are those of
-the public functions and kernels over random schedules, against :mod:`ddpm_np.reference`. A formula that is wrong fails both.
+the public functions and kernels over random schedules, against :mod:`ddpm_np.proof.reference`. A formula that is wrong fails both.
 Checked by: tests/test_verify.py.
 
 The unit of an error is the last place of the sum of the magnitudes of a formula's terms: that is what rounding costs, whatever the
@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ddpm_np import forward, posterior, sampling
-from ddpm_np.identities import IDENTITIES
-from ddpm_np.proof import Identity, prove
-from ddpm_np.reference import Reference, Sum, sigmoid_beta, ulp_error
+from ddpm_np.proof.identities import IDENTITIES
+from ddpm_np.proof.prover import Identity, prove
+from ddpm_np.proof.reference import Reference, Sum, sigmoid_beta, ulp_error
 from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Array, count
 

@@ -5,15 +5,16 @@ rational functions of a few variables, and their difference is P / Q with polyno
 variable i and vanishes on a grid of d_i + 1 values per variable on which Q does not, then P is 0: the identity holds wherever both
 sides are defined. Nothing is sampled and nothing is rounded.
 
-The degrees are found by running the formula itself on numbers that carry them (:class:`ddpm_np.degree.Degree`); then it is run on
+The degrees are found by running the formula itself on numbers that carry them (:class:`ddpm_np.proof.degree.Degree`); then it is run on
 the whole grid.
 
 A square root is no rational function. Variables are therefore chosen so that every root a formula takes is one
-(:mod:`ddpm_np.identities.charts`), and each chart declares those roots. That a radicand is the square of a declared root is one
-more identity with a degree of its own, checked on the same grid; a root that is not declared is refused, and so is one below 0 on
+(:mod:`ddpm_np.proof.identities.charts`), and each chart declares those roots. That a radicand is the square of a declared root is
+one more identity with a degree of its own, checked on the same grid; a root that is not declared is refused, and so is one below 0 on
 the grid. A formula has to take the same branch at all points, else its degree would mean nothing; that is watched too.
 
-What is proved is listed in :mod:`ddpm_np.identities`; :mod:`ddpm_np.verify` runs all of it. Checked by: tests/test_proof.py.
+What is proved is listed in :mod:`ddpm_np.proof.identities`; :mod:`ddpm_np.proof.verify` runs all of it.
+Checked by: tests/test_proof.py.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.degree import Degree, Trace, Traced
+from ddpm_np.proof.degree import Degree, Trace, Traced
 from ddpm_np.exact import Exact
 
 __all__ = ["ANY", "UNIT", "Chart", "Identity", "Proof", "prove"]

@@ -1,6 +1,6 @@
 """The numbers of a run as files: report.md to read, report.json and samples.npz to compute with.
 
-After :mod:`ddpm_np.evaluation`, called by :mod:`ddpm_np.runs`. Nothing is computed here. report.json is written last: where it
+After :mod:`ddpm_np.job.evaluation`, called by :mod:`ddpm_np.job.runs`. Nothing is computed here. report.json is written last: where it
 stands, everything does.
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 
 from ddpm_np import figures
 from ddpm_np.checkpoint import write_atomically
-from ddpm_np.evaluation import Evaluation, Row
-from ddpm_np.experiments import Training
+from ddpm_np.job.evaluation import Evaluation, Row
+from ddpm_np.job.experiments import Training
 
 __all__ = ["write_report", "write_summary"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ddpm_np import forward, posterior
-from ddpm_np.identities.charts import LEVELS, SIGNAL_ROOTS, STEP, STEP_AT, STEP_BETWEEN_LEVELS
-from ddpm_np.identities.entry import Sides, V, identity
-from ddpm_np.proof import ANY
+from ddpm_np.proof.identities.charts import LEVELS, SIGNAL_ROOTS, STEP, STEP_AT, STEP_BETWEEN_LEVELS
+from ddpm_np.proof.identities.entry import Sides, V, identity
+from ddpm_np.proof.prover import ANY
 
 
 @identity("E10", STEP)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ddpm_np import forward
-from ddpm_np.identities.charts import BETAS, LEVELS, ROUTES, SIGNAL_ROOTS, SKIP, STEP_ROOTS
-from ddpm_np.identities.entry import Sides, V, identity
-from ddpm_np.proof import ANY
+from ddpm_np.proof.identities.charts import BETAS, LEVELS, ROUTES, SIGNAL_ROOTS, SKIP, STEP_ROOTS
+from ddpm_np.proof.identities.entry import Sides, V, identity
+from ddpm_np.proof.prover import ANY
 
 
 @identity("E2", BETAS)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from ddpm_np.proof import Chart, Identity
+from ddpm_np.proof.prover import Chart, Identity
 
 __all__ = ["IDENTITIES", "Sides", "V", "identity"]
 
