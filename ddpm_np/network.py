@@ -1,7 +1,8 @@
 """The network that learns the noise: an MLP with its gradients written by hand (E15).
 
 First room of what is learned. ``forward`` maps (x_t, t) to eps_hat and keeps a cache; ``backward`` walks the same lines bottom-up
-and undoes them one by one. :mod:`ddpm_np.training` drives it. For h_0 = x_t and the hidden layers l = 1..L,
+and undoes them one by one; the parts stand in :mod:`ddpm_np.layers`, and :mod:`ddpm_np.training` drives it all. For h_0 = x_t and
+the hidden layers l = 1..L,
 
     u_l = h_{l-1} W_l [+ b_l],    z_l = gate_l[t] u_l + shift_l[t],    h_l = act(z_l),
     eps_hat = h_L W_{L+1} + b_{L+1} + skip[t] x_t.
@@ -18,71 +19,23 @@ lambda = 1, g(t) = sqrt(1 - alpha_bar_t), so that a new network starts from a se
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np.validation import Array, Steps, count, fraction, generator, real_array, steps
+from ddpm_np.layers import Layer, Scratch, StepGroups, activate, activate_backward, fresh, rows_at
+from ddpm_np.validation import Array, Steps, count, generator, real_array, steps
 
 __all__ = ["MLP", "Layer", "Scratch"]
 
-ACTIVATIONS = ("leaky_relu", "silu", "identity")
-CONDITIONS = ("gate", "shift", "none")
 BLOCK = 512  # rows predicted at once
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One hidden layer: its width, its activation, and what the step t does to it.
-
-    activation: "leaky_relu" (z, or leak z for z < 0), "silu" or "identity". step: "gate" (learned gate and shift per step and unit,
-    which make a bias superfluous), "shift" (bias, and a learned step embedding added), "none" (bias only).
-    """
-
-    width: int
-    activation: str = "leaky_relu"
-    step: str = "gate"
-    leak: float = 0.1
-
-    def __post_init__(self) -> None:
-        count("width", self.width)
-        fraction("leak", self.leak)
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}")
-        if self.step not in CONDITIONS:
-            raise ValueError(f"step must be one of {', '.join(CONDITIONS)}, got {self.step!r}")
-
-
-class Scratch(threading.local):
-    """Arrays that are handed out again under the same name, so that a training loop allocates nothing.
-
-    Pass the same one to ``forward`` and ``backward`` of every iteration; what they returned before is then overwritten. Each thread
-    gets arrays of its own. Large new arrays are new pages of memory, and asking the system for those takes longer than the arithmetic.
-    """
-
-    def __init__(self) -> None:
-        self._arrays: dict[str, Array] = {}
-
-    def __call__(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-        array = self._arrays.get(name)
-        if array is None or array.shape != shape or array.dtype != dtype:
-            size, store = math.prod(shape), None if array is None else array.base
-            if store is None or store.size < size or store.dtype != dtype:
-                store = np.empty(size, dtype)
-            array = self._arrays[name] = store[:size].reshape(shape)
-        return array
-
-
 _PREDICTING = Scratch()  # for predictions without a cache: what stands in it is copied out before the next
-
-
-def _fresh(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    return np.empty(shape, dtype)
 
 
 class MLP:
@@ -166,7 +119,7 @@ class MLP:
         x: (n, dim), cast to the network's dtype; t: an int or (n,) integers, 1 <= t <= T. With a ``scratch``, eps_hat and the cache
         are overwritten by the next call that gets the same one.
         """
-        return self._forward(self.params, *self._checked(x, t), scratch or _fresh)
+        return self._forward(self.params, *self._checked(x, t), scratch or fresh)
 
     def _checked(self, x: ArrayLike, t: Steps) -> tuple[Array, Steps]:
         x = real_array("x", x, ndim=2, dim=self.dim).astype(self.dtype, copy=False)
@@ -184,16 +137,16 @@ class MLP:
             shape = n, layer.width
             u = np.matmul(h, p[f"W{l}"], out=new(f"u{l}", shape, dtype))                 # u = h W      (n, width)
             if layer.step == "gate":
-                gate = _rows(p[f"gate{l}"], t, new(f"gate{l}", shape, dtype))
+                gate = rows_at(p[f"gate{l}"], t, new(f"gate{l}", shape, dtype))
                 z = np.multiply(u, gate, out=new(f"z{l}", shape, dtype))                 # z = gate[t] u + shift[t]
-                z += _rows(p[f"shift{l}"], t, new("row", shape, dtype))
+                z += rows_at(p[f"shift{l}"], t, new("row", shape, dtype))
             else:
                 gate, z = None, u
                 z += p[f"b{l}"]                                                          # z = u + b
                 if layer.step == "shift":
-                    z += _rows(p[f"shift{l}"], t, new("row", shape, dtype))              #         + shift[t]
+                    z += rows_at(p[f"shift{l}"], t, new("row", shape, dtype))              #         + shift[t]
             cache[f"in{l}"], cache[f"u{l}"], cache[f"gate{l}"] = h, u, gate
-            h, cache[f"act{l}"] = _activate(layer, z, l, new)                            # h = act(z)
+            h, cache[f"act{l}"] = activate(layer, z, l, new)                            # h = act(z)
         last = len(self.hidden) + 1
         out = np.matmul(h, p[f"W{last}"], out=new(f"u{last}", (n, self.dim), dtype))     # eps_hat = h W + b
         out += p[f"b{last}"]
@@ -218,13 +171,13 @@ class MLP:
     def _backward(self, d: Array, cache: dict[str, Any], g: Mapping[str, Array]) -> Mapping[str, Array]:
         """The backward pass, into the arrays of g."""
         p, n, t, new = self.params, len(d), cache["t"], cache["new"]
-        group = _StepGroups(t, n) if any(layer.step != "none" for layer in self.hidden) else None
+        group = StepGroups(t, n) if any(layer.step != "none" for layer in self.hidden) else None
         last = len(self.hidden) + 1
         np.matmul(cache[f"in{last}"].T, d, out=g[f"W{last}"])                            # eps_hat = h W + b
         np.add.reduce(d, axis=0, out=g[f"b{last}"])
         d_h = np.matmul(d, p[f"W{last}"].T, out=new(f"d_h{last}", (n, self.hidden[-1].width), d.dtype))
         for l, layer in reversed(list(enumerate(self.hidden, 1))):
-            d_z = _activate_backward(layer, d_h, cache[f"act{l}"], new)                  # h = act(z)       (n, width)
+            d_z = activate_backward(layer, d_h, cache[f"act{l}"], new)                  # h = act(z)       (n, width)
             if layer.step == "gate":                                                     # z = gate[t] u + shift[t]
                 group.sum_rows(d_z, out=g[f"shift{l}"])
                 d_gate = np.multiply(cache[f"u{l}"], d_z, out=new("row", d_z.shape, d_z.dtype))
@@ -281,87 +234,3 @@ class MLP:
             else:
                 bound = 1 / np.sqrt(len(self.params[f"W{l}"]))
                 value[:] = rng.uniform(-bound, bound, value.shape)
-
-
-def _rows(table: Array, t: Steps, out: Array) -> Array:
-    """table[t]: one row for an int, else a row for each entry of t."""
-    # t was checked; mode="clip" spares np.take the copy it makes to be able to raise.
-    return table[t] if isinstance(t, int) else np.take(table, t, axis=0, out=out, mode="clip")
-
-
-def _activate(layer: Layer, z: Array, l: int, new: Callable[..., Array]) -> tuple[Array, Any]:
-    """h = act(z), in the place of z, and what its derivative needs."""
-    if layer.activation == "leaky_relu":
-        # max(z, leak z), because a choice by np.where costs a mispredicted branch for every other number
-        return np.maximum(z, np.multiply(z, layer.leak, out=new("leak", z.shape, z.dtype)), out=z), z
-    if layer.activation == "silu":
-        # silu(z) = z s with s = sigmoid(z) = (1 + tanh(z / 2)) / 2, which cannot overflow
-        s = np.multiply(z, 0.5, out=new(f"s{l}", z.shape, z.dtype))
-        np.tanh(s, out=s)
-        s *= 0.5
-        s += 0.5
-        z *= s
-        return z, (z, s)
-    return z, None
-
-
-def _activate_backward(layer: Layer, d_h: Array, kept: Any, new: Callable[..., Array]) -> Array:
-    """d_z = act'(z) d_h, in the place of d_h."""
-    if layer.activation == "leaky_relu":
-        # the slope is 1 or leak as h > 0 or not
-        slope = np.greater(kept, 0, out=new("slope", d_h.shape, d_h.dtype))
-        slope *= 1 - layer.leak
-        slope += layer.leak
-        d_h *= slope
-    elif layer.activation == "silu":
-        # silu' = s + z s (1 - s) = s (1 - h) + h
-        h, s = kept
-        slope = np.subtract(1, h, out=new("slope", d_h.shape, d_h.dtype))
-        slope *= s
-        slope += h
-        d_h *= slope
-    return d_h
-
-
-class _StepGroups:
-    """Sums the rows of a batch that share a step: the backward of table[t], where ``table[t] += rows`` would lose repeats.
-
-    Takes the first row of every group, adds their second rows, and so on; the groups stand in the order of their size, so that those
-    that have an r-th row come first. That is one addition for each row of the largest group; where there are fewer groups than that,
-    each is summed by itself.
-    """
-
-    def __init__(self, t: Steps, n: int) -> None:
-        t = np.full(n, t) if isinstance(t, int) else t
-        self.alone = bool((t[1:] > t[:-1]).all())
-        if self.alone:
-            self.present = t
-            return
-        self.order = None if (t[1:] >= t[:-1]).all() else np.argsort(t, kind="stable")
-        t = t if self.order is None else t[self.order]
-        edges = np.flatnonzero(np.concatenate(([True], t[1:] != t[:-1], [True])))
-        first, size = edges[:-1], edges[1:] - edges[:-1]
-        self.few = size.max() > len(first)
-        if self.few:
-            self.present, self.groups = t[first], [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
-            return
-        by_size = np.argsort(-size, kind="stable")
-        first, size = first[by_size], size[by_size]
-        self.present, self.ranks = t[first], [first[size > r] + r for r in range(size[0])]
-        if self.order is not None:
-            self.ranks = [self.order[rank] for rank in self.ranks]
-
-    def sum_rows(self, rows: Array, out: Array) -> None:
-        out[:] = 0
-        if self.alone:
-            out[self.present] = rows
-            return
-        if self.few:
-            rows = rows if self.order is None else rows[self.order]
-            for t, group in zip(self.present, self.groups):
-                np.add.reduce(rows[group], axis=0, out=out[t])
-            return
-        total = rows.take(self.ranks[0], axis=0)
-        for rank in self.ranks[1:]:
-            total[: len(rank)] += rows.take(rank, axis=0)
-        out[self.present] = total

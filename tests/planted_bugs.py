@@ -167,10 +167,10 @@ BUGS = [
         "spherical_weights(w) if", "linear_weights(w) if",
         "test_midway::test_noise_of_a_mixture_has_the_stated_variance"),
     # ---- the network and its optimizer
-    Bug("fancy-index add loses repeated steps", "network:_StepGroups.__init__",
+    Bug("fancy-index add loses repeated steps", "layers:StepGroups.__init__",
         "(t[1:] > t[:-1])", "(t[1:] >= t[:-1])",
         "test_network::test_gradient_counts_repeated_steps"),
-    Bug("embedding of the first row for the whole batch", "network:_rows",
+    Bug("embedding of the first row for the whole batch", "layers:rows_at",
         "np.take(table, t,", "np.take(table, t * 0 + t[0],",
         "test_network::test_each_row_gets_its_own_step"),
     Bug("steps of the first block of rows for all", "network:MLP.__call__",

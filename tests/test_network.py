@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.network import BLOCK, MLP, Layer, Scratch, _fresh
+from ddpm_np.layers import fresh
+from ddpm_np.network import BLOCK, MLP, Layer, Scratch
 from ddpm_np.training import denoising_loss
 
 LAYERS = st.builds(
@@ -33,7 +34,7 @@ def batch(mlp: MLP, n: int, seed: int = 1):
 def loss_at(mlp: MLP, params, x, t, eps):
     """The loss in the dtype of the parameters: complex ones run through the very same forward pass."""
     t = t if isinstance(t, int) else np.broadcast_to(t, len(x))
-    eps_hat, _ = mlp._forward(params, x.astype(next(iter(params.values())).dtype), t, _fresh)
+    eps_hat, _ = mlp._forward(params, x.astype(next(iter(params.values())).dtype), t, fresh)
     return np.sum((eps_hat - eps) ** 2) / eps.size
 
 
