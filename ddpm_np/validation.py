@@ -40,7 +40,7 @@ def real_array(name: str, x: ArrayLike, *, ndim: int | None = None, dim: int | N
     if x.size == 0:
         raise ValueError(f"{name} must not be empty, got shape {x.shape}")
     if ndim is not None and x.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} axes, got shape {x.shape}")
+        raise ValueError(f"{name} must have {ndim} {'axis' if ndim == 1 else 'axes'}, got shape {x.shape}")
     if ndim is None and x.ndim == 0:
         raise ValueError(f"{name} must have at least one axis, got a single number")
     if dim is not None and x.shape[-1] != dim:

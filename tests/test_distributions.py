@@ -305,7 +305,7 @@ def test_kl_near_equality_keeps_its_digits() -> None:
     ([], [[1.0]], ValueError, "mean must not be empty"),
     ([0.0], [["1"]], TypeError, "cov must hold real numbers"),
     ([0.0], [[1j]], TypeError, "cov must hold real numbers"),
-    ([[0.0]], [[1.0]], ValueError, "mean must have 1 axes"),
+    ([[0.0]], [[1.0]], ValueError, "mean must have 1 axis"),
 ])
 def test_a_wrong_gaussian_is_refused(mean: list, cov: list, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):

@@ -144,7 +144,7 @@ def test_random_ensembles_draw_frequencies_below_a_tenth_of_the_sampling_rate() 
 @pytest.mark.parametrize(("arguments", "error", "message"), [
     ({"frequencies": []}, ValueError, "frequencies must not be empty"),
     ({"frequencies": [np.nan]}, ValueError, "frequencies must be finite"),
-    ({"frequencies": 1.0}, ValueError, "frequencies must have 1 axes"),
+    ({"frequencies": 1.0}, ValueError, "frequencies must have 1 axis"),
     ({"frequencies": [1.0, 2.0], "scale": [1.0, 2.0, 3.0]}, ValueError, "scale must be a number or one per frequency"),
     ({"frequencies": [1.0], "scale": -1.0}, ValueError, "scale must be a number or one per frequency, none negative"),
     ({"frequencies": [1.0], "scale": "large"}, TypeError, "scale must hold real numbers"),
