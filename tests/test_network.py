@@ -145,15 +145,20 @@ def test_many_rows_are_predicted_block_by_block_each_at_its_own_step():
     np.testing.assert_allclose(mlp(x, t), mlp.forward(x, t)[0], rtol=0, atol=1e-14)  # products of other shapes, as above
 
 
-def test_weights_start_uniform_within_one_over_the_root_of_their_inputs():
-    hidden = 400, Layer(90, "silu", "shift")
-    one, other = (MLP(50, 3, hidden=hidden, rng=np.random.default_rng(seed), zero_output=False) for seed in (0, 1))
-    for name, inputs in (("W1", 50), ("W2", 400), ("b2", 400), ("W3", 90), ("b3", 90)):
-        v, bound = one.params[name].astype(np.float64), 1 / np.sqrt(inputs)
-        assert np.abs(v).max() <= bound * (1 + np.finfo(np.float32).eps)
-        # The square of a uniform number within b has mean b^2 / 3 and variance 4 b^4 / 45.
-        assert abs(np.mean(v**2) - bound**2 / 3) <= 5 * bound**2 * np.sqrt(4 / 45 / v.size)
-        assert not (one.params[name] == other.params[name]).all()
+def test_new_weights_are_pytorchs_new_gates_are_1_and_new_gated_shifts_0():
+    mlp = MLP(20, 9, hidden=(30, Layer(40, step="shift"), Layer(25, step="none")), rng=np.random.default_rng(0), zero_output=False)
+    p = mlp.params
+    assert (p["gate1"] == 1).all() and (p["shift1"] == 0).all()
+    embedding = p["shift2"].ravel()  # N(0, 1): mean and mean square within five standard errors
+    assert abs(embedding.mean()) < 5 / np.sqrt(embedding.size) and abs(np.mean(embedding**2) - 1) < 5 * np.sqrt(2 / embedding.size)
+    for l, inputs in enumerate((20, 30, 40, 25), 1):
+        bound = np.float32(1 / np.sqrt(inputs))
+        for values in (p[f"W{l}"], p.get(f"b{l}")):
+            if values is not None:
+                assert np.abs(values).max() <= bound and np.unique(values).size > 1
+        # uniform within the bound: mean square bound^2 / 3, whose standard error is bound^2 sqrt(4 / 45 / size)
+        weights = p[f"W{l}"].astype(float)
+        assert abs(np.mean(weights**2) - bound**2 / 3) < 5 * bound**2 * np.sqrt(4 / 45 / weights.size)
 
 
 def test_params_are_live_views_and_constants_are_not_among_them():
