@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
@@ -153,7 +153,7 @@ def test_the_reference_formulas_agree_with_one_another(case: tuple[Schedule, int
     assert close(on_path, exact.q_skip(x_0, 0, s, eps).value[0] if s else x_0[0])
     assert close(exact.reverse_variance(t, t - 1), exact.beta_tilde[t])
     if t > 1:
-        with localcontext(prec=120):
+        with localcontext(Context(prec=120)):
             square = exact.psi_2(t).value * (Decimal(x[0]) - exact.posterior_mean(x_0, x_t, t).value[0]) ** 2
         assert close(exact.exponent(x, x_t, x_0, t).value[0], square, digits=60)
 
