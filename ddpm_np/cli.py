@@ -43,6 +43,13 @@ def _whole(low: int) -> Callable[[str], int]:
     return whole
 
 
+def _path(text: str) -> str:
+    """A path that is not empty, as that of an unset shell variable is."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     about = "Denoising diffusion in NumPy, beside the exact theory."
     codes = "Exit codes: 0 done, 1 training diverged or a proof did not hold, 2 bad input, 130 stopped with Ctrl-C."
@@ -56,23 +63,23 @@ def _parser() -> argparse.ArgumentParser:
 
     run = command("run", _run, "learn the notes' curve and the multi-sine ensemble; leaves a report, pictures and a checkpoint")
     run.add_argument("--experiment", choices=["curve", "ensemble"], help="one of the two; by default both, each in its subfolder")
-    run.add_argument("--out", metavar="DIR", help="folder of the run; by default a new numbered one under runs/")
+    run.add_argument("--out", type=_path, metavar="DIR", help="folder of the run; by default a new numbered one under runs/")
     run.add_argument("--seed", type=_whole(0), metavar="N", help="of everything that is drawn; by default 0")
     run.add_argument("--steps", type=_whole(1), metavar="N", help="training steps of each experiment")
     run.add_argument("--quick", action="store_true", help="few steps and few samples: shows in seconds that everything works")
     run.add_argument("--resume", action="store_true", help="go on with the run in --out, with the settings it was started with")
 
     sample = command("sample", _sample, "draw signals from a saved run, with its averaged weights")
-    sample.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint.npz of a run")
+    sample.add_argument("checkpoint", type=_path, metavar="CHECKPOINT", help="checkpoint.npz of a run")
     sample.add_argument("-n", type=_whole(1), default=16, metavar="N", help="number of signals; by default 16")
-    sample.add_argument("--out", required=True, metavar="FILE", help="new .npz file with the array samples, (n, dim)")
+    sample.add_argument("--out", type=_path, required=True, metavar="FILE", help="new .npz file with the array samples, (n, dim)")
     sample.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="of the noise; by default 0")
     sample.add_argument("--sampler", choices=["ancestral", "ddim"], default="ancestral", help="by default ancestral")
     sample.add_argument("--sampler-steps", type=_whole(1), metavar="N", help="number of steps, at most T; by default all T")
 
     demo = command("demo", _demo, "what the notes show and claim, beside its closed form; without a name, lists the demos")
     demo.add_argument("name", nargs="?", metavar="NAME", help="one of those listed, or all")
-    demo.add_argument("--out", metavar="DIR", help="folder of the pictures; by default runs/demos")
+    demo.add_argument("--out", type=_path, metavar="DIR", help="folder of the pictures; by default runs/demos")
     demo.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="by default 0")
 
     command("verify", _verify, "prove every identity of the derivation, and measure the worst error in float64")
@@ -88,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("stopped", INTERRUPTED)
     except OSError as error:
-        return _complain(f"error: {error}", BAD_INPUT)
+        return _complain(f"error: {error.filename!r}: {error.strerror}" if error.filename else f"error: {error}", BAD_INPUT)
 
 
 def _complain(text: str, code: int) -> int:

@@ -124,7 +124,11 @@ class MLP:
     def _checked(self, x: ArrayLike, t: Steps) -> tuple[Array, Steps]:
         x = real_array("x", x, ndim=2, dim=self.dim).astype(self.dtype, copy=False)
         t = steps("t", t, 1, self.T, batch=x.shape[:1])
-        return x, t if isinstance(t, int) or t.shape == x.shape[:1] else np.broadcast_to(t, x.shape[:1])
+        if isinstance(t, int) or t.shape == x.shape[:1]:
+            return x, t
+        if t.ndim > 1:
+            raise ValueError(f"t must be an int or one step for each row, got shape {t.shape}")
+        return x, np.broadcast_to(t, x.shape[:1])
 
     def _forward(
         self, p: Mapping[str, Array], x: Array, t: Steps, new: Callable[[str, tuple[int, ...], DTypeLike], Array]

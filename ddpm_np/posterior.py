@@ -27,7 +27,8 @@ from ddpm_np.schedule import Schedule
 from ddpm_np.validation import Array, Steps, per_row, real_array, same_dim, steps
 
 __all__ = [
-    "mean_eps_coef", "mean_x0_coef", "mean_xt_coef", "mean_xt_coef_in_eps_form", "posterior_exponent", "posterior_mean_from_eps",
+    "mean_eps_coef", "mean_x0_coef", "mean_xt_coef", "mean_xt_coef_collected", "mean_xt_coef_expanded", "mean_xt_coef_in_eps_form",
+    "posterior_exponent", "posterior_mean_from_eps",
     "posterior_mean_variance", "posterior_variance", "predict_eps", "predict_x0", "psi_1", "psi_1_x0_coef", "psi_1_xt_coef",
     "psi_2", "psi_2_collected", "psi_2_expanded", "psi_2_simplified",
 ]
@@ -39,7 +40,10 @@ __all__ = [
 def posterior_exponent(
     x_prev: Any, x_t: Any, x_0: Any, alpha_t: Any, beta_t: Any, alpha_bar_prev: Any, alpha_bar_t: Any
 ) -> Any:
-    """Minus twice the exponent of q(x_{t-1} | x_t, x_0), per coordinate, before anything is collected (E8)."""
+    """Minus twice the exponent of q(x_{t-1} | x_t, x_0), per coordinate, before anything is collected (E8).
+
+    The notes call it the exponent itself (N2:582), and print Sigma for its inverse in the density (N2:579).
+    """
     return (
         (x_t - np.sqrt(alpha_t) * x_prev) ** 2 / beta_t
         + (x_prev - np.sqrt(alpha_bar_prev) * x_0) ** 2 / (1 - alpha_bar_prev)
@@ -87,13 +91,30 @@ def mean_xt_coef(alpha_t: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_p
     return np.sqrt(alpha_t) * one_minus_alpha_bar_prev / one_minus_alpha_bar_t
 
 
+def mean_xt_coef_expanded(alpha_t: Any, beta_t: Any, alpha_bar_t: Any, alpha_bar_prev: Any) -> Any:
+    """Coefficient of x_t once x_0 is expressed by eps (E13), both its terms over one denominator (E14).
+
+    (beta_t sqrt(alpha_bar_{t-1}) + alpha_t sqrt(alpha_bar_{t-1}) (1 - alpha_bar_{t-1})) / (sqrt(alpha_bar_t) (1 - alpha_bar_t))
+    """
+    root = np.sqrt(alpha_bar_prev)
+    return (beta_t * root + alpha_t * root * (1 - alpha_bar_prev)) / (np.sqrt(alpha_bar_t) * (1 - alpha_bar_t))
+
+
+def mean_xt_coef_collected(alpha_t: Any, beta_t: Any, alpha_bar_t: Any, alpha_bar_prev: Any) -> Any:
+    """The same with alpha_t alpha_bar_{t-1} = alpha_bar_t (E14). The notes print + alpha_bar_t here (N2:678).
+
+    sqrt(alpha_bar_{t-1}) (beta_t + alpha_t - alpha_bar_t) / (sqrt(alpha_bar_t) (1 - alpha_bar_t))
+    """
+    return np.sqrt(alpha_bar_prev) * (beta_t + alpha_t - alpha_bar_t) / (np.sqrt(alpha_bar_t) * (1 - alpha_bar_t))
+
+
 def mean_xt_coef_in_eps_form(alpha_t: Any) -> Any:
-    """Coefficient of x_t once x_0 is expressed by eps (E14): everything collapses to 1 / sqrt(alpha_t)."""
+    """The same with alpha_t + beta_t = 1 (E14): everything collapses to 1 / sqrt(alpha_t). This one is used."""
     return 1 / np.sqrt(alpha_t)
 
 
 def mean_eps_coef(alpha_t: Any, beta_t: Any, one_minus_alpha_bar_t: Any) -> Any:
-    """Coefficient of eps in the mean (E14): -beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t))."""
+    """Coefficient of eps in the mean (E14): -beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t)). N2:666 prints it without the minus."""
     return -beta_t / (np.sqrt(alpha_t) * np.sqrt(one_minus_alpha_bar_t))
 
 
@@ -101,7 +122,7 @@ def mean_eps_coef(alpha_t: Any, beta_t: Any, one_minus_alpha_bar_t: Any) -> Any:
 
 
 def psi_1(schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, t: Steps) -> Array:
-    """Half the coefficient of -x_{t-1} in the exponent (E9).
+    """Half the coefficient of -x_{t-1} in minus twice the exponent (E9).
 
     psi_1 = sqrt(alpha_t) / beta_t x_t + sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_{t-1}) x_0
 
@@ -116,7 +137,7 @@ def psi_1(schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, t: Steps) -> Array
 
 
 def psi_2(schedule: Schedule, t: Steps) -> Any:
-    """The coefficient of x_{t-1}^2 in the exponent (E10): (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1})).
+    """The coefficient of x_{t-1}^2 in minus twice the exponent (E10): (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1})).
 
     From: E8, then :func:`psi_2_expanded` = :func:`psi_2_collected` = :func:`psi_2_simplified`.
     Source: N2 "附录：二次项系数推导". Checked by: tests/test_posterior.py.
@@ -150,7 +171,7 @@ def posterior_mean_variance(schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, 
 def predict_x0(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
     """The signal, from the noised signal and its noise (E13): x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t).
 
-    From: E6, solved for x_0. Source: N2 "附录：扩散逆过程的数值求解推导"; Ho et al. 2020, eq. 15. Checked by: tests/test_posterior.py.
+    From: E6, solved for x_0; eps is the noise in x_t, not its prediction as in N2:637. Source: N2 "附录：扩散逆过程的数值求解推导"; Ho et al. 2020, eq. 15. Checked by: tests/test_posterior.py.
     x_t, eps: (..., dim); 1 <= t <= T. With a predicted eps_hat it is the estimate x0_hat, whose error is that of eps_hat times
     sqrt(1 / alpha_bar_t - 1). ValueError where sqrt(alpha_bar_t) is 0 in the arrays' dtype: no trace of the signal is left.
     """

@@ -169,6 +169,8 @@ def _sample(
     n, dim, rng = count("n", n), count("dim", dim), generator(rng)
     if not callable(denoiser):
         raise TypeError(f"denoiser must be a callable (x_t, t) -> eps_hat, got {type(denoiser).__name__}")
+    if getattr(denoiser, "T", schedule.T) != schedule.T:
+        raise ValueError(f"denoiser and schedule must have the same T, got {denoiser.T} and {schedule.T}")
     visited = step_sequence(schedule, steps)
     asked = getattr(denoiser, "dtype", np.float64) if dtype is None else dtype
     if asked not in (np.float32, np.float64, "float32", "float64"):
@@ -187,6 +189,7 @@ def _sample(
         eps_hat = np.asarray(denoiser(x, t))
         if eps_hat.shape != x.shape:
             raise ValueError(f"denoiser must return shape {x.shape}, got {eps_hat.shape}")
+        eps_hat = real_array("the denoiser's eps_hat", eps_hat)
         x = xt_coef * x + eps_coef * eps_hat.astype(dtype, copy=False)
         if std > 0:
             x += np.multiply(fill_normal(z, rng=rng), std, out=z)

@@ -254,7 +254,7 @@ def test_unknown_layers_are_named(layer):
         (np.zeros((2, 4)), 1, "x"), (np.zeros(3), 1, "x"), (np.zeros((0, 3)), 1, "x"), (np.full((1, 3), np.nan), 1, "x"),
         (np.zeros((2, 3), complex), 1, "x"), (np.full((2, 3), "a"), 1, "x"), (np.zeros((2, 3)), 0, "t"), (np.zeros((2, 3)), 7, "t"),
         (np.zeros((2, 3)), 1.0, "t"), (np.zeros((2, 3)), np.array([1, 2, 3]), "t"), (np.zeros((2, 3)), np.array([1, 9]), "t"),
-        (np.zeros((2, 3)), True, "t"),
+        (np.zeros((2, 3)), True, "t"), (np.zeros((2, 3)), np.array([[1], [2]]), "t"),
     ],
 )
 def test_bad_inputs_are_named(x, t, name):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ddpm_np import sampling
 from ddpm_np.exact import Exact
+from ddpm_np.network import MLP
 from ddpm_np.noise import fill_normal
 from ddpm_np.posterior import posterior_mean_from_eps, posterior_mean_variance, predict_eps, predict_x0
 from ddpm_np.proof.reference import ulp_error
@@ -432,3 +433,16 @@ def test_steps_that_are_too_far_apart_are_refused(name: str) -> None:
     refuses(lambda: SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=1), ValueError, "steps")
     refuses(lambda: SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=4, dtype=np.float32), ValueError, "steps")
     assert np.all(np.isfinite(SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=[14, 28, 44, 60])))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1j])
+def test_a_denoiser_that_gives_no_numbers_is_refused(bad: Any) -> None:
+    for sample in SAMPLE.values():
+        with pytest.raises((TypeError, ValueError), match="denoiser"):
+            sample(lambda x, t: x * bad, S, 2, 3, rng=rng())
+
+
+def test_a_network_for_another_T_is_refused() -> None:
+    for sample in SAMPLE.values():
+        with pytest.raises(ValueError, match="same T, got 4 and 3"):
+            sample(MLP(3, 4, rng=rng()), S, 2, 3, rng=rng())

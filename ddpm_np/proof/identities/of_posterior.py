@@ -65,9 +65,13 @@ def _the_variance_of_the_mean(v: V) -> Sides:
 
 @identity("E14", STEP)
 def _the_coefficient_of_x_t_collapses(v: V) -> Sides:
-    """mean_xt_coef + mean_x0_coef / sqrt(alpha_bar_t) = 1 / sqrt(alpha_t)."""
+    """mean_xt_coef + mean_x0_coef / sqrt(alpha_bar_t) = 1 / sqrt(alpha_t), and so are the forms in between."""
     collapsed = posterior.mean_xt_coef_in_eps_form(v.alpha)
-    return [_mean_xt_coef(v) + _mean_x0_coef(v) / np.sqrt(v.alpha_bar), collapsed], [collapsed, 1 / v.a]
+    between = [
+        form(v.alpha, v.beta, v.alpha_bar, v.p * v.p)
+        for form in (posterior.mean_xt_coef_expanded, posterior.mean_xt_coef_collected)
+    ]
+    return [_mean_xt_coef(v) + _mean_x0_coef(v) / np.sqrt(v.alpha_bar), *between, collapsed], [collapsed] * 3 + [1 / v.a]
 
 
 @identity("E14", STEP_BETWEEN_LEVELS)
