@@ -360,3 +360,23 @@ def test_wrong_calls_are_refused() -> None:
             form(schedule, x, 1, np.zeros((3, 3)))
         with pytest.raises(ValueError, match=r"t must be in 1\.\.2"):
             form(schedule, x, 0, x)
+
+
+@pytest.mark.E25
+def test_the_standard_error_is_that_of_a_sample_with_its_mean_estimated():
+    # The loss of a denoiser that answers 0, on one point, is the mean square of the noise: draw the same noise again.
+    schedule, point = Schedule.from_beta([0.1, 0.2]), PointMass([1.0, -1.0, 2.0])
+    mean, error = estimate_loss(lambda x_t, t: np.zeros_like(x_t), point, schedule, n=2, rng=np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    for t in (1, 2):
+        first, second = np.square(rng.standard_normal((2, 3))).mean(1)
+        assert mean[t] == pytest.approx((first + second) / 2, rel=4 * EPS)
+        assert error[t] == pytest.approx(abs(first - second) / 2, rel=16 * EPS * (first + second) / abs(first - second))
+
+
+@pytest.mark.parametrize("dim", [2, 4])
+def test_a_denoiser_of_any_other_dimension_is_refused(dim):
+    law, other = (Gaussian(np.zeros(d), np.eye(d)) for d in (3, dim))
+    schedule = Schedule.from_beta([0.1, 0.2])
+    with pytest.raises(ValueError, match=f"same dim, got {dim} and 3"):
+        estimate_loss(IdealDenoiser(other, schedule), law, schedule, n=2, rng=np.random.default_rng(0))

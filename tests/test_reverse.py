@@ -320,6 +320,7 @@ def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digit
     ("kwargs", "message"),
     [
         ({"variance": "best"}, 'variance must be "posterior", "beta", "kernel" or an array of length T . 1, got "best"'),
+        ({"variance": "own"}, 'variance must be "posterior", "beta", "kernel" or an array of length T . 1, got "own"'),
         ({"variance": np.ones(100)}, "variance must have shape"),
         ({"variance": -np.ones(101)}, "variance must be finite and at least 0"),
         ({"steps": 101}, "steps must be at most T = 100, got 101"),
