@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.tables import grid_ratios
-from ddpm_np.figures.style import COLOURS, NOISE, caption, label, legend, new_figure, save, styled
+from ddpm_np._figure_style import COLOURS, NOISE, caption, label, legend, new_figure, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,10 +17,10 @@ import numpy as np
 from jax import numpy as jnp
 
 from benchmarks.ours import DECAY, MAX_NORM, RATE, Run
+from ddpm_np._checks import Array
 from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_step
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array
 
 __all__ = ["jax_sampling", "jax_training", "predictor"]
 

@@ -1,7 +1,7 @@
 """How well the network learns: twenty runs, and what each of its parts is worth.
 
 The figure is the excess of the loss over its Bayes floor, mean_t E|eps_hat - eps_star|^2 / (dim mean_t floor_t), of the averaged
-weights (:func:`ddpm_np.ideal.estimate_excess`). Settings are those of the main job's ensemble, whatever they are; only frequencies
+weights (:func:`ddpm_np.closed_form.ideal.estimate_excess`). Settings are those of the main job's ensemble, whatever they are; only frequencies
 and seed change. ``python -m benchmarks learning`` writes learning.json and the tables of README.md.
 """
 
@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.pages import HERE, markdown, put
-from ddpm_np.job.experiments import ENSEMBLE
-from ddpm_np.ideal import estimate_excess, optimal_loss
+from ddpm_np.closed_form.ideal import estimate_excess, optimal_loss
+from ddpm_np.experiments.experiment import ENSEMBLE
 from ddpm_np.network import MLP, Layer
 from ddpm_np.signals import MultiSine
 from ddpm_np.training import TrainingState, train

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ddpm_np._checks import Array
 from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import TrainingState, TrainingStep
-from ddpm_np.validation import Array
 
 __all__ = ["DECAY", "MAX_NORM", "RATE", "Run", "matrix_products", "optimizer_floor", "our_sampling", "our_training"]
 

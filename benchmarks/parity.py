@@ -14,11 +14,11 @@ import torch
 from torch.nn import functional
 
 from benchmarks.twin import Twin, named_arrays
+from ddpm_np._checks import Array
 from ddpm_np.forward import q_sample
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import TrainingState, TrainingStep, denoising_loss
-from ddpm_np.validation import Array
 
 __all__ = ["Check", "float32_checks", "networks", "parity", "step_checks", "training_check"]
 

@@ -15,10 +15,10 @@ from torch.nn import functional
 
 from benchmarks.ours import DECAY, MAX_NORM, RATE, Run
 from benchmarks.twin import Twin
+from ddpm_np._checks import Array
 from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_step
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array
 
 __all__ = ["cannot_compile", "torch_sampling", "torch_training"]
 

@@ -52,7 +52,7 @@ def _child(name: str) -> dict[str, float]:
 
     import numpy as np
 
-    from ddpm_np.job.experiments import ENSEMBLE
+    from ddpm_np.experiments.experiment import ENSEMBLE
 
     schedule = ENSEMBLE.schedule()
     x_0 = ENSEMBLE.distribution().sample(ENSEMBLE.batch_size, rng=np.random.default_rng(0)).astype(np.float32)

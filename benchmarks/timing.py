@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.machine import kernel
 from benchmarks.ours import Run, matrix_products, optimizer_floor, our_sampling, our_training
 from benchmarks.rivals import cannot_compile, torch_sampling, torch_training
-from ddpm_np.job.experiments import ENSEMBLE
+from ddpm_np.experiments.experiment import ENSEMBLE
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ddpm_np._checks import Array
 from ddpm_np.network import MLP
-from ddpm_np.validation import Array
 
 __all__ = ["Twin", "from_torch_state_dict", "named_arrays", "to_torch_state_dict"]
 

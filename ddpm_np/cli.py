@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from ddpm_np.job.progress import say
+from ddpm_np.experiments.progress import say
 
 __all__ = ["main"]
 
@@ -104,8 +104,8 @@ def _complain(text: str, code: int) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from ddpm_np.job.experiments import EXPERIMENTS
-    from ddpm_np.job.runs import Failed, Interrupted, Refused, RunFolder
+    from ddpm_np.experiments.experiment import EXPERIMENTS
+    from ddpm_np.experiments.folder import Failed, Interrupted, Refused, RunFolder
 
     chosen = EXPERIMENTS if arguments.experiment is None else [arguments.experiment]
     try:
@@ -127,7 +127,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _sample(arguments: argparse.Namespace) -> int:
-    from ddpm_np.checkpoint import load_checkpoint, write_atomically
+    from ddpm_np.learning.checkpoint import load_checkpoint, write_atomically
     from ddpm_np.sampling import ancestral_sample, ddim_sample
 
     out = Path(arguments.out)

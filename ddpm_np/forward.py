@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ddpm_np._checks import Array, Steps, per_matrix, per_row, real_array, same_dim, square, steps
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array, Steps, per_matrix, per_row, real_array, same_dim, square, steps
 
 __all__ = ["covariance_at", "covariance_step", "q_mean_variance", "q_sample", "q_skip", "q_step"]
 

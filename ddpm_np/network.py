@@ -1,7 +1,7 @@
 """The network that learns the noise: an MLP with its gradients written by hand (E15).
 
 First room of what is learned. ``forward`` maps (x_t, t) to eps_hat and keeps a cache; ``backward`` walks the same lines bottom-up
-and undoes them one by one; the parts stand in :mod:`ddpm_np.layers`, and :mod:`ddpm_np.training` drives it all. For h_0 = x_t and
+and undoes them one by one; the parts stand in :mod:`ddpm_np.learning.layers`, and :mod:`ddpm_np.training` drives it all. For h_0 = x_t and
 the hidden layers l = 1..L,
 
     u_l = h_{l-1} W_l [+ b_l],    z_l = gate_l[t] u_l + shift_l[t],    h_l = act(z_l),
@@ -27,8 +27,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np.layers import Layer, Scratch, StepGroups, activate, activate_backward, fresh, rows_at
-from ddpm_np.validation import Array, Steps, count, generator, real_array, steps
+from ddpm_np._checks import Array, Steps, count, generator, real_array, steps
+from ddpm_np.learning.layers import (
+    Layer,
+    Scratch,
+    StepGroups,
+    activate,
+    activate_backward,
+    fresh,
+    rows_at,
+)
 
 __all__ = ["MLP", "Layer", "Scratch"]
 

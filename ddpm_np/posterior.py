@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ddpm_np._checks import Array, Steps, per_row, same_dim, steps
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array, Steps, per_row, real_array, same_dim, steps
 
 __all__ = [
     "mean_eps_coef", "mean_x0_coef", "mean_xt_coef", "mean_xt_coef_collected", "mean_xt_coef_expanded", "mean_xt_coef_in_eps_form",
@@ -158,7 +158,7 @@ def posterior_mean_variance(schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, 
     From: E9, E10. Source: N2 "逆扩散过程"; Ho et al. 2020, eq. 6 and 7. Checked by: tests/test_posterior.py.
     x_0, x_t: (..., dim); 1 <= t <= T. Returns the mean (..., dim) and the variance per coordinate, float64 in the shape of t.
     At t = 1 the mean is x_0 and the variance 0. This is not q(x_{t-1} | x_t), which the notes write for it: that one does not know
-    x_0 and is wider (:func:`ddpm_np.reverse.reverse_kernel`).
+    x_0 and is wider (:func:`ddpm_np.closed_form.reverse.reverse_kernel`).
     """
     x_0, x_t = same_dim(x_0=x_0, x_t=x_t)
     t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_0.shape, x_t.shape)[:-1])

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np.noise import fill_normal
+from ddpm_np._checks import Array, count, fraction, generator, real_array
+from ddpm_np._checks import steps as checked_steps
+from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.posterior import mean_eps_coef, mean_xt_coef_in_eps_form, posterior_variance
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array, count, fraction, generator, real_array
-from ddpm_np.validation import steps as checked_steps
 
 __all__ = [
     "Denoiser", "ReverseStep", "ancestral_sample", "ancestral_step", "ddim_direction", "ddim_eps_coef", "ddim_sample", "ddim_step",

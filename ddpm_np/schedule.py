@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np.validation import Array, Steps, count, fraction, positive, real_array, steps
+from ddpm_np._checks import Array, Steps, count, fraction, positive, real_array, steps
 
 __all__ = ["Schedule"]
 
@@ -46,7 +46,7 @@ class Schedule:
     1 - alpha_bar by the recursion above, a sum of positive terms, never by subtracting two nearly equal numbers. Where alpha_bar
     underflows it is 0 and log_snr stays finite.
 
-    Exact betas (:class:`ddpm_np.exact.Exact`) give exact tables; log_snr, a logarithm, then raises TypeError.
+    Exact betas (:class:`ddpm_np.proof.exact.Exact`) give exact tables; log_snr, a logarithm, then raises TypeError.
 
     >>> schedule = Schedule.from_beta([0.1, 0.2])
     >>> schedule.alpha_bar

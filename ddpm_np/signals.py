@@ -1,6 +1,6 @@
 """The signals: the notes' one curve, and the ensemble of all such curves as an exact Gaussian (E20).
 
-Second of the rooms of what is known, on :mod:`ddpm_np.distributions`. A signal is sampled at tau = linspace(0, 1, dim) seconds.
+Second of the rooms of what is known, on :mod:`ddpm_np.closed_form.distributions`. A signal is sampled at tau = linspace(0, 1, dim) seconds.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np.distributions.arguments import float_array, float_dtype, frozen
-from ddpm_np.distributions.gaussian import Gaussian, spectrum_of_factor
-from ddpm_np.validation import Array, count, generator, positive
+from ddpm_np._checks import Array, count, generator, positive
+from ddpm_np.closed_form.distributions.arguments import float_array, float_dtype, frozen
+from ddpm_np.closed_form.distributions.gaussian import Gaussian, spectrum_of_factor
 
 __all__ = ["MultiSine", "multi_sine_curve"]
 

@@ -1,7 +1,7 @@
 """The training loop and its state (E15, E16).
 
-Third room of what is learned, on top of :mod:`ddpm_np.network` and :mod:`ddpm_np.optimizer`. The loop is a generator of small
-records: it prints nothing and writes nothing. All that a run is at step k stands in :class:`ddpm_np.checkpoint.TrainingState`, which
+Third room of what is learned, on top of :mod:`ddpm_np.network` and :mod:`ddpm_np.learning.optimizer`. The loop is a generator of small
+records: it prints nothing and writes nothing. All that a run is at step k stands in :class:`ddpm_np.learning.checkpoint.TrainingState`, which
 can be saved at any step.
 """
 
@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np.checkpoint import Checkpoint, TrainingState, load_checkpoint, save_checkpoint
+from ddpm_np._checks import Array, count, positive, real_array
+from ddpm_np.learning.checkpoint import Checkpoint, TrainingState, load_checkpoint, save_checkpoint
+from ddpm_np.learning.optimizer import clip_by_global_norm, warmup_cosine
+from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.network import MLP, Scratch
-from ddpm_np.noise import fill_normal
-from ddpm_np.optimizer import clip_by_global_norm, warmup_cosine
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array, count, fraction, generator, positive, real_array
 
 __all__ = [
     "Checkpoint", "Divergence", "StepRecord", "TrainingState", "TrainingStep", "balanced_steps", "denoising_loss", "load_checkpoint",
@@ -84,7 +84,7 @@ class TrainingStep:
     """One step of training: noise, forward, loss, backward, clipping, AdamW (E15, E16).
 
     What :func:`train` repeats, and what the benchmark times. Moves the network and the optimizer of the state. It computes in arrays
-    that the next step uses again, and checks nothing that :func:`train` has checked before. Checked by: tests/test_parity.py.
+    that the next step uses again, and checks nothing that :func:`train` has checked before. Checked by: tests/learning/test_parity.py.
     """
 
     def __init__(self, state: TrainingState, schedule: Schedule, *, max_norm: float = 1.0, balanced: bool = True) -> None:

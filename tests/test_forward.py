@@ -10,14 +10,30 @@ from bad_input import ARRAYS, STEPS, refuses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.exact import Exact
-from ddpm_np.forward import covariance_at, covariance_step, q_mean_variance, q_sample, q_skip, q_step
+from ddpm_np.conformance.strategies import (
+    Reference,
+    assert_close,
+    exact_numbers,
+    exact_schedules,
+    gaussians,
+    rotations,
+    schedules,
+    schedules_and_routes,
+    schedules_and_steps,
+    signals,
+    steps,
+)
+from ddpm_np.forward import (
+    covariance_at,
+    covariance_step,
+    q_mean_variance,
+    q_sample,
+    q_skip,
+    q_step,
+)
+from ddpm_np.proof.exact import Exact
 from ddpm_np.proof.reference import Sum
 from ddpm_np.schedule import Schedule
-from ddpm_np.testing import (
-    Reference, assert_close, exact_numbers, exact_schedules, gaussians, rotations, schedules, schedules_and_routes,
-    schedules_and_steps, signals, steps,
-)
 
 # With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its own.
 ROUTES, STEPS_IN, LATER = schedules_and_routes(max_T=40), schedules_and_steps(max_T=40), schedules_and_routes(stops=3, max_T=40)

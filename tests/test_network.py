@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.layers import fresh
+from ddpm_np.learning.layers import fresh
 from ddpm_np.network import BLOCK, MLP, Layer, Scratch
 from ddpm_np.training import denoising_loss
 

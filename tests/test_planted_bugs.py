@@ -6,8 +6,8 @@ when it is loaded is then made with the bug, and goes with it.
 """
 
 from __future__ import annotations
-
 import __future__
+
 import importlib
 import importlib.util
 import inspect
@@ -21,7 +21,6 @@ from types import FunctionType
 
 import pytest
 from hypothesis import Phase, settings
-
 from planted_bugs import BUGS, Bug
 
 # A bug shows early; caught, it needs no shortest example, and no second one.
@@ -77,7 +76,7 @@ def planted(bug: Bug) -> Iterator[None]:
 def run(test: str) -> None:
     """Runs "file::test", with every one of its parameters."""
     file, _, name = test.partition("::")
-    spec = importlib.util.spec_from_file_location(file, Path(__file__).with_name(f"{file}.py"))
+    spec = importlib.util.spec_from_file_location(file, next(Path(__file__).parent.rglob(f"{file}.py")))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     function = getattr(module, name)

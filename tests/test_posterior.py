@@ -11,16 +11,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np import posterior
-from ddpm_np.exact import Exact
+from ddpm_np.conformance.strategies import (
+    Reference,
+    assert_close,
+    exact_numbers,
+    exact_schedules,
+    gaussians,
+    rotations,
+    schedules,
+    schedules_and_steps,
+    signals,
+    steps,
+)
 from ddpm_np.forward import q_mean_variance, q_sample
 from ddpm_np.posterior import (
-    posterior_exponent, posterior_mean_from_eps, posterior_mean_variance, predict_eps, predict_x0, psi_1, psi_2,
+    posterior_exponent,
+    posterior_mean_from_eps,
+    posterior_mean_variance,
+    predict_eps,
+    predict_x0,
+    psi_1,
+    psi_2,
 )
+from ddpm_np.proof.exact import Exact
 from ddpm_np.proof.reference import Sum
 from ddpm_np.schedule import Schedule
-from ddpm_np.testing import (
-    Reference, assert_close, exact_numbers, exact_schedules, gaussians, rotations, schedules, schedules_and_steps, signals, steps,
-)
 
 # With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its own.
 STEPS_IN, FROM_2 = schedules_and_steps(max_T=40), schedules_and_steps(low=2, max_T=40)

@@ -13,16 +13,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np import sampling
-from ddpm_np.exact import Exact
+from ddpm_np.conformance.strategies import (
+    Reference,
+    assert_close,
+    exact_schedules,
+    rotations,
+    schedules,
+    schedules_and_routes,
+    schedules_and_steps,
+    signals,
+)
+from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.network import MLP
-from ddpm_np.noise import fill_normal
-from ddpm_np.posterior import posterior_mean_from_eps, posterior_mean_variance, predict_eps, predict_x0
+from ddpm_np.posterior import (
+    posterior_mean_from_eps,
+    posterior_mean_variance,
+    predict_eps,
+    predict_x0,
+)
+from ddpm_np.proof.exact import Exact
 from ddpm_np.proof.reference import ulp_error
 from ddpm_np.sampling import ancestral_sample, ancestral_step, ddim_sample, ddim_step, step_sequence
 from ddpm_np.schedule import Schedule
-from ddpm_np.testing import (
-    Reference, assert_close, exact_schedules, rotations, schedules, schedules_and_routes, schedules_and_steps, signals,
-)
 
 ROUTES = schedules_and_routes(max_T=40)
 ETAS = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0, 0.5]))

@@ -13,10 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.exact import Exact
+from ddpm_np.conformance.strategies import (
+    assert_close,
+    betas,
+    exact_schedules,
+    schedules,
+    schedules_and_routes,
+)
+from ddpm_np.proof.exact import Exact
 from ddpm_np.proof.reference import Reference, sigmoid_beta, ulp_error
 from ddpm_np.schedule import Schedule
-from ddpm_np.testing import assert_close, betas, exact_schedules, schedules, schedules_and_routes
 
 TABLES = "beta", "alpha", "alpha_bar", "one_minus_alpha_bar", "beta_tilde", "log_snr"
 EPS = np.finfo(np.float64).eps

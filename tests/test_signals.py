@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.distributions import Gaussian, kl_divergence, wasserstein2
+from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserstein2
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
 

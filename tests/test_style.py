@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from ddpm_np.figures.style import COLOURS, caption, label, legend, new_figure, save, styled
+from ddpm_np._figure_style import COLOURS, caption, label, legend, new_figure, save, styled
 
 
 @styled

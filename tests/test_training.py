@@ -9,13 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.distributions import Gaussian
+from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.forward import q_sample
-from ddpm_np.ideal import IdealDenoiser
+from ddpm_np.learning.optimizer import AdamW, warmup_cosine
 from ddpm_np.network import MLP, Layer
-from ddpm_np.optimizer import AdamW, warmup_cosine
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import Divergence, TrainingState, TrainingStep, balanced_steps, denoising_loss, train
+from ddpm_np.training import (
+    Divergence,
+    TrainingState,
+    TrainingStep,
+    balanced_steps,
+    denoising_loss,
+    train,
+)
 
 SCHEDULE = Schedule.sigmoid(10)
 DATA = Gaussian(np.zeros(3), np.diag([1.0, 0.5, 0.0]))

@@ -1,6 +1,6 @@
 """What the notes show and claim, each beside its closed form: eleven demos, in the order of the notes.
 
-A demo asks the rooms below for numbers, puts measured beside exact, and hands what is to be drawn to :mod:`ddpm_np.figures`. It
+A demo asks the rooms below for numbers, puts measured beside exact, and hands what is to be drawn to :mod:`ddpm_np.demos.pictures`. It
 computes nothing of its own. Each is a module with ``NOTE``, the place that it follows, and ``show(*, rng, ...)``, whose sizes have
 defaults that take seconds.
 """
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ddpm_np._checks import count
 from ddpm_np.demos.table import Row, Shown, format_rows
-from ddpm_np.validation import count
 
 __all__ = ["DEMOS", "Row", "Shown", "run_demo"]
 
@@ -65,16 +65,15 @@ def run_demo(
 
 def _drawing(folder: Path, write: Callable[[str], object]) -> Callable[[str, Shown], Path] | None:
     """What draws a demo's picture into the folder, or None where matplotlib is missing, which is said once."""
-    from ddpm_np import figures
+    from ddpm_np import _figure_style
 
-    if not figures.available():
+    if not _figure_style.available():
         write("matplotlib is not installed, so there are no pictures; pip install ddpm_np[figures] brings it")
         return None
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"out must be a folder that can be written, got {folder} ({error.strerror})") from None
-    from ddpm_np.figures.demos import draw
-    from ddpm_np.figures.style import save
+    from ddpm_np.demos.pictures import draw
 
-    return lambda name, shown: save(draw(name, shown.drawn), folder / f"{name}.png")
+    return lambda name, shown: _figure_style.save(draw(name, shown.drawn), folder / f"{name}.png")

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np.covariance import chi_mean, error_of_mean
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.covariance import chi_mean, error_of_mean
 from ddpm_np.demos.table import Row, Shown, sampled
 from ddpm_np.signals import multi_sine_curve
-from ddpm_np.validation import Array
 
 NOTE = 'N0 and N2 "信号是方差为零的随机变量"'
 CASES = {"independent": (0.0, 0.0), "correlated": (0.02, 0.0), "biased": (0.0, 0.3)}  # correlation, bias

@@ -6,10 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np.covariance import effective_rank, kernel_covariance, random_frequency_covariance, sample_covariance, spectrum
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.covariance import (
+    effective_rank,
+    kernel_covariance,
+    random_frequency_covariance,
+    sample_covariance,
+    spectrum,
+)
 from ddpm_np.demos.table import Row, Shown, sampled
 from ddpm_np.signals import MultiSine, multi_sine_curve
-from ddpm_np.validation import Array
 
 NOTE = 'N2 "从协方差矩阵看简单与复杂"'
 FREQUENCIES = (0.0826, 0.2049, 1.3489, 3.1848, 4.0664)  # Hz; one draw of five uniform ones, kept for all demos

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np.covariance import spectrum_at
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.covariance import spectrum_at
+from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.table import Row, Shown, sampled
-from ddpm_np.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.forward import covariance_at, q_sample, q_step
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
-from ddpm_np.validation import Array
 
 NOTE = 'N2 "扩散模型的扩散过程", "从方差的角度理解扩散递归" and "通过链式推导实现状态跨越"'
 SCALES = (0.25, 1.0, 4.0)  # variance of the data per coordinate, for the entropy

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddpm_np.distributions import Empirical
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import TrainingState, train
-from ddpm_np.validation import Array
 
 __all__ = ["SCHEDULE", "trained"]
 

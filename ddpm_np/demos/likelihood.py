@@ -6,15 +6,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
+from ddpm_np.closed_form.ideal import IdealDenoiser
+from ddpm_np.closed_form.latent import (
+    LinearDecoder,
+    importance_sampling,
+    naive_monte_carlo,
+    ppca,
+    quadrature,
+    zero_one,
+)
+from ddpm_np.closed_form.likelihood import nll, vlb_terms
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.table import Row, Shown, sampled
-from ddpm_np.distributions import Gaussian, kl_divergence
-from ddpm_np.ideal import IdealDenoiser
-from ddpm_np.latent import LinearDecoder, importance_sampling, naive_monte_carlo, ppca, quadrature, zero_one
-from ddpm_np.likelihood import nll, vlb_terms
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
-from ddpm_np.validation import Array
 
 NOTE = 'N4 "如何衡量生成图像满足的分布与真实分布的差距？", "如何计算 P(X=x_i)", and N2 "何为扩散模型" (the fourth advantage)'
 LATENT = (1, 2, 5, 10, 20, 50)

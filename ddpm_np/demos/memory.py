@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.distributions import Empirical
+from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.learned import SCHEDULE, trained
+from ddpm_np.demos.points import nearest, share_at_points
 from ddpm_np.demos.table import Row, Shown, sampled
-from ddpm_np.distributions import Empirical
-from ddpm_np.ideal import IdealDenoiser
-from ddpm_np.points import nearest, share_at_points
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.signals import MultiSine
-from ddpm_np.validation import Array
 
 NOTE = 'N2 "反扩散的样例" (few images) and "扩散模型的信号生成实践" (one curve)'
 SIZES = (1, 8, 4096)

@@ -6,15 +6,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.distributions import Empirical, Gaussian
+from ddpm_np.closed_form.ideal import IdealDenoiser
+from ddpm_np.demos.interpolation import (
+    affine_law,
+    line_position,
+    linear_weights,
+    mix,
+    sample_from,
+    spherical_weights,
+)
 from ddpm_np.demos.learned import SCHEDULE, trained
+from ddpm_np.demos.moon_pictures import moon
+from ddpm_np.demos.points import nearest
 from ddpm_np.demos.table import Row, Shown
-from ddpm_np.distributions import Empirical, Gaussian
-from ddpm_np.ideal import IdealDenoiser
-from ddpm_np.midway import affine_law, line_position, linear_weights, mix, sample_from, spherical_weights
-from ddpm_np.moon import moon
-from ddpm_np.points import nearest
 from ddpm_np.sampling import Denoiser
-from ddpm_np.validation import Array
 
 NOTE = 'N1 "神奇的语意融合"'
 STARTS = (40, 60, 80)

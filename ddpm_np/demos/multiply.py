@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
+from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
 from ddpm_np.demos.covariance import FREQUENCIES
+from ddpm_np.demos.interpolation import affine_law
 from ddpm_np.demos.table import Row, Shown, sampled
-from ddpm_np.distributions import Gaussian, wasserstein2
-from ddpm_np.guidance import GuidedDenoiser, condition
-from ddpm_np.midway import affine_law
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
-from ddpm_np.validation import Array
 
 NOTE = 'N2 "何为扩散模型" (the third advantage, N2:63)'
 

@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np.covariance import end_noise_correlation, end_noise_loss
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.covariance import end_noise_correlation, end_noise_loss
+from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.table import Row, Shown
 from ddpm_np.forward import q_sample, q_skip
-from ddpm_np.ideal import IdealDenoiser, optimal_loss
 from ddpm_np.posterior import predict_eps
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
-from ddpm_np.validation import Array
 
 NOTE = 'N2 "扩散模型的训练过程" (N2:439) and "内容铺垫" (N2:553)'
 SHOWN = (1, 10, 25, 50, 75, 90, 100)

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.demos.points import chain_gap, reverse_mixture
 from ddpm_np.demos.table import Row, Shown
-from ddpm_np.distributions import Gaussian
 from ddpm_np.forward import q_mean_variance, q_sample, q_step
-from ddpm_np.points import chain_gap, reverse_mixture
 from ddpm_np.posterior import posterior_exponent, posterior_mean_variance, psi_1, psi_2
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array
 
 NOTE = 'N2 "逆扩散过程", "附录：一次项系数推导" and "附录：二次项系数推导"'
 STEPS = (1, 2, 3, 5, 10, 20, 50, 100)

@@ -6,12 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np.covariance import kernel_covariance, reshape_noise, reshaping_error, sample_covariance, transport_map
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.covariance import (
+    kernel_covariance,
+    reshape_noise,
+    reshaping_error,
+    sample_covariance,
+    transport_map,
+)
+from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserstein2
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.table import Row, Shown, sampled
-from ddpm_np.distributions import Gaussian, kl_divergence, wasserstein2
 from ddpm_np.signals import MultiSine
-from ddpm_np.validation import Array
 
 NOTE = 'N2 "利用协方差重塑噪声" and "附录：协方差矩阵及其变换"'
 FLOOR = 0.1  # variance of white noise added to every covariance, so that all have densities

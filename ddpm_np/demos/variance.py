@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
+from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
+from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.table import Row, Shown
-from ddpm_np.distributions import Gaussian, wasserstein2
-from ddpm_np.ideal import IdealDenoiser, optimal_variance
-from ddpm_np.reverse import sampler_distribution
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
-from ddpm_np.validation import Array
 
 NOTE = 'N2 "逆扩散过程" (N2:621 to 630) and "扩散模型的训练过程"'
 SCALES = (0.25, 1.0, 4.0)

@@ -16,7 +16,17 @@ from fractions import Fraction
 from types import ModuleType
 from unicodedata import east_asian_width
 
-from ddpm_np.errata import n0, n1, n2_covariance, n2_forward, n2_practice, n2_principle, n2_theory, n3, n4
+from ddpm_np.errata import (
+    n0,
+    n1,
+    n2_covariance,
+    n2_forward,
+    n2_practice,
+    n2_principle,
+    n2_theory,
+    n3,
+    n4,
+)
 from ddpm_np.errata.record import Erratum, Number, Numbers, parse_place
 
 __all__ = ["ERRATA", "Erratum", "Numbers", "errata_table", "lookup"]

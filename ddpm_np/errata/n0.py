@@ -7,8 +7,8 @@ from math import comb, erf, sqrt
 
 import numpy as np
 
-from ddpm_np.covariance import error_of_mean, variance_of_mean
-from ddpm_np.distributions import Gaussian
+from ddpm_np.closed_form.covariance import error_of_mean, variance_of_mean
+from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.errata.record import Numbers, slip, ulps
 
 

@@ -6,14 +6,14 @@ from math import exp, factorial, sqrt, tanh
 
 import numpy as np
 
-from ddpm_np.distributions import Empirical, Gaussian
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.distributions import Empirical, Gaussian
+from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.errata.record import Numbers, notes_schedule, slip, ulps
 from ddpm_np.forward import covariance_at, q_mean_variance, q_step
-from ddpm_np.ideal import IdealDenoiser
 from ddpm_np.posterior import predict_x0
 from ddpm_np.sampling import Denoiser, ddim_step
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array
 
 
 @slip(

@@ -7,8 +7,8 @@ from math import exp, log, sqrt
 
 import numpy as np
 
-from ddpm_np.covariance import effective_rank, kernel_covariance, sample_covariance
-from ddpm_np.distributions import Gaussian, GaussianMixture, kl_divergence
+from ddpm_np.closed_form.covariance import effective_rank, kernel_covariance, sample_covariance
+from ddpm_np.closed_form.distributions import Gaussian, GaussianMixture, kl_divergence
 from ddpm_np.errata.record import Numbers, signs, slip, ulps
 from ddpm_np.signals import MultiSine, multi_sine_curve
 

@@ -8,10 +8,10 @@ from math import comb, exp, fsum, log1p, sqrt
 
 import numpy as np
 
-from ddpm_np.distributions import Empirical, Gaussian
+from ddpm_np.closed_form.distributions import Empirical, Gaussian
+from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
 from ddpm_np.errata.record import Numbers, line_integral, notes_schedule, signs, slip, ulps
 from ddpm_np.forward import covariance_step, q_step
-from ddpm_np.ideal import IdealDenoiser, optimal_loss
 from ddpm_np.schedule import Schedule
 
 

@@ -6,13 +6,13 @@ from math import exp, fsum, log, log1p, pi, sqrt
 
 import numpy as np
 
-from ddpm_np.covariance import end_noise_correlation
-from ddpm_np.distributions import Empirical, Gaussian, GaussianMixture, kl_divergence
+from ddpm_np.closed_form.covariance import end_noise_correlation
+from ddpm_np.closed_form.distributions import Empirical, Gaussian, GaussianMixture, kl_divergence
+from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
+from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.errata.record import Numbers, line_integral, notes_schedule, signs, slip, ulps
 from ddpm_np.forward import covariance_at, covariance_step, q_step
-from ddpm_np.ideal import IdealDenoiser, optimal_loss
 from ddpm_np.posterior import posterior_mean_variance
-from ddpm_np.reverse import sampler_distribution
 from ddpm_np.schedule import Schedule
 
 

@@ -6,12 +6,12 @@ from math import exp, log, pi, sqrt
 
 import numpy as np
 
-from ddpm_np.distributions import Empirical, Gaussian, kl_divergence
+from ddpm_np.closed_form.distributions import Empirical, Gaussian, kl_divergence
+from ddpm_np.closed_form.ideal import IdealDenoiser
+from ddpm_np.closed_form.likelihood import vlb_terms
+from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.errata.record import Numbers, line_integral, notes_schedule, signs, slip, ulps
 from ddpm_np.forward import covariance_at, q_step
-from ddpm_np.ideal import IdealDenoiser
-from ddpm_np.likelihood import vlb_terms
-from ddpm_np.reverse import sampler_distribution
 from ddpm_np.sampling import ancestral_step
 from ddpm_np.schedule import Schedule
 

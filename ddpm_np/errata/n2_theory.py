@@ -7,16 +7,21 @@ from math import sqrt
 
 import numpy as np
 
-from ddpm_np.distributions import Gaussian
+from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.closed_form.ideal import IdealDenoiser
+from ddpm_np.closed_form.reverse import reverse_kernel, sampler_distribution
 from ddpm_np.errata.record import Numbers, notes_schedule, signs, slip, ulps
-from ddpm_np.exact import Exact
 from ddpm_np.forward import q_sample, q_step
-from ddpm_np.ideal import IdealDenoiser
 from ddpm_np.posterior import (
-    mean_eps_coef, mean_x0_coef, mean_xt_coef, mean_xt_coef_in_eps_form, posterior_exponent, posterior_mean_from_eps,
+    mean_eps_coef,
+    mean_x0_coef,
+    mean_xt_coef,
+    mean_xt_coef_in_eps_form,
+    posterior_exponent,
+    posterior_mean_from_eps,
     posterior_mean_variance,
 )
-from ddpm_np.reverse import reverse_kernel, sampler_distribution
+from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
 

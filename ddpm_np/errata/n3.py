@@ -6,11 +6,11 @@ from math import exp, log, pi, sqrt
 
 import numpy as np
 
-from ddpm_np.distributions import Gaussian, PointMass, kl_divergence
+from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.errata.record import Numbers, line_integral, notes_schedule, signs, slip, ulps
-from ddpm_np.exact import Exact
 from ddpm_np.forward import q_mean_variance, q_sample, q_step
 from ddpm_np.posterior import predict_eps
+from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
 

@@ -6,10 +6,15 @@ from math import exp, log, pi, sqrt
 
 import numpy as np
 
-from ddpm_np.distributions import Empirical, Gaussian, kl_divergence
+from ddpm_np.closed_form.distributions import Empirical, Gaussian, kl_divergence
+from ddpm_np.closed_form.latent import (
+    LinearDecoder,
+    decoder_log_likelihood,
+    naive_monte_carlo,
+    quadrature,
+)
 from ddpm_np.errata.record import Numbers, line_integral, notes_schedule, slip, ulps
 from ddpm_np.forward import covariance_at, covariance_step
-from ddpm_np.latent import LinearDecoder, decoder_log_likelihood, naive_monte_carlo, quadrature
 
 
 @slip(

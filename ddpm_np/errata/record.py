@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np._checks import Array
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array
 
 __all__ = ["Erratum", "Integral", "Number", "Numbers", "line_integral", "notes_schedule", "parse_place", "signs", "slip", "ulps"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.exact import Exact
+from ddpm_np.proof.exact import Exact
 
 __all__ = ["Degree", "Trace", "Traced"]
 

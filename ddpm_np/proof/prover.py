@@ -14,7 +14,7 @@ one more identity with a degree of its own, checked on the same grid; a root tha
 the grid. A formula has to take the same branch at all points, else its degree would mean nothing; that is watched too.
 
 What is proved is listed in :mod:`ddpm_np.proof.identities`; :mod:`ddpm_np.proof.verify` runs all of it.
-Checked by: tests/test_proof.py.
+Checked by: tests/proof/test_proof.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_np.proof.degree import Degree, Trace, Traced
-from ddpm_np.exact import Exact
+from ddpm_np.proof.exact import Exact
 
 __all__ = ["ANY", "UNIT", "Chart", "Identity", "Proof", "prove"]
 

@@ -1,7 +1,7 @@
 """The derivation's formulas once more, as printed and in 120-digit decimals: what float64 is measured against.
 
 Nothing here is shared with the rooms it measures, and nothing is rearranged for stability: with 120 digits there is no need to.
-:mod:`ddpm_np.proof.verify` and the tests compare the two. Checked by: tests/test_verify.py.
+:mod:`ddpm_np.proof.verify` and the tests compare the two. Checked by: tests/proof/test_verify.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np.validation import Array
+from ddpm_np._checks import Array
 
 __all__ = ["Reference", "Sum", "sigmoid_beta", "ulp_error"]
 

@@ -2,7 +2,7 @@
 
 ``python -m ddpm_np verify`` prints it. The proofs (:mod:`ddpm_np.proof`) run the formulas on exact numbers; the errors are those of
 the public functions and kernels over random schedules, against :mod:`ddpm_np.proof.reference`. A formula that is wrong fails both.
-Checked by: tests/test_verify.py.
+Checked by: tests/proof/test_verify.py.
 
 The unit of an error is the last place of the sum of the magnitudes of a formula's terms: that is what rounding costs, whatever the
 terms do to each other. What is allowed is the number of roundings in the code: each operation rounds once, an entry of a table
@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ddpm_np import forward, posterior, sampling
+from ddpm_np._checks import Array, count
 from ddpm_np.proof.identities import IDENTITIES
 from ddpm_np.proof.prover import Identity, prove
 from ddpm_np.proof.reference import Reference, Sum, sigmoid_beta, ulp_error
 from ddpm_np.schedule import Schedule
-from ddpm_np.validation import Array, count
 
 __all__ = ["Row", "rows", "verify"]
 

@@ -10,7 +10,7 @@ Every formula is looked up in its module when it runs, so that what is proved is
 
 from __future__ import annotations
 
-from ddpm_np.proof.identities import of_forward, of_posterior, of_predictions, of_sampling  # noqa: F401  (each enters its own)
+from ddpm_np.proof.identities import forward, posterior, predictions, sampling  # noqa: F401  (each enters its own)
 from ddpm_np.proof.identities.entry import IDENTITIES
 
 __all__ = ["IDENTITIES"]

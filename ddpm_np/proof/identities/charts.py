@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_np.proof.degree import Degree
-from ddpm_np.exact import Root
+from ddpm_np.proof.exact import Root
 from ddpm_np.proof.prover import UNIT, Chart
 from ddpm_np.schedule import Schedule
 

@@ -1,0 +1,1 @@
+"""Property tests for diffusion code, this package's or yours."""

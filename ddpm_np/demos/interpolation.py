@@ -1,0 +1,129 @@
+"""Entering the reverse chain midway: mixtures of two noised signals, and exactly where an affine denoiser takes them (E17, E27).
+
+To interpolate between two signals, noise both up to some step t, mix, and walk back (N1 "神奇的语意融合"). The mixture must look to
+the chain like any other x_t: its noise must have variance 1 - alpha_bar_t. A straight line between two independent noises does not,
+
+    Var((1 - w) eps_a + w eps_b) = (1 - w)^2 + w^2,
+
+which is 1/2 in the middle; weights on a quarter of a circle keep it at 1. The way back is :mod:`ddpm_np.sampling`'s ancestral step,
+begun at t. Where the denoiser is affine in x_t, as the ideal one of any Gaussian is, the result is a Gaussian, computed here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ddpm_np._checks import Array, fraction, generator, real_array, same_dim, square, steps
+from ddpm_np.forward import q_sample
+from ddpm_np.sampling import Denoiser, ancestral_step
+from ddpm_np.schedule import Schedule
+
+__all__ = ["affine_law", "line_position", "linear_weights", "mix", "sample_from", "spherical_weights"]
+
+
+def linear_weights(w: float) -> tuple[float, float]:
+    """(1 - w, w): a straight line, whose squares sum to (1 - w)^2 + w^2 <= 1. Checked by: tests/demos/test_interpolation.py."""
+    w = fraction("w", w)
+    return 1 - w, w
+
+
+def spherical_weights(w: float) -> tuple[float, float]:
+    """(cos(pi w / 2), sin(pi w / 2)): a quarter of a circle, whose squares sum to 1. Checked by: tests/demos/test_interpolation.py.
+
+    Shoemake's (1985) spherical interpolation for vectors at a right angle, which independent noises in many dimensions nearly are;
+    with the right angle itself the mixture of two independent standard normal noises is standard normal in any dimension.
+    """
+    w = fraction("w", w)
+    return float(np.cos(np.pi * w / 2)), float(np.sin(np.pi * w / 2))
+
+
+def mix(
+    schedule: Schedule, x_a: ArrayLike, x_b: ArrayLike, w: float, t: int, eps_a: ArrayLike, eps_b: ArrayLike, *,
+    spherical: bool = True,
+) -> Array:
+    """A mixture of two noised signals at step t (E6): the signals on the line between them, the noises by the weights asked for.
+
+    x_t = sqrt(alpha_bar_t) ((1 - w) x_a + w x_b) + sqrt(1 - alpha_bar_t) (u eps_a + v eps_b)
+
+    Source: N1 "神奇的语意融合"; Ho et al. 2020, section 4.4, who mix the noised signals themselves: u, v = 1 - w, w, here
+    ``spherical=False``.
+    Checked by: tests/demos/test_interpolation.py. x_a, x_b, eps_a, eps_b: (..., dim); 0 <= w <= 1; 0 <= t <= T.
+    """
+    x_a, x_b, eps_a, eps_b = same_dim(x_a=x_a, x_b=x_b, eps_a=eps_a, eps_b=eps_b)
+    a, b = linear_weights(w)
+    u, v = spherical_weights(w) if spherical else (a, b)
+    return q_sample(schedule, a * x_a + b * x_b, t, u * eps_a + v * eps_b)
+
+
+def sample_from(
+    denoiser: Denoiser, schedule: Schedule, x_t: ArrayLike, t: int, *, rng: np.random.Generator,
+    variance: str | ArrayLike = "posterior",
+) -> Array:
+    """The ancestral sampler, begun at x_t instead of at the noise x_T (E17).
+
+    The first step goes from t to t - 1, so that the given x_t is read at its own noise level. (Several public programs start at
+    t - 1 with an x_t of level t, and hand back signals that are too noisy.) Source: N1 "神奇的语意融合". Checked by: tests/demos/test_interpolation.py.
+    x_t: (n, dim); 0 <= t <= T, at t = 0 it is returned; variance as for :func:`ddpm_np.sampling.ancestral_sample`.
+    """
+    x, t, rng = real_array("x_t", x_t, ndim=2), _single(schedule, t), generator(rng)
+    for step in range(t, 0, -1):
+        xt_coef, eps_coef, std = (x.dtype.type(c) for c in ancestral_step(schedule, step, variance=variance))
+        x = xt_coef * x + eps_coef * np.asarray(denoiser(x, step)).astype(x.dtype, copy=False)
+        if std > 0:
+            x = x + std * rng.standard_normal(x.shape, x.dtype)
+    return x
+
+
+def affine_law(
+    denoiser: Denoiser, schedule: Schedule, mean: ArrayLike, cov: ArrayLike, t: int, *, variance: str | ArrayLike = "posterior"
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Exact mean and covariance of :func:`sample_from` for x_t ~ N(mean, cov), when the denoiser is affine in x_t (E27).
+
+    eps_hat(x) = M x + b  turns the step into  x_{t-1} = (xt_coef + eps_coef M) x_t + eps_coef b + std z,
+    so the mean and the covariance follow by one product each. M and b are read off the denoiser, at 0 and at the unit vectors.
+
+    From: E17. Checked by: tests/demos/test_interpolation.py. mean: (dim,); cov: (dim, dim). ValueError if the denoiser is not affine: it is
+    asked at one more place, minus the sum of the unit vectors, and must answer what M and b say.
+    """
+    mean, cov, t = real_array("mean", mean, ndim=1).astype(np.float64), square("cov", cov).astype(np.float64), _single(schedule, t)
+    dim = len(mean)
+    if cov.shape != (dim, dim):
+        raise ValueError(f"cov must have shape {(dim, dim)} like mean, got {cov.shape}")
+    places = np.vstack([np.zeros(dim), np.eye(dim), -np.ones(dim)])
+    for step in range(t, 0, -1):
+        xt_coef, eps_coef, std = ancestral_step(schedule, step, variance=variance)
+        answers = np.asarray(denoiser(places, step), np.float64)
+        b, M = answers[0], answers[1:-1] - answers[0]
+        # Each of the dim + 1 answers is right to a few ulp of its size; dim of them are summed.
+        allowed = 64 * dim * np.finfo(float).eps * (np.abs(b) * dim + np.abs(M).sum(axis=0) + np.abs(answers).max())
+        if np.any(np.abs(answers[-1] - (b - M.sum(axis=0))) > allowed):
+            raise ValueError(f"denoiser must be affine in x_t, got one that is not at t = {step}")
+        A = xt_coef * np.eye(dim) + eps_coef * M  # rows: x_{t-1} = x_t A + ...
+        mean = mean @ A + eps_coef * b
+        cov = A.T @ cov @ A + std**2 * np.eye(dim)
+    return mean, cov
+
+
+def line_position(x: ArrayLike, x_a: ArrayLike, x_b: ArrayLike) -> tuple[Array, Array]:
+    """Where x lies along the line from x_a to x_b, 0 at x_a and 1 at x_b, and its distance from the line in units of |x_b - x_a|.
+
+    x: (..., dim). Checked by: tests/demos/test_interpolation.py.
+
+    >>> line_position([[0.5, 1.0]], [0.0, 0.0], [1.0, 0.0])
+    (array([0.5]), array([1.]))
+    """
+    x, x_a, x_b = same_dim(x=x, x_a=x_a, x_b=x_b)
+    along = x_b - x_a
+    length = np.sum(along**2, axis=-1)
+    if np.any(length == 0):
+        raise ValueError("x_a and x_b must differ")
+    w = np.sum((x - x_a) * along, axis=-1) / length
+    return w, np.linalg.norm(x - x_a - w[..., None] * along, axis=-1) / np.sqrt(length)
+
+
+def _single(schedule: Schedule, t: int) -> int:
+    t = steps("t", t, 0, schedule.T)
+    if not isinstance(t, int):
+        raise TypeError("t must be a single integer here, got an array")
+    return t

@@ -1,0 +1,162 @@
+"""The numbers of a run as files: report.md to read, report.json and samples.npz to compute with.
+
+After :mod:`ddpm_np.experiments.evaluation`, called by :mod:`ddpm_np.experiments.folder`. Nothing is computed here. report.json is written last: where it
+stands, everything does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddpm_np import _figure_style
+from ddpm_np.experiments.evaluation import Evaluation, Row
+from ddpm_np.experiments.experiment import Training
+from ddpm_np.learning.checkpoint import write_atomically
+
+__all__ = ["write_report", "write_summary"]
+
+TITLES = {"curve": "One curve, learned", "ensemble": "A family of signals, learned"}
+STORIES = {
+    "curve": (
+        "The notes' experiment: the network learns a single random curve of {dim} points and draws it from noise. "
+        "The exact answer is known: the least possible loss is 0, and the sampler with the ideal denoiser returns the curve. "
+        "What is left is the network's own error."
+    ),
+    "ensemble": (
+        "The network learns all signals that are sums of {n_frequencies} sines of fixed frequencies ({frequencies} Hz) with random "
+        "amplitudes and phases. Their law is Gaussian, so the least possible loss, the law of the exact sampler's output and the "
+        "entropy are known in closed form. Bound and entropy are those of x_1, the signals with the noise of the first step: "
+        "x_0 itself fills only {rank} of {dim} dimensions and has no density in all of them."
+    ),
+}
+
+
+def write_report(folder: Path, training: Training, evaluation: Evaluation, times: Mapping[str, float]) -> None:
+    """samples.npz, the pictures if matplotlib is there, report.md and report.json in an existing folder."""
+    arrays = {"samples": evaluation.samples, "ideal": evaluation.ideal, "data": evaluation.data}
+    write_atomically(folder / "samples.npz", lambda file: np.savez(file, **arrays))
+    pictures = []
+    if _figure_style.available():
+        from ddpm_np._figure_style import save
+        from ddpm_np.experiments.figures import pictures as draw
+
+        for name, figure in draw(training, evaluation):
+            save(figure, folder / f"{name}.png")
+            pictures.append(name)
+    content = _content(training, evaluation, times)
+    _write_text(folder / "report.md", _page(folder, content, training, evaluation, pictures))
+    _write_json(folder / "report.json", content)
+
+
+def write_summary(folder: Path, names: Sequence[str]) -> None:
+    """The page above several experiments, each in its subfolder, and all their numbers in one report.json."""
+    contents = {name: json.loads((folder / name / "report.json").read_text()) for name in names}
+    lines = ["# The run at a glance", ""]
+    for name, content in contents.items():
+        rows = [Row(**row) for row in content["numbers"].values()]
+        lines += [f"## [{TITLES[name]}]({name}/report.md)", "", *_table(rows), ""]
+        if (folder / name / "samples.png").exists():
+            lines += [f"![samples beside data]({name}/samples.png)", ""]
+    _write_text(folder / "report.md", "\n".join(lines))
+    _write_json(folder / "report.json", {"experiments": contents})
+
+
+def _content(training: Training, evaluation: Evaluation, times: Mapping[str, float]) -> dict[str, Any]:
+    e = training.experiment
+    return {
+        "experiment": e.name,
+        "seed": e.seed,
+        "configuration": e.config,
+        "versions": _versions(),
+        "network": repr(training.state.network),
+        "step": training.state.step,
+        "numbers": {key: row._asdict() for key, row in evaluation.rows.items()},
+        "loss_per_step": {
+            "network": evaluation.loss, "standard_error": evaluation.loss_error, "floor": evaluation.floor,
+            "excess": evaluation.excess, "excess_standard_error": evaluation.excess_error,
+        },
+        "training_loss": {"steps_per_point": training.block_size, "mean": training.losses},
+        "spectra": evaluation.spectra,
+        "times": dict(times),
+    }
+
+
+def _page(folder: Path, content: dict[str, Any], training: Training, evaluation: Evaluation, pictures: Sequence[str]) -> str:
+    e, law = training.experiment, training.distribution
+    frequencies = ", ".join(f"{f:.3g}" for f in np.sort(getattr(law, "frequencies", [])))
+    story = STORIES[e.name].format(dim=e.dim, n_frequencies=e.n_frequencies, frequencies=frequencies, rank=law.rank)
+    lines = [f"# {TITLES[e.name]}", "", story, ""]
+    if e.quick:
+        lines += [f"**A quick run of {e.steps} steps: it shows that everything works, not how well the network can learn.**", ""]
+    lines += ["## Measured, and exact", "", *_table(list(evaluation.rows.values())), ""]
+    if pictures:
+        lines += ["## Pictures", ""]
+        for name in pictures:
+            lines += [f"![{name}]({name}.png)", ""]
+    times, versions = content["times"], ", ".join(f"{name} {v}" for name, v in content["versions"].items())
+    since = f" (from step {times['from_step']}, where it was taken up again)" if times["from_step"] else ""
+    lines += [
+        "## The run", "",
+        f"- {content['network']}, {e.steps} steps in batches of {e.batch_size}, seed {e.seed}.",
+        f"- Training took {times['training_s']:.1f} s{since}, measuring {times['measuring_s']:.1f} s.",
+        f"- {versions}.",
+        "- All settings and numbers, also those for each t: report.json. The samples: samples.npz.", "",
+        "## Go on from here", "",
+        "More signals from this network; the same run again, bit for bit on the same machine; a run that was stopped:", "",
+        f"    python -m ddpm_np sample {shlex.quote(str(folder / 'checkpoint.npz'))} -n 16 --out signals.npz",
+        f"    python -m ddpm_np run --experiment {e.name} --seed {e.seed} --steps {e.steps}{' --quick' if e.quick else ''}",
+        "    python -m ddpm_np run --resume --out DIR", "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[Row]) -> list[str]:
+    lines = ["| | measured | s.e. | exact | |", "|---|---:|---:|---:|---|"]
+    for row in rows:
+        what, remark = (text.replace("|", "\\|") for text in (row.what, row.remark))
+        lines.append(f"| {what} | {_number(row.measured)} | {_number(row.error, 2)} | {_number(row.exact)} | {remark} |")
+    return lines
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "" if value is None else f"{value:.{digits}g}"
+
+
+def _versions() -> dict[str, str]:
+    """Of everything that can change a number, or a picture."""
+    versions = {"Python": platform.python_version()}
+    for name in ("ddpm_np", "numpy", "scipy", "matplotlib"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:  # not installed, or run from a folder that never was
+            continue
+    return {**versions, "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"}
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    _write_text(path, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists, and what is not a number (index 0 of what starts at t = 1) as null, for JSON."""
+    if isinstance(value, Mapping):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,1 @@
+"""What the learner stands on: layers, optimizer, checkpoints, random numbers."""

@@ -1,0 +1,41 @@
+"""Standard normal noise, drawn many numbers at a time.
+
+Beside the derivation: what training draws eps with, and sampling z. NumPy's own sampler takes one number after the other, which is a
+third of the time of sampling 1,000 signals; for float32 the transform below takes a third of that third.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ddpm_np._checks import Array
+
+__all__ = ["fill_normal"]
+
+
+def fill_normal(out: Array, *, rng: np.random.Generator) -> Array:
+    """Fills out, contiguous float32 or float64, with independent N(0, 1) numbers, and returns it.
+
+    float32: two uniform numbers u, v in [0, 1) make two normal ones, r sin(2 pi v) and r cos(2 pi v) with r = sqrt(-2 ln(1 - u)).
+    As u has 24 bits, r stays below sqrt(48 ln 2) = 5.77, which one normal pair in 17 million exceeds. float64: NumPy's sampler.
+    Source: Box and Muller 1958. Checked by: tests/learning/test_random_numbers.py.
+    """
+    if out.dtype != np.float32:
+        out[...] = rng.standard_normal(out.shape)
+        return out
+    flat = out.reshape(-1)
+    half = flat.size // 2
+    r, v = flat[:half], flat[half : 2 * half]
+    rng.random(dtype=np.float32, out=flat)
+    np.subtract(1, r, out=r)  # 1 - u is never 0
+    np.log(r, out=r)
+    r *= -2
+    np.sqrt(r, out=r)
+    v *= 2 * np.pi
+    sine = np.sin(v)
+    np.cos(v, out=v)
+    v *= r
+    r *= sine
+    if flat.size % 2:
+        flat[-1] = rng.standard_normal(dtype=np.float32)
+    return out

@@ -1,0 +1,324 @@
+"""The covariance view: means, kernels, spectra and reshaped noise, each closed form against arithmetic or simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.closed_form.covariance import (
+    chi_mean,
+    effective_rank,
+    end_noise_correlation,
+    end_noise_loss,
+    error_of_mean,
+    kernel_covariance,
+    random_frequency_covariance,
+    reshape_noise,
+    reshaping_error,
+    sample_covariance,
+    spectrum,
+    spectrum_at,
+    transport_map,
+    variance_of_mean,
+)
+from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
+from ddpm_np.closed_form.ideal import optimal_loss
+from ddpm_np.forward import covariance_at, q_sample, q_skip
+from ddpm_np.schedule import Schedule
+
+EPS = np.finfo(float).eps
+seeds = st.integers(0, 2**32 - 1)
+
+
+def five_errors(measured: float, expected: float, standard_error: float) -> bool:
+    return abs(measured - expected) <= 5 * standard_error
+
+
+def random_covariance(rng: np.random.Generator, n: int, rank: int) -> np.ndarray:
+    factor = rng.standard_normal((rank, n))
+    return factor.T @ factor
+
+
+# ---- E33 ------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E33
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 1.0, -0.1])
+def test_variance_of_a_mean_is_that_of_the_full_covariance_matrix(correlation: float) -> None:
+    n, variance = 10, 3.0
+    C = variance * ((1 - correlation) * np.eye(n) + correlation)
+    weights = np.full(n, 1 / n)
+    exact = weights @ C @ weights
+    assert variance_of_mean(variance, n, correlation=correlation) == pytest.approx(exact, rel=8 * n * EPS, abs=8 * n * EPS)
+
+
+@pytest.mark.E33
+@pytest.mark.parametrize(("correlation", "bias"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.5)])
+def test_error_of_a_mean_agrees_with_simulation(correlation: float, bias: float) -> None:
+    n, draws, rng = 8, 20000, np.random.default_rng(1)
+    shared, own = rng.standard_normal((draws, 1)), rng.standard_normal((draws, n))
+    squares = (bias + np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own).mean(axis=1) ** 2
+    expected = error_of_mean(1.0, n, correlation=correlation, bias=bias)
+    assert five_errors(squares.mean(), expected, squares.std(ddof=1) / np.sqrt(draws))
+
+
+@pytest.mark.E33
+def test_averaging_removes_neither_what_is_shared_nor_a_bias() -> None:
+    assert variance_of_mean(2.0, 10**9, correlation=0.5) == pytest.approx(1.0, rel=1e-8)
+    assert error_of_mean(2.0, 10**9, bias=3.0) == pytest.approx(9.0, rel=1e-8)
+    assert variance_of_mean(2.0, 1, correlation=-1.0) == 2.0
+
+
+@pytest.mark.E33
+def test_impossible_correlations_raise() -> None:
+    with pytest.raises(ValueError, match=r"correlation must be in \[-0.5, 1\] for n = 3, got -0.6"):
+        variance_of_mean(1.0, 3, correlation=-0.6)
+    with pytest.raises(ValueError, match="correlation must be in"):
+        variance_of_mean(1.0, 3, correlation=1.1)
+
+
+@pytest.mark.E33
+def test_mean_distance_of_white_noise() -> None:
+    assert chi_mean(1) == pytest.approx(np.sqrt(2 / np.pi), rel=8 * EPS)
+    assert chi_mean(2) == pytest.approx(np.sqrt(np.pi / 2), rel=8 * EPS)
+    distances = np.linalg.norm(np.random.default_rng(0).standard_normal((4000, 50)), axis=1)
+    assert five_errors(distances.mean(), chi_mean(50), distances.std(ddof=1) / np.sqrt(len(distances)))
+
+
+# ---- E21, E22 -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E21
+@given(seed=seeds, n=st.integers(1, 20), scale=st.sampled_from([1e-3, 1.0, 100.0]))
+def test_kernel_is_a_symmetric_likeness_with_ones_on_the_diagonal(seed: int, n: int, scale: float) -> None:
+    v = scale * np.random.default_rng(seed).standard_normal(n)
+    C = kernel_covariance(v)
+    assert np.array_equal(C, C.T) and np.all(np.diag(C) == 1) and np.all((C >= 0) & (C <= 1))
+    i, j = np.random.default_rng(seed + 1).integers(0, n, 2)
+    assert C[i, j] == np.exp(-((v[i] - v[j]) ** 2))
+    assert np.array_equal(kernel_covariance(v[:, None]), C)
+
+
+@pytest.mark.E21
+@given(seed=seeds, n=st.integers(1, 30))
+def test_shuffling_the_samples_leaves_the_kernel_spectrum(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    v = rng.standard_normal(n)
+    order = rng.permutation(n)
+    shuffled = kernel_covariance(v[order])
+    assert np.array_equal(shuffled, kernel_covariance(v)[np.ix_(order, order)])
+    # Weyl: eigenvalues of one matrix, computed in two orders, are each right to n eps |C|.
+    assert np.max(np.abs(spectrum(shuffled) - spectrum(kernel_covariance(v)))) <= 8 * n * EPS * n
+    assert effective_rank(shuffled) == pytest.approx(effective_rank(kernel_covariance(v)), rel=64 * n * EPS)
+
+
+@pytest.mark.E21
+def test_kernel_takes_vectors_and_refuses_more() -> None:
+    assert kernel_covariance([[0.0, 0.0], [1.0, 1.0]])[0, 1] == np.exp(-2.0)
+    with pytest.raises(ValueError, match="v must have one axis, or two"):
+        kernel_covariance(np.zeros((2, 2, 2)))
+
+
+@pytest.mark.E22
+@given(seed=seeds, n=st.integers(1, 12), rank=st.integers(1, 12))
+def test_effective_rank_is_the_trace_ratio_and_at_most_the_rank(seed: int, n: int, rank: int) -> None:
+    C = random_covariance(np.random.default_rng(seed), n, rank)
+    ratio = np.trace(C) ** 2 / np.sum(C**2)
+    assert effective_rank(C) == pytest.approx(ratio, rel=64 * n * EPS)
+    assert 1 - 64 * n * EPS <= effective_rank(C) <= min(n, rank) * (1 + 64 * n * EPS)
+
+
+@pytest.mark.E22
+def test_effective_rank_of_known_matrices() -> None:
+    assert effective_rank(np.eye(7)) == 7.0
+    assert effective_rank(np.ones((7, 7))) == pytest.approx(1.0, rel=64 * EPS)
+    assert effective_rank(np.diag([1e-300, 1e-300])) == 2.0
+    assert effective_rank(np.diag([1e300, 1e300])) == 2.0
+
+
+@pytest.mark.E22
+@pytest.mark.parametrize(
+    ("C", "message"),
+    [([[1.0, 2.0], [0.0, 1.0]], "C must be symmetric"), ([[1.0, 2.0], [2.0, 1.0]], "C must be positive semidefinite"),
+     (np.zeros((2, 2)), "C must not be the zero matrix"), (np.ones((2, 3)), "C must be a square matrix"),
+     ([[np.nan]], "C must be finite")],
+)
+def test_matrices_that_are_no_covariances_raise(C: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        effective_rank(C)
+
+
+@pytest.mark.E22
+def test_random_frequencies_fill_about_twice_the_band_plus_one_directions() -> None:
+    C = random_frequency_covariance(50, 5.0)
+    values = spectrum(C)
+    assert np.trace(C) == pytest.approx(50)
+    held = np.cumsum(values) / values.sum()
+    assert held[2 * 5 + 1] > 0.99 and held[2 * 5 - 2] < 0.99  # 12 directions hold 99 %, 9 do not
+    rng, draws = np.random.default_rng(2), 20000
+    tau = np.linspace(0, 1, 50)
+    f = rng.uniform(0, 5.0, (draws, 1))
+    products = np.cos(2 * np.pi * f * tau[13])[:, 0]
+    assert five_errors(products.mean(), C[13, 0], products.std(ddof=1) / np.sqrt(draws))
+
+
+# ---- E23 ------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E23
+@given(seed=seeds, n=st.integers(1, 8), extra=st.integers(1, 8), shift=st.sampled_from([0.0, 3.0]))
+def test_noise_with_more_rows_than_columns_gets_the_covariance_exactly(seed: int, n: int, extra: int, shift: float) -> None:
+    rng = np.random.default_rng(seed)
+    X, C1 = shift + rng.standard_normal((n + extra, n)), random_covariance(rng, n, int(rng.integers(1, n + 1)))
+    Y = reshape_noise(X, C1)
+    scale = 64 * (n + extra) * EPS * np.linalg.norm(C1)
+    assert np.max(np.abs(Y.T @ Y / len(Y) - C1)) <= scale
+    assert np.max(np.abs(Y.mean(axis=0))) <= 64 * (n + extra) * EPS * np.sqrt(np.linalg.norm(C1) * (n + extra))
+
+
+@pytest.mark.E23
+@given(seed=seeds, n=st.integers(3, 12), m=st.integers(2, 12))
+def test_with_too_few_rows_the_error_is_the_energy_of_the_tail(seed: int, n: int, m: int) -> None:
+    rng = np.random.default_rng(seed)
+    C1 = random_covariance(rng, n, n)
+    Y = reshape_noise(rng.standard_normal((m, n)), C1)
+    error = np.linalg.norm(sample_covariance(Y) - C1)
+    assert abs(error - reshaping_error(C1, min(m - 1, n))) <= 256 * n * EPS * np.linalg.norm(C1)
+
+
+@pytest.mark.E23
+def test_reshaping_is_the_printed_product() -> None:
+    rng = np.random.default_rng(3)
+    X, C1 = rng.standard_normal((30, 6)), random_covariance(rng, 6, 6)
+    centred = X - X.mean(axis=0)
+    values, V = np.linalg.eigh(centred.T @ centred / 30)
+    target, V1 = np.linalg.eigh(C1)
+    printed = centred @ V @ np.diag(np.sqrt(target / values)) @ V1.T
+    # The signs of eigenvectors are free: each mode of the result agrees up to its own sign.
+    ours, theirs = reshape_noise(X, C1) @ V1, printed @ V1
+    signs = np.sign(np.sum(ours * theirs, axis=0))
+    condition = values[-1] / values[0]
+    assert np.max(np.abs(ours - signs * theirs)) <= 256 * condition * EPS * np.abs(theirs).max() / np.diff(np.sort(values)).min()
+
+
+@pytest.mark.E23
+def test_the_printed_covariance_without_the_division_is_off_by_m() -> None:
+    X = np.random.default_rng(4).standard_normal((500, 5))
+    assert np.trace(X.T @ X) / np.trace(sample_covariance(X)) == pytest.approx(500, rel=0.02)
+    allowed = 500 * EPS * np.abs(X).max() ** 2
+    assert np.max(np.abs(sample_covariance(X) - np.cov(X, rowvar=False, bias=True))) <= allowed
+
+
+@pytest.mark.E23
+def test_reshaping_refuses_what_does_not_fit() -> None:
+    X = np.random.default_rng(0).standard_normal((5, 3))
+    with pytest.raises(ValueError, match="C1 must be 3 by 3 for rows of X that long"):
+        reshape_noise(X, np.eye(2))
+    with pytest.raises(ValueError, match="C1 must be positive semidefinite"):
+        reshape_noise(X, -np.eye(3))
+    with pytest.raises(ValueError, match="X must have 2 axes"):
+        reshape_noise(X[0], np.eye(3))
+    assert np.array_equal(reshape_noise(np.ones((4, 3)), np.eye(3)), np.zeros((4, 3)))  # no noise, nothing to shape
+
+
+@pytest.mark.E23
+@given(seed=seeds, n=st.integers(1, 6), rank=st.integers(1, 6))
+def test_transport_map_is_symmetric_monotone_and_reaches_the_target(seed: int, n: int, rank: int) -> None:
+    rng = np.random.default_rng(seed)
+    C, C1 = random_covariance(rng, n, 3 * n + 3), random_covariance(rng, n, rank)
+    A = transport_map(C, C1)
+    allowed = 512 * n * EPS * np.linalg.cond(C) * np.linalg.norm(C1)
+    assert np.max(np.abs(A @ C @ A - C1)) <= allowed
+    assert np.max(np.abs(A - A.T)) <= 512 * n * EPS * np.linalg.cond(C) * np.linalg.norm(A)
+    assert np.linalg.eigvalsh((A + A.T) / 2)[0] >= -512 * n * EPS * np.linalg.cond(C) * np.linalg.norm(A)
+
+
+@pytest.mark.E23
+def test_transport_moves_less_than_the_notes_map() -> None:
+    rng = np.random.default_rng(5)
+    X, C1 = rng.standard_normal((200, 10)), random_covariance(rng, 10, 10)
+    X -= X.mean(axis=0)
+    A = transport_map(sample_covariance(X), C1)
+    moved, notes = np.mean((X @ A - X) ** 2), np.mean((reshape_noise(X, C1) - X) ** 2)
+    assert moved < notes
+    root = np.linalg.eigvals(sample_covariance(X) @ C1)
+    w2_squared = np.trace(sample_covariance(X)) + np.trace(C1) - 2 * np.sum(np.sqrt(root.real))
+    assert 10 * moved == pytest.approx(w2_squared, rel=1e-10)
+
+
+@pytest.mark.E23
+def test_transport_refuses_a_singular_start() -> None:
+    with pytest.raises(ValueError, match="C must be regular"):
+        transport_map(np.ones((2, 2)), np.eye(2))
+    with pytest.raises(ValueError, match="C and C1 must have the same size"):
+        transport_map(np.eye(2), np.eye(3))
+
+
+# ---- E5 and the chain -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E5
+@given(seed=seeds, t=st.integers(0, 30))
+def test_each_eigenvalue_walks_to_one_and_the_directions_stay(seed: int, t: int) -> None:
+    schedule = Schedule.sigmoid(30)
+    C = random_covariance(np.random.default_rng(seed), 5, 3)
+    expected = spectrum_at(schedule, spectrum(C), t)
+    assert np.max(np.abs(spectrum(covariance_at(schedule, C, t)) - expected)) <= 64 * EPS * (1 + np.linalg.norm(C))
+    commutator = covariance_at(schedule, C, t) @ C - C @ covariance_at(schedule, C, t)
+    assert np.max(np.abs(commutator)) <= 64 * EPS * (1 + np.linalg.norm(C)) ** 2
+
+
+@pytest.mark.E5
+@given(values=st.lists(st.floats(0.0, 50.0), min_size=1, max_size=5))
+def test_kl_to_white_noise_falls_at_every_step_while_entropy_follows_the_eigenvalues(values: list[float]) -> None:
+    schedule = Schedule.sigmoid(20)
+    white = Gaussian(np.zeros(len(values)), np.eye(len(values)))
+    along = [Gaussian(white.mean, np.diag(spectrum_at(schedule, values, t))) for t in range(1, 21)]
+    kl, entropy = np.array([kl_divergence(q, white) for q in along]), np.array([q.entropy for q in along])
+    rounding = 64 * EPS * (1 + kl[0] + max(values)) * len(values)
+    assert np.all(np.diff(kl) <= rounding)
+    if min(values) > 1:
+        assert np.all(np.diff(entropy) <= rounding)
+    if max(values) < 1:
+        assert np.all(np.diff(entropy) >= -rounding)
+
+
+@pytest.mark.E5
+def test_what_is_left_of_a_curve_at_the_end_of_the_notes_chain() -> None:
+    schedule, white = Schedule.sigmoid(100, beta_min=1e-5), Gaussian(np.zeros(50), np.eye(50))
+    alpha_bar, rest = schedule.alpha_bar[100], schedule.one_minus_alpha_bar[100]
+    expected = 0.5 * (alpha_bar * 50 - 50 * alpha_bar - 50 * np.log(rest))
+    left = kl_divergence(PointMass(np.ones(50)).diffuse(schedule, 100), white)
+    assert left == pytest.approx(expected, rel=1e-12) and left == pytest.approx(0.135, abs=5e-4)
+
+
+@pytest.mark.E6
+def test_the_noise_in_x_t_is_not_the_noise_at_the_end_of_the_chain() -> None:
+    schedule = Schedule.sigmoid(100, beta_min=1e-5)
+    assert end_noise_correlation(schedule, 100) == 1.0
+    assert end_noise_correlation(schedule, np.array([10, 50, 90])) == pytest.approx([0.005, 0.065, 0.589], abs=6e-4)
+    rng, n, t = np.random.default_rng(6), 20000, 60
+    eps = rng.standard_normal((n, 1))
+    x_0 = np.ones((1, 1))
+    x_end = q_skip(schedule, q_sample(schedule, x_0, t, eps), t, 100, rng.standard_normal((n, 1)))
+    at_end = (x_end - np.sqrt(schedule.alpha_bar[100])) / np.sqrt(schedule.one_minus_alpha_bar[100])
+    products = (eps * at_end)[:, 0]
+    assert five_errors(products.mean(), end_noise_correlation(schedule, t), products.std(ddof=1) / np.sqrt(n))
+
+
+@pytest.mark.E6
+@pytest.mark.E25
+@pytest.mark.parametrize("variance", [0.25, 1.0, 4.0])
+def test_least_loss_for_the_noise_at_the_end_is_the_variance_that_x_t_leaves_of_it(variance: float) -> None:
+    schedule, law = Schedule.sigmoid(50), Gaussian([0.0], [[variance]])
+    loss = end_noise_loss(schedule, optimal_loss(law, schedule))
+    assert np.isnan(loss[0]) and loss.shape == (51,)
+    for t in range(1, 50):
+        # Rows: x_t and the end's noise, as combinations of x_0, eps and the fresh noise between t and T.
+        kept, fresh = schedule.between(t, 50)
+        rest, end = schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[50]
+        rows = np.sqrt([[schedule.alpha_bar[t], rest, 0], [0, kept * rest / end, fresh / end]])
+        joint = rows * [variance, 1, 1] @ rows.T
+        assert abs(loss[t] - (joint[1, 1] - joint[0, 1] ** 2 / joint[0, 0])) <= 20 * EPS

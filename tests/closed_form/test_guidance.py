@@ -1,0 +1,112 @@
+"""Multiplying a density by a measurement: the exact product, and the denoiser that is guided to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.closed_form.distributions import Gaussian, PointMass
+from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
+from ddpm_np.closed_form.ideal import IdealDenoiser
+from ddpm_np.demos.interpolation import affine_law
+from ddpm_np.sampling import ancestral_sample
+from ddpm_np.schedule import Schedule
+from ddpm_np.signals import MultiSine
+
+SCHEDULE = Schedule.sigmoid(30)
+EPS = np.finfo(float).eps
+
+
+def world(seed: int, dim: int, rank: int) -> tuple[Gaussian, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    factor = rng.standard_normal((rank, dim))
+    observed = rng.permutation(dim)[: int(rng.integers(1, dim + 1))]
+    return Gaussian.from_factor(rng.standard_normal(dim), factor), observed, rng.standard_normal(len(observed))
+
+
+@pytest.mark.E26
+@given(seed=st.integers(0, 2**32 - 1), dim=st.integers(1, 6), rank=st.integers(1, 6), noise=st.sampled_from([0.1, 1.0, 10.0]))
+def test_posterior_is_the_printed_formula(seed: int, dim: int, rank: int, noise: float) -> None:
+    prior, observed, y = world(seed, dim, rank)
+    posterior = condition(prior, observed, y, noise=noise)
+    C = prior.cov
+    S = C[np.ix_(observed, observed)] + noise**2 * np.eye(len(observed))
+    gain = np.linalg.solve(S, C[observed]).T
+    rounding = 256 * EPS * np.linalg.cond(S) * (1 + np.linalg.norm(C)) * (1 + np.linalg.norm(y) + np.linalg.norm(prior.mean)) * dim
+    assert np.max(np.abs(posterior.mean - (prior.mean + gain @ (y - prior.mean[observed])))) <= rounding / noise
+    assert np.max(np.abs(posterior.cov - (C - gain @ C[observed]))) <= rounding
+    assert posterior.spectrum.min() >= 0
+
+
+@pytest.mark.E26
+def test_posterior_is_the_normalised_product_of_densities() -> None:
+    prior = Gaussian([0.5, -1.0], [[2.0, 0.7], [0.7, 1.0]])
+    posterior = condition(prior, [1], [0.3], noise=0.5)
+    x = np.random.default_rng(0).standard_normal((20, 2))
+    log_product = prior.logpdf(x) + Gaussian([0.3], [[0.25]]).logpdf(x[:, 1:])
+    log_evidence = Gaussian([-1.0], [[1.25]]).logpdf(np.array([0.3]))
+    assert np.max(np.abs(posterior.logpdf(x) - (log_product - log_evidence))) <= 1e3 * EPS * np.abs(log_product).max()
+
+
+@pytest.mark.E26
+def test_measurements_one_after_the_other_are_measurements_at_once() -> None:
+    prior = MultiSine([0.4, 1.3, 2.9], dim=20)
+    y = prior.sample(1, rng=np.random.default_rng(1))[0]
+    at_once = condition(prior, [3, 8, 15], y[[3, 8, 15]], noise=0.3)
+    in_turn = condition(condition(prior, [3], y[[3]], noise=0.3), [8, 15], y[[8, 15]], noise=0.3)
+    assert np.max(np.abs(at_once.mean - in_turn.mean)) <= 1e4 * EPS and np.max(np.abs(at_once.cov - in_turn.cov)) <= 1e4 * EPS
+
+
+@pytest.mark.E24
+@pytest.mark.parametrize("t", [1, 7, 30])
+def test_the_guided_denoiser_is_the_ideal_denoiser_of_the_posterior(t: int) -> None:
+    prior = MultiSine([0.4, 1.3, 2.9], dim=20)
+    rng = np.random.default_rng(2)
+    observed, y, noise = [0, 4, 5, 17], rng.standard_normal(4), 0.2
+    x = rng.standard_normal((6, 20))
+    guided = GuidedDenoiser(prior, SCHEDULE, observed, y, noise=noise)(x, t)
+    exact = IdealDenoiser(condition(prior, observed, y, noise=noise), SCHEDULE)(x, t)
+    # Forming x0_hat divides by sqrt(alpha_bar), and the pull by at least noise^2.
+    condition_number = prior.spectrum[0] / (noise**2 * SCHEDULE.alpha_bar[t])
+    assert np.max(np.abs(guided - exact)) <= 64 * EPS * condition_number * np.abs(exact).max()
+
+
+@pytest.mark.E24
+def test_identity_spread_is_exact_for_white_data_and_not_for_signals() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((4, 5)), rng.standard_normal(2)
+    white = Gaussian(np.zeros(5), np.eye(5))
+    both = [GuidedDenoiser(white, SCHEDULE, [0, 3], y, noise=0.5, spread=s)(x, 12) for s in ("exact", "identity")]
+    assert np.max(np.abs(both[0] - both[1])) <= 1e3 * EPS
+    signals = MultiSine([1.0], dim=5)
+    both = [GuidedDenoiser(signals, SCHEDULE, [0, 3], y, noise=0.5, spread=s)(x, 12) for s in ("exact", "identity")]
+    assert np.max(np.abs(both[0] - both[1])) > 1e-2
+
+
+@pytest.mark.E26
+@pytest.mark.parametrize("spread", ["exact", "identity"])
+def test_guided_samples_have_the_exact_law_of_the_guided_chain(spread: str) -> None:
+    prior, n = Gaussian(np.zeros(3), [[1.0, 0.8, 0.5], [0.8, 1.0, 0.8], [0.5, 0.8, 1.0]]), 20000
+    denoiser = GuidedDenoiser(prior, SCHEDULE, [0], [1.5], noise=0.4, spread=spread)
+    mean, cov = affine_law(denoiser, SCHEDULE, np.zeros(3), np.eye(3), SCHEDULE.T)
+    x = ancestral_sample(denoiser, SCHEDULE, n, 3, rng=np.random.default_rng(4))
+    assert np.all(np.abs(x.mean(axis=0) - mean) <= 5 * np.sqrt(np.diag(cov) / n))
+    error = np.sqrt((cov**2 + np.outer(np.diag(cov), np.diag(cov))) / n)
+    assert np.all(np.abs(np.cov(x, rowvar=False) - cov) <= 5 * error)
+
+
+def test_measurements_that_make_no_sense_raise() -> None:
+    prior = Gaussian(np.zeros(3), np.eye(3))
+    for observed, y, noise, message in [
+        ([0, 0], [1.0, 1.0], 1.0, "observed must be a list of different indices"), ([3], [1.0], 1.0, r"observed must be in 0\.\.2"),
+        ([0], [1.0, 2.0], 1.0, "y must have one value for each observed index, got 2 for 1"),
+        ([0], [1.0], 0.0, "noise must be above 0"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            condition(prior, observed, y, noise=noise)
+    with pytest.raises(ValueError, match="prior must be a Gaussian that varies"):
+        condition(PointMass([1.0, 2.0]), [0], [1.0], noise=1.0)
+    with pytest.raises(ValueError, match='spread must be "exact" or "identity", got "none"'):
+        GuidedDenoiser(prior, SCHEDULE, [0], [1.0], noise=1.0, spread="none")

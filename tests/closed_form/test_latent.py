@@ -1,0 +1,171 @@
+"""P(x) as an integral over z: the linear decoder's exact answer, quadrature and sampling against it, probabilistic PCA."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
+from ddpm_np.closed_form.latent import (
+    LinearDecoder,
+    decoder_log_likelihood,
+    importance_sampling,
+    naive_monte_carlo,
+    ppca,
+    quadrature,
+    zero_one,
+)
+
+EPS = np.finfo(float).eps
+
+
+def linear_decoder(dim: int, k: int, noise: float, seed: int = 0) -> LinearDecoder:
+    rng = np.random.default_rng(seed)
+    return LinearDecoder(rng.standard_normal((dim, k)), rng.standard_normal(dim), noise)
+
+
+@pytest.mark.E32
+@given(st.floats(0.05, 3.0), st.floats(-3.0, 3.0))
+def test_the_gaussian_decoders_density_integrates_to_one(noise: float, mean: float) -> None:
+    u = np.linspace(-12, 12, 2001)
+    density = np.exp(decoder_log_likelihood((mean + noise * u)[:, None], [mean], noise))
+    # The trapezoidal rule is exact here; x - mean is known to the rounding of the mean, in units of the noise.
+    assert abs(density.sum() * noise * 0.012 - 1) <= 100 * EPS * (1 + abs(mean) / noise)
+
+
+@pytest.mark.E32
+def test_as_a_function_of_the_mean_it_is_the_same_curve_mirrored() -> None:
+    offsets = np.linspace(-2, 2, 41)[:, None]
+    of_x = decoder_log_likelihood(0.7 + offsets, [0.7], 0.4)
+    of_mean = decoder_log_likelihood([0.7], 0.7 - offsets, 0.4)
+    # Both differ from the offset itself by the rounding of 0.7 + offset, at most 2 * 2.7 EPS, times the slope 2 / 0.4^2.
+    assert np.abs(of_x - of_mean).max() <= 2 * 2.7 * EPS * 2 / 0.4**2 + 4 * EPS * np.abs(of_x).max()
+
+
+@pytest.mark.E31
+@pytest.mark.parametrize("k", [1, 2])
+def test_quadrature_gives_the_linear_decoders_marginal(k: int) -> None:
+    decoder = linear_decoder(4, k, 0.8)
+    x = decoder.mu + np.array([0.5, -1.0, 0.2, 0.7])
+    # All three are sums of terms of size |log p| and of node logarithms up to 1e3; the rule itself is exact here (see its
+    # docstring).
+    assert abs(quadrature(decoder, x, 0.8, k) - decoder.marginal.logpdf(x)) <= 1e3 * EPS * 50
+
+
+@pytest.mark.E31
+def test_quadrature_and_importance_sampling_agree_for_a_curved_decoder() -> None:
+    def curved(z: np.ndarray) -> np.ndarray:
+        return np.concatenate([z, z**2, np.sin(3 * z)], axis=-1)
+
+    x = np.array([0.6, 0.5, 0.9])
+    exact = quadrature(curved, x, 0.3, 1, nodes=2001)
+    estimate = importance_sampling(curved, x, 0.3, Gaussian([0.5], [[0.5]]), n=20000, rng=np.random.default_rng(1))
+    assert abs(estimate.log_p - exact) <= 5 * estimate.standard_error
+    assert estimate.standard_error < 0.05
+
+
+@pytest.mark.E31
+def test_counting_the_prior_twice_gives_another_number() -> None:
+    decoder = LinearDecoder([[1.0]], [0.0], 1.0)
+    x = np.array([0.5])
+    z = np.linspace(-10, 10, 4001)[:, None]
+    prior = np.exp(-z[:, 0] ** 2 / 2) / np.sqrt(2 * np.pi)
+    likelihood = np.exp(decoder_log_likelihood(x, decoder(z), 1.0))
+    once, twice = ((prior**power * likelihood).sum() * 0.005 for power in (1, 2))
+    assert np.isclose(once, np.exp(decoder.marginal.logpdf(x)), rtol=1e-12)
+    assert twice < 0.5 * once
+
+
+@pytest.mark.E31
+def test_with_the_exact_posterior_every_draw_has_the_same_weight() -> None:
+    decoder = linear_decoder(12, 3, 0.5)
+    x = decoder.marginal.sample(1, rng=np.random.default_rng(3))[0]
+    estimate = importance_sampling(decoder, x, 0.5, decoder.posterior(x), n=100, rng=np.random.default_rng(4))
+    condition = np.linalg.cond(decoder.posterior(x).cov) * np.linalg.cond(decoder.marginal.cov)
+    assert abs(estimate.log_p - decoder.marginal.logpdf(x)) <= 100 * EPS * condition
+    assert estimate.standard_error <= 100 * EPS * condition
+    assert estimate.effective_draws == pytest.approx(100, rel=100 * EPS * condition)
+
+
+@pytest.mark.E31
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_a_broadened_posterior_is_right_within_five_standard_errors(k: int) -> None:
+    decoder = linear_decoder(30, k, 0.5)
+    x = decoder.marginal.sample(1, rng=np.random.default_rng(5))[0]
+    proposal = decoder.posterior(x, broaden=1.5)
+    estimate = importance_sampling(decoder, x, 0.5, proposal, n=4000, rng=np.random.default_rng(6))
+    assert abs(estimate.log_p - decoder.marginal.logpdf(x)) <= 5 * estimate.standard_error
+    assert 0 < estimate.standard_error < 0.1
+
+
+@pytest.mark.E31
+def test_naive_monte_carlo_is_right_in_one_dimension_and_hopeless_in_fifty() -> None:
+    rng = np.random.default_rng(7)
+    low, high = linear_decoder(1, 1, 0.5), linear_decoder(50, 50, 0.5)
+    x = low.marginal.sample(1, rng=rng)[0]
+    estimate = naive_monte_carlo(low, x, 0.5, 1, n=10000, rng=rng)
+    assert abs(estimate.log_p - low.marginal.logpdf(x)) <= 5 * estimate.standard_error
+    x = high.marginal.sample(1, rng=rng)[0]
+    estimate = naive_monte_carlo(high, x, 0.5, 50, n=10000, rng=rng)
+    assert estimate.log_p < high.marginal.logpdf(x) - 100
+    assert estimate.effective_draws < 2
+
+
+@pytest.mark.E32
+def test_the_zero_one_decoder_gives_zero_for_any_continuous_decoder_and_one_for_a_constant() -> None:
+    decoder = linear_decoder(2, 2, 0.0)
+    rng = np.random.default_rng(8)
+    assert zero_one(decoder, decoder(np.array([0.3, 0.1])), 2, n=1000, rng=rng) == 0.0
+    assert zero_one(lambda z: np.zeros((len(z), 2)), [0.0, 0.0], 2, n=10, rng=rng) == 1.0
+    assert zero_one(lambda z: z * [0.0, 1.0], [0.0, 0.5], 2, n=10, rng=rng) == 0.0
+    # What is meant: the density by change of variables, finite and not 0.
+    doubled = LinearDecoder([[2.0]], [0.0], 0.0)
+    assert np.exp(doubled.marginal.logpdf([0.0])) == pytest.approx(1 / (2 * np.sqrt(2 * np.pi)), rel=4 * EPS)
+
+
+@pytest.mark.E30
+@given(st.integers(0, 1000), st.integers(1, 3))
+def test_ppca_has_no_better_neighbour(seed: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = rng.standard_normal((40, 5)) * [3, 2, 1, 0.7, 0.5] @ rng.standard_normal((5, 5))
+    truth = Gaussian(data.mean(0), np.cov(data.T, bias=True))
+    best = ppca(truth.mean, truth.cov, k)
+    least = kl_divergence(truth, best.marginal)
+    for _ in range(5):
+        W = best.W + 0.05 * rng.standard_normal(best.W.shape)
+        other = LinearDecoder(W, best.mu, best.noise * np.exp(0.05 * rng.standard_normal()))
+        assert kl_divergence(truth, other.marginal) >= least - 100 * EPS * np.linalg.cond(truth.cov)
+
+
+@pytest.mark.E30
+def test_ppca_recovers_a_linear_decoder_from_its_own_marginal() -> None:
+    decoder = linear_decoder(8, 3, 0.4)
+    found = ppca(decoder.mu, decoder.marginal.cov, 3)
+    assert found.noise == pytest.approx(0.4, rel=100 * EPS * np.linalg.cond(decoder.marginal.cov))
+    assert np.allclose(found.W @ found.W.T, decoder.W @ decoder.W.T, rtol=0, atol=100 * EPS * np.linalg.norm(decoder.marginal.cov))
+
+
+def test_ppca_of_a_covariance_of_lower_rank_has_no_noise() -> None:
+    W = np.array([[1.0], [2.0], [0.5]])
+    found = ppca(np.zeros(3), W @ W.T, 1)
+    assert found.noise <= np.sqrt(100 * EPS * 5.25)
+    assert np.allclose(found.W @ found.W.T, W @ W.T, rtol=0, atol=100 * EPS * 5.25)
+
+
+def test_bad_arguments_are_refused_in_one_line() -> None:
+    decoder, rng = linear_decoder(3, 2, 0.5), np.random.default_rng(0)
+    x = np.zeros(3)
+    with pytest.raises(ValueError, match="latent_dim must be 1 or 2"):
+        quadrature(decoder, x, 0.5, 3)
+    with pytest.raises(ValueError, match="noise must be above 0"):
+        naive_monte_carlo(decoder, x, 0.0, 2, n=10, rng=rng)
+    with pytest.raises(ValueError, match="noise of the decoder must be above 0"):
+        linear_decoder(3, 2, 0.0).posterior(x)
+    with pytest.raises(ValueError, match="same last axis"):
+        naive_monte_carlo(decoder, np.zeros(4), 0.5, 2, n=10, rng=rng)
+    with pytest.raises(ValueError, match="latent_dim must be below dim = 3"):
+        ppca(np.zeros(3), np.eye(3), 3)
+    with pytest.raises(TypeError, match="rng"):
+        zero_one(decoder, x, 2, n=10, rng=np.random)

@@ -1,0 +1,406 @@
+"""The bound and its exact gap, closed form against simulation; the probability flow against the density it must carry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.closed_form.distributions import (
+    Empirical,
+    Gaussian,
+    GaussianMixture,
+    PointMass,
+    kl_divergence,
+)
+from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
+from ddpm_np.closed_form.likelihood import (
+    VLBTerms,
+    bits_per_dim,
+    nll,
+    probability_flow_logpdf,
+    probability_flow_sample,
+    vlb_terms,
+)
+from ddpm_np.closed_form.reverse import reverse_variance, sampler_distribution
+from ddpm_np.sampling import ddim_sample
+from ddpm_np.schedule import Schedule
+from ddpm_np.signals import MultiSine
+
+EPS = np.finfo(float).eps
+NOTES = Schedule.sigmoid(100, beta_min=1e-5)
+SHORT = Schedule.from_beta(np.linspace(0.02, 0.3, 12))
+FREQUENCIES = [0.0826, 0.2049, 1.3489, 3.1848, 4.0664]
+
+
+def white(dim: int) -> Gaussian:
+    return Gaussian(np.zeros(dim), np.eye(dim))
+
+
+def bound(law: Gaussian, schedule: Schedule, **kwargs: Any) -> VLBTerms:
+    return vlb_terms(IdealDenoiser(law, schedule), law, schedule, **kwargs)
+
+
+@st.composite
+def gaussians(draw: st.DrawFn, singular: bool = True) -> Gaussian:
+    """dim 1 to 5, any orientation, standard deviations from 1e-2 to 10, where singular is allowed any number of them 0."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    dim = draw(st.integers(1, 5))
+    rank = draw(st.integers(0, dim)) if singular else dim
+    spectrum = np.where(np.arange(dim) < rank, 10.0 ** rng.uniform(-4, 2, dim), 0.0)
+    return Gaussian.from_spectrum(rng.standard_normal(dim), np.linalg.qr(rng.standard_normal((dim, dim)))[0], spectrum)
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> Schedule:
+    logits = draw(st.lists(st.floats(-9, 9), min_size=1, max_size=8))
+    return Schedule.from_beta(1 / (1 + np.exp(-np.array(logits))))
+
+
+# ---- the negative log-likelihood ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E30
+def test_the_mean_nll_of_data_under_a_model_is_entropy_plus_kl() -> None:
+    rng, n = np.random.default_rng(1), 20_000
+    data, model = Gaussian([0.3, 0.0], [[2.0, 0.6], [0.6, 1.0]]), Gaussian([0.0, 0.2], [[1.0, 0.0], [0.0, 3.0]])
+    values = nll(model, data.sample(n, rng=rng))
+    assert values.shape == (n,)
+    assert abs(values.mean() - (data.entropy + kl_divergence(data, model))) <= 5 * values.std(ddof=1) / np.sqrt(n)
+
+
+def test_nll_is_infinite_off_the_support_and_finite_on_it() -> None:
+    ensemble = MultiSine(FREQUENCIES)
+    assert np.isfinite(nll(ensemble, ensemble.sample(300, rng=np.random.default_rng(2)))).all()
+    assert nll(ensemble, np.ones(50) * np.arange(50) % 2) == np.inf
+
+
+def test_bits_are_nats_over_dim_ln_2() -> None:
+    assert bits_per_dim(50 * np.log(2), 50) == 1.0
+    terms = bound(MultiSine(FREQUENCIES, noise=0.1), NOTES)
+    assert terms.bits_per_dim == bits_per_dim(terms.total, 50)
+    with pytest.raises(ValueError, match="dim must be at least 1"):
+        bits_per_dim(1.0, 0)
+
+
+# ---- the bound in closed form ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E28
+@given(gaussians(), schedules())
+def test_with_the_true_kernel_the_gap_is_the_kl_of_the_start_and_nothing_else(law: Gaussian, schedule: Schedule) -> None:
+    gap = bound(law, schedule, variance="kernel").total - law.entropy
+    start = kl_divergence(law.diffuse(schedule, schedule.T), white(law.dim))
+    assert abs(gap - start) <= 1e-10 * max(1.0, start)
+
+
+@pytest.mark.E28
+@pytest.mark.parametrize("schedule", [NOTES, Schedule.linear(1000), Schedule.cosine(400)], ids=["notes", "linear", "cosine"])
+@pytest.mark.parametrize("noise", [0.0, 0.1], ids=["on the support", "noisy"])
+def test_the_same_for_the_ensemble(schedule: Schedule, noise: float) -> None:
+    law = MultiSine(FREQUENCIES, noise=noise)
+    gap = bound(law, schedule, variance="kernel").total - law.entropy
+    assert abs(gap - kl_divergence(law.diffuse(schedule, schedule.T), white(50))) <= 1e-10
+
+
+@pytest.mark.E28
+@given(gaussians(singular=False), schedules(), st.sampled_from(["posterior", "beta", "array"]))
+def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(law: Gaussian, schedule: Schedule, name: str) -> None:
+    """KL chain rule: the start, then for each step KL between two Gaussians of equal mean, in the axes of the data."""
+    if name == "array":
+        variance = table = np.linspace(0.3, 0.1, schedule.T + 1)
+    else:
+        variance, table = name, (schedule.beta_tilde if name == "posterior" else schedule.beta).copy()
+        table[1] = schedule.beta[1]
+    gap = bound(law, schedule, variance=variance).total - law.entropy
+    expected = kl_divergence(law.diffuse(schedule, schedule.T), white(law.dim))
+    for t in range(1, schedule.T + 1):
+        ratio = reverse_variance(law, schedule, t) / table[t]
+        expected += (ratio - 1 - np.log(ratio)).sum() / 2
+    assert abs(gap - expected) <= 1e-10 * max(1.0, expected)
+
+
+@pytest.mark.E28
+@given(gaussians(singular=False), schedules())
+def test_the_bound_lies_above_the_nll_under_what_the_sampler_puts_out(law: Gaussian, schedule: Schedule) -> None:
+    """The model's own density is that of the ancestral sampler with the decoder's noise: its exact law is known."""
+    table = optimal_variance(law, schedule)
+    model = sampler_distribution(law, schedule, variance=table)
+    gap = bound(law, schedule, variance=table).total - law.entropy
+    assert gap >= kl_divergence(law, model) * (1 - 1e-9) - 1e-10
+
+
+@pytest.mark.E28
+def test_known_figures_in_one_dimension() -> None:
+    gaps: dict[str, list[float]] = {"kernel": [], "posterior": [], "beta": [], "beta_tilde_2": []}
+    for spread in (0.25, 1.0, 4.0):
+        law = Gaussian([0.0], [[spread]])
+        for name in ("kernel", "posterior", "beta"):
+            gaps[name].append(bound(law, NOTES, variance=name).total - law.entropy)
+        gaps["beta_tilde_2"].append(bound(law, NOTES, decoder_variance=NOTES.beta_tilde[2]).total - law.entropy)
+    assert gaps["kernel"] == pytest.approx([4.0986e-6, 0.0, 6.470e-5], rel=1e-4, abs=1e-12)
+    assert gaps["posterior"] == pytest.approx([0.468, 0.513, 0.556], abs=0.0005)
+    assert gaps["beta"] == pytest.approx([0.0091, 0.0, 0.0090], abs=0.00005)
+    assert gaps["beta_tilde_2"][0] == pytest.approx(0.594, abs=0.0005)
+
+
+@pytest.mark.E28
+def test_the_optimal_variance_has_no_better_neighbour() -> None:
+    law = MultiSine(FREQUENCIES, noise=0.1)
+    best = optimal_variance(law, NOTES)
+    least = bound(law, NOTES, variance=best).total
+    for t in (1, 2, 50, 100):
+        for factor in (0.9, 1.1):
+            other = best.copy()
+            other[t] *= factor
+            assert bound(law, NOTES, variance=other).total > least
+
+
+@pytest.mark.E28
+def test_one_step_is_prior_and_decoder() -> None:
+    law, schedule = Gaussian([2.0], [[3.0]]), Schedule.from_beta([0.36])
+    terms = bound(law, schedule, decoder_variance=0.5)
+    v = 0.64 * 3 + 0.36
+    assert terms.steps.tolist() == [0.0, 0.0]
+    assert terms.prior == pytest.approx((0.64 * (3 + 4) - 0.64 - np.log(0.36)) / 2, rel=8 * EPS)
+    left = 3 * 0.36 / v  # E(x_0 - x0_hat)^2 = Var[x_0 | x_1]
+    assert terms.decoder == pytest.approx((np.log(2 * np.pi * 0.5) + left / 0.5) / 2, rel=8 * EPS)
+
+
+@pytest.mark.E28
+def test_a_decoder_or_a_step_without_variance_makes_the_bound_infinite() -> None:
+    law = Gaussian([0.0, 1.0], np.diag([0.5, 2.0]))
+    assert bound(law, NOTES, variance=NOTES.beta_tilde).decoder == np.inf
+    assert np.isfinite(bound(law, NOTES, variance=NOTES.beta_tilde, decoder_variance=0.01).total)
+    still = NOTES.beta.copy()
+    still[7] = 0
+    assert np.flatnonzero(np.isinf(bound(law, NOTES, variance=still).steps)).tolist() == [7]
+
+
+@pytest.mark.E28
+def test_only_the_second_moments_of_the_data_meet_the_ideal_denoiser_of_a_gaussian() -> None:
+    model = Gaussian([0.5, 0.0], [[1.0, 0.3], [0.3, 0.5]])
+    mixture = GaussianMixture([0.3, 0.7], [[-1.0, 0.0], [1.0, 0.5]], [np.eye(2), 0.2 * np.eye(2)])
+    denoiser = IdealDenoiser(model, SHORT)
+    like = Gaussian(mixture.mean, mixture.cov)
+    for variance in ("posterior", "kernel"):
+        a, b = (vlb_terms(denoiser, law, SHORT, variance=variance).total for law in (mixture, like))
+        assert abs(a - b) <= 1e-13 * abs(b)
+        # A batch whose own moments are exact: plus and minus each axis.
+        root = np.sqrt(2) * np.linalg.cholesky(mixture.cov).T
+        batch = mixture.mean + np.concatenate([root, -root])
+        assert vlb_terms(denoiser, batch, SHORT, variance=variance).total == pytest.approx(b, rel=1e-13)
+
+
+@pytest.mark.E28
+def test_for_data_off_the_support_the_true_kernels_decoder_is_infinite() -> None:
+    ensemble = MultiSine(FREQUENCIES)
+    denoiser = IdealDenoiser(ensemble, NOTES)
+    x_0 = ensemble.sample(40, rng=np.random.default_rng(3))
+    inside = vlb_terms(denoiser, x_0, NOTES, variance="kernel")
+    exact = bound(ensemble, NOTES, variance="kernel").total
+    assert abs(inside.total - exact) <= 5 * inside.standard_error
+    assert vlb_terms(denoiser, x_0 + np.arange(50) % 2, NOTES, variance="kernel").decoder == np.inf
+    assert vlb_terms(denoiser, white(50), NOTES, variance="kernel").decoder == np.inf
+    narrower = MultiSine(FREQUENCIES[:2])
+    assert np.isfinite(vlb_terms(denoiser, narrower, NOTES, variance="kernel").total)
+
+
+# ---- the bound by simulation ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E28
+@pytest.mark.parametrize("variance", ["posterior", "beta", "array"])
+def test_simulation_agrees_with_the_closed_form_within_five_standard_errors(variance: str) -> None:
+    law = Gaussian([1.0, -0.5, 0.0], [[2.0, 0.5, 0.0], [0.5, 0.3, 0.0], [0.0, 0.0, 0.0]])
+    table = optimal_variance(law, SHORT) if variance == "array" else variance
+    ideal = IdealDenoiser(law, SHORT)
+    exact = vlb_terms(ideal, law, SHORT, variance=table, decoder_variance=0.03)
+    assert exact.standard_error == 0.0
+    rng = np.random.default_rng(4)
+    options = {"variance": table, "decoder_variance": 0.03, "rng": rng}
+    from_law = vlb_terms(lambda x, t: ideal(x, t), law, SHORT, n=4000, **options)
+    from_batch = vlb_terms(lambda x, t: ideal(x, t), law.sample(4000, rng=rng), SHORT, **options)
+    few = law.sample(50, rng=rng)
+    redrawn = vlb_terms(lambda x, t: ideal(x, t), few, SHORT, n=4000, **options)
+    exact_for_few = vlb_terms(ideal, few, SHORT, variance=table, decoder_variance=0.03)
+    for simulated, truth in ((from_law, exact), (from_batch, exact), (redrawn, exact_for_few)):
+        assert abs(simulated.total - truth.total) <= 5 * simulated.standard_error
+        assert 0 < simulated.standard_error < 0.1 * (exact.steps.sum() + abs(exact.decoder))
+
+
+@pytest.mark.E28
+def test_a_worse_denoiser_has_a_worse_bound_by_the_weighted_squared_error() -> None:
+    law, shift = Gaussian([0.0], [[0.5]]), 0.3
+    ideal = IdealDenoiser(law, SHORT)
+    rng = np.random.default_rng(5)
+    off = vlb_terms(lambda x, t: ideal(x, t) + shift, law, SHORT, variance="beta", n=20_000, rng=rng)
+    # b^2 / variance = beta_t / (alpha_t (1 - alpha_bar_t)) for variance beta, at t = 1 too.
+    weights = SHORT.beta[1:] / (SHORT.alpha[1:] * SHORT.one_minus_alpha_bar[1:])
+    expected = bound(law, SHORT, variance="beta").total + shift**2 * weights.sum() / 2
+    assert abs(off.total - expected) <= 5 * off.standard_error
+    assert off.total - 5 * off.standard_error > bound(law, SHORT, variance="beta").total
+
+
+@pytest.mark.E28
+def test_a_mixtures_ideal_denoiser_is_simulated_and_its_bound_lies_above_the_entropy() -> None:
+    mixture = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[0.04]], [[0.04]]])
+    rng = np.random.default_rng(6)
+    terms = vlb_terms(IdealDenoiser(mixture, SHORT), mixture, SHORT, variance="beta", n=5000, rng=rng)
+    x = np.linspace(-3, 3, 6001)[:, None]
+    density = np.exp(mixture.logpdf(x))
+    entropy = (density * nll(mixture, x)).sum() * 0.001
+    assert terms.total > entropy - 5 * terms.standard_error
+
+
+def test_a_float32_denoiser_gets_float32() -> None:
+    class Zero:
+        dtype = np.dtype(np.float32)
+
+        def __call__(self, x: np.ndarray, t: int) -> np.ndarray:
+            assert x.dtype == np.float32
+            return np.zeros_like(x)
+
+    terms = vlb_terms(Zero(), white(3), SHORT, n=100, rng=np.random.default_rng(7))
+    assert np.isfinite(terms.total) and isinstance(terms.total, float)
+
+
+# ---- the probability flow -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E29
+@pytest.mark.parametrize("schedule", [NOTES, Schedule.linear(200), Schedule.from_beta([0.5] * 60)], ids=lambda s: f"T={s.T}")
+def test_the_flows_log_density_is_the_datas_to_1e_6_at_50_dimensions(schedule: Schedule) -> None:
+    law = MultiSine(FREQUENCIES, noise=0.1)
+    x = law.sample(5, rng=np.random.default_rng(8))
+    exact = probability_flow_logpdf(IdealDenoiser(law, schedule), schedule, x, terminal=law.diffuse(schedule, schedule.T))
+    assert exact.shape == (5,)
+    assert np.abs(exact - law.logpdf(x)).max() <= 1e-6
+
+
+@pytest.mark.E29
+def test_with_white_noise_at_the_end_it_is_off_by_what_the_end_is_off() -> None:
+    """Tenths of a nat: the flow's own density exactly, which is not the data's because q(x_T) is not N(0, I)."""
+    law = MultiSine(FREQUENCIES, noise=0.1)
+    x = law.sample(200, rng=np.random.default_rng(9))
+    off = probability_flow_logpdf(IdealDenoiser(law, NOTES), NOTES, x) - law.logpdf(x)
+    x_T = law.coordinates(x)[0] * np.sqrt(law.diffuse(NOTES, 100).spectrum / law.spectrum) @ law.axes.T
+    expected = white(50).logpdf(x_T) - law.diffuse(NOTES, 100).logpdf(x_T)
+    assert np.abs(off - expected).max() <= 1e-6
+    assert 0.03 < np.abs(off).mean() < 0.3
+
+
+@pytest.mark.E29
+@given(gaussians(), st.integers(0, 2**32 - 1))
+def test_the_flow_scales_each_axis_by_its_standard_deviations(law: Gaussian, seed: int) -> None:
+    denoiser, q_T = IdealDenoiser(law, SHORT), law.diffuse(SHORT, SHORT.T)
+    x_T = q_T.sample(3, rng=np.random.default_rng(seed))
+    samples = probability_flow_sample(denoiser, SHORT, 3, rng=np.random.default_rng(seed), terminal=q_T)
+    expected = law.mean + (q_T.coordinates(x_T)[0] * np.sqrt(law.spectrum / q_T.spectrum)) @ law.axes.T
+    assert np.abs(samples - expected).max() <= 1e-7
+    # Directions without variance arrive to rounding, not to the 1e-8 of noise that the solver leaves.
+    assert np.abs(law.coordinates(samples)[0][:, ~law.varies]).max(initial=0) <= 1e-13
+
+
+@pytest.mark.E29
+def test_from_white_noise_the_variances_come_out_as_lambda_over_v_T() -> None:
+    law, n = Gaussian([0.0, 0.0], np.diag([4.0, 0.25])), 2000
+    samples = probability_flow_sample(IdealDenoiser(law, SHORT), SHORT, n, rng=np.random.default_rng(10))
+    expected = law.spectrum / law.diffuse(SHORT, SHORT.T).spectrum
+    assert np.all(np.abs(np.square(samples @ law.axes).mean(0) / expected - 1) <= 5 * np.sqrt(2 / n))
+    assert np.all(np.abs(expected / law.spectrum - 1) > 0.02)
+
+
+@pytest.mark.E29
+def test_ddim_tends_to_the_flow_as_steps_get_small() -> None:
+    """First order: half the step, half the distance, from the same noise."""
+    law, off = Gaussian([0.5], [[0.25]]), []
+    for T in (200, 400):
+        schedule = Schedule.linear(T, beta_min=2 / T, beta_max=12 / T)
+        denoiser = IdealDenoiser(law, schedule)
+        ddim = ddim_sample(denoiser, schedule, 20, 1, rng=np.random.default_rng(11))
+        flow = probability_flow_sample(denoiser, schedule, 20, rng=np.random.default_rng(11))
+        off.append(np.abs(ddim - flow).max())
+    assert 0 < off[0] < 0.1
+    assert off[0] / off[1] == pytest.approx(2, abs=0.2)
+
+
+@pytest.mark.E29
+def test_the_flow_of_a_mixture_carries_the_mixtures_density() -> None:
+    mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [[[0.04]], [[0.3]]])
+    x = np.linspace(-1.8, 2.5, 9)[:, None]
+    found = probability_flow_logpdf(IdealDenoiser(mixture, SHORT), SHORT, x, terminal=mixture.diffuse(SHORT, SHORT.T))
+    assert np.abs(found - mixture.logpdf(x)).max() <= 1e-6
+
+
+@pytest.mark.E29
+def test_the_flow_of_points_ends_on_the_points_as_often_as_they_weigh() -> None:
+    points, n = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, -1.0]]), 300
+    law = Empirical(points)
+    samples = probability_flow_sample(
+        IdealDenoiser(law, SHORT), SHORT, n, rng=np.random.default_rng(12), terminal=law.diffuse(SHORT, SHORT.T)
+    )
+    distance = np.linalg.norm(samples[:, None] - points, axis=-1)
+    assert distance.min(1).max() <= 1e-6
+    assert abs((distance[:, 0] < 1e-6).mean() - 2 / 3) <= 5 * np.sqrt(2 / 9 / n)
+
+
+@pytest.mark.E29
+def test_a_single_vector_has_a_single_density_and_an_end_far_out_costs_nothing() -> None:
+    law = Gaussian([1.0], [[0.25]])
+    schedule = Schedule.from_beta([0.9] * 300)  # alpha_bar_T = 1e-300
+    value = probability_flow_logpdf(IdealDenoiser(law, schedule), schedule, [0.7])
+    assert value.shape == ()
+    assert abs(value - law.logpdf([0.7])) <= 1e-6
+
+
+# ---- bad input ------------------------------------------------------------------------------------------------------------------
+
+
+def test_bad_input_to_the_bound_is_refused_in_one_line() -> None:
+    law, rng = white(3), np.random.default_rng(0)
+    ideal = IdealDenoiser(law, SHORT)
+    cases: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
+        (ideal, law, {"variance": "best"}, ValueError, 'variance must be "posterior", "beta", "kernel"'),
+        (ideal, law, {"variance": np.ones(3)}, ValueError, "variance must have shape"),
+        (ideal, law, {"decoder_variance": 0.0}, ValueError, "decoder_variance must be above 0"),
+        (ideal, law, {"variance": "kernel", "decoder_variance": 0.1}, ValueError, "decoder_variance cannot be given"),
+        (ideal, white(4), {}, ValueError, "data must have the denoiser's dimension 3, got 4"),
+        (ideal, np.zeros((2, 4)), {}, ValueError, "data must have a last axis of length 3"),
+        (ideal, np.full((2, 3), np.nan), {}, ValueError, "data must be finite"),
+        (lambda x, t: x, law, {"variance": "kernel", "n": 10, "rng": rng}, ValueError, '"kernel" is that of the ideal denoiser'),
+        (lambda x, t: x, law, {"n": 10}, TypeError, "rng must be given"),
+        (lambda x, t: x, law, {"n": 1, "rng": rng}, ValueError, "n must be at least 2"),
+        (lambda x, t: x, law, {"n": 10, "rng": np.random}, TypeError, "rng must be a numpy.random.Generator"),
+        (lambda x, t: x[:1], law, {"n": 10, "rng": rng}, ValueError, "denoiser must return shape"),
+        ("net", law, {"n": 10, "rng": rng}, TypeError, "denoiser must be a callable"),
+    ]
+    for denoiser, data, kwargs, kind, message in cases:
+        with pytest.raises(kind, match=message) as error:
+            vlb_terms(denoiser, data, SHORT, **kwargs)
+        assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="schedule must be the denoiser's own"):
+        vlb_terms(ideal, law, NOTES)
+    with pytest.raises(TypeError, match="distribution must be one of"):
+        nll(np.zeros(3), np.zeros(3))
+
+
+def test_bad_input_to_the_flow_is_refused_in_one_line() -> None:
+    law, rng = white(3), np.random.default_rng(0)
+    ideal, x = IdealDenoiser(law, SHORT), np.zeros((2, 3))
+    with pytest.raises(TypeError, match="denoiser must be an IdealDenoiser"):
+        probability_flow_sample(lambda x, t: x, SHORT, 2, rng=rng)
+    with pytest.raises(TypeError, match="rng"):
+        probability_flow_sample(ideal, SHORT, 2, rng=np.random)
+    with pytest.raises(ValueError, match="terminal must have the denoiser's dimension 3, got 2"):
+        probability_flow_logpdf(ideal, SHORT, x, terminal=white(2))
+    with pytest.raises(ValueError, match="x must have a last axis of length 3"):
+        probability_flow_logpdf(ideal, SHORT, np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="alpha_bar_T above 0"):
+        probability_flow_sample(ideal, Schedule.from_beta([1 - 1e-16] * 25), 2, rng=rng)
+    for singular in (PointMass([0.0]), Empirical([[0.0], [1.0]]), GaussianMixture([1.0], [[0.0]], [[[0.0]]])):
+        with pytest.raises(ValueError, match="must have a density on the whole space"):
+            probability_flow_logpdf(IdealDenoiser(singular, SHORT), SHORT, [0.0])

@@ -1,0 +1,362 @@
+"""The true reverse kernel against Bayes' rule on dense matrices, and the exact output of a sampler against the sampler itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.closed_form.distributions import (
+    Gaussian,
+    GaussianMixture,
+    PointMass,
+    kl_divergence,
+    wasserstein2,
+)
+from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
+from ddpm_np.closed_form.reverse import reverse_kernel, reverse_variance, sampler_distribution
+from ddpm_np.posterior import mean_x0_coef, posterior_mean_variance
+from ddpm_np.sampling import ancestral_sample, ancestral_step, ddim_sample, ddim_step, step_sequence
+from ddpm_np.schedule import Schedule
+from ddpm_np.signals import MultiSine
+
+EPS = np.finfo(float).eps
+NOTES = Schedule.sigmoid(100, beta_min=1e-5)
+ENSEMBLE = MultiSine([0.0826, 0.2049, 1.3489, 3.1848, 4.0664])
+
+
+@st.composite
+def gaussians(draw: st.DrawFn, regular: bool = False) -> Gaussian:
+    """dim 1 to 5, any orientation, standard deviations from 1e-2 to 10 and, unless regular, some of them exactly 0."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    dim = draw(st.integers(1, 5))
+    axes = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
+    rank = dim if regular else draw(st.integers(0, dim))
+    spectrum = np.where(np.arange(dim) < rank, 10.0 ** rng.uniform(-4, 2, dim), 0.0)
+    return Gaussian.from_spectrum(rng.standard_normal(dim), axes, spectrum)
+
+
+@st.composite
+def schedules(draw: st.DrawFn, max_T: int = 8) -> Schedule:
+    logits = draw(st.lists(st.floats(-9, 9), min_size=1, max_size=max_T))
+    return Schedule.from_beta(1 / (1 + np.exp(-np.array(logits))))
+
+
+def test_the_strategies_reach_what_they_are_for() -> None:
+    seen = set()
+
+    @given(gaussians(), schedules())
+    def collect(law: Gaussian, schedule: Schedule) -> None:
+        names = {"D = 1": law.dim == 1, "point": law.rank == 0, "singular": 0 < law.rank < law.dim, "regular": law.rank == law.dim,
+                 "T = 1": schedule.T == 1, "T > 4": schedule.T > 4, "above 1": law.spectrum.max() > 1}
+        seen.update(name for name, holds in names.items() if holds)
+
+    collect()
+    assert seen == {"D = 1", "point", "singular", "regular", "T = 1", "T > 4", "above 1"}
+
+
+# ---- the true reverse kernel ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E26
+@given(gaussians(), schedules(), st.data())
+def test_the_kernel_is_the_conditional_of_the_joint_law(law: Gaussian, schedule: Schedule, data: st.DataObject) -> None:
+    t = data.draw(st.integers(1, schedule.T))
+    s = data.draw(st.integers(0, t - 1))
+    x_t = np.random.default_rng(t).standard_normal((3, law.dim))
+    kept = np.sqrt(schedule.between(s, t)[0])
+    V_s = schedule.alpha_bar[s] * law.cov + schedule.one_minus_alpha_bar[s] * np.eye(law.dim)
+    V_t = schedule.alpha_bar[t] * law.cov + schedule.one_minus_alpha_bar[t] * np.eye(law.dim)
+    G = np.linalg.solve(V_t, kept * V_s).T
+    m_s, m_t = np.sqrt(schedule.alpha_bar[s]) * law.mean, np.sqrt(schedule.alpha_bar[t]) * law.mean
+    kernel = reverse_kernel(law, schedule, x_t, t, s)
+    # The dense way cancels: V_s less nearly all of itself, with an inverse of V_t in it.
+    allowed = 100 * EPS * np.linalg.cond(V_t) * (1 + np.linalg.norm(V_s))
+    assert np.abs(kernel.cov - (V_s - kept * G @ V_s)).max() <= allowed
+    assert np.abs(kernel.mean - (m_s + (x_t - m_t) @ G.T)).max() <= allowed * (1 + np.abs(x_t - m_t).max())
+
+
+@pytest.mark.E26
+@given(gaussians(), schedules(), st.data())
+def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(law: Gaussian, schedule: Schedule, data: st.DataObject) -> None:
+    """The law of total variance over x_0 given x_t: Cov[x_{t-1} | x_t] = beta_tilde I + c_0^2 Cov[x_0 | x_t]."""
+    t = data.draw(st.integers(1, schedule.T))
+    x_t = np.ones(law.dim)
+    to_x_0 = reverse_kernel(law, schedule, x_t, t, 0)
+    kernel = reverse_kernel(law, schedule, x_t, t)
+    c_0 = mean_x0_coef(schedule.beta[t], schedule.alpha_bar[t - 1], schedule.one_minus_alpha_bar[t])
+    expected = schedule.beta_tilde[t] * np.eye(law.dim) + c_0**2 * to_x_0.cov
+    assert np.abs(kernel.cov - expected).max() <= 50 * law.dim * EPS * np.abs(expected).max()
+    mean, _ = posterior_mean_variance(schedule, to_x_0.mean, x_t, t)
+    scale = 1 + np.linalg.norm(law.mean) + np.sqrt(law.dim)
+    assert np.abs(kernel.mean - mean).max() <= 100 * law.dim * EPS * scale / np.sqrt(schedule.alpha[t])
+
+
+@pytest.mark.E26
+@given(schedules(), st.data())
+def test_for_a_point_mass_it_is_the_posterior_given_x_0(schedule: Schedule, data: st.DataObject) -> None:
+    t = data.draw(st.integers(1, schedule.T))
+    x_0, x_t = np.array([0.3, -1.0, 2.0]), np.array([[1.0, 0.5, -0.2]])
+    mean, variance = posterior_mean_variance(schedule, x_0, x_t, t)
+    kernel = reverse_kernel(PointMass(x_0), schedule, x_t, t)
+    assert np.abs(kernel.mean - mean).max() <= 20 * EPS * 10
+    assert np.abs(kernel.cov - variance * np.eye(3)).max() <= 4 * EPS * variance
+
+
+@pytest.mark.E26
+@given(st.floats(1e-3, 0.999), st.floats(1.001, 1e3), schedules())
+def test_its_variance_lies_between_beta_tilde_and_beta_up_to_lambda_1_and_above_beta_beyond(
+    small: float, large: float, schedule: Schedule
+) -> None:
+    law = Gaussian([0.0, 0.0, 0.0], np.diag([large, 1.0, small]))
+    for t in range(1, schedule.T + 1):
+        above, at_one, below = reverse_variance(law, schedule, t)
+        beta, tilde, rounding = schedule.beta[t], schedule.beta_tilde[t], 8 * EPS
+        assert tilde * (1 - rounding) <= below <= beta * (1 + rounding)
+        assert abs(at_one - beta) <= rounding * beta
+        assert above >= beta * (1 - rounding)
+
+
+@pytest.mark.E26
+def test_its_variances_average_to_the_optimal_variance() -> None:
+    best = optimal_variance(ENSEMBLE, NOTES)
+    for t in range(1, 101):
+        assert reverse_variance(ENSEMBLE, NOTES, t).mean() == pytest.approx(best[t], rel=200 * EPS)
+
+
+@pytest.mark.E26
+@given(gaussians(), schedules(), st.data())
+def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(law: Gaussian, schedule: Schedule, data: st.DataObject) -> None:
+    t = data.draw(st.integers(1, schedule.T))
+    x_t = np.random.default_rng(t).standard_normal((2, 3, law.dim))
+    step = ancestral_step(schedule, t)
+    eps_star = IdealDenoiser(law, schedule)(x_t, t)
+    kernel = reverse_kernel(law, schedule, x_t, t)
+    # The eps form is a difference of two terms of the size of x_t / sqrt(alpha_t); eps_star carries the relative error of the axes.
+    size = (np.abs(x_t).max() + np.abs(law.mean).max()) * abs(step.xt_coef)
+    assert kernel.mean.shape == x_t.shape and kernel.cov.shape == (law.dim, law.dim)
+    assert np.abs(kernel.mean - (step.xt_coef * x_t + step.eps_coef * eps_star)).max() <= 200 * law.dim * EPS * size
+
+
+# ---- what a sampler puts out ----------------------------------------------------------------------------------------------------
+
+
+def on_dense_matrices(law: Gaussian, schedule: Schedule, visited: list[int], variance: Any, eta: float | None) -> tuple[Any, Any]:
+    """Mean and covariance of the sampler's output, from the denoiser as a black box (an affine map) and full matrices."""
+    denoiser, identity = IdealDenoiser(law, schedule), np.eye(law.dim)
+    mean, cov = np.zeros(law.dim), identity
+    for s, t in reversed(list(zip([0, *visited], visited))):
+        at_zero = denoiser(np.zeros((1, law.dim)), t)[0]
+        slope = (denoiser(identity, t) - at_zero).T
+        if eta is not None:
+            xt_coef, eps_coef, std = ddim_step(schedule, t, s, eta=eta)
+            noise = std**2 * identity
+        elif isinstance(variance, str) and variance == "kernel":
+            xt_coef, eps_coef, _ = ancestral_step(schedule, t, s)
+            noise = reverse_kernel(law, schedule, np.zeros(law.dim), t, s).cov
+        else:
+            xt_coef, eps_coef, std = ancestral_step(schedule, t, s, variance=variance)
+            noise = std**2 * identity
+        A = xt_coef * identity + eps_coef * slope
+        mean, cov = A @ mean + eps_coef * at_zero, A @ cov @ A.T + noise
+    return mean, cov
+
+
+@pytest.mark.E27
+@given(gaussians(), schedules(), st.data())
+def test_the_law_agrees_with_the_same_recursion_on_dense_matrices(law: Gaussian, schedule: Schedule, data: st.DataObject) -> None:
+    steps = data.draw(st.integers(1, schedule.T))
+    eta = data.draw(st.sampled_from([None, 0.0, 0.5, 1.0]))
+    variance = "posterior"
+    if eta is None:
+        variance = data.draw(st.sampled_from(["posterior", "beta", "kernel", np.linspace(0.5, 0.1, schedule.T + 1)]))
+    output = sampler_distribution(law, schedule, variance=variance, steps=steps, eta=eta)
+    visited = step_sequence(schedule, steps)
+    mean, cov = on_dense_matrices(law, schedule, visited, variance, eta)
+    # A step forms x_t / sqrt(alpha) less nearly all of it again: one rounding of that size per step, carried on by gains of
+    # sqrt(v_s / v_t) or less, that is at most by the largest standard deviation over the noise of the first step.
+    blow_up = max(1 / np.sqrt(schedule.between(s, t)[0]) for s, t in zip([0, *visited], visited))
+    size = (1 + np.sqrt(law.spectrum.max()) + np.abs(law.mean).max()) * blow_up
+    allowed = 400 * law.dim * len(visited) * EPS * size**2
+    assert np.abs(output.cov - cov).max() <= allowed
+    assert np.abs(output.mean - mean).max() <= allowed
+
+
+def assert_within_five_standard_errors(samples: np.ndarray, law: Gaussian) -> None:
+    """Mean, every entry of the covariance about the law's mean, and the variance along each axis of the law."""
+    n, away = len(samples), samples - law.mean
+    variances = np.diag(law.cov)
+    assert (np.abs(away.mean(0)) <= 5 * np.sqrt(variances / n) + 100 * EPS).all()
+    entry_error = np.sqrt((np.outer(variances, variances) + law.cov**2) / n)
+    assert (np.abs(away.T @ away / n - law.cov) <= 5 * entry_error + 100 * EPS).all()
+    along = np.square(away @ law.axes).mean(0)
+    assert (np.abs(along - law.spectrum) <= 5 * law.spectrum * np.sqrt(2 / n) + 100 * EPS).all()
+
+
+CASES = [
+    ("posterior", None, None), ("beta", None, None), ("array", None, None), ("posterior", 7, None), ("beta", [3, 40, 100], None),
+    ("array", 7, None), *(("posterior", steps, eta) for steps in (None, 7) for eta in (0.0, 0.5, 1.0)),
+]
+
+
+@pytest.mark.E27
+@pytest.mark.parametrize(("variance", "steps", "eta"), CASES)
+def test_the_samplers_agree_with_it_within_five_standard_errors(variance: str, steps: Any, eta: float | None) -> None:
+    rng = np.random.default_rng(11)
+    axes = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    law = Gaussian.from_spectrum([1.0, -2.0, 0.0, 0.5], axes, [4.0, 1.0, 0.05, 0.0])
+    table = optimal_variance(law, NOTES) if variance == "array" else variance
+    denoiser, n = IdealDenoiser(law, NOTES), 10_000
+    output = sampler_distribution(law, NOTES, variance=table, steps=steps, eta=eta)
+    if eta is None:
+        samples = ancestral_sample(denoiser, NOTES, n, 4, rng=rng, variance=table, steps=steps)
+    else:
+        samples = ddim_sample(denoiser, NOTES, n, 4, rng=rng, steps=steps, eta=eta)
+    assert_within_five_standard_errors(samples, output)
+    # The comparison can tell: the data's own law, which differs from the output by more than that, does not pass.
+    if variance == "posterior" and steps == 7:
+        with pytest.raises(AssertionError):
+            assert_within_five_standard_errors(samples, law)
+
+
+@pytest.mark.E27
+def test_the_samplers_agree_with_it_on_the_ensemble() -> None:
+    rng = np.random.default_rng(12)
+    samples = ancestral_sample(IdealDenoiser(ENSEMBLE, NOTES), NOTES, 2000, 50, rng=rng)
+    output = sampler_distribution(ENSEMBLE, NOTES)
+    along = (samples @ output.axes)[:, output.varies]
+    assert np.all(np.abs(np.square(along).mean(0) / output.spectrum[output.varies] - 1) <= 5 * np.sqrt(2 / 2000))
+
+
+@pytest.mark.E27
+@given(gaussians(), schedules(), st.data())
+def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
+    law: Gaussian, schedule: Schedule, data: st.DataObject
+) -> None:
+    steps = data.draw(st.integers(1, schedule.T))
+    ancestral, ddim = sampler_distribution(law, schedule, steps=steps), sampler_distribution(law, schedule, steps=steps, eta=1.0)
+    scale = 1 + np.abs(law.mean).max() + law.spectrum.max()
+    # The two coefficients of eps_hat differ by rounding of 1 / sqrt(alpha), the larger the skip.
+    visited = step_sequence(schedule, steps)
+    blow_up = max(1 / schedule.between(s, t)[0] for s, t in zip([0, *visited], visited))
+    assert np.abs(ancestral.cov - ddim.cov).max() <= 100 * len(visited) * EPS * scale * blow_up
+    assert np.abs(ancestral.mean - ddim.mean).max() <= 100 * len(visited) * EPS * scale * blow_up
+
+
+@pytest.mark.E27
+@given(gaussians(), st.integers(1, 6), st.data())
+def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(law: Gaussian, T: int, data: st.DataObject) -> None:
+    """alpha_bar_T near 0: only the start at N(0, I) could be wrong, and it is not; any sub-sequence of steps will do."""
+    schedule = Schedule.from_beta([*np.linspace(0.05, 0.4, T), 1 - 1e-16, 1 - 1e-16])
+    output = sampler_distribution(law, schedule, variance="kernel", steps=data.draw(st.integers(1, schedule.T)))
+    assert output.rank == law.rank
+    assert np.abs(output.cov - law.cov).max() <= 100 * law.dim * schedule.T * EPS * law.spectrum.max()
+    size = np.abs(law.mean).max() * (1 + law.spectrum.max())
+    assert np.abs(output.mean - law.mean).max() <= 100 * law.dim * schedule.T * EPS * size
+
+
+@pytest.mark.E27
+@given(gaussians(), schedules())
+def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(law: Gaussian, schedule: Schedule) -> None:
+    """Both chains share their kernels, and a kernel cannot increase KL (data processing)."""
+    start = kl_divergence(law.diffuse(schedule, schedule.T), Gaussian(np.zeros(law.dim), np.eye(law.dim)))
+    output = sampler_distribution(law, schedule, variance="kernel")
+    assert output.rank == law.rank
+    # At rank 0 both are the same point up to the rounding of the mean; else the KL is conditioned like (mean / std)^2.
+    condition = 1 + (np.square(law.mean).sum() + law.spectrum.max()) / law.spectrum[law.varies].min() if law.rank else 1
+    assert kl_divergence(law, output) <= start * (1 + 1e-9) + 1000 * law.dim * EPS * condition
+
+
+@pytest.mark.E27
+def test_known_figures() -> None:
+    normal, curve, schedule = Gaussian([0.0], [[1.0]]), PointMass([0.3, -1.0]), NOTES
+    final = {name: sampler_distribution(normal, schedule, variance=name).cov[0, 0] for name in ("posterior", "beta", "kernel")}
+    assert final["posterior"] == pytest.approx(0.942, abs=0.0005)
+    # beta_t keeps every x_t at variance 1, and the last step leaves its own noise out.
+    assert final["beta"] == pytest.approx(1 - schedule.beta[1], rel=1000 * EPS)
+    assert final["kernel"] == pytest.approx(1.0, rel=1000 * EPS)
+    # Means only, no noise: the chain collapses to alpha_bar_T.
+    still = sampler_distribution(normal, schedule, variance=np.zeros(101))
+    assert still.cov[0, 0] == pytest.approx(schedule.alpha_bar[100], rel=1000 * EPS)
+    # One curve: exactly the curve with either name; with beta_1 added at the last step, a spread of .0160 around it.
+    for variance in ("posterior", "beta", "kernel"):
+        assert wasserstein2(sampler_distribution(curve, schedule, variance=variance), curve) <= 10 * EPS
+    assert np.sqrt(sampler_distribution(curve, schedule, variance=schedule.beta).cov[0, 0]) == pytest.approx(0.0160, abs=0.00005)
+    # DDIM in 100 steps, against lambda / v_T = .2510 of the probability flow.
+    quarter = Gaussian([0.0], [[0.25]])
+    assert sampler_distribution(quarter, schedule, eta=0.0).cov[0, 0] == pytest.approx(0.2432, abs=0.00005)
+
+
+@pytest.mark.E27
+def test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it() -> None:
+    law, schedule = Gaussian([2.0], [[3.0]]), Schedule.from_beta([0.36])
+    v = 0.64 * 3 + 0.36
+    gain = 0.8 * 3 / v
+    output = sampler_distribution(law, schedule)
+    assert output.cov[0, 0] == pytest.approx(gain**2, rel=8 * EPS)
+    assert output.mean[0] == pytest.approx(2 - gain * 0.8 * 2, rel=8 * EPS)
+
+
+@pytest.mark.E27
+def test_fewer_steps_lose_more_and_the_true_kernel_loses_nothing() -> None:
+    off = [wasserstein2(sampler_distribution(ENSEMBLE, NOTES, steps=n), ENSEMBLE) for n in (100, 50, 20, 10, 5)]
+    assert all(a < b for a, b in zip(off, off[1:]))
+    full, skipped = (sampler_distribution(ENSEMBLE, NOTES, variance="kernel", steps=n) for n in (None, 5))
+    assert wasserstein2(full, skipped) <= 1000 * EPS * np.sqrt(ENSEMBLE.spectrum.max())
+
+
+@pytest.mark.E27
+def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digits() -> None:
+    law = Gaussian.from_spectrum([1.0, 2.0, 3.0], np.eye(3), [1.0, 1e-20, 0.0])
+    for kwargs in ({}, {"variance": "beta"}, {"variance": "kernel"}, {"eta": 0.5}, {"steps": 9}, {"steps": 9, "eta": 0.0}):
+        output = sampler_distribution(law, NOTES, **kwargs)
+        assert output.rank == 2 and output.cov[2, 2] == 0.0
+        assert abs(output.mean[2] - 3.0) <= 4 * EPS * 3
+    weak = sampler_distribution(law, NOTES, variance="kernel").spectrum[1]
+    assert weak == pytest.approx(1e-20, rel=1e-15 * 100)
+
+
+# ---- bad input ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"variance": "best"}, 'variance must be "posterior", "beta", "kernel" or an array of length T . 1, got "best"'),
+        ({"variance": "own"}, 'variance must be "posterior", "beta", "kernel" or an array of length T . 1, got "own"'),
+        ({"variance": np.ones(100)}, "variance must have shape"),
+        ({"variance": -np.ones(101)}, "variance must be finite and at least 0"),
+        ({"steps": 101}, "steps must be at most T = 100, got 101"),
+        ({"steps": [5, 3, 100]}, "steps must increase"),
+        ({"eta": 1.5}, r"eta must be in \[0, 1\], got 1.5"),
+        ({"eta": -0.1}, r"eta must be in \[0, 1\]"),
+        ({"eta": 0.5, "variance": "beta"}, "eta and variance cannot both be given"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        sampler_distribution(ENSEMBLE, NOTES, **kwargs)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_not_gaussian_is_refused() -> None:
+    mixture = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+    for call in (lambda law: sampler_distribution(law, NOTES), lambda law: reverse_kernel(law, NOTES, [0.0], 3)):
+        with pytest.raises(ValueError, match="must be Gaussian .* got GaussianMixture"):
+            call(mixture)
+        with pytest.raises(TypeError, match="must be Gaussian .* got ndarray"):
+            call(np.eye(2))
+
+
+def test_bad_steps_and_shapes_are_refused() -> None:
+    law, x_t = Gaussian([0.0, 0.0], np.eye(2)), np.zeros((3, 2))
+    for t, s in ((0, None), (101, None), (3, 3), (3, -1)):
+        with pytest.raises(ValueError, match="must be"):
+            reverse_kernel(law, NOTES, x_t, t, s)
+    with pytest.raises(TypeError, match="t must be a single integer"):
+        reverse_kernel(law, NOTES, x_t, np.array([1, 2, 3]))
+    with pytest.raises(ValueError, match="x_t must have a last axis of length 2"):
+        reverse_kernel(law, NOTES, np.zeros((2, 3)), 1)

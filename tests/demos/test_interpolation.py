@@ -1,0 +1,116 @@
+"""Mixing two noised signals and walking back: noise of the right size, and the exact law of an affine denoiser's chain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.demos.interpolation import (
+    affine_law,
+    line_position,
+    linear_weights,
+    mix,
+    sample_from,
+    spherical_weights,
+)
+from ddpm_np.forward import q_sample
+from ddpm_np.sampling import ancestral_sample
+from ddpm_np.schedule import Schedule
+
+SCHEDULE = Schedule.sigmoid(40)
+EPS = np.finfo(float).eps
+
+
+class Affine:
+    """The ideal denoiser of N(m, C), written out: eps = sqrt(1 - ab) (ab C + (1 - ab) I)^{-1} (x - sqrt(ab) m)."""
+
+    def __init__(self, m: np.ndarray, C: np.ndarray) -> None:
+        self.m, self.C = m, C
+
+    def __call__(self, x: np.ndarray, t: int) -> np.ndarray:
+        alpha_bar, rest = SCHEDULE.alpha_bar[t], SCHEDULE.one_minus_alpha_bar[t]
+        V, away = alpha_bar * self.C + rest * np.eye(len(self.m)), x - np.sqrt(alpha_bar) * self.m
+        return np.sqrt(rest) * np.linalg.solve(V, away.T).T
+
+
+@given(w=st.floats(0, 1))
+def test_a_quarter_circle_keeps_the_variance_and_a_line_loses_it(w: float) -> None:
+    u, v = spherical_weights(w)
+    assert abs(u**2 + v**2 - 1) <= 4 * EPS
+    a, b = linear_weights(w)
+    assert a**2 + b**2 <= 1 and a + b == pytest.approx(1, abs=EPS)
+    assert linear_weights(0.5)[0] ** 2 * 2 == 0.5
+
+
+@pytest.mark.E6
+@pytest.mark.parametrize(("spherical", "expected"), [(True, 1.0), (False, 0.3**2 + 0.7**2)])
+def test_noise_of_a_mixture_has_the_stated_variance(spherical: bool, expected: float) -> None:
+    rng, n, t = np.random.default_rng(0), 40000, 25
+    eps = rng.standard_normal((2, n, 1))
+    x = mix(SCHEDULE, np.ones((1, 1)), np.full((1, 1), 3.0), 0.3, t, *eps, spherical=spherical)
+    centre = np.sqrt(SCHEDULE.alpha_bar[t]) * 1.6
+    squares = (x - centre)[:, 0] ** 2 / SCHEDULE.one_minus_alpha_bar[t]
+    assert abs(squares.mean() - expected) <= 5 * squares.std(ddof=1) / np.sqrt(n)
+
+
+@pytest.mark.E6
+def test_the_ends_of_a_mixture_are_the_noised_signals() -> None:
+    rng = np.random.default_rng(1)
+    x_a, x_b, eps_a, eps_b = rng.standard_normal((4, 3, 5))
+    assert np.array_equal(mix(SCHEDULE, x_a, x_b, 0.0, 7, eps_a, eps_b), q_sample(SCHEDULE, x_a, 7, eps_a))
+    assert np.max(np.abs(mix(SCHEDULE, x_a, x_b, 1.0, 7, eps_a, eps_b) - q_sample(SCHEDULE, x_b, 7, eps_b))) <= 4 * EPS
+
+
+@pytest.mark.E17
+def test_from_the_end_of_the_chain_it_is_the_ancestral_sampler() -> None:
+    denoiser = Affine(np.ones(3), np.diag([2.0, 1.0, 0.0]))
+    x_T = np.random.default_rng(2).standard_normal((6, 3))
+    rng = np.random.default_rng(2)
+    whole = ancestral_sample(denoiser, SCHEDULE, 6, 3, rng=rng)
+    rng = np.random.default_rng(2)
+    rng.standard_normal((6, 3))
+    assert np.array_equal(sample_from(denoiser, SCHEDULE, x_T, SCHEDULE.T, rng=rng), whole)
+    assert np.array_equal(sample_from(denoiser, SCHEDULE, x_T, 0, rng=rng), x_T)
+
+
+@pytest.mark.E27
+@pytest.mark.parametrize("variance", ["posterior", "beta"])
+@pytest.mark.parametrize("t", [10, 40])
+@pytest.mark.parametrize("C", [[[1.0, 0.6], [0.6, 2.0]], [[1.0, 0.6], [-0.9, 2.0]]], ids=["ideal", "turning"])
+def test_affine_law_agrees_with_simulation(variance: str, t: int, C: list[list[float]]) -> None:
+    rng, n = np.random.default_rng(3), 20000
+    denoiser = Affine(np.array([0.5, -1.0]), np.array(C))  # one that turns is affine, but no Gaussian's
+    start_mean, start_cov = np.array([1.0, 0.0]), np.array([[0.5, 0.1], [0.1, 0.4]])
+    mean, cov = affine_law(denoiser, SCHEDULE, start_mean, start_cov, t, variance=variance)
+    x = sample_from(denoiser, SCHEDULE, rng.multivariate_normal(start_mean, start_cov, n), t, rng=rng, variance=variance)
+    assert np.all(np.abs(x.mean(axis=0) - mean) <= 5 * np.sqrt(np.diag(cov) / n))
+    # Wishart: the variance of a sample covariance entry is (C_ij^2 + C_ii C_jj) / n.
+    error = np.sqrt((cov**2 + np.outer(np.diag(cov), np.diag(cov))) / n)
+    assert np.all(np.abs(np.cov(x, rowvar=False) - cov) <= 5 * error)
+
+
+@pytest.mark.E27
+def test_affine_law_of_a_constant_is_the_constant() -> None:
+    point = np.array([2.0, -1.0])
+    mean, cov = affine_law(Affine(point, np.zeros((2, 2))), SCHEDULE, np.zeros(2), np.eye(2), SCHEDULE.T)
+    assert np.max(np.abs(mean - point)) <= 1e3 * EPS and np.max(np.abs(cov)) <= 1e3 * EPS
+
+
+@pytest.mark.E27
+def test_a_denoiser_that_is_not_affine_is_found_out() -> None:
+    with pytest.raises(ValueError, match="denoiser must be affine in x_t, got one that is not at t = 5"):
+        affine_law(lambda x, t: np.tanh(x) + (x**2), SCHEDULE, np.zeros(2), np.eye(2), 5)
+    with pytest.raises(ValueError, match="cov must have shape"):
+        affine_law(lambda x, t: x, SCHEDULE, np.zeros(2), np.eye(3), 5)
+
+
+@given(w=st.floats(-2, 3), away=st.floats(-3, 3))
+def test_positions_along_and_away_from_a_line(w: float, away: float) -> None:
+    x_a, x_b = np.array([1.0, 1.0]), np.array([4.0, 5.0])
+    across = np.array([-4.0, 3.0])
+    position, distance = line_position(x_a + w * (x_b - x_a) + away * across, x_a, x_b)
+    assert abs(position - w) <= 64 * EPS and abs(distance - abs(away)) <= 64 * EPS
+    with pytest.raises(ValueError, match="x_a and x_b must differ"):
+        line_position(x_a, x_a, x_a)

@@ -1,0 +1,357 @@
+"""The command line as its user meets it: what a run leaves, how it is taken up again, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import TINY
+
+from ddpm_np import _figure_style, cli
+from ddpm_np.experiments import experiment as experiments
+from ddpm_np.experiments import folder as runs
+from ddpm_np.experiments.progress import follow
+from ddpm_np.learning.checkpoint import load_checkpoint
+from ddpm_np.sampling import ancestral_sample, ddim_sample
+from ddpm_np.training import StepRecord
+
+LONG = 6000  # steps of a tiny training that lasts long enough to be stopped in the middle
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    """Small experiments, without pictures, in an empty working directory."""
+    for name, experiment in TINY.items():
+        monkeypatch.setitem(experiments.EXPERIMENTS, name, experiment)
+    monkeypatch.setattr(_figure_style, "available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+
+
+def main(*argv):
+    """The exit code, also where argparse ends the program itself."""
+    try:
+        return cli.main([str(a) for a in argv])
+    except SystemExit as end:
+        return end.code
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def refused(capsys, *argv):
+    """Runs a command that must be refused with one line; returns that line."""
+    before = files(".")
+    assert main(*argv) == 2
+    assert files(".") == before, "a refused command must not write"
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and error.endswith("\n")
+    return error
+
+
+def start(*argv):
+    """The tiny program in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    command = [sys.executable, str(Path(__file__).parents[1] / "tiny.py"), *argv]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def weights(path):
+    state = load_checkpoint(path).state
+    return [state.network.flat, state.optimizer.m, state.optimizer.v, state.ema.average]
+
+
+# ---- run ------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E16
+def test_both_experiments_leave_their_files_and_a_page_above_them(tiny, capsys):
+    assert main("run") == 0
+    left = files("runs/001")
+    each = {"checkpoint.npz", "report.json", "report.md", "samples.npz"}
+    assert left.keys() == {"run.json", "report.json", "report.md", *(f"{e}/{f}" for e in TINY for f in each)}
+    with np.load("runs/001/ensemble/samples.npz") as arrays:
+        assert arrays["samples"].shape == arrays["data"].shape == (20, 6)
+    assert load_checkpoint("runs/001/curve/checkpoint.npz").state.step == 30
+
+
+def test_without_matplotlib_it_says_so_once(tiny, capsys):
+    main("run")
+    assert capsys.readouterr().out.count("matplotlib is not installed") == 1
+
+
+def test_one_experiment_fills_the_folder_itself(tiny):
+    assert main("run", "--experiment", "curve", "--out", "a/b") == 0
+    assert {"run.json", "checkpoint.npz", "report.json", "report.md", "samples.npz"} == files("a/b").keys()
+
+
+def test_numbered_folders_go_up_from_the_highest(tiny):
+    for name in ("runs/007", "runs/notes"):
+        Path(name).mkdir(parents=True)
+    main("run", "--experiment", "curve")
+    assert Path("runs/008/report.md").exists()
+
+
+def test_numbered_folders_are_never_shared(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(runs._next_numbered, [tmp_path] * 24))
+    assert len(set(made)) == 24
+
+
+def test_equal_seeds_give_equal_weights_and_other_settings_others(tiny):
+    for out, *options in [("a",), ("b",), ("c", "--seed", 1), ("d", "--steps", 31)]:
+        assert main("run", "--experiment", "ensemble", "--out", out, *options) == 0
+    a, b, c, d = (load_checkpoint(f"{out}/checkpoint.npz") for out in "abcd")
+    assert np.array_equal(a.state.network.flat, b.state.network.flat)
+    assert not np.array_equal(a.state.network.flat, c.state.network.flat)
+    assert d.state.step == 31
+
+
+def test_quick_takes_its_own_number_of_steps_unless_told(tiny):
+    quick = TINY["curve"].variant(quick=True)
+    assert (quick.steps, quick.samples) == (500, 500)
+    assert TINY["curve"].variant(quick=True, steps=3).steps == 3
+
+
+def test_lines_are_few_and_tell_loss_and_time(tiny, capsys):
+    main("run", "--experiment", "curve", "--steps", 1000)
+    told = [line for line in capsys.readouterr().out.splitlines() if "curve: step" in line]
+    assert len(told) == 10
+    assert all(re.fullmatch(r"curve: step \d+00/1000, loss \d\.\d{4}, \d+ s left", line) for line in told)
+
+
+def test_a_terminal_gets_a_bar(monkeypatch):
+    pytest.importorskip("tqdm")
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    records = [StepRecord(step, 0.5, 1.0, 1e-3) for step in (1, 2, 3)]
+    assert list(follow(records, name="curve", start=0, steps=3)) == records
+    assert "curve: 100%" in terminal.getvalue() and "loss 0.5000" in terminal.getvalue()
+
+
+# ---- stop and resume ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """A long tiny run that never stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    process = start("run", "--experiment", "ensemble", "--steps", str(LONG), "--out", str(folder))
+    out, error = process.communicate()
+    assert process.returncode == 0, error
+    return folder
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_resumes_bit_for_bit(tiny, capsys, uninterrupted, stop):
+    process = start("run", "--experiment", "ensemble", "--steps", str(LONG), "--out", "x")
+    while "step 1800/" not in (line := process.stdout.readline()):
+        assert line, process.stderr.read()
+    process.send_signal(stop)
+    _, error = process.communicate()
+    assert "Traceback" not in error
+    step = load_checkpoint("x/checkpoint.npz").state.step
+    if stop == signal.SIGINT:
+        assert process.returncode == 130
+        assert error.startswith(f"stopped at step {step} of {LONG}") and "--resume --out x" in error and error.count("\n") == 1
+    else:
+        assert step % 700 == 0, "a kill leaves the last periodic checkpoint"
+    assert 0 < step < LONG and not Path("x/report.json").exists()
+
+    assert main("run", "--resume", "--out", "x") == 0
+    for resumed, whole in zip(weights("x/checkpoint.npz"), weights(uninterrupted / "checkpoint.npz")):
+        assert np.array_equal(resumed, whole)
+    numbers = [json.loads((Path(folder) / "report.json").read_text()) for folder in ("x", uninterrupted)]
+    assert numbers[0]["numbers"] == numbers[1]["numbers"]
+    assert numbers[0]["training_loss"] == numbers[1]["training_loss"]
+
+
+def test_a_run_killed_before_its_first_checkpoint_resumes(tiny):
+    main("run", "--out", "whole")
+    main("run", "--out", "x")
+    for path in ("x/report.md", "x/report.json", *(f"x/{name}/{file}" for name, file in [
+        ("curve", "report.json"), ("ensemble", "report.json"), ("ensemble", "checkpoint.npz"),
+    ])):
+        Path(path).unlink()
+    assert main("run", "--resume", "--out", "x") == 0
+    assert files("x")["ensemble/checkpoint.npz"] == files("whole")["ensemble/checkpoint.npz"]
+    assert files("x").keys() == files("whole").keys()
+
+
+def test_resuming_a_complete_run_changes_nothing(tiny, capsys):
+    main("run", "--out", "x", "--seed", 4)
+    before = files("x")
+    assert main("run", "--resume", "--out", "x", "--seed", 4) == 0
+    assert files("x") == before
+    assert capsys.readouterr().out.count("already complete") == 2
+
+
+def test_a_second_interrupt_is_not_held_back():
+    from ddpm_np.experiments.progress import deferred_interrupt
+
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as interrupted:
+        assert not interrupted()
+        signal.raise_signal(signal.SIGINT)
+        assert interrupted()
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_divergence_stops_with_the_step_and_keeps_the_checkpoint(tiny, capsys, monkeypatch):
+    wild = replace(TINY["ensemble"], learning_rate=1e38)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "ensemble", wild)
+    assert main("run", "--experiment", "ensemble", "--out", "x") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ensemble: the loss is") and "try a lower learning_rate" in error and error.count("\n") == 1
+    assert "x/checkpoint.npz keeps step 0" in error
+    assert np.isfinite(load_checkpoint("x/checkpoint.npz").state.network.flat).all()
+
+
+@pytest.mark.parametrize("argv", [["errata"], ["run", "--experiment", "curve", "--out", "x"]])
+def test_a_reader_that_leaves_does_no_harm(tiny, argv):
+    process = start(*argv)
+    process.stdout.readline()
+    process.stdout.close()
+    error = process.stderr.read()
+    assert process.wait() == 0 and error == ""
+    process.stderr.close()
+    assert argv[0] != "run" or Path("x/report.json").exists()
+
+
+# ---- bad input ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argv, names", [
+    ([], "COMMAND"),
+    (["fly"], "fly"),
+    (["run", "--experiment", "moon"], "--experiment"),
+    (["run", "--steps", "0"], "--steps"),
+    (["run", "--steps", "1e3"], "--steps"),
+    (["run", "--seed", "-1"], "--seed"),
+    (["run", "--seed", "nan"], "--seed"),
+    (["run", "--lr", "1"], "--lr"),
+    (["run", "--resume"], "--out"),
+    (["run", "--resume", "--out", "nowhere"], "nowhere"),
+    (["run", "--resume", "--out", "file"], "file"),
+    (["run", "--out", "file"], "file"),
+    (["run", "--out", "file/x"], "file"),
+    (["sample"], "CHECKPOINT"),
+    (["sample", "file", "--out", "s.npz"], "file"),
+    (["sample", "nowhere.npz", "--out", "s.npz"], "nowhere.npz"),
+    (["sample", ".", "--out", "s.npz"], "'.'"),
+    (["sample", "file", "--out", "file"], "--out"),
+    (["sample", "file", "--out", "nowhere/s.npz"], "--out"),
+    (["sample", "file", "-n", "0", "--out", "s.npz"], "-n"),
+    (["demo", "sun"], "averaging"),
+    (["demo", "averaging", "--seed", "x"], "--seed"),
+])
+def test_bad_input_is_refused_in_one_line(tiny, capsys, argv, names):
+    Path("file").write_text("not ours")
+    assert names in refused(capsys, *argv)
+
+
+@pytest.mark.parametrize("options, named", [
+    (["--seed", 1], "--seed"), (["--steps", 31], "--steps"), (["--quick"], "--quick"),
+    (["--experiment", "ensemble"], "--experiment"),
+])
+def test_resuming_with_another_configuration_is_refused_by_name(tiny, capsys, options, named):
+    main("run", "--experiment", "curve", "--out", "x")
+    capsys.readouterr()
+    assert named in refused(capsys, "run", "--resume", "--out", "x", *options)
+
+
+def test_a_folder_with_a_run_is_refused(tiny, capsys):
+    main("run", "--experiment", "curve", "--out", "x")
+    capsys.readouterr()
+    assert "--resume" in refused(capsys, "run", "--out", "x")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "foreign", "missing", "of another run"])
+def test_a_damaged_checkpoint_is_refused_and_kept(tiny, capsys, damage):
+    main("run", "--experiment", "curve", "--out", "x")
+    main("run", "--experiment", "curve", "--out", "y", "--seed", 1)
+    path = Path("x/checkpoint.npz")
+    content = path.read_bytes()
+    if damage == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "altered":
+        path.write_bytes(content[:900] + bytes([content[900] ^ 1]) + content[901:])
+    elif damage == "foreign":
+        np.savez("x/checkpoint.npz", a=np.zeros(3))
+    elif damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(Path("y/checkpoint.npz").read_bytes())
+    capsys.readouterr()
+    assert "checkpoint.npz" in refused(capsys, "run", "--resume", "--out", "x")
+
+
+def test_a_damaged_configuration_is_refused(tiny, capsys):
+    main("run", "--experiment", "curve", "--out", "x")
+    Path("x/run.json").write_text("{}")
+    capsys.readouterr()
+    assert "run.json" in refused(capsys, "run", "--resume", "--out", "x")
+
+
+# ---- sample, demo ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E17
+@pytest.mark.E18
+def test_sample_draws_from_the_averaged_weights(tiny):
+    main("run", "--experiment", "ensemble", "--out", "x")
+    assert main("sample", "x/checkpoint.npz", "-n", 5, "--out", "a", "--seed", 3) == 0
+    assert main("sample", "x/checkpoint.npz", "--out", "b.npz", "--sampler", "ddim", "--sampler-steps", 4) == 0
+    state, schedule, _ = load_checkpoint("x/checkpoint.npz")
+    network = state.ema_network()
+    with np.load("a") as a, np.load("b.npz") as b:
+        assert np.array_equal(a["samples"], ancestral_sample(network, schedule, 5, 6, rng=np.random.default_rng(3)))
+        assert np.array_equal(b["samples"], ddim_sample(network, schedule, 16, 6, rng=np.random.default_rng(0), steps=4))
+
+
+def test_sample_refuses_what_cannot_be(tiny, capsys):
+    main("run", "--experiment", "curve", "--out", "x")
+    capsys.readouterr()
+    assert "T = 8" in refused(capsys, "sample", "x/checkpoint.npz", "--out", "s.npz", "--sampler-steps", 9)
+    assert "-n" in refused(capsys, "sample", "x/checkpoint.npz", "--out", "s.npz", "-n", 10**30)
+
+
+def test_demo_without_a_name_lists_them(tiny, capsys):
+    from ddpm_np.demos import DEMOS
+
+    assert main("demo") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(DEMOS)
+
+
+def test_demo_refuses_a_file_for_a_folder(tiny, capsys, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(_figure_style, "available", lambda: True)
+    Path("file").write_text("not ours")
+    assert "file" in refused(capsys, "demo", "averaging", "--out", "file")
+
+
+def test_errata_are_printed(tiny, capsys):
+    assert main("errata") == 0
+    assert "N2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("holds, code", [(True, 0), (False, 1)])
+def test_verify_tells_by_its_exit_code(monkeypatch, capsys, holds, code):
+    from ddpm_np.proof import verify
+
+    monkeypatch.setattr(verify, "verify", lambda *, out: out("a line") or holds)
+    assert main("verify") == code
+    assert capsys.readouterr().out == "a line\n"

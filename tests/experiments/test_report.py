@@ -1,0 +1,257 @@
+"""What a run measures, writes and draws: the numbers of a report against their definitions, the exact ones against the theory."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny import TINY
+
+from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserstein2
+from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_excess, optimal_loss
+from ddpm_np.closed_form.reverse import sampler_distribution
+from ddpm_np.experiments.evaluation import chain_from_first_step, evaluate, rms_distance
+from ddpm_np.experiments.experiment import CURVE, ENSEMBLE, Experiment, Training
+from ddpm_np.experiments.report import write_report, write_summary
+from ddpm_np.sampling import ancestral_sample
+from ddpm_np.schedule import Schedule
+from ddpm_np.signals import MultiSine
+from ddpm_np.training import TrainingState
+
+TIMES = {"training_s": 1.0, "from_step": 0, "measuring_s": 1.0}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """Each tiny experiment, trained and measured."""
+    found = {}
+    for name, experiment in TINY.items():
+        training = Training(replace(experiment, samples=200, seed=1))
+        for _ in training.run():
+            pass
+        found[name] = training, evaluate(training)
+    return found
+
+
+# ---- the experiments ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E19
+@pytest.mark.E20
+def test_curve_is_the_notes_experiment_and_ensemble_its_family():
+    assert CURVE.schedule() == ENSEMBLE.schedule() == Schedule.sigmoid(100, beta_max=0.1)
+    curve, family = CURVE.distribution(), ENSEMBLE.distribution()
+    assert curve.dim == family.dim == 50 and curve.rank == 0 and isinstance(family, MultiSine) and len(family.frequencies) == 5
+    # The curve lies in the span of the family's sines: both draw the same frequencies.
+    residual = curve.mean - family.factor.T @ np.linalg.lstsq(family.factor.T, curve.mean, rcond=None)[0]
+    assert np.abs(residual).max() < 1e-9
+
+
+def test_a_configuration_comes_back_from_json():
+    for experiment in (CURVE, ENSEMBLE.variant(seed=3, quick=True)):
+        assert Experiment.from_config(json.loads(json.dumps(experiment.config))) == experiment
+
+
+def test_every_setting_reaches_the_numbers():
+    def outcome(experiment):
+        training = Training(experiment)
+        for _ in training.run():
+            pass
+        return training.state.ema.average.tobytes() + training.distribution.mean.tobytes()
+
+    base = TINY["curve"]
+    others = {
+        "hidden": (5,), "steps": 29, "batch_size": 7, "learning_rate": 2e-3, "ema_decay": 0.5, "max_norm": 0.1,
+        "activation": "identity", "dim": 7, "n_frequencies": 3, "T": 9, "beta_max": 0.2, "seed": 1, "name": "ensemble",
+    }
+    assert {*others, "samples", "quick"} == base.config.keys()
+    outcomes = [outcome(replace(base, **{key: value})) for key, value in others.items()]
+    assert len({outcome(base), *outcomes}) == len(others) + 1
+
+
+@pytest.mark.E16
+def test_the_history_is_the_mean_loss_of_each_block():
+    training = Training(replace(TINY["ensemble"], steps=405))
+    losses = [record.loss for record in training.run()]
+    assert training.block_size == 2
+    assert np.allclose(training.losses, np.mean(np.reshape(losses[:404], (-1, 2)), axis=1), rtol=1e-15, atol=0)
+    assert training.block == losses[404:]
+
+
+@pytest.mark.E16
+@pytest.mark.E17
+def test_the_network_learns_the_curve():
+    # A tenth of the default work already brings the samples to about 0.1; an untrained network misses by more than 1.
+    training = Training(replace(CURVE, steps=1500, batch_size=100))
+    curve, rng = training.distribution.mean, np.random.default_rng(0)
+    untrained = ancestral_sample(training.state.ema_network(), training.schedule, 100, 50, rng=rng)
+    for _ in training.run():
+        pass
+    trained = ancestral_sample(training.state.ema_network(), training.schedule, 100, 50, rng=rng)
+    assert rms_distance(untrained, curve).min() > 0.5
+    assert np.sqrt(np.square(rms_distance(trained, curve)).mean()) < 0.2
+
+
+# ---- the numbers ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.E17
+def test_curve_distances_are_those_of_the_samples(measured):
+    training, evaluation = measured["curve"]
+    curve = training.distribution.mean
+    off = np.linalg.norm(evaluation.samples - curve, axis=1) / np.sqrt(6)
+    assert np.isclose(evaluation.rows["rms_distance"].measured, np.sqrt(np.mean(off**2)), rtol=1e-12, atol=0)
+    assert np.isclose(evaluation.rows["worst_distance"].measured, off.max(), rtol=1e-12, atol=0)
+    assert evaluation.rows["loss"].exact == 0.0
+    # The last step returns sqrt(alpha_bar_1) times the curve over sqrt(alpha_bar_1), plus terms that cancel: a few roundings.
+    assert evaluation.rows["ideal_rms_distance"].measured < 20 * np.finfo(float).eps * np.abs(curve).max()
+
+
+@pytest.mark.E25
+def test_loss_and_excess_stand_over_the_floor(measured):
+    training, evaluation = measured["ensemble"]
+    law, schedule = training.distribution, training.schedule
+    assert np.array_equal(evaluation.floor, optimal_loss(law, schedule), equal_nan=True)
+    error = np.hypot(evaluation.loss_error, evaluation.excess_error)[1:]
+    assert np.all(np.abs(evaluation.loss - evaluation.floor - evaluation.excess)[1:] < 5 * error)
+    row = evaluation.rows["excess_percent"]
+    again, again_error = estimate_excess(training.state.ema_network(), law, schedule, n=2000, rng=np.random.default_rng(7))
+    assert abs(row.measured - 100 * again) < 5 * np.hypot(row.error, 100 * again_error)
+    assert row.exact == 0.0
+
+
+@pytest.mark.E27
+def test_w2_is_that_of_the_gaussian_fit_and_has_its_exact_neighbours(measured):
+    training, evaluation = measured["ensemble"]
+    law, rows = training.distribution, evaluation.rows
+    fit = Gaussian(evaluation.samples.mean(0), np.cov(evaluation.samples, rowvar=False))
+    assert np.isclose(rows["w2"].measured, wasserstein2(fit, law), rtol=1e-12, atol=0)
+    fit = Gaussian(evaluation.ideal.mean(0), np.cov(evaluation.ideal, rowvar=False))
+    assert np.isclose(rows["w2"].exact, wasserstein2(fit, law), rtol=1e-12, atol=0)
+    output = sampler_distribution(law, training.schedule)
+    assert rows["w2_exact_sampler"].exact == wasserstein2(output, law)
+    assert np.array_equal(evaluation.spectra["exact sampler"], output.spectrum)
+    # A finite sample of the right law is some way off it, and less so than the badly trained network's.
+    assert 0 < rows["w2_true"].measured < rows["w2"].measured
+
+
+@pytest.mark.E20
+def test_what_lies_outside_the_support_is_measured_there(measured):
+    training, evaluation = measured["ensemble"]
+    law = training.distribution
+    assert law.rank < law.dim
+    beyond = evaluation.samples @ (np.eye(law.dim) - law.axes[:, : law.rank] @ law.axes[:, : law.rank].T)
+    assert np.isclose(evaluation.rows["outside_rms"].measured, np.sqrt(np.mean(beyond**2)), rtol=1e-9, atol=0)
+
+
+@pytest.mark.E24
+@pytest.mark.E28
+def test_the_chain_from_the_first_step_has_the_ideal_denoiser_of_x_1():
+    schedule, law = Schedule.sigmoid(12), MultiSine([0.5, 1.0], dim=6)
+    denoiser, rest = chain_from_first_step(IdealDenoiser(law, schedule), schedule)
+    exact = IdealDenoiser(law.diffuse(schedule, 1), rest)
+    x = np.random.default_rng(0).standard_normal((5, 6))
+    for t in range(1, rest.T + 1):
+        # Both divide by variances that are at least 1 - alpha_bar_1, formed in different orders from rounded tables.
+        condition = law.spectrum[0] / schedule.one_minus_alpha_bar[1]
+        assert np.abs(denoiser(x, t) - exact(x, t)).max() < 10 * np.finfo(float).eps * condition
+
+
+@pytest.mark.E28
+def test_bound_and_entropy_stand_beside_each_other(measured):
+    training, evaluation = measured["ensemble"]
+    law, schedule, rows = training.distribution, training.schedule, evaluation.rows
+    end = kl_divergence(law.diffuse(schedule, schedule.T), Gaussian(np.zeros(6), np.eye(6)))
+    assert rows["bound_kernel"].exact == law.diffuse(schedule, 1).entropy
+    assert abs(rows["bound_kernel"].measured - rows["bound_kernel"].exact - end) < 1e-10
+    assert rows["bound"].exact > rows["bound_kernel"].measured
+    assert rows["bound"].measured > rows["bound"].exact - 5 * rows["bound"].error
+
+
+def test_the_measurement_depends_on_weights_and_seed_only(measured):
+    training, evaluation = measured["curve"]
+    again = evaluate(training)
+    assert again.rows == evaluation.rows and np.array_equal(again.samples, evaluation.samples)
+    training.state.rng.standard_normal(100)  # the training's generator is not touched, nor does it touch
+    assert evaluate(training).rows == evaluation.rows
+
+
+def test_samples_come_from_the_averaged_weights(measured):
+    training, evaluation = measured["ensemble"]
+    other = Training(training.experiment)
+    other.state = TrainingState(other.experiment.network(), rng=np.random.default_rng(0))
+    other.state.network.flat[:] = training.state.network.flat
+    other.state.ema.average[:] = training.state.ema.average
+    assert np.array_equal(evaluate(other).samples, evaluation.samples)
+    other.state.ema.average[:] = training.state.network.flat
+    assert not np.array_equal(evaluate(other).samples, evaluation.samples)
+
+
+# ---- the files ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def written(measured, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    for name, (training, evaluation) in measured.items():
+        (folder / name).mkdir()
+        write_report(folder / name, training, evaluation, TIMES)
+    write_summary(folder, list(measured))
+    return folder
+
+
+def _refuse(constant):
+    raise AssertionError(f"{constant} is not JSON")
+
+
+@pytest.mark.parametrize("name", ["curve", "ensemble"])
+def test_report_json_is_strict_and_whole(measured, written, name):
+    training, evaluation = measured[name]
+    content = json.loads((written / name / "report.json").read_text(), parse_constant=_refuse)
+    assert Experiment.from_config(content["configuration"]) == training.experiment
+    assert content["seed"] == 1 and content["step"] == 30 and content["times"] == TIMES
+    assert content["versions"]["numpy"] == np.__version__ and "Python" in content["versions"]
+    assert content["loss_per_step"]["floor"][0] is None and len(content["loss_per_step"]["network"]) == 9
+    assert {key: row["measured"] for key, row in content["numbers"].items()} == {k: r.measured for k, r in evaluation.rows.items()}
+
+
+@pytest.mark.parametrize("name", ["curve", "ensemble"])
+def test_report_md_shows_every_number_and_only_pictures_that_exist(measured, written, name):
+    pytest.importorskip("matplotlib")
+    _, evaluation = measured[name]
+    page = (written / name / "report.md").read_text()
+    for row in evaluation.rows.values():
+        assert f"| {row.measured:.4g} |" in page
+        assert row.exact is None or f"| {row.exact:.4g} |" in page
+    shown = re.findall(r"!\[.*?\]\((.*?)\)", page)
+    drawn = {path.name for path in (written / name).glob("*.png")}
+    assert len(shown) == len(drawn) and set(shown) == drawn
+    assert drawn >= {"schedule.png", "forward.png", "loss.png", "reverse.png", "samples.png"}
+    assert ("spectrum.png" in drawn) == (name == "ensemble")
+
+
+def test_tables_are_rectangular(written):
+    for page in written.rglob("report.md"):
+        rows = [line for line in page.read_text().splitlines() if line.startswith("|")]
+        assert rows and all(len(re.findall(r"(?<!\\)\|", row)) == 6 for row in rows)
+
+
+def test_the_summary_links_to_what_exists(written):
+    page = (written / "report.md").read_text()
+    for target in re.findall(r"\]\((.*?)\)", page):
+        assert (written / target).is_file()
+    assert json.loads((written / "report.json").read_text())["experiments"].keys() == {"curve", "ensemble"}
+
+
+def test_every_panel_says_what_it_shows(measured):
+    pytest.importorskip("matplotlib")
+    from ddpm_np.experiments.figures import pictures
+
+    for training, evaluation in measured.values():
+        for name, figure in pictures(training, evaluation):
+            panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+            assert panels and figure.get_suptitle() and any(text.get_text() for text in figure.texts), name
+            assert panels[-1].get_xlabel() and panels[0].get_ylabel(), name

@@ -1,0 +1,145 @@
+"""AdamW, clipping, warm-up with cosine decay, and EMA, each against its closed form."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np.learning.optimizer import EMA, AdamW, clip_by_global_norm, warmup_cosine
+
+ULP = np.finfo(np.float64).eps
+
+
+def textbook_adamw(theta, gradients, rate, beta_1, beta_2, eps, decay):
+    """Loshchilov and Hutter 2019, algorithm 2, line by line, with normalised moments."""
+    m, v = np.zeros_like(theta), np.zeros_like(theta)
+    for k, g in enumerate(gradients, 1):
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g**2
+        m_hat, v_hat = m / (1 - beta_1**k), v / (1 - beta_2**k)
+        theta = theta - rate * decay * theta - rate * m_hat / (np.sqrt(v_hat) + eps)
+    return theta
+
+
+@given(
+    beta_1=st.floats(0, 0.99), beta_2=st.floats(0, 0.9999), decay=st.floats(0, 1), rate=st.floats(1e-6, 0.5),
+    updates=st.integers(1, 30), seed=st.integers(0, 99),
+)
+def test_adamw_is_the_textbook_algorithm(beta_1, beta_2, decay, rate, updates, seed):
+    rng = np.random.default_rng(seed)
+    theta, gradients = rng.standard_normal(5), rng.standard_normal((updates, 5))
+    expected = textbook_adamw(theta, gradients, rate, beta_1, beta_2, 1e-8, decay)
+    optimizer = AdamW(5, np.float64, beta_1=beta_1, beta_2=beta_2, eps=1e-8, weight_decay=decay)
+    for g in gradients:
+        optimizer.step(theta, g, rate)
+    # 1 - beta^k loses up to 1 / (1 - beta) ulp, and both sides round about ten times per update.
+    condition = 1 / (1 - beta_1) + 1 / (1 - beta_2)
+    np.testing.assert_allclose(theta, expected, rtol=0, atol=20 * updates * condition * ULP * (1 + rate))
+
+
+def test_first_update_is_the_sign_of_the_gradient_times_the_rate():
+    theta = np.zeros(3)
+    AdamW(3, np.float64).step(theta, np.array([1e-3, -5.0, 2.0]), 0.1)
+    np.testing.assert_allclose(theta, [-0.1, 0.1, -0.1], rtol=1.1e-5)  # eps / |g| = 1e-5 at most
+
+
+def test_decay_is_decoupled_from_the_gradient():
+    theta = np.full(2, 8.0)
+    optimizer = AdamW(2, np.float64, weight_decay=0.5)
+    for _ in range(3):
+        optimizer.step(theta, np.zeros(2), 0.25)
+    assert np.array_equal(theta, np.full(2, 8.0 * (1 - 0.25 * 0.5) ** 3))
+
+
+def test_rate_zero_changes_nothing_but_the_moments():
+    theta = np.arange(3.0)
+    optimizer = AdamW(3, np.float64, weight_decay=0.1)
+    optimizer.step(theta, np.ones(3), 0.0)
+    assert np.array_equal(theta, np.arange(3.0)) and optimizer.m.any() and optimizer.v.any()
+
+
+def test_large_vectors_are_updated_everywhere_alike():
+    rng = np.random.default_rng(0)
+    theta, gradients = rng.standard_normal(100_003), rng.standard_normal((2, 100_003))
+    expected = textbook_adamw(theta, gradients, 0.1, 0.9, 0.999, 1e-8, 0.01)
+    optimizer = AdamW(theta.size, np.float64, weight_decay=0.01)
+    for g in gradients:
+        optimizer.step(theta, g, 0.1)
+    np.testing.assert_allclose(theta, expected, rtol=0, atol=2000 * 20 * ULP)
+
+
+@given(scale=st.floats(1e-3, 1e3), max_norm=st.floats(1e-2, 1e2))
+def test_clipping_shortens_only_what_is_too_long(scale, max_norm):
+    gradient = scale * np.array([3.0, 4.0])
+    kept = gradient.copy()
+    norm = clip_by_global_norm(gradient, max_norm)
+    assert norm == pytest.approx(5 * scale, rel=4 * ULP)
+    if norm <= max_norm:
+        assert np.array_equal(gradient, kept)
+    else:
+        np.testing.assert_allclose(gradient, kept * max_norm / norm, rtol=4 * ULP)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_clipping_reports_what_is_not_finite(bad):
+    gradient = np.array([1.0, bad])
+    assert not math.isfinite(clip_by_global_norm(gradient, 1.0))
+    assert gradient[0] == 1.0
+
+
+@given(steps=st.integers(1, 1000), warmup=st.integers(0, 999), peak=st.floats(1e-6, 1), final=st.floats(0, 1e-6))
+def test_learning_rate_rises_to_its_peak_and_falls_to_its_final_value(steps, warmup, peak, final):
+    warmup = min(warmup, steps - 1)
+    rates = [warmup_cosine(k, steps=steps, peak=peak, warmup=warmup, final=final) for k in range(1, steps + 1)]
+    assert rates[-1] == pytest.approx(final, abs=4 * ULP * peak)
+    assert all(0 <= r <= peak * (1 + 4 * ULP) for r in rates)
+    if warmup:
+        assert rates[warmup - 1] == peak and rates[0] == pytest.approx(peak / warmup, rel=4 * ULP)
+    for k in range(warmup + 1, steps + 1):
+        # (1 + cos 2a) / 2 = cos(a)^2; the argument's rounding, half an ulp of pi, is the largest error.
+        expected = final + (peak - final) * math.cos(math.pi / 2 * (k - warmup) / (steps - warmup)) ** 2
+        assert rates[k - 1] == pytest.approx(expected, rel=0, abs=8 * ULP * peak)
+    assert all(a <= b for a, b in zip(rates[:warmup], rates[1:warmup]))
+    assert all(a >= b for a, b in zip(rates[warmup:], rates[warmup + 1 :]))
+
+
+@given(decay=st.floats(0, 0.9999), updates=st.integers(1, 50))
+def test_ema_is_the_weighted_mean_on_a_ramp(decay, updates):
+    theta = np.array([123.0])
+    ema = EMA(theta, decay)
+    for j in range(1, updates + 1):
+        theta[:] = j
+        ema.update(theta)
+    weights = decay ** np.arange(updates - 1, -1, -1.0)
+    expected = np.sum(weights * np.arange(1, updates + 1)) / np.sum(weights)
+    # (1 - decay) / (1 - decay^k) loses up to 1 / (1 - decay^k) ulp in each of the updates.
+    assert ema.average[0] == pytest.approx(expected, rel=8 * updates * ULP / (1 - decay))
+
+
+def test_ema_forgets_the_initial_weights_at_the_first_update():
+    theta = np.array([1e9])
+    ema = EMA(theta, 0.999)
+    theta[:] = 2.0
+    ema.update(theta)
+    assert ema.average[0] == pytest.approx(2.0, abs=1e9 * 4 * ULP)
+    theta[:] = 5.0
+    assert ema.average[0] != 5.0  # a copy, not a view
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [({"beta_1": 1.0}, "beta_1"), ({"beta_2": -0.1}, "beta_2"), ({"eps": 0.0}, "eps"), ({"weight_decay": -1.0}, "weight_decay"),
+     ({"size": 0}, "size"), ({"beta_1": float("nan")}, "beta_1")],
+)
+def test_bad_arguments_are_named(arguments, name):
+    with pytest.raises(ValueError, match=name):
+        AdamW(**{"size": 3, **arguments})
+
+
+def test_vectors_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="theta"):
+        AdamW(3, np.float64).step(np.zeros(2), np.zeros(3), 0.1)
