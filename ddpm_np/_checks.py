@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = [
-    "Array", "ExactNumber", "Steps", "count", "fraction", "generator", "per_row", "per_matrix", "positive", "real", "real_array", "same_dim",
+    "Array", "ExactNumber", "Number", "Steps", "count", "fraction", "generator", "per_row", "per_matrix", "positive", "real", "real_array", "same_dim",
     "square", "steps",
 ]
 
@@ -25,6 +25,14 @@ class ExactNumber:
     """Marks the types that the package's argument checks let through beside floats."""
 
     __slots__ = ()
+
+
+if TYPE_CHECKING:
+    # No type checker can add two members of a union.
+    Number = Any
+else:
+    # What a formula of the derivation runs on.
+    Number = float | Array | ExactNumber
 
 
 def real_array(name: str, x: ArrayLike, *, ndim: int | None = None, dim: int | None = None, finite: bool = True) -> Array:

@@ -1,20 +1,30 @@
-"""The noising kernels and the covariance they leave (E1, E3 to E6).
+"""The noising kernels and the covariance that they leave (E1, E3 to E6).
 
-Second room of the derivation: one step, any number of steps, and all steps from the clean signal. Noise is an argument, so every
-function here is deterministic and also runs on exact numbers. :mod:`ddpm_np.posterior` inverts these kernels with Bayes' rule.
+One step, any number of steps, and all steps from the clean signal. Noise is an argument, so every
+function is deterministic and also runs on exact numbers. :mod:`ddpm_np.posterior` inverts these
+kernels with Bayes' rule.
 
-Arrays are (..., dim) with the vector last; t is an int or an integer array that broadcasts over the axes before it. The result has
-the dtype of the arrays: coefficients are formed in float64 and rounded once.
+Arrays are (..., dim), the vector last. t is an int or an integer array that broadcasts over the
+axes before the vector. The result has the dtype of the arrays: coefficients are computed in
+float64 and rounded once.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np._checks import Array, Steps, per_matrix, per_row, real_array, same_dim, square, steps
+from ddpm_np._checks import (
+    Array,
+    Number,
+    Steps,
+    per_matrix,
+    per_row,
+    real_array,
+    same_dim,
+    square,
+    steps,
+)
 from ddpm_np.schedule import Schedule
 
 __all__ = ["covariance_at", "covariance_step", "q_mean_variance", "q_sample", "q_skip", "q_step"]
@@ -26,23 +36,33 @@ def q_step(schedule: Schedule, x_prev: ArrayLike, t: Steps, eps: ArrayLike) -> A
     x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps
 
     Source: N2 "扩散过程的递归表示"; Ho et al. 2020, eq. 2. Checked by: tests/test_forward.py.
-    x_prev, eps: (..., dim), eps standard normal; 1 <= t <= T. ValueError for shapes that do not fit, TypeError for wrong dtypes.
+
+    x_prev, eps: (..., dim), eps standard normal; 1 <= t <= T. ValueError for shapes that do not
+    fit, TypeError for other dtypes than float32, float64 and exact numbers.
     """
     x_prev, eps = same_dim(x_prev=x_prev, eps=eps)
-    t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_prev.shape, eps.shape)[:-1])
-    return _mix(x_prev, eps, schedule.alpha[t], schedule.beta[t])
+    t = steps("t", t, 1, schedule.T, batch=_batch(x_prev, eps))
+    signal = per_row(np.sqrt(schedule.alpha[t]), x_prev.dtype)  # alpha_t = 1 - beta_t
+    noise = per_row(np.sqrt(schedule.beta[t]), eps.dtype)
+    return signal * x_prev + noise * eps
 
 
 def covariance_step(schedule: Schedule, Sigma_prev: ArrayLike, t: Steps) -> Array:
-    """The covariance after one more step (E3): Sigma_t = (1 - beta_t) Sigma_{t-1} + beta_t I.
+    """The covariance after one more step (E3).
 
-    From: E1, the noise being independent of x_{t-1}. Source: N2 "从方差的角度理解扩散递归". Checked by: tests/test_forward.py.
-    Sigma_prev: (..., dim, dim); 1 <= t <= T. The notes print b = beta_t for the noise's factor there; it is sqrt(beta_t), whose
-    square stands in this line.
+    Sigma_t = (1 - beta_t) Sigma_{t-1} + beta_t I
+
+    From: E1, the noise being independent of x_{t-1}. Source: N2 "从方差的角度理解扩散递归".
+    Checked by: tests/test_forward.py.
+
+    Sigma_prev: (..., dim, dim); 1 <= t <= T. The notes print b = beta_t for the factor of the
+    noise there. The factor is sqrt(beta_t), and its square stands in this equation.
     """
     Sigma_prev = square("Sigma_prev", Sigma_prev)
     t = steps("t", t, 1, schedule.T, batch=Sigma_prev.shape[:-2])
-    return _replace(Sigma_prev, schedule.alpha[t], schedule.beta[t])
+    alpha = per_matrix(schedule.alpha[t], Sigma_prev.dtype)
+    beta = per_matrix(schedule.beta[t], Sigma_prev.dtype)
+    return alpha * Sigma_prev + beta * _identity(Sigma_prev)
 
 
 def q_skip(schedule: Schedule, x_s: ArrayLike, s: Steps, t: Steps, eps: ArrayLike) -> Array:
@@ -50,25 +70,37 @@ def q_skip(schedule: Schedule, x_s: ArrayLike, s: Steps, t: Steps, eps: ArrayLik
 
     x_t = sqrt(alpha_bar_t / alpha_bar_s) x_s + sqrt(1 - alpha_bar_t / alpha_bar_s) eps
 
-    From: E1 applied t - s times; the sum of independent normal noises is one normal noise.
+    From: E1 applied t - s times; independent normal noises add up to one normal noise.
     Source: N2 "通过链式推导实现状态跨越". Checked by: tests/test_forward.py.
-    0 <= s < t <= T. For s = t - 1 this is :func:`q_step`, for s = 0 it is :func:`q_sample`, bit for bit.
+
+    0 <= s < t <= T. For s = t - 1 this is :func:`q_step`, for s = 0 it is :func:`q_sample`, bit
+    for bit.
     """
     x_s, eps = same_dim(x_s=x_s, eps=eps)
-    batch = np.broadcast_shapes(x_s.shape, eps.shape)[:-1]
-    s, t = steps("s", s, 0, schedule.T - 1, batch=batch), steps("t", t, 1, schedule.T, batch=batch)
-    return _mix(x_s, eps, *schedule.between(s, t))
+    s = steps("s", s, 0, schedule.T - 1, batch=_batch(x_s, eps))
+    t = steps("t", t, 1, schedule.T, batch=_batch(x_s, eps))
+    alpha_ts, beta_ts = schedule.between(s, t)  # alpha_bar_t / alpha_bar_s and 1 - that
+    signal = per_row(np.sqrt(alpha_ts), x_s.dtype)
+    noise = per_row(np.sqrt(beta_ts), eps.dtype)
+    return signal * x_s + noise * eps
 
 
 def covariance_at(schedule: Schedule, Sigma_0: ArrayLike, t: Steps) -> Array:
-    """The covariance at step t (E5): Sigma_t = alpha_bar_t Sigma_0 + (1 - alpha_bar_t) I.
+    """The covariance at step t (E5).
 
-    From: E3, t times. Source: N2 "通过链式推导实现状态跨越". Checked by: tests/test_forward.py.
-    Sigma_0: (..., dim, dim); 0 <= t <= T. Eigenvectors stay, each eigenvalue moves to 1 as 1 + alpha_bar_t (lambda - 1).
+    Sigma_t = alpha_bar_t Sigma_0 + (1 - alpha_bar_t) I
+
+    From: E3, t times. Source: N2 "通过链式推导实现状态跨越".
+    Checked by: tests/test_forward.py.
+
+    Sigma_0: (..., dim, dim); 0 <= t <= T. The eigenvectors stay, and each eigenvalue moves to 1
+    as 1 + alpha_bar_t (lambda - 1).
     """
     Sigma_0 = square("Sigma_0", Sigma_0)
     t = steps("t", t, 0, schedule.T, batch=Sigma_0.shape[:-2])
-    return _replace(Sigma_0, schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
+    alpha_bar = per_matrix(schedule.alpha_bar[t], Sigma_0.dtype)
+    one_minus_alpha_bar = per_matrix(schedule.one_minus_alpha_bar[t], Sigma_0.dtype)
+    return alpha_bar * Sigma_0 + one_minus_alpha_bar * _identity(Sigma_0)
 
 
 def q_sample(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
@@ -76,33 +108,40 @@ def q_sample(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) -> Ar
 
     x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps
 
-    From: E4 with s = 0. Source: N2 "通过链式推导实现状态跨越"; N3 "Reparameterization"; Ho et al. 2020, eq. 4.
-    Checked by: tests/test_forward.py. x_0, eps: (..., dim); 0 <= t <= T; at t = 0 it returns x_0.
+    From: E4 with s = 0.
+    Source: N2 "通过链式推导实现状态跨越"; N3 "Reparameterization"; Ho et al. 2020, eq. 4.
+    Checked by: tests/test_forward.py.
+
+    x_0, eps: (..., dim); 0 <= t <= T; at t = 0 it returns x_0.
 
     >>> q_sample(Schedule.from_beta([0.36]), [1.0], 1, [1.0])
     array([1.4])
     """
     x_0, eps = same_dim(x_0=x_0, eps=eps)
-    t = steps("t", t, 0, schedule.T, batch=np.broadcast_shapes(x_0.shape, eps.shape)[:-1])
-    return _mix(x_0, eps, schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
+    t = steps("t", t, 0, schedule.T, batch=_batch(x_0, eps))
+    signal = per_row(np.sqrt(schedule.alpha_bar[t]), x_0.dtype)
+    noise = per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), eps.dtype)
+    return signal * x_0 + noise * eps
 
 
-def q_mean_variance(schedule: Schedule, x_0: ArrayLike, t: Steps) -> tuple[Array, Any]:
-    """Mean and variance of q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I) (E6).
+def q_mean_variance(schedule: Schedule, x_0: ArrayLike, t: Steps) -> tuple[Array, Number]:
+    """Mean and variance of q(x_t | x_0) (E6).
 
-    Source and check as for :func:`q_sample`. Returns the mean (..., dim) and the variance per coordinate, float64 in t's shape.
+    q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I)
+
+    Source and check as for :func:`q_sample`. Returns the mean (..., dim) and the variance of each
+    coordinate, float64 in the shape of t.
     """
     x_0 = real_array("x_0", x_0)
     t = steps("t", t, 0, schedule.T, batch=x_0.shape[:-1])
-    return per_row(np.sqrt(schedule.alpha_bar[t]), x_0.dtype) * x_0, schedule.one_minus_alpha_bar[t]
+    mean = per_row(np.sqrt(schedule.alpha_bar[t]), x_0.dtype) * x_0
+    return mean, schedule.one_minus_alpha_bar[t]
 
 
-def _mix(x: Array, eps: Array, kept: Any, noise: Any) -> Array:
-    """sqrt(kept) x + sqrt(noise) eps, where kept + noise = 1: the one shape of E1, E4 and E6."""
-    return per_row(np.sqrt(kept), x.dtype) * x + per_row(np.sqrt(noise), x.dtype) * eps
+def _batch(*arrays: Array) -> tuple[int, ...]:
+    """The axes before the vector."""
+    return np.broadcast_shapes(*(x.shape for x in arrays))[:-1]
 
 
-def _replace(Sigma: Array, kept: Any, noise: Any) -> Array:
-    """kept Sigma + noise I: the one shape of E3 and E5."""
-    identity = np.eye(Sigma.shape[-1], dtype=int).astype(Sigma.dtype)
-    return per_matrix(kept, Sigma.dtype) * Sigma + per_matrix(noise, Sigma.dtype) * identity
+def _identity(Sigma: Array) -> Array:
+    return np.eye(Sigma.shape[-1], dtype=int).astype(Sigma.dtype)

@@ -1,248 +1,209 @@
-"""The network that learns the noise: an MLP with its gradients written by hand (E15).
+"""The network that learns the noise: an MLP with its gradient written by hand (E15).
 
-First room of what is learned. ``forward`` maps (x_t, t) to eps_hat and keeps a cache; ``backward`` walks the same lines bottom-up
-and undoes them one by one; the parts stand in :mod:`ddpm_np.learning.layers`, and :mod:`ddpm_np.training` drives it all. For h_0 = x_t and
-the hidden layers l = 1..L,
+It maps (x_t, t) to eps_hat. With h_0 = x_t and the hidden layers l = 1..L,
 
-    u_l = h_{l-1} W_l [+ b_l],    z_l = gate_l[t] u_l + shift_l[t],    h_l = act(z_l),
+    u_l = h_{l-1} W_l,    z_l = gate_l[t] u_l + shift_l[t],    h_l = act(z_l),
     eps_hat = h_L W_{L+1} + b_{L+1} + skip[t] x_t.
 
-Why the gate, the shift and the skip: for Gaussian data the best prediction is linear in x_t, eps_star = V diag(g(t)) V^T x_t with
-gains g_i(t) = sqrt(1 - alpha_bar_t) / (alpha_bar_t lambda_i + 1 - alpha_bar_t) that change with t by orders of magnitude while the
-directions V stay. W_1 can turn to the directions, and gate[t] is the gain; a network that only adds a step embedding has to build
-this product from bends. The leaky ReLU lets it through: two units of opposite sign give act(z) - act(-z) = (1 + leak) z, a straight
-line, and act(c z) = c act(z) for c > 0, so that a gain is a gain at every size of z (silu bends more or less as z grows, and learns
-slower here). A leak of 0.1 rather than the usual 0.01 keeps rarely used units learning. The skip is the exact answer where
-lambda = 1, g(t) = sqrt(1 - alpha_bar_t), so that a new network starts from a sensible prediction and learns the difference.
+The backward pass undoes these lines one by one, from the last to the first.
+:mod:`ddpm_np.training` trains the network.
+
+Why the gate, the shift and the skip? For Gaussian data the best prediction is linear in x_t:
+
+    eps_star = V diag(g(t)) V^T x_t,
+    g_i(t) = sqrt(1 - alpha_bar_t) / (alpha_bar_t lambda_i + 1 - alpha_bar_t).
+
+The directions V stay, and the gains g_i(t) change with t by orders of magnitude. W_1 can learn
+the directions, and gate[t] the gains. A network that only adds an embedding of t has to build
+this product out of bends. The leaky ReLU keeps a linear map possible: two units of opposite sign
+give act(z) - act(-z) = (1 + leak) z, and act(c z) = c act(z) for c > 0, so a gain acts alike at
+every size of z. A leak of 0.1 instead of the usual 0.01 keeps rarely used units learning. The
+skip is the exact answer where lambda = 1, so a new network starts from a sensible prediction.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np._checks import Array, Steps, count, generator, real_array, steps
-from ddpm_np.learning.layers import (
-    Layer,
-    Scratch,
-    StepGroups,
-    activate,
-    activate_backward,
-    fresh,
-    rows_at,
-)
+from ddpm_np._checks import Array, Steps, count, generator, real_array
+from ddpm_np.learning.layers import Layer, activate, activation_slope, sum_by_step
+from ddpm_np.learning.parameters import Network, Parameter, Parameters
 
-__all__ = ["MLP", "Layer", "Scratch"]
-
-BLOCK = 512  # rows predicted at once
+__all__ = ["MLP", "Layer"]
 
 
-_PREDICTING = Scratch()  # for predictions without a cache: what stands in it is copied out before the next
+class MLP(Network):
+    """Predicts eps from (x_t, t) (E15); the module's docstring has the equations.
 
-
-class MLP:
-    """Predicts eps from (x_t, t) (E15); the equations stand at the top of this module.
-
-    Source: the architecture of :meth:`notes` is that of N2 "扩散模型的训练过程"; the step's gate and shift are the conditioning of
-    FiLM (Perez et al. 2018), used for diffusion by Dhariwal and Nichol 2021. Checked by: tests/test_network.py.
+    Source: :meth:`notes` is the network of the program that belongs to N2; gate and shift are
+    the conditioning of FiLM (Perez et al. 2018), used for diffusion by Dhariwal and Nichol 2021.
+    Checked by: tests/test_network.py.
 
     Parameters
     ----------
-    dim, T : vector length and number of steps
-    hidden : widths, or :class:`Layer` objects for anything but gated leaky ReLU layers
-    rng : draws the initial weights
+    dim, T : int
+        Length of the vectors, number of steps.
+    hidden : sequence of int or Layer
+        Widths, or :class:`Layer` objects for anything but gated leaky ReLU layers.
+    rng : np.random.Generator
+        Draws the initial weights.
     dtype : float32, or float64 for checks
-    skip : (T + 1,) gains of x_t in the output, index t, not trained; for data of variance 1 use sqrt(1 - alpha_bar). None: no skip
-    zero_output : start with W_{L+1} = 0, so that eps_hat starts as skip[t] x_t
+    skip : (T + 1,) array, optional
+        Gain of x_t in the output, index t, not trained. For data of variance 1 use
+        sqrt(1 - alpha_bar).
+    zero_output : bool
+        Start with W_{L+1} = 0, so that eps_hat starts as skip[t] x_t.
 
     Attributes
     ----------
-    params : read-only mapping of names to the live arrays: writing into an array changes the network
-        W1 (dim, width), b1 (width,), gate1 and shift1 (T + 1, width), index t, row 0 never used; then layer 2, and so on.
-    flat : all parameters as one vector, of which the arrays in ``params`` are views
+    params : mapping of str to arrays
+        W1 (dim, width); gate1 and shift1 (T + 1, width), index t, row 0 not used; or b1 (width,)
+        in place of the gate; then layer 2, and so on.
     """
 
+    kind = "mlp"
+
     def __init__(
-        self, dim: int, T: int, *, hidden: Sequence[int | Layer] = (128, 128), rng: np.random.Generator,
-        dtype: DTypeLike = np.float32, skip: ArrayLike | None = None, zero_output: bool = True,
+        self,
+        dim: int,
+        T: int,
+        *,
+        hidden: Sequence[int | Layer | Mapping[str, Any]] = (128, 128),
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+        skip: ArrayLike | None = None,
+        zero_output: bool = True,
     ) -> None:
-        self.dim, self.T = count("dim", dim), count("T", T)
+        super().__init__(dim, T, dtype=dtype)
         if isinstance(hidden, (int, Layer)) or not hidden:
-            raise ValueError(f"hidden must be a sequence of at least one width or Layer, got {hidden!r}")
-        self.hidden = tuple(h if isinstance(h, Layer) else Layer(h) for h in hidden)
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise TypeError(f"dtype must be float32 or float64, got {self.dtype}")
+            raise ValueError(
+                f"hidden must be a sequence of at least one width or Layer, got {hidden!r}"
+            )
+        self.hidden = tuple(_layer(h) for h in hidden)
         self.skip = None
         if skip is not None:
             self.skip = real_array("skip", skip, ndim=1, dim=self.T + 1).astype(self.dtype)
             self.skip.flags.writeable = False
-        self._layout = self._places()
-        self.flat = np.empty(self._layout[-1][2], self.dtype)
-        self.params = self._views(self.flat)
+        self._allocate(self._layout())
         self._initialise(generator(rng), zero_output)
 
     @classmethod
-    def notes(cls, dim: int = 50, T: int = 100, *, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> MLP:
-        """The notes' own network: dim-100-200, the learned step embedding added, 200-100-dim, leaky ReLU between.
+    def notes(
+        cls, dim: int = 50, T: int = 100, *, rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> MLP:
+        """The network of the notes' program, with leaky ReLU between the layers.
 
-        Source: N2 "扩散模型的训练过程" and the program that belongs to it. Widths are 2 dim and 4 dim. There is no activation around
-        the embedding, so two linear maps stand side by side there. Initial weights and leak are PyTorch's.
+        Widths dim - 2 dim - 4 dim (the step's embedding is added here) - 2 dim - dim. There is no
+        activation around the embedding, so two linear maps stand side by side there. Initial
+        weights and leak are PyTorch's defaults.
         """
         count("dim", dim)
         leaky = Layer(2 * dim, "leaky_relu", "none", leak=0.01)
         layers = leaky, Layer(4 * dim, "identity", "shift"), leaky
         return cls(dim, T, hidden=layers, rng=rng, dtype=dtype, zero_output=False)
 
+    def _forward(
+        self, p: Mapping[str, Array], x: Array, t: Steps
+    ) -> tuple[Array, dict[Any, Any]]:
+        cache: dict[Any, Any] = {"x": x, "t": t}
+        h = x                                                           # (n, dim)
+        for l, layer in enumerate(self.hidden, 1):
+            u = h @ p[f"W{l}"]                                          # (n, width)
+            if layer.step == "gate":
+                z = p[f"gate{l}"][t] * u + p[f"shift{l}"][t]
+            elif layer.step == "shift":
+                z = u + p[f"b{l}"] + p[f"shift{l}"][t]
+            else:
+                z = u + p[f"b{l}"]
+            cache[l] = h, u, z
+            h = activate(layer, z)
+        L = len(self.hidden)
+        eps_hat = h @ p[f"W{L + 1}"] + p[f"b{L + 1}"]                   # (n, dim)
+        if self.skip is not None:
+            eps_hat = eps_hat + self.skip[t, None] * x
+        cache["h"] = h
+        return eps_hat, cache
+
+    def _backward(
+        self, p: Mapping[str, Array], d_eps_hat: Array, cache: dict[Any, Any], g: Parameters
+    ) -> None:
+        t, h, L = cache["t"], cache["h"], len(self.hidden)
+        # eps_hat = h W + b + skip[t] x
+        g[f"b{L + 1}"][:] = d_eps_hat.sum(axis=0)
+        g[f"W{L + 1}"][:] = h.T @ d_eps_hat
+        d_h = d_eps_hat @ p[f"W{L + 1}"].T                              # (n, width)
+        for l, layer in reversed(list(enumerate(self.hidden, 1))):
+            h, u, z = cache[l]
+            # h = act(z)
+            d_z = activation_slope(layer, z) * d_h
+            if layer.step == "gate":
+                # z = gate[t] u + shift[t]
+                g[f"shift{l}"][:] = sum_by_step(d_z, t, self.T + 1)     # (T + 1, width)
+                g[f"gate{l}"][:] = sum_by_step(u * d_z, t, self.T + 1)
+                d_u = p[f"gate{l}"][t] * d_z
+            else:
+                # z = u + b [+ shift[t]]
+                g[f"b{l}"][:] = d_z.sum(axis=0)
+                if layer.step == "shift":
+                    g[f"shift{l}"][:] = sum_by_step(d_z, t, self.T + 1)
+                d_u = d_z
+            # u = h W
+            g[f"W{l}"][:] = h.T @ d_u
+            d_h = d_u @ p[f"W{l}"].T
+
+    def _layout(self) -> tuple[Parameter, ...]:
+        layout: list[Parameter] = []
+        inputs = self.dim
+        for l, layer in enumerate(self.hidden, 1):
+            layout.append(Parameter("W", l, (inputs, layer.width)))
+            if layer.step == "gate":
+                layout.append(Parameter("gate", l, (self.T + 1, layer.width)))
+            else:
+                layout.append(Parameter("b", l, (layer.width,)))
+            if layer.step != "none":
+                layout.append(Parameter("shift", l, (self.T + 1, layer.width)))
+            inputs = layer.width
+        last = len(self.hidden) + 1
+        return *layout, Parameter("W", last, (inputs, self.dim)), Parameter("b", last, (self.dim,))
+
+    def _initialise(self, rng: np.random.Generator, zero_output: bool) -> None:
+        """Weights and biases uniform within 1 / sqrt(inputs), as in PyTorch; gates 1, shifts 0.
+
+        The embedding of a layer with step "shift" starts as N(0, 1).
+        """
+        last = len(self.hidden) + 1
+        for kind, l, shape in self.params.layout:
+            values = self.params[f"{kind}{l}"]
+            if kind == "gate":
+                values[:] = 1
+            elif kind == "shift":
+                if self.hidden[l - 1].step == "shift":
+                    values[:] = rng.standard_normal(shape, self.dtype)  # type: ignore[arg-type]
+            elif l < last or not zero_output:
+                bound = 1 / np.sqrt(len(self.params[f"W{l}"]))
+                values[:] = rng.uniform(-bound, bound, shape)
+
     @property
     def config(self) -> dict[str, Any]:
-        """What is needed, besides the parameters, to build this network again, in types that JSON knows."""
+        """What builds an untrained network like this one, in types that JSON knows."""
         return {
-            "dim": self.dim, "T": self.T, "hidden": [asdict(layer) for layer in self.hidden], "dtype": self.dtype.name,
+            "kind": self.kind, "dim": self.dim, "T": self.T, "dtype": self.dtype.name,
+            "hidden": [asdict(layer) for layer in self.hidden],
             "skip": None if self.skip is None else [float(v) for v in self.skip],
         }
 
-    def __call__(self, x: ArrayLike, t: Steps) -> Array:
-        """eps_hat for x_t (n, dim) at step t: what makes the network a denoiser. Any n, in the memory of one block of rows."""
-        x, t = self._checked(x, t)
-        out = np.empty(x.shape, self.dtype)
-        for start in range(0, len(x), BLOCK):
-            rows = slice(start, start + BLOCK)
-            out[rows] = self._forward(self.params, x[rows], t if isinstance(t, int) else t[rows], _PREDICTING)[0]
-        return out
-
     def __repr__(self) -> str:
-        widths = "-".join(str(w) for w in (self.dim, *(layer.width for layer in self.hidden), self.dim))
+        widths = "-".join(str(w) for w in (self.dim, *(h.width for h in self.hidden), self.dim))
         return f"MLP({widths}, T={self.T}, {self.flat.size} parameters, {self.dtype.name})"
 
-    def forward(self, x: ArrayLike, t: Steps, *, scratch: Scratch | None = None) -> tuple[Array, dict[str, Any]]:
-        """eps_hat (n, dim) and the cache that :meth:`backward` needs.
 
-        x: (n, dim), cast to the network's dtype; t: an int or (n,) integers, 1 <= t <= T. With a ``scratch``, eps_hat and the cache
-        are overwritten by the next call that gets the same one.
-        """
-        return self._forward(self.params, *self._checked(x, t), scratch or fresh)
-
-    def _checked(self, x: ArrayLike, t: Steps) -> tuple[Array, Steps]:
-        x = real_array("x", x, ndim=2, dim=self.dim).astype(self.dtype, copy=False)
-        t = steps("t", t, 1, self.T, batch=x.shape[:1])
-        if isinstance(t, int) or t.shape == x.shape[:1]:
-            return x, t
-        if t.ndim > 1:
-            raise ValueError(f"t must be an int or one step for each row, got shape {t.shape}")
-        return x, np.broadcast_to(t, x.shape[:1])
-
-    def _forward(
-        self, p: Mapping[str, Array], x: Array, t: Steps, new: Callable[[str, tuple[int, ...], DTypeLike], Array]
-    ) -> tuple[Array, dict[str, Any]]:
-        """The forward pass in the dtype of the parameters p, which may be complex: that is how its gradient is checked."""
-        n, dtype = len(x), p["W1"].dtype
-        cache: dict[str, Any] = {"x": x, "t": t, "new": new}
-        h = x
-        for l, layer in enumerate(self.hidden, 1):
-            shape = n, layer.width
-            u = np.matmul(h, p[f"W{l}"], out=new(f"u{l}", shape, dtype))                 # u = h W      (n, width)
-            if layer.step == "gate":
-                gate = rows_at(p[f"gate{l}"], t, new(f"gate{l}", shape, dtype))
-                z = np.multiply(u, gate, out=new(f"z{l}", shape, dtype))                 # z = gate[t] u + shift[t]
-                z += rows_at(p[f"shift{l}"], t, new("row", shape, dtype))
-            else:
-                gate, z = None, u
-                z += p[f"b{l}"]                                                          # z = u + b
-                if layer.step == "shift":
-                    z += rows_at(p[f"shift{l}"], t, new("row", shape, dtype))              #         + shift[t]
-            cache[f"in{l}"], cache[f"u{l}"], cache[f"gate{l}"] = h, u, gate
-            h, cache[f"act{l}"] = activate(layer, z, l, new)                            # h = act(z)
-        last = len(self.hidden) + 1
-        out = np.matmul(h, p[f"W{last}"], out=new(f"u{last}", (n, self.dim), dtype))     # eps_hat = h W + b
-        out += p[f"b{last}"]
-        if self.skip is not None:
-            gain = self.skip[t] if isinstance(t, int) else self.skip[t][:, None]
-            out += np.multiply(x, gain, out=new("skip", x.shape, dtype))                 #           + skip[t] x
-        cache[f"in{last}"] = h
-        return out, cache
-
-    def backward(self, d_eps_hat: ArrayLike, cache: dict[str, Any], *, out: Array | None = None) -> Mapping[str, Array]:
-        """The gradient of a loss with respect to every parameter, from its gradient with respect to eps_hat.
-
-        d_eps_hat: (n, dim); cache: from :meth:`forward`, with the parameters unchanged since. Each line undoes the line of the
-        forward pass named at its right. Returns a mapping with the keys of ``params``; its arrays are views of one new vector, or
-        of ``out`` (like ``flat``), which is overwritten.
-        """
-        d = real_array("d_eps_hat", d_eps_hat, ndim=2, dim=self.dim, finite=False).astype(self.dtype, copy=False)
-        if d.shape != cache["x"].shape:
-            raise ValueError(f"d_eps_hat must have the shape of the forward pass, {cache['x'].shape}, got {d.shape}")
-        return self._backward(d, cache, self._views(np.empty_like(self.flat) if out is None else out))
-
-    def _backward(self, d: Array, cache: dict[str, Any], g: Mapping[str, Array]) -> Mapping[str, Array]:
-        """The backward pass, into the arrays of g."""
-        p, n, t, new = self.params, len(d), cache["t"], cache["new"]
-        group = StepGroups(t, n) if any(layer.step != "none" for layer in self.hidden) else None
-        last = len(self.hidden) + 1
-        np.matmul(cache[f"in{last}"].T, d, out=g[f"W{last}"])                            # eps_hat = h W + b
-        np.add.reduce(d, axis=0, out=g[f"b{last}"])
-        d_h = np.matmul(d, p[f"W{last}"].T, out=new(f"d_h{last}", (n, self.hidden[-1].width), d.dtype))
-        for l, layer in reversed(list(enumerate(self.hidden, 1))):
-            d_z = activate_backward(layer, d_h, cache[f"act{l}"], new)                  # h = act(z)       (n, width)
-            if layer.step == "gate":                                                     # z = gate[t] u + shift[t]
-                group.sum_rows(d_z, out=g[f"shift{l}"])
-                d_gate = np.multiply(cache[f"u{l}"], d_z, out=new("row", d_z.shape, d_z.dtype))
-                group.sum_rows(d_gate, out=g[f"gate{l}"])
-                d_z *= cache[f"gate{l}"]
-            else:                                                                        # z = u + b + shift[t]
-                np.add.reduce(d_z, axis=0, out=g[f"b{l}"])
-                if layer.step == "shift":
-                    group.sum_rows(d_z, out=g[f"shift{l}"])
-            np.matmul(cache[f"in{l}"].T, d_z, out=g[f"W{l}"])                            # u = h W
-            if l > 1:
-                d_h = np.matmul(d_z, p[f"W{l}"].T, out=new(f"d_h{l}", (n, self.hidden[l - 2].width), d.dtype))
-        return g
-
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        shapes: dict[str, tuple[int, ...]] = {}
-        width = self.dim
-        for l, layer in enumerate(self.hidden, 1):
-            shapes[f"W{l}"] = width, layer.width
-            if layer.step != "gate":
-                shapes[f"b{l}"] = (layer.width,)
-            if layer.step == "gate":
-                shapes[f"gate{l}"] = self.T + 1, layer.width
-            if layer.step != "none":
-                shapes[f"shift{l}"] = self.T + 1, layer.width
-            width = layer.width
-        last = len(self.hidden) + 1
-        return {**shapes, f"W{last}": (width, self.dim), f"b{last}": (self.dim,)}
-
-    def _places(self) -> list[tuple[str, int, int, tuple[int, ...]]]:
-        """Where in the flat vector each array stands: name, start, stop, shape."""
-        places, start = [], 0
-        for name, shape in self._shapes().items():
-            stop = start + math.prod(shape)
-            places.append((name, start, stop, shape))
-            start = stop
-        return places
-
-    def _views(self, flat: Array) -> Mapping[str, Array]:
-        """The named arrays as views of one vector."""
-        return MappingProxyType({name: flat[start:stop].reshape(shape) for name, start, stop, shape in self._layout})
-
-    def _initialise(self, rng: np.random.Generator, zero_output: bool) -> None:
-        """Weights and biases uniform within 1 / sqrt(inputs), as PyTorch's; gates 1; embeddings N(0, 1), gated shifts 0."""
-        last = len(self.hidden) + 1
-        for name, value in self.params.items():
-            kind, l = name.rstrip("0123456789"), int(name.lstrip("Wbgateshift"))
-            if kind == "gate":
-                value[:] = 1
-            elif kind == "shift":
-                value[:] = 0 if self.hidden[l - 1].step == "gate" else rng.standard_normal(value.shape, self.dtype)
-            elif l == last and zero_output:
-                value[:] = 0
-            else:
-                bound = 1 / np.sqrt(len(self.params[f"W{l}"]))
-                value[:] = rng.uniform(-bound, bound, value.shape)
+def _layer(h: int | Layer | Mapping[str, Any]) -> Layer:
+    if isinstance(h, Mapping):  # as in a config
+        return Layer(**h)
+    return h if isinstance(h, Layer) else Layer(h)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.learning.layers import fresh
-from ddpm_np.network import BLOCK, MLP, Layer, Scratch
+from ddpm_np.learning.parameters import ROWS
+from ddpm_np.network import MLP, Layer
 from ddpm_np.training import denoising_loss
 
 LAYERS = st.builds(
@@ -34,7 +34,7 @@ def batch(mlp: MLP, n: int, seed: int = 1):
 def loss_at(mlp: MLP, params, x, t, eps):
     """The loss in the dtype of the parameters: complex ones run through the very same forward pass."""
     t = t if isinstance(t, int) else np.broadcast_to(t, len(x))
-    eps_hat, _ = mlp._forward(params, x.astype(next(iter(params.values())).dtype), t, fresh)
+    eps_hat, _ = mlp._forward(params, x.astype(next(iter(params.values())).dtype), t)
     return np.sum((eps_hat - eps) ** 2) / eps.size
 
 
@@ -141,7 +141,7 @@ def test_each_row_gets_its_own_step(step):
 
 def test_many_rows_are_predicted_block_by_block_each_at_its_own_step():
     mlp = network((4,))
-    x, t, _ = batch(mlp, 2 * BLOCK + 3)
+    x, t, _ = batch(mlp, 2 * ROWS + 3)
     np.testing.assert_allclose(mlp(x, t), mlp.forward(x, t)[0], rtol=0, atol=1e-14)  # products of other shapes, as above
 
 
@@ -197,18 +197,6 @@ def test_backward_does_not_change_its_arguments():
     mlp.backward(eps, cache)
     assert np.array_equal(x, x_kept) and np.array_equal(t, t_kept) and np.array_equal(eps, eps_kept)
 
-
-def test_scratch_changes_no_number():
-    mlp = network((4, 5))
-    scratch, out = Scratch(), np.empty_like(mlp.flat)
-    for n in (4, 2, 4):
-        x, t, eps = batch(mlp, n, seed=n)
-        eps_hat, cache = mlp.forward(x, t, scratch=scratch)
-        plain, plain_cache = mlp.forward(x, t)
-        assert np.array_equal(eps_hat, plain)
-        grads, plain_grads = mlp.backward(eps, cache, out=out), mlp.backward(eps, plain_cache)
-        assert all(np.array_equal(grads[name], plain_grads[name]) for name in mlp.params)
-        assert all(np.shares_memory(value, out) for value in grads.values())
 
 
 def test_float32_by_default_and_float64_on_request():

@@ -193,7 +193,7 @@ def test_nothing_about_it_can_be_changed(schedule: Schedule, name: str) -> None:
         lambda: table.__setitem__(1, 0.5), lambda: table.sort(), lambda: np.multiply(table, 2, out=table), lambda: table.fill(0),
         lambda: setattr(schedule, name, before), lambda: delattr(schedule, name), lambda: setattr(schedule, "anything", 1),
     ):
-        with pytest.raises((ValueError, AttributeError), match="read-only|cannot be changed"):
+        with pytest.raises((ValueError, AttributeError), match="read-only|cannot assign|cannot delete"):
             change()
     assert getattr(schedule, name) is table and np.array_equal(table, before)
 
@@ -215,14 +215,14 @@ def test_copies_are_equal_and_as_immutable(schedule: Schedule, protocol: int) ->
             assert np.array_equal(getattr(twin, name), getattr(schedule, name))
             with pytest.raises(ValueError, match="read-only"):
                 getattr(twin, name)[0] = 1
-        with pytest.raises(AttributeError, match="cannot be changed"):
+        with pytest.raises(AttributeError, match="cannot assign"):
             twin.T = 3
 
 
 def test_equality_is_that_of_the_betas() -> None:
     schedule = Schedule.from_beta([0.25, 0.5])
-    assert schedule == Schedule.from_beta(np.array([0.25, 0.5], np.float32)) and len({schedule, Schedule([0.25, 0.5])}) == 1
-    for other in (Schedule([0.25]), Schedule([0.5, 0.25]), Schedule([0.25, np.nextafter(0.5, 1)]), [0.25, 0.5], None, 1):
+    assert schedule == Schedule.from_beta(np.array([0.25, 0.5], np.float32)) and len({schedule, Schedule.from_beta([0.25, 0.5])}) == 1
+    for other in (Schedule.from_beta([0.25]), Schedule.from_beta([0.5, 0.25]), Schedule.from_beta([0.25, np.nextafter(0.5, 1)]), [0.25, 0.5], None, 1):
         assert schedule != other and other != schedule
     exact = Schedule.from_beta([Exact(1, 4), Exact(1, 2)])
     assert exact != schedule and schedule != exact and exact == Schedule.from_beta([Exact(1, 4), Exact(2, 4)])
@@ -304,10 +304,10 @@ HALF = Schedule.from_beta([0.5, 0.5, 0.5])
 MAKERS = Schedule.sigmoid, Schedule.linear, Schedule.cosine
 ENDS = "beta_min", "beta_max"
 BAD = [
-    *((ValueError, "beta", lambda b=b: Schedule([0.1, b])) for b in (0.0, 1.0, -0.1, 1.1, 1 - 2.0**-60, 2)),
-    *((ValueError, "beta", lambda b=b: Schedule([0.1, b])) for b in (np.nan, np.inf, -np.inf)),
-    *((ValueError, "beta", lambda b=b: Schedule(b)) for b in ([], [[0.1]], 0.1, np.zeros((0, 2)), [0.1, [0.2]], [Exact(1)])),
-    *((TypeError, "beta", lambda b=b: Schedule(b)) for b in (["0.1"], "0.1", [0.1j], [None], None, [True], [Fraction(1, 2)])),
+    *((ValueError, "beta", lambda b=b: Schedule.from_beta([0.1, b])) for b in (0.0, 1.0, -0.1, 1.1, 1 - 2.0**-60, 2)),
+    *((ValueError, "beta", lambda b=b: Schedule.from_beta([0.1, b])) for b in (np.nan, np.inf, -np.inf)),
+    *((ValueError, "beta", lambda b=b: Schedule.from_beta(b)) for b in ([], [[0.1]], 0.1, np.zeros((0, 2)), [0.1, [0.2]], [Exact(1)])),
+    *((TypeError, "beta", lambda b=b: Schedule.from_beta(b)) for b in (["0.1"], "0.1", [0.1j], [None], None, [True], [Fraction(1, 2)])),
     *((TypeError, "T", lambda m=m, T=T: m(T)) for m in MAKERS for T in (2.0, "2", None, True)),
     *((ValueError, "T", lambda m=m, T=T: m(T)) for m in MAKERS for T in (0, -1)),
     *((ValueError, n, lambda n=n, v=v: Schedule.linear(3, **{n: v})) for n in ENDS for v in (-0.1, 1.5, np.nan, np.inf)),
@@ -337,7 +337,7 @@ def test_bad_input_is_one_line_that_names_the_argument(error: type[Exception], n
 def test_the_checker_of_this_file_can_fail() -> None:
     beta = np.array([0.1, 0.2])
     for name, column in exact_tables(beta).items():
-        value = getattr(Schedule(beta), name)[2]
+        value = getattr(Schedule.from_beta(beta), name)[2]
         assert is_rounded(value, column[1]) and not is_rounded(np.nextafter(value, 2), column[1])
     assert is_rounded(1.0, (2**54 + 1, 2**54)) and not is_rounded(1.0, (2**53 + 1, 2**53 - 1))
     assert ulp_error(0.5, Fraction(1, 2)) == 0

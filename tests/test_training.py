@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddpm_np import training
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.forward import q_sample
@@ -18,7 +19,6 @@ from ddpm_np.schedule import Schedule
 from ddpm_np.training import (
     Divergence,
     TrainingState,
-    TrainingStep,
     balanced_steps,
     denoising_loss,
     train,
@@ -92,7 +92,7 @@ def test_balanced_steps_stay_within_T_for_the_largest_uniform_number():
 @pytest.mark.E16
 def test_independent_steps_are_uniform_on_1_to_T():
     n = 20_000
-    t, _ = TrainingStep(TrainingState(small_network(), rng=np.random.default_rng(0)), SCHEDULE, balanced=False).draw(n)
+    t = training._independent_steps(10, n, rng=np.random.default_rng(0))
     counts = np.bincount(t, minlength=11)
     assert counts[0] == 0 and len(counts) == 11
     assert (np.abs(counts[1:] - n / 10) <= 5 * np.sqrt(n * 0.1 * 0.9)).all()
@@ -101,37 +101,34 @@ def test_independent_steps_are_uniform_on_1_to_T():
 @pytest.mark.E15
 @pytest.mark.E16
 @pytest.mark.parametrize("max_norm", [1e-3, 1e3])
-def test_an_update_is_the_algorithm_written_out(max_norm):
+def test_the_loop_is_the_algorithm_written_out(max_norm):
     network, twin = small_network(dtype=np.float64), small_network(dtype=np.float64)
-    network.flat += 0.3 * np.random.default_rng(3).standard_normal(network.flat.size)  # so that no gradient is 0
+    network.flat += 0.3 * np.random.default_rng(3).standard_normal(network.flat.size)
     twin.flat[:] = network.flat
     state = TrainingState(network, rng=np.random.default_rng(4), weight_decay=0.1)
+    rng = np.random.default_rng(4)
     optimizer = AdamW(twin.flat.size, np.float64, weight_decay=0.1)
-    step = TrainingStep(state, SCHEDULE, max_norm=max_norm)
-    for rate in (0.01, 0.02):
-        x_0, (t, eps) = DATA.sample(16, rng=state.rng), step.draw(16)
-        x_t = q_sample(SCHEDULE, x_0, t, eps)
+    averages = []
+    settings = {"steps": 6, "batch_size": 16, "learning_rate": 0.02, "warmup": 2}
+    loop = train(network, DATA, SCHEDULE, state=state, max_norm=max_norm, **settings)
+    for k, record in enumerate(loop, 1):
+        x_0, t = DATA.sample(16, rng=rng), balanced_steps(10, 16, rng=rng)
+        eps = rng.standard_normal((16, 3))
+        x_t = (np.sqrt(SCHEDULE.alpha_bar[t, None]) * x_0
+               + np.sqrt(SCHEDULE.one_minus_alpha_bar[t, None]) * eps)
         eps_hat, cache = twin.forward(x_t, t)
-        gradient = np.empty_like(twin.flat)
-        twin.backward(2 * (eps_hat - eps) / eps.size, cache, out=gradient)
+        gradient = twin.backward(2 * (eps_hat - eps) / eps.size, cache).flat
         norm = np.linalg.norm(gradient)
+        rate = warmup_cosine(k, steps=6, peak=0.02, warmup=2)
         optimizer.step(twin.flat, gradient * min(1, max_norm / norm), rate)
-        assert step.update(x_0, t, eps, rate) == pytest.approx((np.mean((eps_hat - eps) ** 2), norm), rel=1e-13)
-        # Adam divides by the gradient's size plus 1e-8, so rounding of the gradient may come out 1e8 times as large.
-        np.testing.assert_allclose(network.flat, twin.flat, rtol=0, atol=rate * 1e8 * np.finfo(float).eps)
-
-
-@pytest.mark.E16
-def test_the_loop_is_sample_draw_update_and_average_at_the_stated_rate():
-    looped, records = run(20, warmup=5)
-    state = TrainingState(small_network(), rng=np.random.default_rng(1))
-    step = TrainingStep(state, SCHEDULE)
-    for k, record in enumerate(records, 1):
-        x_0 = DATA.sample(16, rng=state.rng).astype(np.float32)
-        rate = warmup_cosine(k, steps=20, peak=1e-2, warmup=5)
-        assert record == (k, *step.update(x_0, *step.draw(16), rate), rate)
-        state.ema.update(state.network.flat)
-    assert np.array_equal(looped.network.flat, state.network.flat) and np.array_equal(looped.ema.average, state.ema.average)
+        averages.append(twin.flat.copy())
+        loss = np.mean((eps_hat - eps) ** 2)
+        assert record == pytest.approx((k, loss, norm, rate), rel=1e-13)
+        # Adam divides by the gradient's size plus 1e-8, which can magnify a rounding 1e8 times.
+        allowed = 0.02 * 1e8 * np.finfo(float).eps
+        np.testing.assert_allclose(network.flat, twin.flat, rtol=0, atol=allowed)
+    weights = state.ema.decay ** np.arange(5, -1, -1)
+    np.testing.assert_allclose(state.ema.average, weights @ averages / weights.sum(), atol=allowed)
 
 
 @pytest.mark.E16

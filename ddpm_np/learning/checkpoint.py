@@ -19,12 +19,12 @@ import numpy as np
 
 from ddpm_np._checks import Array, generator
 from ddpm_np.learning.optimizer import EMA, AdamW
-from ddpm_np.network import MLP, Layer
+from ddpm_np.learning.parameters import Network, network_from_config
 from ddpm_np.schedule import Schedule
 
 __all__ = ["Checkpoint", "TrainingState", "load_checkpoint", "save_checkpoint", "write_atomically"]
 
-FORMAT = "ddpm_np checkpoint 1"
+FORMAT = "ddpm_np checkpoint 2"
 VECTORS = ("parameters", "m", "v", "average")  # the four vectors that training moves, each as long as the network's
 
 
@@ -35,7 +35,7 @@ class TrainingState:
     """
 
     def __init__(
-        self, network: MLP, *, rng: np.random.Generator, ema_decay: float = 0.999, weight_decay: float = 0.0,
+        self, network: Network, *, rng: np.random.Generator, ema_decay: float = 0.999, weight_decay: float = 0.0,
         beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8,
     ) -> None:
         self.network = network
@@ -46,12 +46,9 @@ class TrainingState:
         self.rng = generator(rng)
         self.step = 0
 
-    def ema_network(self) -> MLP:
+    def ema_network(self) -> Network:
         """A network of its own with the averaged weights: the one to sample from."""
-        average = MLP(
-            self.network.dim, self.network.T, hidden=self.network.hidden, rng=np.random.default_rng(0), dtype=self.network.dtype,
-            skip=self.network.skip,
-        )
+        average = self.network.copy()
         average.flat[:] = self.ema.average
         return average
 
@@ -138,26 +135,23 @@ def write_atomically(path: str | os.PathLike[str], write: Any) -> None:
 
 
 def _restore(about: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
-    network = dict(about["network"])
-    hidden = [Layer(**layer) for layer in network.pop("hidden")]
-    rng = np.random.default_rng(0)
-    mlp = MLP(network.pop("dim"), network.pop("T"), hidden=hidden, rng=rng, **network)
+    network = network_from_config(about["network"])
     for name in VECTORS:
-        if arrays[name].shape != mlp.flat.shape or arrays[name].dtype != mlp.dtype:
+        if arrays[name].shape != network.flat.shape or arrays[name].dtype != network.dtype:
             raise ValueError(
-                f"{name} must have shape {mlp.flat.shape} and dtype {mlp.dtype}, got {arrays[name].shape} and {arrays[name].dtype}"
+                f"{name} must have shape {network.flat.shape} and dtype {network.dtype}, got {arrays[name].shape} and {arrays[name].dtype}"
             )
     optimizer = about["optimizer"]
     state = TrainingState(
-        mlp, rng=_generator(about["generator"]), ema_decay=about["ema"]["decay"], weight_decay=optimizer["weight_decay"],
+        network, rng=_generator(about["generator"]), ema_decay=about["ema"]["decay"], weight_decay=optimizer["weight_decay"],
         beta_1=optimizer["beta_1"], beta_2=optimizer["beta_2"], eps=optimizer["eps"],
     )
-    mlp.flat[:], state.ema.average[:] = arrays["parameters"], arrays["average"]
+    network.flat[:], state.ema.average[:] = arrays["parameters"], arrays["average"]
     state.optimizer.m[:], state.optimizer.v[:] = arrays["m"], arrays["v"]
     state.optimizer.updates, state.ema.updates, state.step = optimizer["updates"], about["ema"]["updates"], about["step"]
     schedule = Schedule.from_beta(arrays["beta"])
-    if schedule.T != mlp.T:
-        raise ValueError(f"schedule and network must have the same T, got {schedule.T} and {mlp.T}")
+    if schedule.T != network.T:
+        raise ValueError(f"schedule and network must have the same T, got {schedule.T} and {network.T}")
     return Checkpoint(state, schedule, about["config"])
 
 
