@@ -104,7 +104,7 @@ class Schedule:
 
     @cached_property
     def log_snr(self) -> NDArray[np.float64]:
-        """ln(alpha_bar_t / (1 - alpha_bar_t)), computed when first asked for: logarithms are slow."""
+        """ln(alpha_bar_t / (1 - alpha_bar_t)), computed when first asked for: logarithms cost."""
         if self.beta.dtype == object:
             raise TypeError("log_snr of an exact schedule is not rational")
         with localcontext(_DIGITS):
@@ -133,7 +133,8 @@ class Schedule:
             for i, j in pairs:
                 alpha.append(alpha_bar[j] / alpha_bar[i])
                 beta.append(one_minus_alpha_bar[j] - alpha[-1] * one_minus_alpha_bar[i])
-        alpha_ts, beta_ts = (_rounded(v, self.beta.dtype).reshape(pairs.shape) for v in (alpha, beta))
+        dtype, shape = self.beta.dtype, pairs.shape
+        alpha_ts, beta_ts = (_rounded(v, dtype).reshape(shape) for v in (alpha, beta))
         adjacent = np.asarray(t) - s == 1
         alpha_ts = np.where(adjacent, self.alpha[t], alpha_ts)[()]
         return alpha_ts, np.where(adjacent, self.beta[t], beta_ts)[()]
