@@ -17,14 +17,33 @@ __all__ = [
     "square", "steps",
 ]
 
-Array = NDArray[Any]
-Steps = int | NDArray[np.intp]
 
 
 class ExactNumber:
-    """Marks the types that the package's argument checks let through beside floats."""
+    """Base class of the number types that the argument checks accept besides floats.
+
+    Arithmetic is declared here for the type checker; the subclasses define it.
+    """
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __add__(self, other: Any) -> Any: ...
+        def __radd__(self, other: Any) -> Any: ...
+        def __sub__(self, other: Any) -> Any: ...
+        def __rsub__(self, other: Any) -> Any: ...
+        def __mul__(self, other: Any) -> Any: ...
+        def __rmul__(self, other: Any) -> Any: ...
+        def __truediv__(self, other: Any) -> Any: ...
+        def __rtruediv__(self, other: Any) -> Any: ...
+        def __pow__(self, exponent: int) -> Any: ...
+        def __neg__(self) -> Any: ...
+
+
+Array = NDArray[Any]
+Number = float | Array | ExactNumber  # what a scalar formula takes and returns
+Steps = int | NDArray[np.intp]
 
 
 if TYPE_CHECKING:

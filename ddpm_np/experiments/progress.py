@@ -14,10 +14,28 @@ from importlib.util import find_spec
 
 from ddpm_np.training import StepRecord
 
-__all__ = ["deferred_interrupt", "follow", "say"]
+__all__ = ["deferred_interrupt", "follow", "open_streams", "say"]
 
 LINES = 10  # plain lines in a whole run
 MEMORY = 0.98  # of the smoothed loss: about the last 50 steps
+
+
+def open_streams() -> None:
+    """Makes standard output and error take any text, also where they are ASCII or closed.
+
+    A character that the encoding lacks is written as an escape. A closed stream leads nowhere.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            # The descriptor itself is taken as well, or the next file opened would get its number.
+            null = os.open(os.devnull, os.O_WRONLY)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(number, "w", encoding="utf-8", errors="backslashreplace"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from tiny import TINY
 
+import ddpm_np
 from ddpm_np import _figure_style, cli
 from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import folder as runs
@@ -231,11 +232,29 @@ def test_a_reader_that_leaves_does_no_harm(tiny, argv):
     assert argv[0] != "run" or Path("x/report.json").exists()
 
 
+# ---- the parser itself ----------------------------------------------------------------------------
+
+
+def test_without_a_command_it_shows_the_help(tiny, capsys):
+    assert main() == 0
+    assert "COMMAND" in capsys.readouterr().out
+
+
+def test_it_tells_its_version(capsys):
+    assert main("--version") == 0
+    assert capsys.readouterr().out == f"ddpm_np {ddpm_np.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["run", "sample", "demo", "verify", "errata"])
+def test_every_command_has_help(capsys, command):
+    assert main(command, "--help") == 0
+    assert f"{command} " in capsys.readouterr().out
+
+
 # ---- bad input ------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("argv, names", [
-    ([], "COMMAND"),
     (["fly"], "fly"),
     (["run", "--experiment", "moon"], "--experiment"),
     (["run", "--steps", "0"], "--steps"),
