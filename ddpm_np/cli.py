@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ddpm_np import __version__
+from ddpm_np._checks import Array
 from ddpm_np.experiments.progress import open_streams, say
 
 __all__ = ["main"]
@@ -104,6 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         return _complain("stopped", INTERRUPTED)
+    except MemoryError:
+        return _complain("error: there is not enough memory", FAILED)
     except OSError as error:
         where = f"{str(error.filename)!r}: " if error.filename else ""
         return _complain(f"error: {where}{error.strerror or error}", BAD_INPUT)
@@ -157,7 +160,11 @@ def _run(arguments: Arguments) -> int:
                 "seed": arguments.seed, "steps": arguments.steps, "quick": arguments.quick
             }
             chosen = [EXPERIMENTS[name] for name in (EXPERIMENTS if one is None else [one])]
-            folder = RunFolder.new(arguments.out, [e.variant(**settings) for e in chosen])
+            try:
+                experiments = [experiment.variant(**settings) for experiment in chosen]
+            except ValueError as error:  # it names the setting
+                return _complain(f"error: argument --{error}", BAD_INPUT)
+            folder = RunFolder.new(arguments.out, experiments)
         say(f"run in {folder.path}")
         folder.complete()
     except Refused as error:
@@ -200,7 +207,8 @@ def _add_sample(commands: _Commands) -> None:
 def _sample(arguments: Arguments) -> int:
     import numpy as np
 
-    from ddpm_np.learning.checkpoint import load_checkpoint, write_atomically
+    from ddpm_np._files import write_atomically
+    from ddpm_np.learning.checkpoint import load_checkpoint
     from ddpm_np.sampling import ancestral_sample, ddim_sample
 
     out, n = Path(arguments.out), arguments.n
@@ -221,13 +229,14 @@ def _sample(arguments: Arguments) -> int:
             BAD_INPUT,
         )
     network = state.ema_network()
-    sampler = {"ancestral": ancestral_sample, "ddim": ddim_sample}[arguments.sampler]
+    samplers: dict[str, Callable[..., Array]] = {"ancestral": ancestral_sample, "ddim": ddim_sample}
     too_many = f"error: argument -n: must be a number of samples that fit into memory, got {n}"
     if n * network.dim * 8 > sys.maxsize:  # NumPy makes no such array
         return _complain(too_many, BAD_INPUT)
     rng = np.random.default_rng(arguments.seed)
     try:
-        samples = sampler(network, schedule, n, network.dim, rng=rng, steps=steps)
+        draw = samplers[arguments.sampler]
+        samples = draw(network, schedule, n, network.dim, rng=rng, steps=steps)
     except MemoryError:
         return _complain(too_many, BAD_INPUT)
     if not np.isfinite(samples).all():

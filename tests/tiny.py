@@ -1,7 +1,8 @@
-"""The main job made small: ``python tests/tiny.py run`` is ``python -m ddpm_np run`` with networks that train in a second."""
+"""The experiments made small: ``python tests/tiny.py run`` is ``run`` with tiny networks."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ TINY = {name: replace(experiment, **SMALL) for name, experiment in experiments.E
 if __name__ == "__main__":
     from ddpm_np.cli import main
 
+    # Also where the tests were started with the interrupt ignored, as in the background of a shell.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     experiments.EXPERIMENTS.update(TINY)
     runs.CHECKPOINT_EVERY = 700
     sys.exit(main())
