@@ -6,6 +6,7 @@ import signal
 import sys
 from dataclasses import replace
 
+from ddpm_np import _figure_style
 from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import folder as runs
 
@@ -17,6 +18,7 @@ if __name__ == "__main__":
 
     # Also where the tests were started with the interrupt ignored, as in the background of a shell.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    _figure_style.available = lambda: False  # pictures take longer than all the rest
     experiments.EXPERIMENTS.update(TINY)
     runs.CHECKPOINT_EVERY = 700
     sys.exit(main())
