@@ -9,20 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 import zlib
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import Array, generator
+from ddpm_np._files import write_atomically
 from ddpm_np.learning.optimizer import EMA, AdamW
 from ddpm_np.learning.parameters import Network, network_from_config
 from ddpm_np.schedule import Schedule
 
-__all__ = ["Checkpoint", "TrainingState", "load_checkpoint", "save_checkpoint", "write_atomically"]
+__all__ = ["Checkpoint", "TrainingState", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = "ddpm_np checkpoint 2"
 VECTORS = ("parameters", "m", "v", "average")  # the four vectors that training moves, each as long as the network's
@@ -116,22 +115,6 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         return _restore(about, arrays)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is not a checkpoint that fits this program: {error}") from None
-
-
-def write_atomically(path: str | os.PathLike[str], write: Any) -> None:
-    """Calls ``write`` with an open binary file, and lets the file appear at ``path`` only when it is complete."""
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:  # Ctrl-C too: leave no half file behind
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _restore(about: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:

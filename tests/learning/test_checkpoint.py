@@ -9,7 +9,7 @@ import pytest
 
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.learning import checkpoint
-from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_np.network import MLP, Layer
 from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
@@ -69,20 +69,6 @@ def test_the_path_is_used_as_given_and_nothing_else_is_left(saved):
     assert [p.name for p in saved.parent.iterdir()] == ["checkpoint.npz"]
     with np.load(saved, allow_pickle=False) as file:
         assert all(file[name].dtype != object for name in file.files)
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("disk full"), ValueError])
-def test_an_interrupted_write_keeps_the_old_file_and_leaves_no_other(tmp_path, error):
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-
-    def broken(file):
-        file.write(b"new but not")
-        raise error
-
-    with pytest.raises(BaseException):
-        write_atomically(path, broken)
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 0.5, -1])
