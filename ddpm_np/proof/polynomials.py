@@ -55,20 +55,23 @@ def multiply(p: Polynomial, q: Polynomial) -> Polynomial:
     """p q."""
     if len(p) < len(q):
         p, q = q, p
-    result: Polynomial = {}
-    for n, d in q.items():
-        for m, c in p.items():
-            result[m + n] = result.get(m + n, 0) + c * d
+    if len(q) == 1:
+        [(n, d)] = q.items()
+        result = {m + n: c * d for m, c in p.items()}
+    else:
+        result = {}
+        for n, d in q.items():
+            for m, c in p.items():
+                result[m + n] = result.get(m + n, 0) + c * d
+        result = {m: c for m, c in result.items() if c}
     _small_exponents(result)
-    return {m: c for m, c in result.items() if c}
-
-
-def power(p: Polynomial, n: int) -> Polynomial:
-    """p^n, n at least 0."""
-    result = {0: 1}
-    for _ in range(n):
-        result = multiply(result, p)
     return result
+
+
+@lru_cache(maxsize=100_000)
+def power(f: Factor, n: int) -> Polynomial:
+    """f^n, n at least 1. It is kept for the next time, so it must not be changed."""
+    return dict(f) if n == 1 else multiply(power(f, n - 1), dict(f))
 
 
 def derivative(p: Polynomial, i: int) -> Polynomial:

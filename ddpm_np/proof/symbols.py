@@ -47,6 +47,7 @@ import linecache
 import sys
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from math import lcm
 from numbers import Rational
 from pathlib import Path
@@ -61,6 +62,7 @@ from ddpm_np.schedule import Schedule
 
 __all__ = ["ANY", "POSITIVE", "UNIT", "Domain", "Interval", "Symbol", "same"]
 
+Key = tuple[Fraction, frozenset[tuple[poly.Factor, int]]]
 End = Fraction | int | str | None
 Interval = tuple[End, End] | None
 
@@ -91,7 +93,7 @@ class Domain:
                         f"got {interval!r}"
                     )
             self.variables[name] = interval
-        self.roots: list[Symbol] = [self.constant(0), self.constant(1)]
+        self.roots: dict[Key, Symbol] = {c.key: c for c in (self.constant(0), self.constant(1))}
 
     @property
     def symbols(self) -> tuple[Symbol, ...]:
@@ -113,7 +115,7 @@ class Domain:
         for root in roots:
             if not root.is_zero() and not self.positive(root):
                 raise ValueError(f"the declared root {root} is not shown to be 0 or more here")
-            self.roots.append(root)
+            self.roots[(root * root).key] = root
 
     def positive(self, number: Symbol) -> bool:
         """Whether the number is shown to be above 0 on the whole domain.
@@ -123,24 +125,9 @@ class Domain:
         and its denominator are. This is sufficient, not necessary: False means "not shown".
         """
         occurring = {i for f in number.factors for m, _ in f for i, _ in poly.exponents(m)}
-        names = [name for i, name in enumerate(self.variables) if i in occurring]
-        if any(self.variables[name] is None for name in names):
-            return False
-        positive = Domain(**dict.fromkeys(names, POSITIVE))
-        values: dict[str, Symbol] = {}
-        for name in names:
-            ends = self.variables[name] or ()
-            low, high = (self._end(end, k, values) for k, end in enumerate(ends))
-            w = positive[name]
-            values[name] = low + w if high is None else (low + high * w) / (1 + w)
-        number = number.at(values) if names else number
-        return number.scale > 0 and all(c > 0 for f in number.factors for _, c in f)
-
-    def _end(self, end: End, k: int, values: Mapping[str, Symbol]) -> Any:
-        """An end in the positive variables. That of a variable which does not occur is its own."""
-        while isinstance(end, str) and end not in values:
-            end = (self.variables[end] or (None, None))[k]
-        return values[end] if isinstance(end, str) else end
+        last = max(occurring, default=-1)
+        variables = tuple(self.variables.items())[: last + 1]
+        return _positive(variables, number.scale, frozenset(number.factors.items()))
 
     def schedule(self, beta: Sequence[Symbol]) -> Schedule:
         """The schedule of these betas, made by the public constructor.
@@ -238,7 +225,9 @@ class Symbol(ExactNumber):
 
     def sqrt(self) -> Symbol:
         """The declared root whose square this is, for all values of the variables."""
-        for root in self.domain.roots:
+        if self.key in self.domain.roots:
+            return _plain(self.domain.roots[self.key])
+        for root in self.domain.roots.values():  # the square may be factored in another way
             if same(root * root, self):
                 return _plain(root)
         raise ValueError(f"{self} is not the square of a declared root: {_line()}")
@@ -274,6 +263,11 @@ class Symbol(ExactNumber):
     def is_zero(self) -> bool:
         """Whether it is 0 for all values of the variables."""
         return not self.scale
+
+    @property
+    def key(self) -> Key:
+        """The way in which it is kept. Equal keys mean equal functions, but not the reverse."""
+        return self.scale, frozenset(self.factors.items())
 
     @property
     def numerator(self) -> poly.Polynomial:
@@ -382,6 +376,36 @@ def same(a: Any, b: Any) -> bool:
     return difference.is_zero() if isinstance(difference, Symbol) else not difference
 
 
+@lru_cache(maxsize=10_000)
+def _positive(
+    variables: tuple[tuple[str, Interval], ...], scale: Fraction,
+    factors: frozenset[tuple[poly.Factor, int]],
+) -> bool:
+    """Whether this number is shown to be positive; :meth:`Domain.positive` says how."""
+    number = Symbol(Domain(**dict(variables)), scale, dict(factors))
+    intervals = number.domain.variables
+    occurring = {i for f, _ in factors for m, _ in f for i, _ in poly.exponents(m)}
+    names = [name for i, name in enumerate(intervals) if i in occurring]
+    if any(intervals[name] is None for name in names):
+        return False
+    positive = Domain(**dict.fromkeys(names, POSITIVE))
+    values: dict[str, Any] = {}
+    for name in names:
+        low, high = (_end(end, k, intervals, values) for k, end in enumerate(intervals[name] or ()))
+        w = positive[name]
+        values[name] = low + w if high is None else (low + high * w) / (1 + w)
+    if names:
+        number = number.at(values)
+    return number.scale > 0 and all(c > 0 for f in number.factors for _, c in f)
+
+
+def _end(end: End, k: int, intervals: Mapping[str, Interval], values: Mapping[str, Any]) -> Any:
+    """An end in the positive variables. That of a variable which does not occur is its own."""
+    while isinstance(end, str) and end not in values:
+        end = (intervals[end] or (None, None))[k]
+    return values[end] if isinstance(end, str) else end
+
+
 def _joined(
     a: Mapping[poly.Factor, int], b: Mapping[poly.Factor, int]
 ) -> dict[poly.Factor, int]:
@@ -398,9 +422,8 @@ def _expanded(
     """The product of the factors' powers, divided by those of ``without``, multiplied out."""
     result = {0: 1}
     for f in {**without, **factors}:
-        n = factors.get(f, 0) - without.get(f, 0)
-        if n:
-            result = poly.multiply(result, poly.power(dict(f), n))
+        if n := factors.get(f, 0) - without.get(f, 0):
+            result = poly.multiply(result, poly.power(f, n))
     return result
 
 
