@@ -23,8 +23,12 @@ __all__ = ["RingFit", "Rings", "nearest_ring", "ring_pictures"]
 OUTSIDE, RIM, INSIDE = -1.0, 1.0, 0.0  # grey values
 HALF_RIM, EDGE = 1.0, 0.6  # half the width of the rim, and of an edge's tanh, in pixels
 SHIFT = float(np.tanh(HALF_RIM / EDGE))
-FIXED_FROM = 0.7  # sigma from which one fixed grid serves all rows
-GRID_STEP, GRID_REACH = 0.12, 5.5  # the fixed grid: its step per sigma, at most at sigma = 2
+# What a picture with noise of size 1 tells of its centre's row, as inverse variance, over the
+# radius: pi times the integral of the squared slope across the rim.
+INFORMATION = np.pi * 4 / 3 * (((RIM - OUTSIDE) / 2) ** 2 + ((INSIDE - RIM) / 2) ** 2) / EDGE
+FIXED_FROM = 0.08  # one fixed grid serves all x where z is known no better than to this
+GRID_STEP, MOST_STEP = 0.9, 0.12  # the fixed grid's step in units of that, and at most
+GRID_REACH = 5.5
 WHITE_STEP, WHITE_REACH = 0.9, 7.0  # the grid around the mode, in posterior standard deviations
 ROWS = 8  # rows that get a grid of their own at once
 
@@ -161,10 +165,9 @@ class Rings(Diffusing):
     spread : standard deviation of the centre's row and column, in pixels
 
     Conditional means are sums over z on a grid, whose error falls exponentially in its step, as the
-    integrand is smooth. Where sigma = sqrt(noise / kept) is at least 0.7, one fixed grid serves all
-    x. Below, each x gets a grid around the mode of its posterior, in units of the posterior's
-    standard deviations. For 16 x 16 pictures eps_star is then within 1e-6 of finer grids, and takes
-    0.5 ms. That holds for x that the noised law itself draws; an x far from every ring may have
+    integrand is smooth. Where the noise leaves z a standard deviation of 0.08 or more, one fixed
+    grid serves all x. Below, each x gets a grid around the mode of its posterior, in units of the
+    posterior's standard deviations. eps_star is then within 1e-6 of finer grids. That holds for x that the noised law itself draws; an x far from every ring may have
     several modes, of which the highest counts alone. Without noise the law lives on a surface of
     two dimensions: ``logpdf``, ``score`` and ``divergence`` then raise ValueError.
 
@@ -253,8 +256,7 @@ class Rings(Diffusing):
     def _posterior(self, x: Array) -> tuple[Array, Array, Array]:
         """Of the ring given x: its mean (n, dim), tr Cov (n,), and log sum p(z) exp(-|..|^2 / 2 v)."""
         rows = x.reshape(-1, self.dim).astype(np.float64)
-        sigma = np.sqrt(self.noise / self.kept) if self.kept else np.inf
-        if sigma >= FIXED_FROM:
+        if self._resolution >= FIXED_FROM:
             at_once, moments = max(1, 2**22 // len(self._grid[1])), self._on_the_fixed_grid
         else:
             at_once, moments = ROWS, self._around_the_mode
@@ -262,11 +264,18 @@ class Rings(Diffusing):
         mean, spread, log = (np.concatenate(part) for part in zip(*parts))
         return mean, spread, log
 
+    @property
+    def _resolution(self) -> float:
+        """The standard deviation of z given x, where the prior plays no part."""
+        if not self.kept:
+            return np.inf
+        return float(np.sqrt(self.noise / self.kept / INFORMATION / self.radius) / self.spread)
+
     @cached_property
     def _grid(self) -> tuple[Array, Array]:
         """Rings on a square grid in z, and the logarithms of their weights, which sum to 1."""
-        sigma = np.sqrt(self.noise / self.kept) if self.kept else np.inf
-        z = _disc(GRID_STEP * (min(sigma, 2.0) if self.noise else 1.0), GRID_REACH)
+        step = GRID_STEP * self._resolution if self.noise else MOST_STEP
+        z = _disc(min(step, MOST_STEP), GRID_REACH)
         log_prior = -np.square(z).sum(1) / 2
         return self.decode(z), log_prior - np.log(np.exp(log_prior).sum())
 
