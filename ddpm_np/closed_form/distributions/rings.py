@@ -236,15 +236,22 @@ class Rings(Diffusing):
         """grad log p(x), (..., dim) in the dtype of x: (sqrt(kept) E[ring | x] - x) / noise."""
         x = checked_points(x, self.dim)
         noise = self._noise()
-        mean = self._posterior(x)[0].reshape(x.shape)
+        mean = self.posterior(x)[0]
         return ((np.sqrt(self.kept) * mean - x) / noise).astype(x.dtype, copy=False)
 
     def divergence(self, x: ArrayLike) -> Array:
         """The divergence of the score: (kept tr Cov[ring | x] / noise - dim) / noise, float64."""
         x = checked_points(x, self.dim)
         noise = self._noise()
-        spread = self._posterior(x)[1].reshape(x.shape[:-1])
+        spread = self.posterior(x)[1]
         return ((self.kept * spread / noise - self.dim) / noise)[()]
+
+    def posterior(self, x: ArrayLike) -> tuple[Array, Array]:
+        """Of the ring behind x (..., dim): its mean E[ring | x] (..., dim), and tr Cov (...,)."""
+        x = checked_points(x, self.dim)
+        self._noise()
+        mean, spread, _ = self._posterior(x)
+        return mean.reshape(x.shape), spread.reshape(x.shape[:-1])
 
     def _noise(self) -> float:
         if not self.noise:
