@@ -26,7 +26,7 @@ from ddpm_np.sampling import Denoiser
 from ddpm_np.schedule import Schedule
 
 __all__ = [
-    "IdealDenoiser", "eps_from_score", "eps_from_v", "estimate_excess", "estimate_loss", "optimal_loss", "optimal_variance",
+    "IdealDenoiser", "eps_from_score", "eps_from_v", "estimate_excess", "estimate_floor", "estimate_loss", "optimal_loss", "optimal_variance",
     "score_from_eps", "v_from_x0_eps", "variance_from_loss", "x0_from_v",
 ]
 
@@ -160,7 +160,7 @@ def optimal_loss(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float
     of the variance of eps. Checked by: tests/closed_form/test_ideal.py.
 
     Returns (T + 1,), index t, entry 0 NaN: there is no noise to predict. 0 for a :class:`PointMass`. TypeError for other than
-    Gaussians, which have no closed form: :func:`estimate_loss` with their :class:`IdealDenoiser` is the floor there.
+    Gaussians, which have no closed form: :func:`estimate_floor` serves those.
     """
     if not isinstance(distribution, Gaussian):
         raise TypeError(f"distribution must be a Gaussian for the closed form, got {type(distribution).__name__}")
@@ -179,22 +179,61 @@ def estimate_loss(
     return _estimate(denoiser, distribution, schedule, None, n, rng)
 
 
+def estimate_floor(
+    distribution: Distribution, schedule: Schedule, *, n: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The Bayes floor of any distribution, by simulation, and its standard error (E25).
+
+    floor_t = E|eps - eps_star|^2 / dim = 1 - sqrt(1 - alpha_bar_t) E[div eps_star(x_t)] / dim
+
+    From: eps_star is a conditional mean (E24), so E|eps - eps_star|^2 = E|eps|^2 - E|eps_star|^2
+    and E|eps_star|^2 = E[eps . eps_star]. Given x_0, x_t moves with eps at the rate
+    sqrt(1 - alpha_bar_t), and Stein's lemma, E[eps f(eps)] = E[f'(eps)] for a standard normal eps,
+    gives E[eps . eps_star] = sqrt(1 - alpha_bar_t) E[div eps_star]. For a Gaussian the divergence
+    is the same at every x_t, so that two draws are exact; elsewhere it scatters little where x_t
+    tells nearly all that can be known of x_0.
+
+    n draws of x_t at each t, at least 2. Returns two (T + 1,) arrays, index t, entry 0 NaN.
+    Source: Stein 1981. Checked by: tests/closed_form/test_ideal.py.
+    """
+    n, rng = count("n", n, low=2), generator(rng)
+    ideal = IdealDenoiser(distribution, schedule)
+    floor, error = np.full((2, schedule.T + 1), np.nan)
+    for t in range(1, schedule.T + 1):
+        kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
+        x_t = distribution.diffuse(schedule, t).sample(n, rng=rng)
+        left = 1 - np.sqrt(noise) * np.broadcast_to(ideal.divergence(x_t, kept, noise), n) / ideal.dim
+        floor[t], error[t] = left.mean(), left.std(ddof=1) / np.sqrt(n)
+    return floor, error
+
+
 def estimate_excess(
-    denoiser: Denoiser, distribution: Gaussian, schedule: Schedule, *, n: int, rng: np.random.Generator
+    denoiser: Denoiser, distribution: Distribution, schedule: Schedule, *, n: int,
+    rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """What a denoiser's loss has above the floor, as a fraction of it, by simulation, and its standard error (E25).
+    """What a denoiser's loss has above the floor, as a fraction of it, and the standard error (E25).
 
     excess = mean_t E|eps_hat - eps_star|^2 / (dim mean_t floor_t)
 
-    From: E|eps - eps_hat|^2 = E|eps - eps_star|^2 + E|eps_star - eps_hat|^2, because eps - eps_star has mean 0 given x_t. Estimated
-    from the second term, whose fluctuations are as small as itself; the difference of two losses would drown in the first.
-    n draws at each t, at least 2. ValueError where the floor is 0 (:class:`PointMass`). Checked by: tests/closed_form/test_ideal.py.
+    From: E|eps - eps_hat|^2 = E|eps - eps_star|^2 + E|eps_star - eps_hat|^2, because eps - eps_star
+    has mean 0 given x_t. Estimated from the second term, whose fluctuations are as small as itself;
+    the difference of two losses would drown in the first. The floor is :func:`optimal_loss` for a
+    Gaussian, else :func:`estimate_floor` with as many draws.
+    n draws at each t, at least 2. ValueError where the floor is 0 (:class:`PointMass`).
+    Checked by: tests/closed_form/test_ideal.py.
     """
-    floor = optimal_loss(distribution, schedule)[1:].mean()
+    if isinstance(distribution, Gaussian):
+        floors, scatter = optimal_loss(distribution, schedule), np.zeros(schedule.T + 1)
+    else:
+        floors, scatter = estimate_floor(distribution, schedule, n=n, rng=rng)
+    floor = floors[1:].mean()
     if floor == 0:
         raise ValueError("distribution must have a floor above 0 for an excess over it, got one without variance")
-    mean, error = _estimate(denoiser, distribution, schedule, IdealDenoiser(distribution, schedule), n, rng)
-    return float(mean[1:].mean() / floor), float(np.sqrt(np.square(error[1:]).sum()) / schedule.T / floor)
+    target = IdealDenoiser(distribution, schedule)
+    mean, error = _estimate(denoiser, distribution, schedule, target, n, rng)
+    excess = float(mean[1:].mean() / floor)
+    errors = np.hypot(error[1:], excess * scatter[1:]) / schedule.T / floor
+    return excess, float(np.sqrt(np.square(errors).sum()))
 
 
 def _estimate(

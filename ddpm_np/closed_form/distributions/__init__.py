@@ -10,5 +10,6 @@ First of the rooms of what is known. Each distribution has in closed form a dens
 from ddpm_np.closed_form.distributions.distances import kl_divergence, wasserstein2
 from ddpm_np.closed_form.distributions.gaussian import Distribution, Gaussian, PointMass
 from ddpm_np.closed_form.distributions.mixtures import Empirical, GaussianMixture
+from ddpm_np.closed_form.distributions.rings import Rings
 
-__all__ = ["Distribution", "Empirical", "Gaussian", "GaussianMixture", "PointMass", "kl_divergence", "wasserstein2"]
+__all__ = ["Distribution", "Empirical", "Gaussian", "GaussianMixture", "PointMass", "Rings", "kl_divergence", "wasserstein2"]
