@@ -70,8 +70,8 @@ class MultiSine(Gaussian):
         angle = 2 * np.pi * np.outer(frequencies, np.linspace(0, 1, dim))
         self.factor = frozen(np.vstack([self.scale[:, None] * np.cos(angle), self.scale[:, None] * np.sin(angle)]))
         axes, spectrum, support_error = spectrum_of_factor(self.factor)
-        self._set(np.zeros(dim), axes, spectrum + self.noise**2, support_error)
-        self.__dict__["cov"] = frozen(self.factor.T @ self.factor + self.noise**2 * np.eye(dim))
+        self._place(np.zeros(dim), axes, spectrum + self.noise**2, support_error)
+        self.cov = frozen(self.factor.T @ self.factor + self.noise**2 * np.eye(dim))
 
     @classmethod
     def random(cls, n_frequencies: int = 5, dim: int = 50, *, rng: np.random.Generator) -> MultiSine:

@@ -221,14 +221,16 @@ def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:
 
     sqrt(alpha_bar_T / alpha_bar_t) sqrt(1 - alpha_bar_t) / sqrt(1 - alpha_bar_T)
 
-    The network is trained on the first; the notes call it the second, the limit of the chain (N2:439), which x_t hardly knows.
-    From: E4 from t to T, whose fresh noise is independent of x_t. Source: N2 "扩散模型的训练过程". Checked by: tests/closed_form/test_covariance.py.
-    t: 1..T, int or integer array. It is 1 at t = T.
+    The network is trained on the first. The notes call it the second, the limit of the chain
+    (N2:439), which x_t hardly knows.
+    From: E4 from t to T, whose fresh noise is independent of x_t.
+    Source: N2 "扩散模型的训练过程". Checked by: tests/closed_form/test_covariance.py.
+    t: 1..T, int or integer array. It is 1 at t = T. The ratio of the two alpha_bar comes from
+    :meth:`ddpm_np.schedule.Schedule.between`, so that it is right where they underflow.
     """
-    t = steps("t", t, 1, schedule.T)
-    end = schedule.T
-    kept = schedule.alpha_bar[end] / schedule.alpha_bar[t]
-    return np.sqrt(kept * schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[end])
+    t, T = steps("t", t, 1, schedule.T), schedule.T
+    kept = np.where(np.equal(t, T), 1.0, schedule.between(np.minimum(t, T - 1), T)[0])
+    return np.sqrt(kept * schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[T])
 
 
 def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
