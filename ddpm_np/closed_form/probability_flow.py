@@ -71,7 +71,7 @@ def probability_flow_sample(
 
     x = _solve(velocity, (u_T, _SIGMA_END), x_T.ravel()).reshape(x_T.shape)
     kept, noise = _level(_SIGMA_END)
-    return (x - np.sqrt(noise) * denoiser.at(x, kept, noise)) / np.sqrt(kept)
+    return np.asarray((x - np.sqrt(noise) * denoiser.at(x, kept, noise)) / np.sqrt(kept))
 
 
 def probability_flow_logpdf(

@@ -9,7 +9,7 @@ matrix is jittered to make it invertible.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -25,6 +25,7 @@ from ddpm_np.schedule import Schedule
 
 __all__ = ["Diffusing", "Distribution", "Gaussian", "PointMass", "spectrum_of_factor"]
 
+_Law = TypeVar("_Law")
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -57,7 +58,7 @@ class Distribution(Protocol):
     def noised(self, kept: float, noise: float) -> Distribution: ...
 
 
-class Diffusing:
+class Diffusing(Generic[_Law]):
     """Gives a distribution that knows :meth:`noised` its law at every step of a schedule."""
 
     dim: int
@@ -67,11 +68,11 @@ class Diffusing:
         """Whether there is a density on the whole space; False for a singular distribution."""
         return True
 
-    def noised(self, kept: float, noise: float) -> Distribution:
+    def noised(self, kept: float, noise: float) -> _Law:
         """The law of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I)."""
         raise NotImplementedError
 
-    def diffuse(self, schedule: Schedule, t: int) -> Distribution:
+    def diffuse(self, schedule: Schedule, t: int) -> _Law:
         """The law of x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, 0 <= t <= T (E6).
 
         t is a single integer.
@@ -82,7 +83,7 @@ class Diffusing:
         return self.noised(schedule.alpha_bar[step], schedule.one_minus_alpha_bar[step])
 
 
-class Gaussian(Diffusing):
+class Gaussian(Diffusing["Gaussian"]):
     r"""N(mean, cov), where cov may be singular.
 
     cov = sum_i spectrum_i axes_i axes_i^T, axes orthonormal, spectrum_i >= 0
@@ -223,7 +224,8 @@ class Gaussian(Diffusing):
         """
         n, rng, dtype = count("n", n), generator(rng), float_dtype(dtype)
         z = rng.standard_normal((n, self.rank), dtype)
-        return z @ self.root.astype(dtype, copy=False) + self.mean.astype(dtype, copy=False)
+        x = z @ self.root.astype(dtype, copy=False) + self.mean.astype(dtype, copy=False)
+        return np.asarray(x)
 
     def logpdf(self, x: ArrayLike) -> Array:
         """log p(x) in nats, (...,) float64, for x (..., dim); -inf off the support.

@@ -34,7 +34,7 @@ __all__ = ["Empirical", "GaussianMixture"]
 BLOCK = 2**22  # pairs of row and point held at once: 32 MB
 
 
-class GaussianMixture(Diffusing):
+class GaussianMixture(Diffusing["GaussianMixture"]):
     """sum_k weights_k N(means_k, covs_k).
 
     Checked by: tests/closed_form/test_mixtures.py.
@@ -107,7 +107,7 @@ class GaussianMixture(Diffusing):
         """log p(x), (...,) float64, for x (..., dim); -inf off every support."""
         from scipy.special import logsumexp
 
-        return logsumexp(self._log_weights(x), axis=0)[()]
+        return np.asarray(logsumexp(self._log_weights(x), axis=0))[()]
 
     def score(self, x: ArrayLike) -> Array:
         """grad log p(x), (..., dim) in the dtype of x; NaN off every support."""
@@ -150,7 +150,7 @@ class GaussianMixture(Diffusing):
         return r, scores, np.einsum("k...,k...d->...d", r, scores), nowhere
 
 
-class Empirical(Diffusing):
+class Empirical(Diffusing["Empirical"]):
     """Equal mass on each of the given points: what a network learns that memorises its data.
 
     Diffused it is the equal mixture of N(sqrt(alpha_bar_t) point, (1 - alpha_bar_t) I) (E6).
@@ -205,7 +205,8 @@ class Empirical(Diffusing):
         x = self.points[rng.integers(len(self.points), size=n)].astype(dtype, copy=False)
         if not self.variance:
             return x
-        return x + dtype.type(np.sqrt(self.variance)) * rng.standard_normal(x.shape, dtype)
+        noise = dtype.type(np.sqrt(self.variance)) * rng.standard_normal(x.shape, dtype)
+        return np.asarray(x + noise)
 
     def logpdf(self, x: ArrayLike) -> Array:
         """log p(x), (...,) float64, for x (..., dim)."""
@@ -259,7 +260,7 @@ class Empirical(Diffusing):
         if not self.variance:
             zero = np.where(np.any(logs == 0, axis=1), 0.0, np.nan)
             return np.repeat(zero[:, None], self.dim, axis=1)
-        return (softmax(logs, axis=1) @ self.points - rows) / self.variance
+        return np.asarray((softmax(logs, axis=1) @ self.points - rows) / self.variance)
 
     def _divergence(self, rows: Array, logs: Array) -> Array:
         """(sum_i r_i |point_i - sum_j r_j point_j|^2 / variance - dim) / variance, (rows,)."""
@@ -270,4 +271,4 @@ class Empirical(Diffusing):
             return self._score(rows, logs)[:, 0]
         r = softmax(logs, axis=1)
         spread = np.einsum("ij,ij->i", r, cdist(r @ self.points, self.points, "sqeuclidean"))
-        return (spread / self.variance - self.dim) / self.variance
+        return np.asarray((spread / self.variance - self.dim) / self.variance)
