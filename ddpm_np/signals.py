@@ -93,8 +93,8 @@ class MultiSine(Gaussian):
         rows = np.vstack([np.cos(angle), np.sin(angle)])
         self.factor = frozen(np.tile(self.scale, 2)[:, None] * rows)
         axes, spectrum, support_error = spectrum_of_factor(self.factor)
-        self._set(np.zeros(dim), axes, spectrum + self.noise**2, support_error)
-        self.__dict__["cov"] = frozen(self.factor.T @ self.factor + self.noise**2 * np.eye(dim))
+        self._place(np.zeros(dim), axes, spectrum + self.noise**2, support_error)
+        self.cov = frozen(self.factor.T @ self.factor + self.noise**2 * np.eye(dim))
 
     @classmethod
     def random(
