@@ -25,7 +25,7 @@ from ddpm_np.schedule import Schedule
 
 def _exact_schedule() -> Schedule:
     """alpha_bar_1 = (4/5)^2, alpha_bar_2 = (3/5)^2: at t = 2 every root is rational."""
-    return Schedule.from_beta([Exact(9, 25), Exact(7, 16)])
+    return Schedule.from_beta(np.array([Exact(9, 25), Exact(7, 16)]))
 
 
 @erratum(

@@ -173,7 +173,7 @@ def product_for_marginal() -> Numbers:
     ),
 )
 def two_steps_for_one() -> Numbers:
-    exact = Schedule.from_beta([Exact(1, 5), Exact(1, 10)])
+    exact = Schedule.from_beta(np.array([Exact(1, 5), Exact(1, 10)]))
     steps = Schedule.from_beta([0.2, 0.1])
     x = q_step(steps, q_step(steps, [1.0], 1, [0.0]), 2, [0.0])
     corrected = exact.between(0, 2)[0].fraction

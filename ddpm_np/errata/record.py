@@ -22,7 +22,6 @@ __all__ = [
     "KINDS",
     "Erratum",
     "Integral",
-    "Number",
     "Numbers",
     "Text",
     "erratum",
@@ -32,8 +31,6 @@ __all__ = [
     "signs",
     "ulps",
 ]
-
-Number = float | Fraction
 
 _PLACE = re.compile(r"(N[0-4]):([1-9]\d*)(?:-([1-9]\d*))?([a-z]?)")
 
@@ -62,15 +59,15 @@ class Numbers(NamedTuple):
     value in that range nearest to the truth.
     """
 
-    printed: Number
-    corrected: Number
-    truth: Number
-    tolerance: Number
+    printed: float | Fraction
+    corrected: float | Fraction
+    truth: float | Fraction
+    tolerance: float | Fraction
 
     def texts(self) -> tuple[str, str, str]:
         """Printed, corrected and truth as four digits; what is within the tolerance of 0 is 0."""
 
-        def text(number: Number) -> str:
+        def text(number: float | Fraction) -> str:
             if isinstance(number, Fraction):
                 return str(number)
             return f"{number:.4g}" if abs(number) > self.tolerance else "0"
@@ -138,13 +135,24 @@ def erratum(
     parse_place(place)
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    texts = [
-        Text(text, text) if isinstance(text, str) else Text(*text)
-        for text in (printed, corrected, quantity, why)
-    ]
+
+    def pair(text: str | tuple[str, str]) -> Text:
+        return Text(text, text) if isinstance(text, str) else Text(*text)
 
     def entry(numbers: Callable[[], Numbers]) -> Erratum:
-        return Erratum(place, section, kind, *texts, numbers, latex, equation, also)
+        return Erratum(
+            place,
+            section,
+            kind,
+            pair(printed),
+            pair(corrected),
+            pair(quantity),
+            pair(why),
+            numbers,
+            latex,
+            equation,
+            also,
+        )
 
     return entry
 
