@@ -134,13 +134,13 @@ def kernel_for_covariance() -> Numbers:
     kind="wrong claim",
     equation="E22",
     printed=(
-        "that continuity limits a signal's complexity is seen by comparing this matrix with that of "
-        "noise",
+        "that continuity limits a signal's complexity is seen by comparing this matrix with that "
+        "of noise",
         "“之所以说‘信号的连续性限制了它的复杂性’，这是因为我还计算了随机噪声的协方差矩阵”",
     ),
     corrected=(
-        "the conclusion is right, the reason is not: the spectrum of this matrix does not depend on "
-        "the order of the values; that of the ensemble's covariance shows continuity",
+        "the conclusion is right, the reason is not: the spectrum of this matrix does not depend "
+        "on the order of the values; that of the ensemble's covariance shows continuity",
         "结论成立，但理由不成立：这个核矩阵的谱与取值的先后次序无关，反映不了连续性；"
         "能反映连续性的是信号总体的协方差矩阵的谱",
     ),
