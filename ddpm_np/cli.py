@@ -300,15 +300,26 @@ def _verify(arguments: Arguments) -> int:
 
 
 def _add_errata(commands: _Commands) -> None:
-    commands.add(
+    errata = commands.add(
         "errata", _errata,
         "list the errors in the notes: as printed, as corrected, with a deciding number",
+    )
+    errata.add_argument(
+        "place", nargs="?", metavar="PLACE",
+        help="a note and its line or lines, such as N2:351; by default all of them",
+    )
+    errata.add_argument(
+        "--lang", choices=["en", "zh"], default="en", help="language of the list; by default en"
     )
 
 
 def _errata(arguments: Arguments) -> int:
     from ddpm_np.errata import errata_table
 
-    for line in errata_table():
+    try:
+        lines = errata_table(arguments.place, lang=arguments.lang)
+    except ValueError as error:
+        return _complain(f"error: {error}", BAD_INPUT)
+    for line in lines:
         say(line)
     return DONE
