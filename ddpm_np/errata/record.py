@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np._checks import Array
+from ddpm_np._checks import Array, Number
+from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "parse_place",
     "signs",
     "ulps",
+    "value",
 ]
 
 _PLACE = re.compile(r"(N[0-4]):([1-9]\d*)(?:-([1-9]\d*))?([a-z]?)")
@@ -202,6 +204,11 @@ def signs(n: int) -> Array:
     polynomial of degree at most 3 in each coordinate is its expectation over N(0, I).
     """
     return np.array(np.meshgrid(*[[-1.0, 1.0]] * n, indexing="ij")).reshape(n, -1).T
+
+
+def value(number: Number) -> float | Fraction:
+    """The result of a scalar formula as a plain number, a Fraction where it is exact."""
+    return number.fraction if isinstance(number, Exact) else float(np.asarray(number))
 
 
 def ulps(n: float, *values: float) -> float:
