@@ -22,29 +22,18 @@ __all__ = [
 
 
 class ExactNumber:
-    """Base class of the number types that the argument checks accept besides floats.
-
-    Arithmetic is declared here for the type checker; the subclasses define it.
-    """
+    """Base class of the number types that the argument checks accept besides floats."""
 
     __slots__ = ()
 
-    if TYPE_CHECKING:
-
-        def __add__(self, other: Any) -> Any: ...
-        def __radd__(self, other: Any) -> Any: ...
-        def __sub__(self, other: Any) -> Any: ...
-        def __rsub__(self, other: Any) -> Any: ...
-        def __mul__(self, other: Any) -> Any: ...
-        def __rmul__(self, other: Any) -> Any: ...
-        def __truediv__(self, other: Any) -> Any: ...
-        def __rtruediv__(self, other: Any) -> Any: ...
-        def __pow__(self, exponent: int) -> Any: ...
-        def __neg__(self) -> Any: ...
-
 
 Array = NDArray[Any]
-Number = float | Array | ExactNumber  # what a scalar formula takes and returns
+if TYPE_CHECKING:
+    # No type checker can apply np.sqrt to a union.
+    Number = Any
+else:
+    # What a formula of the derivation takes and returns.
+    Number = float | Array | ExactNumber
 Steps = int | NDArray[np.intp]
 
 _T = TypeVar("_T")
@@ -212,7 +201,7 @@ def generator(rng: Any, name: str = "rng") -> np.random.Generator:
     return rng
 
 
-def instance(name: str, value: Any, kind: type[_T]) -> _T:
+def instance(name: str, value: _T, kind: type[Any]) -> _T:
     """An object of that class: ``instance("schedule", schedule, Schedule)``."""
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__}, got {_what(value)}")

@@ -24,7 +24,7 @@ from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
-from ddpm_np.training import StepRecord, TrainingState, train
+from ddpm_np.training import Divergence, StepRecord, TrainingState, train
 
 __all__ = ["CURVE", "ENSEMBLE", "EXPERIMENTS", "Experiment", "Training"]
 
@@ -194,11 +194,19 @@ class Training:
             yield record
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the state and the history to one checkpoint."""
+        """Writes the state and the history to one checkpoint.
+
+        Raises Divergence where the weights are not finite.
+        """
         config = {
             "experiment": self.experiment.config, "losses": self.losses, "block": self.block
         }
-        save_checkpoint(path, self.state, self.schedule, config)
+        try:
+            save_checkpoint(path, self.state, self.schedule, config)
+        except ValueError as error:
+            raise Divergence(
+                f"{error} at step {self.state.step}; try a lower learning_rate"
+            ) from None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], experiment: Experiment) -> Training:
