@@ -7,14 +7,15 @@
     loss, d_eps_hat = denoising_loss(eps_hat, eps)
     gradient = network.backward(d_eps_hat, cache)
 
-and differs in four ways. Every array is made once for a batch size, because a new large array is new
-pages of memory, and asking the system for them takes longer than the arithmetic. The steps
-come in rounds 1, 2, .., T, 1, 2, .. (:func:`ddpm_np.training.balanced_steps`), so that a table of T
-rows meets the batch by broadcasting, and its gradient is a sum over rounds. A product of few rows
-with a large matrix is taken transposed. And silu computes its sigmoid from exp, not from tanh.
+and differs in three ways. Every array is made once for a batch size, because a new large array is
+new pages of memory, and asking the system for them takes longer than the arithmetic. The steps come
+in rounds 1, 2, .., T, 1, 2, .. (:func:`ddpm_np.training.balanced_steps`), so that a table of T rows
+meets the batch by broadcasting, and its gradient is a sum over rounds. And silu computes its
+sigmoid from exp, which is faster than tanh.
 
-Only the last two, and a basis of the steps, change the order of operations or their rounding: without
-them the gradient is that of the plain code bit for bit. Checked by: tests/learning/test_fast.py.
+With leaky ReLU or identity, and without a basis of the steps, the gradient is that of the plain
+code bit for bit; otherwise to a few ulp of its largest entry. Checked by:
+tests/learning/test_fast.py.
 """
 
 from __future__ import annotations
@@ -30,9 +31,6 @@ from ddpm_np.schedule import Schedule
 
 __all__ = ["FastGradient"]
 
-FEW = 8  # a product with a matrix of FEW times as many rows and columns as the batch is transposed
-
-
 class FastGradient:
     """Loss and gradient of an MLP at x_0, t and eps, for batches of n.
 
@@ -47,7 +45,9 @@ class FastGradient:
         self._layers, inputs = [], network.dim
         for l, layer in enumerate(network.hidden, 1):
             names = [f"{kind}{l}" for kind in ("W", "b", "gate", "shift")]
-            p, g = ([which.get(name) for name in names] for which in (network.params, self.gradient))
+            p, g = (
+                [which.get(name) for name in names] for which in (network.params, self.gradient)
+            )
             self._layers.append(_Hidden(layer, p, g, self._steps, n, inputs, dtype))
             inputs = layer.width
         last = len(network.hidden) + 1
@@ -75,7 +75,7 @@ class FastGradient:
         h = x
         for layer in self._layers:
             h = layer.forward(h)
-        _product(h, self._W, out=eps_hat)
+        np.matmul(h, self._W, out=eps_hat)
         eps_hat += self._b
         if self._skip is not None:
             steps.combine(np.multiply, x, self._skip, out=work)
@@ -87,17 +87,26 @@ class FastGradient:
         # and back
         np.add.reduce(d, axis=0, out=self._d_b)
         np.matmul(h.T, d, out=self._d_W)
-        d_h = _product(d, self._W.T, out=self._d_h)
+        d_h = np.matmul(d, self._W.T, out=self._d_h)
         for layer, below in zip(self._layers[::-1], [*self._layers[-2::-1], None]):
             d_h = layer.backward(d_h, None if below is None else below.d_h)
         return loss, self.gradient
 
 
 class _Hidden:
-    """One hidden layer, with its arrays: h = act(z), z = gate[t] u + shift[t] or u + b [+ shift[t]]."""
+    """One hidden layer, with its arrays: h = act(z), z = gate[t] u + shift[t] or u + b [+
+    shift[t]].
+    """
 
     def __init__(
-        self, layer: Layer, p: list[Any], g: list[Any], steps: _Steps, n: int, inputs: int, dtype: Any
+        self,
+        layer: Layer,
+        p: list[Any],
+        g: list[Any],
+        steps: _Steps,
+        n: int,
+        inputs: int,
+        dtype: Any,
     ) -> None:
         self.layer, self.steps = layer, steps
         self.W, self.b, self.gate, self.shift = p
@@ -110,7 +119,7 @@ class _Hidden:
     def forward(self, h: Array) -> Array:
         u, z, work, steps = self.u, self.z, self.work, self.steps
         self.h_below = h
-        _product(h, self.W, out=u)
+        np.matmul(h, self.W, out=u)
         if self.gate is not None:
             self.gates = steps.table(self.gate)
             steps.combine(np.multiply, u, self.gates, out=z)
@@ -153,7 +162,7 @@ class _Hidden:
             if self.shift is not None:
                 steps.sum(d, out=self.d_shift)
         np.matmul(self.h_below.T, d, out=self.d_W)
-        return d if d_below is None else _product(d, self.W.T, out=d_below)
+        return d if d_below is None else np.matmul(d, self.W.T, out=d_below)
 
 
 class _Steps:
@@ -213,11 +222,3 @@ class _Steps:
             out[self.rest] += rows[self.head :]
         else:
             np.add.at(out, self.rest, rows[self.head :])
-
-
-def _product(a: Array, b: Array, *, out: Array) -> Array:
-    """a b. With few rows in a, BLAS is faster at the transpose of b^T a^T."""
-    if FEW * len(a) <= min(b.shape):
-        out[:] = (b.T @ a.T).T
-        return out
-    return np.matmul(a, b, out=out)
