@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, positive, real_array, steps
+from ddpm_np._checks import Array, positive, real_array, step, steps
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.posterior import predict_x0
@@ -73,12 +73,10 @@ class GuidedDenoiser:
 
     def __call__(self, x_t: Array, t: int) -> NDArray[np.float64]:
         """eps_hat(x_t, t)."""
-        step = steps("t", t, 1, self.schedule.T)
-        if not isinstance(step, int):
-            raise TypeError("t must be a single integer here, got an array")
-        eps_star = self._ideal(x_t, step)
-        x0_hat = predict_x0(self.schedule, x_t, step, eps_star)
-        kept, rest = self.schedule.alpha_bar[step], self.schedule.one_minus_alpha_bar[step]
+        t = step("t", t, 1, self.schedule.T)
+        eps_star = self._ideal(x_t, t)
+        x0_hat = predict_x0(self.schedule, x_t, t, eps_star)
+        kept, rest = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t]
         spectrum = self.prior.spectrum
         total = kept * spectrum + rest  # variances of x_t along the axes of C
         seen = self.prior.axes[self.observed]

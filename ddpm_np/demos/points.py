@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import count, positive, real_array, steps
+from ddpm_np._checks import count, positive, real_array, step
 from ddpm_np.closed_form.distributions import Empirical, GaussianMixture
 from ddpm_np.posterior import posterior_variance
 from ddpm_np.schedule import Schedule
@@ -151,10 +151,7 @@ def _world(
 ) -> tuple[Float64, Float64, int]:
     points = real_array("points", points, ndim=2).astype(np.float64)
     x_t = real_array("x_t", x_t, dim=points.shape[1]).astype(np.float64)
-    step = steps("t", t, 1, schedule.T)
-    if not isinstance(step, int):
-        raise TypeError("t must be a single integer here, got an array")
-    return points, x_t, step
+    return points, x_t, step("t", t, 1, schedule.T)
 
 
 def _variance(schedule: Schedule, t: int, blur: float) -> float:

@@ -188,5 +188,5 @@ def test_share_counts_what_lies_within() -> None:
         nearest([[0.0]], [[0.0], [1.0]], k=3)
     with pytest.raises(ValueError, match="same last axis"):
         nearest([[0.0]], [[0.0, 1.0]])
-    with pytest.raises(TypeError, match="t must be a single integer here"):
+    with pytest.raises(TypeError, match="t must be a single integer"):
         posterior_weights([[0.0]], SCHEDULE, [[0.0]], np.array([1, 2]))
