@@ -233,7 +233,8 @@ def test_the_floor_by_the_divergence_is_the_loss_of_the_ideal_denoiser() -> None
     law, schedule = Empirical([[-1.0, 0.5], [1.0, 0.0], [0.3, 2.0]]), Schedule.linear(6, beta_max=0.5)
     floor, error = estimate_floor(law, schedule, n=2000, rng=np.random.default_rng(0))
     loss, scatter = estimate_loss(IdealDenoiser(law, schedule), law, schedule, n=4000, rng=np.random.default_rng(1))
-    assert np.all(np.abs(loss - floor)[1:] <= 5 * np.hypot(error, scatter)[1:])
+    # At t = 1 the points are known: both are 0 to rounding.
+    assert np.all(np.abs(loss - floor)[1:] <= 5 * np.hypot(error, scatter)[1:] + 8 * EPS)
 
 
 @pytest.mark.E25

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, positive, square, steps
+from ddpm_np._checks import Array, count, generator, positive, square, step
 from ddpm_np.closed_form.distributions.arguments import (
     checked_points,
     float_array,
@@ -77,10 +77,8 @@ class Diffusing(Generic[_Law]):
 
         t is a single integer.
         """
-        step = steps("t", t, 0, schedule.T)
-        if not isinstance(step, int):
-            raise TypeError("t must be a single integer here, got an array")
-        return self.noised(schedule.alpha_bar[step], schedule.one_minus_alpha_bar[step])
+        t = step("t", t, 0, schedule.T)
+        return self.noised(schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
 
 
 class Gaussian(Diffusing["Gaussian"]):

@@ -149,7 +149,7 @@ def _least_squares(
     return now
 
 
-class Rings(Diffusing):
+class Rings(Diffusing["Rings"]):
     r"""The family of rings of one size at a random place, and its diffusions (E31, E6).
 
     x = sqrt(kept) ring(spread z) + sqrt(noise) eps,    z ~ N(0, I_2)
@@ -191,6 +191,11 @@ class Rings(Diffusing):
         """The ring (n, dim) of each hidden z (n, 2)."""
         z = checked_points(z, 2).astype(np.float64)
         return ring_pictures(self.spread * z, self.radius, self.size)
+
+    @property
+    def has_density(self) -> bool:
+        """Whether there is noise on the pictures."""
+        return self.noise > 0
 
     @cached_property
     def mean(self) -> NDArray[np.float64]:
