@@ -61,7 +61,7 @@ class Chart:
         not be declared
     free : more variables, which the sides see as they are
     arrays : name -> shape: arrays in which each element is a variable of its own that runs
-        through all real numbers
+        through all real numbers; the shape () gives a single variable
     """
 
     variables: dict[str, Interval]
@@ -81,7 +81,7 @@ class Chart:
     def namespace(self) -> SimpleNamespace:
         """What the sides see: on a domain of its own, with the roots declared."""
         elements = {
-            name: {i: f"{name}[{','.join(map(str, i))}]" for i in product(*map(range, shape))}
+            name: {i: f"{name}{list(i)}" if i else name for i in product(*map(range, shape))}
             for name, shape in self.arrays.items()
         }
         names = [n for of_array in elements.values() for n in of_array.values()]
@@ -92,7 +92,7 @@ class Chart:
             array: Array = np.empty(shape, dtype=object)
             for i, element in elements[name].items():
                 array[i] = domain[element]
-            vars(v)[name] = array
+            vars(v)[name] = array if shape else domain[name]
         domain.declare(*self.roots(v))
         return v
 
