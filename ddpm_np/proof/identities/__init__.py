@@ -15,6 +15,7 @@ from __future__ import annotations
 from ddpm_np.proof.identities import (  # noqa: F401
     forward,
     gaussian,
+    gradient,
     posterior,
     predictions,
     sampling,
