@@ -178,7 +178,7 @@ def predict_x0(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> 
     x_t, eps = same_dim(x_t=x_t, eps=eps)
     t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_t.shape, eps.shape)[:-1])
     root = np.asarray(np.sqrt(schedule.alpha_bar[t])).astype(x_t.dtype)
-    if np.any(root == 0):
+    if x_t.dtype != object and np.any(root == 0):  # exact numbers do not underflow
         first = np.broadcast_to(t, root.shape)[root == 0].flat[0]
         raise ValueError(f"t must have sqrt(alpha_bar_t) above 0 in {x_t.dtype} to recover x_0, got 0 at t = {first}")
     noise = per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype) * eps

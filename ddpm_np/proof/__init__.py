@@ -1,10 +1,12 @@
-"""How the derivation is believed: exact, finite proofs on the running code, and its rounding errors.
+"""How the derivation is known: exact proofs on the running code, and its rounding errors.
 
-:mod:`ddpm_np.proof.prover` says what a proof is and why it is complete, :mod:`ddpm_np.proof.identities` lists what is proved, and
-:mod:`ddpm_np.proof.verify` runs all of it. Exact numbers themselves stand in :mod:`ddpm_np.proof.exact`.
+:mod:`ddpm_np.proof.symbols` holds the numbers that proofs run on, :mod:`ddpm_np.proof.prover`
+says what a proof is and what it shows, :mod:`ddpm_np.proof.identities` lists what is proved, and
+:mod:`ddpm_np.proof.verify` proves all of it and measures the errors of float64 and float32.
+:mod:`ddpm_np.proof.exact` holds exact rational numbers.
 """
 
 from ddpm_np.proof.identities import IDENTITIES
-from ddpm_np.proof.prover import ANY, UNIT, Chart, Identity, Proof, prove
+from ddpm_np.proof.prover import ANY, POSITIVE, UNIT, Chart, Identity, Proof, prove
 
-__all__ = ["ANY", "IDENTITIES", "UNIT", "Chart", "Identity", "Proof", "prove"]
+__all__ = ["ANY", "IDENTITIES", "POSITIVE", "UNIT", "Chart", "Identity", "Proof", "prove"]

@@ -1,16 +1,18 @@
 """What is proved: the derivation's identities, in its order, on the package's own code.
 
-Each is a function that returns the two sides; its docstring states it, and the line above it names the equations, the chart (in
-``charts``) and the cases. Where a schedule is involved it is an exact one with T = 3, which is enough to see t, t - 1, a skipped
-step and both ends; its levels are arbitrary, so that the step from t = 2 to t = 3 is also the induction step of every statement
-about all t. :func:`ddpm_np.proof.prove` proves one of them, :mod:`ddpm_np.proof.verify` all.
+Each is a function that returns the two sides. Its docstring states the identity, and the line
+above names the equations, the chart (in ``charts``), the cases and the arrays of variables (in
+``entry``). Public functions are run on vectors with t as an int, and on batches with t for each
+row, with repeats; for every T up to 5, every t and every route s < t. Where a statement is about
+all T, its step from t - 1 to t is among the identities, because the levels are arbitrary.
 
-Every formula is looked up in its module when it runs, so that what is proved is what is there.
+:func:`ddpm_np.proof.prove` proves one of them, :mod:`ddpm_np.proof.verify` all. Every formula is
+looked up in its module when it runs, so that what is proved is what is there.
 """
 
 from __future__ import annotations
 
-from ddpm_np.proof.identities import forward, posterior, predictions, sampling  # noqa: F401  (each enters its own)
+from ddpm_np.proof.identities import forward, posterior, predictions, sampling  # noqa: F401
 from ddpm_np.proof.identities.entry import IDENTITIES
 
 __all__ = ["IDENTITIES"]

@@ -1,212 +1,227 @@
-"""Charts: variables in which the square roots of the derivation are rational, and the exact schedules they build.
+"""Charts: variables in which the square roots of the derivation are rational.
 
-A proof needs both sides as rational functions (:mod:`ddpm_np.proof`), but the formulas take roots of alpha_t, alpha_bar_t,
-1 - alpha_bar_t, beta_t and beta_tilde_t, and no choice of variables makes all of them rational at once. Each chart makes those
-rational that some formulas take. Its variables reach every step of every schedule: the intervals only say where the grid lies, and
-an identity between rational functions that holds on the grid holds everywhere. The identities pick the chart they need.
+A proof needs both sides as rational functions, but the formulas take roots of alpha_t,
+alpha_bar_t, 1 - alpha_bar_t, beta_t and beta_tilde_t, and no choice of variables makes all of them
+rational at once. Each chart makes those rational that some formulas take.
+
+Each chart of a schedule reaches every schedule with its number of steps T: the docstrings say how
+to find the variables for given betas. So an identity that is proved on a chart holds for all
+betas. The schedules are made by the public constructor.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
-from ddpm_np.proof.degree import Degree
 from ddpm_np.proof.exact import Root
-from ddpm_np.proof.prover import UNIT, Chart
-from ddpm_np.schedule import Schedule
+from ddpm_np.proof.prover import POSITIVE, UNIT, Chart
+from ddpm_np.proof.symbols import Symbol
 
 __all__ = [
-    "BETAS", "BETA_TILDE", "BETA_TILDE_SKIPPING", "DDIM_STEP", "DDIM_STEP_WITH_STD", "LEVELS", "ROUTES", "SIGNAL_ROOTS", "SKIP",
-    "STEP", "STEP_AT", "STEP_BETWEEN_LEVELS", "STEP_ROOTS",
+    "DDIM_STEP", "STEP", "STEP_BETWEEN_LEVELS", "TS", "betas", "ddim_step", "levels", "reverse_step",
+    "routes", "segments", "signal_roots",
 ]
 
-ROUTES = [(s, t) for t in (1, 2, 3) for s in range(t)]
+TS = (1, 2, 3, 4, 5)
+
+
+def routes(T: int) -> list[tuple[int, int]]:
+    """Every s < t up to T."""
+    return [(s, t) for t in range(1, T + 1) for s in range(t)]
 
 
 def _circle(w: Any) -> tuple[Any, Any]:
-    """A rational point (x, y) of x^2 + y^2 = 1 for every rational w; all of the quarter circle for w in (0, 1)."""
+    """The point (x, y) of x^2 + y^2 = 1 with w = y / (1 + x): each of the quarter circle once."""
     radius = 1 + w * w
     return (1 - w * w) / radius, 2 * w / radius
 
 
-def _schedule(alpha: list[Any], alpha_bar: list[Any], one_minus_alpha_bar: list[Any]) -> Schedule:
-    """The schedule with these tables, t = 1 .. T.
+def _names(letter: str, T: int) -> list[str]:
+    return [f"{letter}{t}" for t in range(1, T + 1)]
 
-    It is made by the public constructor from the betas. When degrees are counted its tables are then set to the given forms, which
-    are the same functions (the identities "tables of a schedule" prove it on the constructor) with far smaller degrees.
+
+def _declared(v: SimpleNamespace) -> list[Any]:
+    roots: list[Any] = v.roots
+    return roots
+
+
+# ---- schedules ----------------------------------------------------------------------------------
+
+
+def betas(T: int) -> Chart:
+    """The betas themselves; no root is rational."""
+
+    def build(**b: Symbol) -> SimpleNamespace:
+        beta = list(b.values())
+        return SimpleNamespace(T=T, beta=beta, schedule=beta[0].domain.schedule(beta))
+
+    return Chart(dict.fromkeys(_names("beta_", T), UNIT), build)
+
+
+def signal_roots(T: int) -> Chart:
+    """a[t] = sqrt(alpha_t) are the variables, p[t] = sqrt(alpha_bar_t)."""
+
+    def build(**of_t: Symbol) -> SimpleNamespace:
+        a: list[Any] = [1, *of_t.values()]
+        p = [1]
+        for x in a[1:]:
+            p.append(p[-1] * x)
+        schedule = a[1].domain.schedule([1 - x * x for x in a[1:]])
+        return SimpleNamespace(T=T, a=a, p=p, schedule=schedule, roots=[*a[1:], *p[2:]])
+
+    return Chart(dict.fromkeys(_names("a", T), UNIT), build, _declared)
+
+
+def levels(T: int) -> Chart:
+    """p[t] = sqrt(alpha_bar_t) and c[t] = sqrt(1 - alpha_bar_t), with sqrt(alpha_{t|s}) for s < t.
+
+    The variables are u_t = c_t / (1 + p_t), which increase with t.
     """
-    beta = [1 - a for a in alpha]
-    schedule = Schedule.from_beta(beta)
-    if not isinstance(beta[0], Degree):
-        return schedule
-    zero = beta[0] - beta[0]
-    tables = {
-        "beta": [zero, *beta], "alpha": [zero + 1, *alpha], "alpha_bar": [zero + 1, *alpha_bar],
-        "one_minus_alpha_bar": [zero, *one_minus_alpha_bar],
-        "beta_tilde": [zero, zero, *(b * m / n for b, m, n in zip(beta[1:], one_minus_alpha_bar, one_minus_alpha_bar[1:]))],
-    }
-    schedule.__dict__.update({name: np.array(table, dtype=object) for name, table in tables.items()})
-    schedule.__dict__["_unrounded"] = (tables["alpha_bar"], tables["one_minus_alpha_bar"])
-    return schedule
+
+    def build(**u: Symbol) -> SimpleNamespace:
+        p, c = map(list, zip((1, 0), *map(_circle, u.values())))
+        schedule = u["u1"].domain.schedule([1 - (b / a) ** 2 for a, b in zip(p, p[1:])])
+        forward = [p[t] / p[s] for s, t in routes(T)]
+        backward = [c[t] * p[s] / p[t] for s, t in routes(T)]
+        roots = [*p[1:], *c[1:], *forward, *backward]
+        return SimpleNamespace(T=T, p=p, c=c, schedule=schedule, roots=roots)
+
+    names = _names("u", T)
+    return Chart({name: (low, 1) for low, name in zip((0, *names), names)}, build, _declared)
 
 
-# ---- schedules with T = 3 -------------------------------------------------------------------------------------------------------
+def segments(T: int, *cuts: int) -> Chart:
+    """kept[i] = sqrt(alpha_{t|s}), noise[i] = sqrt(1 - alpha_{t|s}) for consecutive cuts s < t.
+
+    The route from 0 to T is cut there. Within a segment the levels alpha_bar_k / alpha_bar_s,
+    s < k < t, divide the interval from 1 to alpha_{t|s}: each m_k in (0, 1) is how far the level
+    stays above alpha_{t|s}, as a fraction of what the level before does.
+    """
+    ends = [0, *cuts, T]
+    spans = list(zip(ends, ends[1:]))
+
+    def build(**variables: Symbol) -> SimpleNamespace:
+        alpha, kept, noise = [], [], []
+        for s, t in spans:
+            root, rest = _circle(variables[f"w{t}"])
+            kept.append(root)
+            noise.append(rest)
+            level: Any = 1
+            for k in range(s + 1, t):
+                below = root**2 + variables[f"m{k}"] * (level - root**2)
+                alpha.append(below / level)
+                level = below
+            alpha.append(root**2 / level)
+        schedule = alpha[0].domain.schedule([1 - x for x in alpha])
+        return SimpleNamespace(
+            T=T, ends=ends, kept=kept, noise=noise, schedule=schedule, roots=[*kept, *noise]
+        )
+
+    names = [f"w{t}" if t in ends else f"m{t}" for t in range(1, T + 1)]
+    return Chart(dict.fromkeys(names, UNIT), build, _declared)
 
 
-def _from_betas(**b: Any) -> SimpleNamespace:
-    beta = list(b.values())
-    return SimpleNamespace(beta=beta, schedule=Schedule.from_beta(beta))
+def _route(T: int, s: int, t: int, at_s: Any, at_t: Any, m: dict[str, Symbol]) -> Any:
+    """A schedule of T steps with alpha_bar_s and alpha_bar_t as given, 1 <= s < t, others free."""
+    levels: list[Any] = [1]
+    for k in range(1, T + 1):
+        if k in (s, t):
+            levels.append(at_s if k == s else at_t)
+        else:
+            floor = at_s if k < s else at_t if k < t else 0
+            levels.append(floor + m[f"m{k}"] * (levels[-1] - floor))
+    beta = [1 - b / a for a, b in zip(levels, levels[1:])]
+    return at_t.domain.schedule(beta)
 
 
-def _from_signal_roots(a1: Any, a2: Any, a3: Any) -> SimpleNamespace:
-    """a[t] = sqrt(alpha_t), p[t] = sqrt(alpha_bar_t)."""
-    a, p = [None, a1, a2, a3], [a1 - a1 + 1, a1, a1 * a2, a1 * a2 * a3]
-    squares = [x * x for x in p[1:]]
-    schedule = _schedule([x * x for x in a[1:]], squares, [1 - x for x in squares])
-    return SimpleNamespace(a=a, p=p, schedule=schedule, roots=[*a[1:], *p[2:]])
+def _others(T: int, s: int, t: int) -> dict[str, Any]:
+    return {f"m{k}": UNIT for k in range(1, T + 1) if k not in (s, t)}
 
 
-def _from_step_roots(w1: Any, w2: Any, w3: Any) -> SimpleNamespace:
-    """a[t] = sqrt(alpha_t), b[t] = sqrt(beta_t)."""
-    (a1, b1), (a2, b2), (a3, b3) = map(_circle, (w1, w2, w3))
-    v = _from_signal_roots(a1, a2, a3)
-    return SimpleNamespace(a=v.a, b=[None, b1, b2, b3], schedule=v.schedule, roots=[a1, b1, a2, b2, a3, b3])
+def reverse_step(T: int, s: int, t: int) -> Chart:
+    """The step from t to s >= 1 with the roots a, b, c, std of alpha_{t|s}, beta_{t|s},
+
+    1 - alpha_bar_t and beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t).
+
+    With c_s = sqrt(1 - alpha_bar_s), c^2 - a^2 c_s^2 = b^2 is a hyperbola, on which
+    n = (c - a c_s) / b is a rational variable. alpha_bar_t > 0 is n > w.
+    """
+
+    def build(w: Symbol, n: Symbol, **m: Symbol) -> SimpleNamespace:
+        a, b = _circle(w)
+        c, c_s = b * (1 + n * n) / (2 * n), b * (1 - n * n) / (2 * n * a)
+        std = b * c_s / c
+        schedule = _route(T, s, t, 1 - c_s * c_s, 1 - c * c, m)
+        roots = [a, b, c, std, a * c_s * c_s / c, c / a]
+        return SimpleNamespace(
+            T=T, a=a, b=b, c=c, c_s=c_s, std=std, schedule=schedule, route=(schedule, t, s),
+            roots=roots,
+        )
+
+    return Chart({"w": UNIT, "n": ("w", 1), **_others(T, s, t)}, build, _declared)
 
 
-def _from_levels(u1: Any, u2: Any, u3: Any) -> SimpleNamespace:
-    """p[t] = sqrt(alpha_bar_t), c[t] = sqrt(1 - alpha_bar_t), and with them sqrt(alpha_{t|s}) on every route."""
-    one = u1 - u1 + 1
-    p, c = map(list, zip((one, one - one), *map(_circle, (u1, u2, u3))))
-    alpha = [(p[t] / p[t - 1]) ** 2 for t in (1, 2, 3)]
-    schedule = _schedule(alpha, [x * x for x in p[1:]], [x * x for x in c[1:]])
-    forward = [p[t] / p[s] for s, t in ROUTES]
-    backward = [c[t] * p[s] / p[t] for s, t in ROUTES]
-    return SimpleNamespace(p=p, c=c, schedule=schedule, roots=[*p[1:], *c[1:], *forward, *backward])
+def ddim_step(T: int, s: int, t: int) -> Chart:
+    """The DDIM step from t to s >= 1 with any eta, the roots it takes and its standard deviation.
+
+    g = 1 / sqrt(alpha_{t|s}), far = sqrt((1 - alpha_bar_t) / alpha_{t|s}), std = sigma and
+    near = sqrt(1 - alpha_bar_s - sigma^2) lie on far^2 - g^2 = near^2 + std^2 - 1, and
+    near^2 + std^2 = 1 - alpha_bar_s = r^2. The variables are r, the place w of (near, std) on
+    the circle of that radius, and how far far + g stays above 1 + r, its least value.
+    """
+
+    def build(r: Symbol, w: Symbol, above: Symbol, **m: Symbol) -> SimpleNamespace:
+        x, y = _circle(w)
+        near, std, both = r * x, r * y, 1 + r + above
+        far, g = (both + (r * r - 1) / both) / 2, (both - (r * r - 1) / both) / 2
+        schedule = _route(T, s, t, 1 - r * r, 1 - far * far / (g * g), m)
+        eta = Root(std * std * (far / g) ** 2 / ((1 - 1 / (g * g)) * r * r))
+        return SimpleNamespace(
+            T=T, g=g, far=far, near=near, std=std, schedule=schedule, eta=eta, route=(schedule, t, s),
+            roots=[1 / g, far, near, std],
+        )
+
+    return Chart(
+        {"r": UNIT, "w": UNIT, "above": POSITIVE, **_others(T, s, t)}, build, _declared
+    )
 
 
-def _skip_in_the_middle(a1: Any, w: Any, m: Any) -> SimpleNamespace:
-    """kept^2 = alpha_bar_3 / alpha_bar_1, noise^2 = 1 - kept^2, and step 2 anywhere between."""
-    kept, noise = _circle(w)
-    first, last = a1 * a1, (a1 * kept) ** 2
-    middle = last + m * (first - last)
-    levels = [first, middle, last]
-    schedule = _schedule([first, middle / first, last / middle], levels, [1 - x for x in levels])
-    return SimpleNamespace(kept=kept, noise=noise, schedule=schedule, roots=[kept, noise])
+# ---- the symbols of one step, for the scalar kernels ---------------------------------------------
 
 
-# ---- one step -------------------------------------------------------------------------------------------------------------------
-
-
-def _step(a: Any, p: Any) -> SimpleNamespace:
+def _step(a: Symbol, p: Symbol) -> SimpleNamespace:
     """The symbols of one step, from a = sqrt(alpha_t) and p = sqrt(alpha_bar_{t-1})."""
     alpha, before = a * a, p * p
     now = alpha * before
     return SimpleNamespace(
-        a=a, p=p, alpha=alpha, beta=1 - alpha, alpha_bar_prev=before, alpha_bar=now, one_minus_prev=1 - before, one_minus=1 - now,
-        roots=[a, p, a * p],
+        a=a, p=p, alpha=alpha, beta=1 - alpha, alpha_bar_prev=before, alpha_bar=now,
+        one_minus_prev=1 - before, one_minus=1 - now, roots=[a, p, a * p],
     )
 
 
-def _step_at_2(a: Any, p: Any) -> SimpleNamespace:
-    """The same step as the last of a schedule with T = 2."""
-    v = _step(a, p)
-    v.schedule = _schedule([v.alpha_bar_prev, v.alpha], [v.alpha_bar_prev, v.alpha_bar], [v.one_minus_prev, v.one_minus])
-    return v
-
-
-def _step_at_3(a: Any, p: Any, m: Any) -> SimpleNamespace:
-    """The same step as the last of a schedule with T = 3, the level at t = 1 anywhere above."""
-    v = _step(a, p)
-    first = v.alpha_bar_prev + m * v.one_minus_prev
-    alpha, alpha_bar = [first, v.alpha_bar_prev / first, v.alpha], [first, v.alpha_bar_prev, v.alpha_bar]
-    v.schedule = _schedule(alpha, alpha_bar, [1 - first, v.one_minus_prev, v.one_minus])
-    return v
-
-
-def _step_between_levels(u_s: Any, u_t: Any) -> SimpleNamespace:
-    """The same symbols, with c = sqrt(1 - alpha_bar_t) and q = sqrt(alpha_bar_t) rational too."""
+def _step_between_levels(u_s: Symbol, u_t: Symbol) -> SimpleNamespace:
+    """The same symbols from the levels, with c = sqrt(1 - alpha_bar_t), q = sqrt(alpha_bar_t)."""
     (p, c_prev), (q, c) = _circle(u_s), _circle(u_t)
     a = q / p
     return SimpleNamespace(
-        a=a, p=p, q=q, c=c, alpha=a * a, beta=1 - a * a, one_minus_prev=c_prev * c_prev, one_minus=c * c, roots=[a, p, c]
+        a=a, p=p, q=q, c=c, c_prev=c_prev, alpha=a * a, beta=1 - a * a,
+        alpha_bar_prev=p * p, alpha_bar=q * q, one_minus_prev=c_prev * c_prev, one_minus=c * c,
+        roots=[a, p, q, c, c_prev],
     )
 
 
-def _with_beta_tilde(w: Any, n: Any) -> SimpleNamespace:
-    """The step from t = 2 to 1 with a, b, c, std, the roots of alpha_t, beta_t, 1 - alpha_bar_t and beta_tilde_t, all rational.
-
-    beta_tilde_t (1 - alpha_bar_t) = beta_t (1 - alpha_bar_{t-1}) is a conic over the circle of a and b, with a rational point.
-    """
-    a, b = _circle(w)
-    c, c_prev = b * (1 + n * n) / (2 * n), b * (1 - n * n) / (2 * n * a)
-    before, now = c_prev * c_prev, c * c
-    schedule = _schedule([1 - before, a * a], [1 - before, 1 - now], [before, now])
-    std = b * c_prev / c
-    roots = [a, b, c, std, a * before / c, c / a]
-    return SimpleNamespace(a=a, b=b, c=c, c_prev=c_prev, std=std, route=(schedule, 2, 1), roots=roots)
-
-
-def _with_beta_tilde_skipping(w: Any, n: Any, m: Any) -> SimpleNamespace:
-    """The same as one step from t = 3 to 1, with t = 2 anywhere in between."""
-    v = _with_beta_tilde(w, n)
-    first, last = 1 - v.c_prev * v.c_prev, 1 - v.c * v.c
-    middle = last + m * (first - last)
-    alpha, one_minus = [first, middle / first, last / middle], [v.c_prev * v.c_prev, 1 - middle, v.c * v.c]
-    v.route = (_schedule(alpha, [first, middle, last], one_minus), 3, 1)
-    return v
-
-
-def _ddim_step(a: Any, far: Any, near: Any) -> SimpleNamespace:
-    """A DDIM step with any eta by two of its roots: far^2 = (1 - alpha_bar_t) / alpha, near^2 = 1 - alpha_bar_s - sigma^2."""
+def _ddim_kernel(a: Symbol, far: Symbol, near: Symbol) -> SimpleNamespace:
+    """The symbols of a DDIM step: far^2 = (1 - alpha_bar_t) / alpha, near^2 is its direction."""
     alpha, beta = a * a, 1 - a * a
     now, before = alpha * far * far, far * far - beta / alpha
     eta = Root((before - near * near) * now / (beta * before))
     return SimpleNamespace(
-        far=far, near=near, alpha=alpha, beta=beta, one_minus=now, one_minus_prev=before, eta=eta, roots=[a, far, near, a * far]
+        far=far, near=near, alpha=alpha, beta=beta, one_minus=now, one_minus_prev=before, eta=eta,
+        roots=[a, far, near, a * far],
     )
 
 
-def _ddim_step_with_std(g: Any, std: Any, gap: Any) -> SimpleNamespace:
-    """A DDIM step with any eta whose standard deviation is rational too, g = 1 / sqrt(alpha), gap = far - near.
-
-    far^2 - near^2 = std^2 + beta / alpha is a quadric with a rational point.
-    """
-    alpha, both = 1 / (g * g), (std * std + g * g - 1) / gap
-    far, near = (both + gap) / 2, (both - gap) / 2
-    now, before = alpha * far * far, near * near + std * std
-    schedule = _schedule([1 - before, alpha], [1 - before, 1 - now], [before, now])
-    eta = Root(std * std * now / ((1 - alpha) * before))
-    return SimpleNamespace(g=g, far=far, near=near, std=std, schedule=schedule, eta=eta, roots=[1 / g, far, near, std])
-
-
-# ---- the charts -----------------------------------------------------------------------------------------------------------------
-
-
-def _third(k: int) -> tuple[Fraction, Fraction]:
-    return Fraction(k, 3), Fraction(k + 1, 3)
-
-
-def _roots(v: SimpleNamespace) -> list[Any]:
-    return v.roots
-
-
-HALF = (Fraction(1, 2), Fraction(1))
-QUARTER = (Fraction(0), Fraction(1, 4))
-GAP = {"g": (Fraction(10, 9), Fraction(5, 4)), "std": QUARTER, "gap": (Fraction(2, 5), Fraction(12, 25))}
-
-BETAS = Chart({"beta_1": UNIT, "beta_2": UNIT, "beta_3": UNIT}, _from_betas)
-SIGNAL_ROOTS = Chart({"a1": UNIT, "a2": UNIT, "a3": UNIT}, _from_signal_roots, _roots)
-STEP_ROOTS = Chart({"w1": UNIT, "w2": UNIT, "w3": UNIT}, _from_step_roots, _roots)
-LEVELS = Chart({"u1": _third(0), "u2": _third(1), "u3": _third(2)}, _from_levels, _roots)
-SKIP = Chart({"a1": UNIT, "w": UNIT, "m": UNIT}, _skip_in_the_middle, _roots)
-STEP = Chart({"a": UNIT, "p": UNIT}, _step, _roots)
-STEP_AT = {2: Chart({"a": UNIT, "p": UNIT}, _step_at_2, _roots), 3: Chart({"a": UNIT, "p": UNIT, "m": UNIT}, _step_at_3, _roots)}
-STEP_BETWEEN_LEVELS = Chart({"u_s": (Fraction(0), Fraction(1, 2)), "u_t": HALF}, _step_between_levels, _roots)
-BETA_TILDE = Chart({"w": QUARTER, "n": HALF}, _with_beta_tilde, _roots)
-BETA_TILDE_SKIPPING = Chart({"w": QUARTER, "n": HALF, "m": UNIT}, _with_beta_tilde_skipping, _roots)
-DDIM_STEP = Chart({"a": HALF, "far": (Fraction(2), Fraction(3)), "near": UNIT}, _ddim_step, _roots)
-DDIM_STEP_WITH_STD = Chart(GAP, _ddim_step_with_std, _roots)
+STEP = Chart({"a": UNIT, "p": UNIT}, _step, _declared)
+STEP_BETWEEN_LEVELS = Chart({"u_s": UNIT, "u_t": ("u_s", 1)}, _step_between_levels, _declared)
+DDIM_STEP = Chart({"a": UNIT, "far": POSITIVE, "near": POSITIVE}, _ddim_kernel, _declared)

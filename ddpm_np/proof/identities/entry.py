@@ -1,33 +1,95 @@
-"""How an identity is written down: a function of the chart that returns the two sides, entered into the list."""
+"""How an identity is written down: a function that returns the two sides, entered into the list."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
+from ddpm_np._checks import Array
+from ddpm_np.proof.identities.charts import TS, routes
 from ddpm_np.proof.prover import Chart, Identity
 
-__all__ = ["IDENTITIES", "Sides", "V", "identity"]
+__all__ = [
+    "BATCH", "IDENTITIES", "STACK", "Cases", "Sides", "V", "at", "each_T", "each_route", "each_step",
+    "identity", "steps_in_batch", "steps_in_stack",
+]
 
 IDENTITIES: list[Identity] = []
 Sides = tuple[Any, Any]
 V = SimpleNamespace
+Cases = dict[str, tuple[Chart, Any]]
+Shape = tuple[int, ...] | Callable[[Any], tuple[int, ...]]
 
 
-def identity(equations: str, chart: Chart | dict[Any, Chart], *cases: Any, **free: Any) -> Callable[..., Any]:
-    """Enter a function (v, case) -> (left, right) into the list, once for each case; with a dict of charts these are its keys."""
+def identity(equations: str, chart: Chart | Cases, **arrays: Shape) -> Callable[..., Any]:
+    """Enter a function into the list: v -> (left, right), or (v, case) -> ... for each case.
+
+    Its docstring is the statement. arrays: name -> the shape of an array of variables, or the
+    shape as a function of the case.
+    """
 
     def enter(sides: Callable[..., Sides]) -> Callable[..., Sides]:
-        name, statement = sides.__name__.strip("_").replace("_", " "), " ".join((sides.__doc__ or "").split()).rstrip(".")
-        of_case = chart if isinstance(chart, dict) else dict.fromkeys(cases, chart)
-        for case, its_chart in of_case.items():
-            title = f"{name}, t = {case}" if isinstance(case, int) else f"{name}, {' to '.join(map(str, case))}"
-            IDENTITIES.append(
-                Identity(title, tuple(equations.split()), statement, its_chart.also(**free), lambda v, case=case: sides(v, case))
-            )
-        if not of_case:
-            IDENTITIES.append(Identity(name, tuple(equations.split()), statement, chart.also(**free), sides))
+        name = sides.__name__.strip("_").replace("_", " ")
+        statement = " ".join((sides.__doc__ or "").split()).rstrip(".")
+        if isinstance(chart, Chart):
+            its = chart.with_arrays(**{k: s for k, s in arrays.items() if isinstance(s, tuple)})
+            IDENTITIES.append(Identity(name, tuple(equations.split()), statement, its, sides))
+            return sides
+        for label, (of_case, case) in chart.items():
+            shapes = {k: s if isinstance(s, tuple) else s(case) for k, s in arrays.items()}
+            IDENTITIES.append(Identity(
+                f"{name}, {label}", tuple(equations.split()), statement,
+                of_case.with_arrays(**shapes), lambda v, case=case: sides(v, case),
+            ))
         return sides
 
     return enter
+
+
+# ---- the cases ----------------------------------------------------------------------------------
+
+
+def each_step(chart: Callable[[int], Chart], first: int = 1) -> Cases:
+    """t = first .. 5 of a schedule with T = 5, as an int."""
+    return {f"t = {t}": (chart(TS[-1]), t) for t in range(first, TS[-1] + 1)}
+
+
+def each_T(chart: Callable[[int], Chart], first: int = 1) -> Cases:
+    """T = first .. 5."""
+    return {f"T = {T}": (chart(T), T) for T in TS if T >= first}
+
+
+def each_route(
+    chart: Callable[[int, int, int], Chart], Ts: Iterable[int] = (TS[-1],), *, first: int = 0
+) -> Cases:
+    """Every s < t with s >= first."""
+    return {
+        f"{s} to {t} of {T}": (chart(T, s, t), (s, t))
+        for T in Ts for s, t in routes(T) if s >= first
+    }
+
+
+# ---- batches ------------------------------------------------------------------------------------
+
+BATCH = (7, 2)
+STACK = (2, 3, 2)
+
+
+def steps_in_batch(T: int, first: int = 1) -> Array:
+    """t for a batch of 7 rows: every step from the last down, then some of them again."""
+    return T - np.arange(BATCH[0]) % (T + 1 - first)
+
+
+def steps_in_stack(T: int, first: int = 1) -> list[Array]:
+    """t for the rows of a stack (2, 3, dim): of shape (3,), (2, 1) and (2, 3)."""
+    t = steps_in_batch(T, first)[:6].reshape(2, 3)
+    return [t[0], t[:, :1], t]
+
+
+def at(table: Any, t: Any) -> Any:
+    """The entries of a table at t, shaped to multiply rows."""
+    entries = np.array(list(table), dtype=object)[t]
+    return entries[..., None] if np.ndim(t) else entries

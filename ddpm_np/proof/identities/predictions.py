@@ -1,4 +1,7 @@
-"""The identities of the forms a prediction can take, and the weights that relate their losses (E13, E15, E24, E25)."""
+"""The identities of the forms of a prediction, and the weights that relate their losses.
+
+They belong to E13, E15 and E24 to E26.
+"""
 
 from __future__ import annotations
 
@@ -6,58 +9,96 @@ from typing import Any
 
 from ddpm_np import forward, posterior
 from ddpm_np.closed_form import ideal
-from ddpm_np.proof.identities.charts import LEVELS, STEP_BETWEEN_LEVELS
-from ddpm_np.proof.identities.entry import Sides, V, identity
-from ddpm_np.proof.prover import ANY
+from ddpm_np.proof.identities.charts import STEP_BETWEEN_LEVELS, levels
+from ddpm_np.proof.identities.entry import (
+    BATCH,
+    Sides,
+    V,
+    at,
+    each_step,
+    each_T,
+    identity,
+    steps_in_batch,
+)
 
 
-@identity("E13 E24", LEVELS, 1, 2, 3, x_0=ANY, eps=ANY)
+@identity("E13 E24", each_step(levels), x_0=(2,), eps=(2,))
 def _eps_x0_v_and_score(v: V, t: int) -> Sides:
     """Each form of a prediction is recovered from the others."""
-    s, x_t = v.schedule, forward.q_sample(v.schedule, [v.x_0], t, [v.eps])
-    turned = ideal.v_from_x0_eps(s, [v.x_0], t, [v.eps])
+    s, x_t = v.schedule, forward.q_sample(v.schedule, v.x_0, t, v.eps)
+    turned = ideal.v_from_x0_eps(s, v.x_0, t, v.eps)
     back = ideal.eps_from_v(s, x_t, t, turned), ideal.x0_from_v(s, x_t, t, turned)
-    return [ideal.eps_from_score(s, ideal.score_from_eps(s, [v.eps], t), t), *back], [v.eps, v.eps, v.x_0]
+    from_score = ideal.eps_from_score(s, ideal.score_from_eps(s, v.eps, t), t)
+    return [from_score, *back], [v.eps, v.eps, v.x_0]
 
 
-@identity("E24", LEVELS, 1, 2, 3, x_0=ANY, eps=ANY)
+@identity("E24", each_T(levels), x=BATCH, y=BATCH)
+def _the_forms_in_batches(v: V, T: int) -> Sides:
+    """score = -eps / c, eps = -c score, v = p eps - c x_0, x_0 = p x_t - c v, eps = c x_t + p v,
+
+    where p = sqrt(alpha_bar_t) and c = sqrt(1 - alpha_bar_t).
+    """
+    s, t = v.schedule, steps_in_batch(T)
+    p, c = at(v.p, t), at(v.c, t)
+    left = [
+        ideal.score_from_eps(s, v.x, t), ideal.eps_from_score(s, v.x, t),
+        ideal.v_from_x0_eps(s, v.x, t, v.y), ideal.x0_from_v(s, v.x, t, v.y),
+        ideal.eps_from_v(s, v.x, t, v.y),
+    ]
+    return left, [
+        -v.x / c, -c * v.x, p * v.y - c * v.x, p * v.x - c * v.y, c * v.x + p * v.y
+    ]
+
+
+@identity("E24", each_step(levels), x_0=(2,), eps=(2,))
 def _score_of_the_forward_kernel(v: V, t: int) -> Sides:
-    """-(x_t - sqrt(alpha_bar_t) x_0) / (1 - alpha_bar_t), the gradient of log q(x_t|x_0), is -eps / sqrt(1 - alpha_bar_t)."""
-    mean, variance = forward.q_mean_variance(v.schedule, [v.x_0], t)
-    gradient = -(forward.q_sample(v.schedule, [v.x_0], t, [v.eps]) - mean) / variance
-    return ideal.score_from_eps(v.schedule, [v.eps], t), gradient
+    """The gradient of log q(x_t|x_0), -(x_t - sqrt(alpha_bar_t) x_0) / (1 - alpha_bar_t), is
+
+    -eps / sqrt(1 - alpha_bar_t).
+    """
+    mean, variance = forward.q_mean_variance(v.schedule, v.x_0, t)
+    gradient = -(forward.q_sample(v.schedule, v.x_0, t, v.eps) - mean) / variance
+    return ideal.score_from_eps(v.schedule, v.eps, t), gradient
 
 
-@identity("E15 E24", LEVELS, 1, 2, 3, x=ANY, eps=ANY, eps_hat=ANY)
+@identity("E15 E24", each_step(levels), x=(2,), eps=(2,), eps_hat=(2,))
 def _losses_of_the_forms(v: V, t: int) -> Sides:
     """L_eps = SNR_t L_x0 = alpha_bar_t L_v = (1 - alpha_bar_t) L_score, per coordinate."""
-    losses = [(a - b)[0] ** 2 for a, b in zip(_forms(v, v.eps, t), _forms(v, v.eps_hat, t))]
+    losses = [(a - b) ** 2 for a, b in zip(_forms(v, v.eps, t), _forms(v, v.eps_hat, t))]
     signal, noise = v.p[t] ** 2, v.c[t] ** 2
-    return [weight * loss for weight, loss in zip((signal / noise, signal, noise), losses)], [(v.eps - v.eps_hat) ** 2] * 3
+    weighted = [w * loss for w, loss in zip((signal / noise, signal, noise), losses)]
+    return weighted, [(v.eps - v.eps_hat) ** 2] * 3
 
 
 @identity("E14 E15", STEP_BETWEEN_LEVELS)
 def _weights_in_the_bound(v: V) -> Sides:
-    """The weight of L_eps, (eps coefficient)^2 / (2 beta_tilde_t), is beta_t^2 / (2 beta_tilde_t alpha_t (1 - alpha_bar_t));
+    """The weight of L_eps in the bound, (eps coefficient)^2 / (2 beta_tilde_t), is
 
-    times SNR_t it is that of L_x0, (SNR_{t-1} - SNR_t) / 2.
+    beta_t^2 / (2 beta_tilde_t alpha_t (1 - alpha_bar_t)); times SNR_t it is that of L_x0,
+    (SNR_{t-1} - SNR_t) / 2.
     """
     beta_tilde = posterior.posterior_variance(v.beta, v.one_minus, v.one_minus_prev)
     weight = posterior.mean_eps_coef(v.alpha, v.beta, v.one_minus) ** 2 / (2 * beta_tilde)
     snr_prev, snr = v.p * v.p / v.one_minus_prev, v.q * v.q / v.one_minus
-    return [weight, weight * snr], [v.beta**2 / (2 * beta_tilde * v.alpha * v.one_minus), (snr_prev - snr) / 2]
+    expected = v.beta**2 / (2 * beta_tilde * v.alpha * v.one_minus)
+    return [weight, weight * snr], [expected, (snr_prev - snr) / 2]
 
 
-@identity("E25 E26", STEP_BETWEEN_LEVELS, variance=ANY)
+@identity("E25 E26", STEP_BETWEEN_LEVELS, variance=())
 def _the_best_variance_of_a_reverse_step(v: V) -> Sides:
-    """beta_tilde_t + (eps coefficient)^2 floor_t = beta_t v_{t-1} / v_t, where v_t = alpha_bar_t lambda + 1 - alpha_bar_t."""
-    signal, before = v.q * v.q * v.variance, v.p * v.p * v.variance + v.one_minus_prev
+    """beta_tilde_t + (eps coefficient)^2 floor_t = beta_t v_{t-1} / v_t,
+
+    where v_t = alpha_bar_t lambda + 1 - alpha_bar_t.
+    """
+    before, signal = v.p * v.p * v.variance + v.one_minus_prev, v.q * v.q * v.variance
     now = signal + v.one_minus
     beta_tilde = posterior.posterior_variance(v.beta, v.one_minus, v.one_minus_prev)
-    return ideal.variance_from_loss(v.alpha, v.beta, v.one_minus, beta_tilde, signal / now), v.beta * before / now
+    best = ideal.variance_from_loss(v.alpha, v.beta, v.one_minus, beta_tilde, signal / now)
+    return best, v.beta * before / now
 
 
 def _forms(v: V, eps: Any, t: int) -> tuple[Any, Any, Any]:
     """A prediction of eps at x_t, as one of x_0, of v and of the score."""
-    x_0 = posterior.predict_x0(v.schedule, [v.x], t, [eps])
-    return x_0, ideal.v_from_x0_eps(v.schedule, x_0, t, [eps]), ideal.score_from_eps(v.schedule, [eps], t)
+    x_0 = posterior.predict_x0(v.schedule, v.x, t, eps)
+    turned = ideal.v_from_x0_eps(v.schedule, x_0, t, eps)
+    return x_0, turned, ideal.score_from_eps(v.schedule, eps, t)

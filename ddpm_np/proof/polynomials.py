@@ -1,0 +1,123 @@
+"""Polynomials with whole coefficients: what the numerators and denominators of symbols are made of.
+
+A polynomial is a dict from monomials to coefficients other than 0. A monomial is one integer that
+holds the exponent of variable i in its bits 32 i to 32 i + 31, so that monomials multiply by
+adding and are compared by comparing integers. The last bit of each field stays free and shows an
+exponent that has grown too large; such an exponent raises OverflowError.
+
+A factor is a frozen polynomial that is primitive (the greatest common divisor of its coefficients
+is 1) and whose coefficient at the largest monomial is positive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache, reduce
+from math import gcd
+from operator import or_
+
+__all__ = [
+    "Factor", "Polynomial", "combine", "derivative", "exponents", "factor", "multiply", "power",
+    "quotient", "variable",
+]
+
+Polynomial = dict[int, int]
+Factor = frozenset[tuple[int, int]]
+
+BITS = 32
+FIELD = (1 << BITS) - 1
+
+
+def variable(i: int) -> Polynomial:
+    """The i-th variable."""
+    return {1 << BITS * i: 1}
+
+
+def exponents(monomial: int) -> Iterator[tuple[int, int]]:
+    """The variables of a monomial and their exponents above 0, in the order of the variables."""
+    i = 0
+    while monomial:
+        if monomial & FIELD:
+            yield i, monomial & FIELD
+        monomial >>= BITS
+        i += 1
+
+
+def combine(a: int, p: Polynomial, b: int, q: Polynomial) -> Polynomial:
+    """a p + b q."""
+    result = {m: a * c for m, c in p.items()}
+    for m, c in q.items():
+        result[m] = result.get(m, 0) + b * c
+    return {m: c for m, c in result.items() if c}
+
+
+def multiply(p: Polynomial, q: Polynomial) -> Polynomial:
+    """p q."""
+    if len(p) < len(q):
+        p, q = q, p
+    if len(q) == 1:
+        [(n, d)] = q.items()
+        result = {m + n: c * d for m, c in p.items()}
+    else:
+        result = {}
+        for n, d in q.items():
+            for m, c in p.items():
+                result[m + n] = result.get(m + n, 0) + c * d
+        result = {m: c for m, c in result.items() if c}
+    _small_exponents(result)
+    return result
+
+
+@lru_cache(maxsize=100_000)
+def power(f: Factor, n: int) -> Polynomial:
+    """f^n, n at least 1. It is kept for the next time, so it must not be changed."""
+    return dict(f) if n == 1 else multiply(power(f, n - 1), dict(f))
+
+
+def derivative(p: Polynomial, i: int) -> Polynomial:
+    """dp / d(variable i)."""
+    one = 1 << BITS * i
+    return {m - one: c * n for m, c in p.items() if (n := m >> BITS * i & FIELD)}
+
+
+def factor(p: Polynomial) -> tuple[int, Factor]:
+    """The content of p, with the sign of its leading coefficient, and what is left of p."""
+    content = gcd(*p.values()) * (1 if p[max(p)] > 0 else -1)
+    return content, frozenset((m, c // content) for m, c in p.items())
+
+
+@lru_cache(maxsize=100_000)
+def quotient(p: Factor, d: Factor) -> Factor | None:
+    """p / d if d divides p, else None. The division goes down from the largest monomial."""
+    if len(d) > len(p) and len(p) == 1:
+        return None
+    rest, divisor = dict(p), dict(d)
+    lead, end = max(divisor), min(divisor)
+    if not (_divides(lead, max(rest)) and _divides(end, min(rest))):
+        return None
+    result: Polynomial = {}
+    while rest:
+        top = max(rest)
+        whole, remainder = divmod(rest[top], divisor[lead])
+        if remainder or not _divides(lead, top):
+            return None
+        result[top - lead] = whole
+        rest = combine(1, rest, -whole, {m + top - lead: c for m, c in d})
+    return frozenset(result.items())
+
+
+def _divides(m: int, n: int) -> bool:
+    """Whether the monomial m divides n: no exponent of n is below that of m."""
+    while m:
+        if m & FIELD > n & FIELD:
+            return False
+        m, n = m >> BITS, n >> BITS
+    return True
+
+
+def _small_exponents(p: Polynomial) -> None:
+    together = reduce(or_, p, 0)
+    while together:
+        if together >> BITS - 1 & 1:
+            raise OverflowError("an exponent has become too large")
+        together >>= BITS
