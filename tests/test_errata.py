@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ddpm_np.errata import ERRATA, Erratum, Numbers, errata_table, lookup
-from ddpm_np.errata.record import line_integral, parse_place, signs, slip
+from ddpm_np.errata.record import KINDS, erratum, line_integral, parse_place, signs
 
 # What is printed must miss by this many times what the corrected form is allowed to miss by.
 CLEARLY = 20
@@ -48,9 +48,9 @@ def test_the_deciding_rule_rejects_what_it_should() -> None:
 
 def test_entries_are_complete_and_of_a_known_kind() -> None:
     for entry in ERRATA:
-        assert entry.kind in ("formula", "claim"), entry.place
+        assert entry.kind in KINDS, entry.place
         assert entry.printed != entry.corrected, entry.place
-        for text in (entry.section, entry.printed, entry.corrected, entry.quantity, entry.why):
+        for text in (entry.section, *entry.printed, *entry.corrected, *entry.quantity, *entry.why):
             assert text.strip() == text and text and "\n" not in text, entry.place
         assert entry.equation is None or entry.equation in {f"E{n}" for n in range(1, 34)}, entry.place
 
@@ -87,20 +87,20 @@ def test_what_is_not_a_place_is_refused(place: str) -> None:
     with pytest.raises(ValueError, match="^place must be a note and its line"):
         lookup(place)
     with pytest.raises(ValueError, match="^place must be a note and its line"):
-        slip(place, section="s", kind="claim", printed="p", corrected="c", quantity="q", why="w")
+        erratum(place, section="s", kind="wrong claim", printed="p", corrected="c", quantity="q", why="w")
 
 
 def test_the_table_shows_every_entry_in_order_and_fits_a_terminal() -> None:
     lines = list(errata_table())
     for line in lines:
-        assert sum(2 if east_asian_width(c) in "WF" else 1 for c in line) <= 110, line
+        assert sum(2 if east_asian_width(c) in "WF" else 1 for c in line) <= 100, line
         assert line == line.rstrip(), line
     heads = [line.split()[0] for line in lines if line[:1] == "N"]
     assert sorted(heads) == sorted([entry.place for entry in ERRATA] + [place for entry in ERRATA for place in entry.also])
     assert heads == sorted(heads, key=parse_place)
     text = " ".join(" ".join(lines).split())
     for entry in ERRATA:
-        for part in (entry.section, entry.printed, entry.corrected, entry.quantity, entry.why):
+        for part in (entry.section, entry.printed.en, entry.corrected.en, entry.quantity.en, entry.why.en):
             assert " ".join(part.split()) in text, entry.place
     assert list(errata_table()) == lines, "the numbers must not change from run to run"
 

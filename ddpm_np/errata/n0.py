@@ -9,11 +9,11 @@ import numpy as np
 
 from ddpm_np.closed_form.covariance import error_of_mean, variance_of_mean
 from ddpm_np.closed_form.distributions import Gaussian
-from ddpm_np.errata.record import Numbers, slip, ulps
+from ddpm_np.errata.record import Numbers, erratum, ulps
 
 
-@slip(
-    "N0:29-32", section="信号及其维度", also=("N2:128-131",), kind="formula",
+@erratum(
+    "N0:29-32", section="信号及其维度", also=("N2:128-131",), kind="wrong formula",
     printed='"每条蓝色曲线出现的概率为" p(x) = N(x; mu, Sigma)',
     corrected="p(x) is a density; a region has a probability, about p(x) times its volume",
     quantity='total "probability" of the 201 values -1, -0.99, ..., 1 of one coordinate',
@@ -28,8 +28,8 @@ def density_called_probability() -> Numbers:
     return Numbers(float(density.sum()), float(h * density.sum()), erf(100.5 * h / sqrt(2)), bound)
 
 
-@slip(
-    "N0:44", section="信号是方差为零的随机变量", also=("N2:143",), kind="claim", equation="E33",
+@erratum(
+    "N0:44", section="信号是方差为零的随机变量", also=("N2:143",), kind="wrong claim", equation="E33",
     printed='"通过多次取平均的方式减少系统误差" (averaging reduces the systematic error)',
     corrected="averaging reduces the random error; mean squared error = Var(X) / n + bias^2",
     quantity="mean squared error of a mean of 100 observations, variance 1, each 1/2 too high",
@@ -40,8 +40,8 @@ def systematic_error() -> Numbers:
     return Numbers(variance_of_mean(1.0, 100), error_of_mean(1.0, 100, bias=0.5), truth, ulps(4, truth))
 
 
-@slip(
-    "N0:48", section="信号是方差为零的随机变量", also=("N2:147",), kind="formula", equation="E33",
+@erratum(
+    "N0:48", section="信号是方差为零的随机变量", also=("N2:147",), kind="wrong formula", equation="E33",
     printed="X_bar = (1/n) sum_{i=1..n} X",
     corrected="X_bar = (1/n) sum_{i=1..n} X_i with independent X_i",
     quantity="variance of X_bar for n = 10 and Var(X) = 1",

@@ -9,15 +9,15 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
-from ddpm_np.errata.record import Numbers, notes_schedule, slip, ulps
+from ddpm_np.errata.record import Numbers, erratum, notes_schedule, ulps
 from ddpm_np.forward import covariance_at, q_mean_variance, q_step
 from ddpm_np.posterior import predict_x0
 from ddpm_np.sampling import Denoiser, ddim_step
 from ddpm_np.schedule import Schedule
 
 
-@slip(
-    "N1:22-23", section="图像的概率分布", kind="claim",
+@erratum(
+    "N1:22-23", section="图像的概率分布", kind="wrong claim",
     printed='"我们可以直接取均值的到图像 ... 它是这幅图的概率最高" (the mean is the most probable image)',
     corrected="the mean has the highest density, but in many dimensions hardly any draw is near it",
     quantity="P(|x - mean|^2 < n/2) for N(mean, I) in n = 50 dimensions",
@@ -31,8 +31,8 @@ def most_probable_point() -> Numbers:
     return Numbers(0.5, float(chi2.cdf(25, 50)), truth, 1e-12 * truth)
 
 
-@slip(
-    "N1:24-25", section="图像的概率分布", kind="claim", equation="E6",
+@erratum(
+    "N1:24-25", section="图像的概率分布", kind="wrong claim", equation="E6",
     printed='"距离就会更远一些，概率分布更分散一些 ... 弥散的广阔的" (each step adds distance, without end)',
     corrected="variance of x_t given x_0 = 1 - alpha_bar_t, never above 1",
     quantity="variance of a coordinate of x_1000, linear schedule from 0.0001 to 0.02",
@@ -46,8 +46,8 @@ def spread_without_end() -> Numbers:
     return Numbers(float(schedule.beta.sum()), corrected, float(variance), ulps(2 * schedule.T, 1.0))
 
 
-@slip(
-    "N1:25a", section="图像的概率分布", kind="claim", equation="E6",
+@erratum(
+    "N1:25a", section="图像的概率分布", kind="wrong claim", equation="E6",
     printed='"以原图为圆心" (after 1000 steps the cloud is centred on the original image)',
     corrected="the centre is sqrt(alpha_bar_t) x_0, which goes to 0 (as N1:26 says itself)",
     quantity="distance of the centre from 0 after 1000 steps, starting at (1, 2)",
@@ -61,8 +61,8 @@ def centre_of_the_cloud() -> Numbers:
     return Numbers(sqrt(5), float(corrected), float(np.linalg.norm(x)), ulps(2 * schedule.T, float(corrected)))
 
 
-@slip(
-    "N1:25b", section="图像的概率分布", kind="claim", equation="E13",
+@erratum(
+    "N1:25b", section="图像的概率分布", kind="wrong claim", equation="E13",
     printed='"停在一个噪点上，是指从最终的分布中取均值或者随机采样" (the mean of the last law is a noise image)',
     corrected="the mean is sqrt(alpha_bar_T) x_0, a faded copy: divided by sqrt(alpha_bar_T) it is x_0",
     quantity="share of x_0 = (1, 2) missing from the restored mean, |x_0 - x0_hat| / |x_0|",
@@ -75,8 +75,8 @@ def mean_is_a_faded_copy() -> Numbers:
     return Numbers(1.0, float(np.linalg.norm(restored - x_0) / np.linalg.norm(x_0)), 0.0, ulps(4, 1.0))
 
 
-@slip(
-    "N1:32", section="回到起点", kind="claim", equation="E24",
+@erratum(
+    "N1:32", section="回到起点", kind="wrong claim", equation="E24",
     printed='"那我上一步最有可能是从哪里来的？我要回到那个地方去" (back to the most probable origin)',
     corrected="the network learns the conditional mean E[eps | x_t], hence E[x_0 | x_t], not the mode",
     quantity="origin of x_1 = 0.3 when x_0 is 1 or -1 and alpha_bar_1 = 1/2",
@@ -90,8 +90,8 @@ def most_probable_origin() -> Numbers:
     return Numbers(1.0, corrected, tanh(0.3 * sqrt(0.5) / 0.5), ulps(16, 1.0))
 
 
-@slip(
-    "N1:39", section="神奇的语意融合", kind="claim", equation="E18",
+@erratum(
+    "N1:39", section="神奇的语意融合", kind="wrong claim", equation="E18",
     printed='"可以走回起点之间的有意义的点 ... 满月和半月，可以生成3/4月" (the way back ends between the data)',
     corrected="the exact way back ends on the data only; what lies between comes from what a network has not learned",
     quantity="share of outputs |x_0| < 1/2 for images at -1 and 1 (printed: with a Gaussian fit)",

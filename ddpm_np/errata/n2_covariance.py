@@ -9,12 +9,12 @@ import numpy as np
 
 from ddpm_np.closed_form.covariance import effective_rank, kernel_covariance, sample_covariance
 from ddpm_np.closed_form.distributions import Gaussian, GaussianMixture, kl_divergence
-from ddpm_np.errata.record import Numbers, signs, slip, ulps
+from ddpm_np.errata.record import Numbers, erratum, signs, ulps
 from ddpm_np.signals import MultiSine, multi_sine_curve
 
 
-@slip(
-    "N2:172", section="从协方差的角度理解扩散模型", also=("N2:199",), kind="claim", equation="E22",
+@erratum(
+    "N2:172", section="从协方差的角度理解扩散模型", also=("N2:199",), kind="wrong claim", equation="E22",
     printed='"有意义的信号处于更低秩的状态" (shown by the kernel matrix of one signal)',
     corrected="that matrix has full rank for distinct values; of low rank, at most 2K, is the ensemble's covariance",
     quantity="determinant of the kernel matrix of the signal 0, 1, 2, 3, 4 (low rank: 0)",
@@ -30,8 +30,8 @@ def kernel_of_low_rank() -> Numbers:
     return Numbers(0.0, float(np.linalg.det(kernel)), truth, ulps(16 * np.linalg.cond(kernel), truth))
 
 
-@slip(
-    "N2:177", section="基本假设", kind="claim",
+@erratum(
+    "N2:177", section="基本假设", kind="wrong claim",
     printed='"只要噪声信号的方差足够大，它总有希望“生成”有意义的信号" (a larger variance helps)',
     corrected="the density of a signal x under N(0, s^2 I) is largest at s^2 = |x|^2 / n and then falls as s^-n",
     quantity="nats gained by 100 times the best variance, one 50-dimensional curve",
@@ -45,8 +45,8 @@ def variance_large_enough() -> Numbers:
     return Numbers(0.0, corrected, at[100] - at[1], ulps(64, *at.values()))
 
 
-@slip(
-    "N2:186", section="从协方差矩阵看简单与复杂", kind="formula", equation="E21",
+@erratum(
+    "N2:186", section="从协方差矩阵看简单与复杂", kind="wrong formula", equation="E21",
     printed='"测量维度之间的差异并取逻辑函数" (logistic function of the difference)',
     corrected="the Gaussian (radial basis) function exp(-d^2) of the difference, as N2:189 has it",
     quantity="likeness of two equal values",
@@ -59,8 +59,8 @@ def logistic_function() -> Numbers:
     return Numbers(float(expit(0.0)), float(kernel_covariance([0.7, 0.7])[0, 1]), float(C[3, 3] / sqrt(C[3, 3] ** 2)), 0.0)
 
 
-@slip(
-    "N2:189", section="从协方差矩阵看简单与复杂", kind="formula", equation="E21",
+@erratum(
+    "N2:189", section="从协方差矩阵看简单与复杂", kind="wrong formula", equation="E21",
     printed="cov(i, j) = exp(-|v_i - v_j|^2)",
     corrected="Cov(i, j) = E[(x_i - mu_i)(x_j - mu_j)] over signals; the printed one is a kernel matrix of one signal",
     quantity="variance of a coordinate after multiplying signals of variance 1 by 10",
@@ -73,8 +73,8 @@ def kernel_for_covariance() -> Numbers:
     return Numbers(float(kernel_covariance(10 * curve)[7, 7]), corrected, 100.0, ulps(16, 100.0))
 
 
-@slip(
-    "N2:199", section="从协方差矩阵看简单与复杂", kind="claim", equation="E22",
+@erratum(
+    "N2:199", section="从协方差矩阵看简单与复杂", kind="wrong claim", equation="E22",
     printed='"信号的连续性限制了它的复杂性" (shown by the spectrum of that kernel)',
     corrected="that spectrum knows nothing of order; the covariance of the ensemble does",
     quantity="factor by which shuffling each signal on its own raises the effective rank, dim = 6",
@@ -92,8 +92,8 @@ def continuity_in_the_kernel() -> Numbers:
     return Numbers(kernel, effective_rank(shuffled) / effective_rank(C), truth, ulps(1000, truth))
 
 
-@slip(
-    "N2:205a", section="利用协方差重塑噪声", kind="claim",
+@erratum(
+    "N2:205a", section="利用协方差重塑噪声", kind="wrong claim",
     printed='"由于噪声与信号具有相同的协方差矩阵 ... 相似的分布" (equal covariance, hence similar laws)',
     corrected="equal covariance and mean fix the law only if both are normal",
     quantity="P(|x| < 1/2) for signals near 0.95 or -0.95 with mean 0 and variance 1 (printed: N(0, 1))",
@@ -110,8 +110,8 @@ def equal_covariance() -> Numbers:
     return Numbers(float(ndtr(0.5) - ndtr(-0.5)), float(ndtr((0.5 - m) / s) - ndtr((-0.5 - m) / s)), truth, 1e-13)
 
 
-@slip(
-    "N2:205b", section="利用协方差重塑噪声", kind="claim", equation="E23",
+@erratum(
+    "N2:205b", section="利用协方差重塑噪声", kind="wrong claim", equation="E23",
     printed='"采样得到目标信号的概率无疑得到了提升" (reshaped noise surely makes the target more likely)',
     corrected="only with a covariance that includes the target: its own kernel is circular, the ensemble's C is right",
     quantity="mean gain in log density of a signal over white noise, in nats (printed: another signal's kernel)",
@@ -133,8 +133,8 @@ def target_more_likely() -> Numbers:
     return Numbers(float(np.mean(others)), kl_divergence(ensemble, white), float(gain.mean()), float(five_standard_errors))
 
 
-@slip(
-    "N2:220", section="附录：协方差矩阵及其变换", kind="formula", equation="E23",
+@erratum(
+    "N2:220", section="附录：协方差矩阵及其变换", kind="wrong formula", equation="E23",
     printed="Cov(X) = (X - mu)^T (X - mu)",
     corrected="Cov(X) = (X - mu)^T (X - mu) / m for the m rows of X",
     quantity="variance of a column of X, whose 8 rows are the 8 combinations of three signs",
@@ -145,8 +145,8 @@ def covariance_without_m() -> Numbers:
     return Numbers(float((X.T @ X)[0, 0]), float(sample_covariance(X)[0, 0]), 1.0, 0.0)
 
 
-@slip(
-    "N2:226-233", section="附录：协方差矩阵及其变换", kind="formula", equation="E23",
+@erratum(
+    "N2:226-233", section="附录：协方差矩阵及其变换", kind="wrong formula", equation="E23",
     printed="X i.i.d., sigma = 1  ->  Cov(X) = I",
     corrected="E Cov(X) = I; the matrix of one X in R^{m x n} is off by O(sqrt(n / m)), with rank at most min(m, n)",
     quantity="rank of X^T X / m for white noise with m = 50 rows, n = 100 columns",

@@ -10,13 +10,13 @@ import numpy as np
 
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
-from ddpm_np.errata.record import Numbers, line_integral, notes_schedule, signs, slip, ulps
+from ddpm_np.errata.record import Numbers, erratum, line_integral, notes_schedule, signs, ulps
 from ddpm_np.forward import covariance_step, q_step
 from ddpm_np.schedule import Schedule
 
 
-@slip(
-    "N2:310-312", section="扩散过程的递归表示", kind="claim", equation="E4",
+@erratum(
+    "N2:310-312", section="扩散过程的递归表示", kind="wrong claim", equation="E4",
     printed='"这种规律需要“巧合地”将原始信号回归到噪声" (the rule must fit the signal by coincidence)',
     corrected="any start is forgotten: |x_t - y_t| = sqrt(alpha_bar_t) |x_0 - y_0| under the same noise",
     quantity="distance at t = 100 of two signals that start 1 apart and meet the same noise",
@@ -31,8 +31,8 @@ def coincidence() -> Numbers:
     return Numbers(1.0, sqrt(schedule.alpha_bar[-1]), float(pair[1, 0] - pair[0, 0]), ulps(4 * schedule.T, 1.0))
 
 
-@slip(
-    "N2:323-324", section="从方差的角度理解扩散递归", kind="formula", equation="E3",
+@erratum(
+    "N2:323-324", section="从方差的角度理解扩散递归", kind="wrong formula", equation="E3",
     printed="Sigma = (X - mu)^T (X - mu)  ->  Sigma = X^T X",
     corrected="Sigma = E[(x - mu)(x - mu)^T]; E3 holds for it with any mean, which need not be removed",
     quantity="variance of x_1 for x_0 = 2 or 4 (variance 1) and beta_1 = 0.36",
@@ -48,8 +48,8 @@ def second_moment_for_covariance() -> Numbers:
     return Numbers(printed, corrected, truth, ulps(4, truth))
 
 
-@slip(
-    "N2:336", section="从方差的角度理解扩散递归", kind="formula", equation="E3",
+@erratum(
+    "N2:336", section="从方差的角度理解扩散递归", kind="wrong formula", equation="E3",
     printed="Sigma_Y = a^2 Sigma_1 + b^2 Sigma_2 + 2ab Cov(X_1, X_2)",
     corrected="Sigma_Y = a^2 Sigma_1 + b^2 Sigma_2 + ab (Cov(X_1, X_2) + Cov(X_1, X_2)^T)",
     quantity="lower left entry of Sigma_Y for X_1 = (u, 0), X_2 = (0, u), a = b = 1, Var(u) = 1",
@@ -64,8 +64,8 @@ def cross_term() -> Numbers:
     return Numbers(float(printed[1, 0]), float(corrected[1, 0]), float(truth[1, 0]), 0.0)
 
 
-@slip(
-    "N2:351", section="从方差的角度理解扩散递归", kind="formula", equation="E3",
+@erratum(
+    "N2:351", section="从方差的角度理解扩散递归", kind="wrong formula", equation="E3",
     printed="b = beta_t",
     corrected="b = sqrt(beta_t)",
     quantity="variance of x_50 for a fixed x_0, notes' schedule",
@@ -81,8 +81,8 @@ def noise_factor() -> Numbers:
     return Numbers(float(printed), float(corrected[0, 0]), truth, ulps(150, truth))
 
 
-@slip(
-    "N2:355", section="从方差的角度理解扩散递归", kind="claim",
+@erratum(
+    "N2:355", section="从方差的角度理解扩散递归", kind="wrong claim",
     printed='"独立采样多次的高维变量，其取值概率等同于其原始分布" (many draws have the original law)',
     corrected="their empirical law tends to it as the number of draws grows (Glivenko-Cantelli)",
     quantity="probability that the shares among 10 draws of a fair coin equal its law",
@@ -94,8 +94,8 @@ def draws_equal_their_law() -> Numbers:
     return Numbers(Fraction(1), Fraction(comb(10, 5), 2**10), Fraction(equal, len(cases)), Fraction(0))
 
 
-@slip(
-    "N2:387", section="通过链式推导实现状态跨越", kind="claim", equation="E2",
+@erratum(
+    "N2:387", section="通过链式推导实现状态跨越", kind="wrong claim", equation="E2",
     printed='"序列是缓慢降低的序列" alpha: 1 -> 0',
     corrected="alpha_t falls from 1 to 1 - beta_T only; it is alpha_bar_t that goes from 1 to 0",
     quantity="alpha_100 of the notes' schedule",
@@ -106,8 +106,8 @@ def alpha_to_zero() -> Numbers:
     return Numbers(0.0, float(notes_schedule().alpha[100]), truth, ulps(2, truth))
 
 
-@slip(
-    "N2:400", section="通过链式推导实现状态跨越", kind="claim", equation="E25",
+@erratum(
+    "N2:400", section="通过链式推导实现状态跨越", kind="wrong claim", equation="E25",
     printed='"它是从协方差矩阵未知的高维正态分布采样得来的" (x_0 is drawn from a normal law)',
     corrected="x_0 ~ Psi, any law (as N2:72 has it)",
     quantity="least eps-loss at alpha_bar = 1/2 for x_0 = 1 or -1 (printed: for the normal law of same covariance)",

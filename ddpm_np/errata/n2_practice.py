@@ -10,14 +10,14 @@ from ddpm_np.closed_form.covariance import end_noise_correlation
 from ddpm_np.closed_form.distributions import Empirical, Gaussian, GaussianMixture, kl_divergence
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
 from ddpm_np.closed_form.reverse import sampler_distribution
-from ddpm_np.errata.record import Numbers, line_integral, notes_schedule, signs, slip, ulps
+from ddpm_np.errata.record import Numbers, erratum, line_integral, notes_schedule, signs, ulps
 from ddpm_np.forward import covariance_at, covariance_step, q_step
 from ddpm_np.posterior import posterior_mean_variance
 from ddpm_np.schedule import Schedule
 
 
-@slip(
-    "N2:422", section="信号生成及扩散参数", kind="formula", equation="E19",
+@erratum(
+    "N2:422", section="信号生成及扩散参数", kind="wrong formula", equation="E19",
     printed="f(t) = (t - t_min) / (t_max - t_min) * (t_max - t_min) + t_min",
     corrected="f(t) = -6 + 12 (t - 1) / (T - 1)",
     quantity="alpha_bar_100 for beta_max = 0.1 (printed: f(t) = t)",
@@ -32,8 +32,8 @@ def tautology() -> Numbers:
     return Numbers(float(printed.alpha_bar[-1]), float(notes_schedule().alpha_bar[-1]), truth, ulps(200, truth))
 
 
-@slip(
-    "N2:439-442", section="扩散模型的训练过程", kind="formula", equation="E15",
+@erratum(
+    "N2:439-442", section="扩散模型的训练过程", kind="wrong formula", equation="E15",
     printed='"损失函数为" N_hat = lim x_t = f_theta(x_t, t)',
     corrected="eps_theta(x_t, t) predicts the eps inside x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps",
     quantity="correlation of the eps in x_50 with the noise in the end of the chain x_100 (printed: the same, 1)",
@@ -50,8 +50,8 @@ def end_of_chain_as_target() -> Numbers:
     return Numbers(1.0, float(end_noise_correlation(schedule, t)), truth, ulps(4 * schedule.T, truth))
 
 
-@slip(
-    "N2:448", section="扩散模型的训练过程", kind="formula", equation="E15",
+@erratum(
+    "N2:448", section="扩散模型的训练过程", kind="wrong formula", equation="E15",
     printed="theta_hat = argmin_theta |N_hat - N|",
     corrected="theta_hat = argmin_theta E_{t, x_0, eps} |eps_theta(x_t, t) - eps|^2",
     quantity="best prediction of eps at x_t = 0.3, for x_0 = 1 or -1 and alpha_bar_t = 1/2",
@@ -68,8 +68,8 @@ def norm_without_square() -> Numbers:
     return Numbers(float(printed), float(corrected), float(weights @ candidates), ulps(64, 1.0))
 
 
-@slip(
-    "N2:470", section="损失函数与扩散链", kind="formula", equation="E5",
+@erratum(
+    "N2:470", section="损失函数与扩散链", kind="wrong formula", equation="E5",
     printed="X_t ~ Psi",
     corrected="X_0 ~ Psi",
     quantity="variance of X_50 when Psi has variance 4, notes' schedule",
@@ -84,8 +84,8 @@ def law_of_every_step() -> Numbers:
     return Numbers(4.0, corrected, float(Sigma[0, 0]), ulps(200, 4.0))
 
 
-@slip(
-    "N2:476", section="损失函数与扩散链", kind="formula", equation="E1",
+@erratum(
+    "N2:476", section="损失函数与扩散链", kind="wrong formula", equation="E1",
     printed="X_t = f(X_{t-1})",
     corrected="X_t = f(X_{t-1}, Z_t) = sqrt(1 - beta_t) X_{t-1} + sqrt(beta_t) Z_t with fresh Z_t",
     quantity="variance of X_50 given X_49, notes' schedule",
@@ -97,8 +97,8 @@ def chain_without_noise() -> Numbers:
     return Numbers(0.0, float(schedule.beta[50]), truth, ulps(16, 1.0))
 
 
-@slip(
-    "N2:488", section="损失函数与扩散链", kind="formula", equation="E11",
+@erratum(
+    "N2:488", section="损失函数与扩散链", kind="wrong formula", equation="E11",
     printed="X_{t-1} = f^{-1}(X_t)",
     corrected="X_{t-1} ~ q(X_{t-1} | X_t), a law with variance at least beta_tilde_t > 0 for t > 1",
     quantity="variance of X_49 given X_50 and even X_0, notes' schedule",
@@ -113,8 +113,8 @@ def inverse_of_a_random_step() -> Numbers:
     return Numbers(0.0, float(corrected), float(truth), ulps(16, before))
 
 
-@slip(
-    "N2:491a", section="损失函数与扩散链", kind="claim", equation="E29",
+@erratum(
+    "N2:491a", section="损失函数与扩散链", kind="wrong claim", equation="E29",
     printed='"但它不再有简单版本" (the way back has no one-line version)',
     corrected="the probability flow is one; for N(0, lambda): x_0 = sqrt(lambda / (alpha_bar_t lambda + 1 - alpha_bar_t)) x_t",
     quantity="x_0 from x_100 = 1 for N(0, 1/4) data (printed: the chain's one line turned round, x_T / sqrt(alpha_bar_T))",
@@ -136,8 +136,8 @@ def no_simple_version() -> Numbers:
     return Numbers(1 / sqrt(kept), corrected, float(flow.y[0, -1]), 1e-8)
 
 
-@slip(
-    "N2:491b", section="损失函数与扩散链", kind="claim", equation="E28",
+@erratum(
+    "N2:491b", section="损失函数与扩散链", kind="wrong claim", equation="E28",
     printed='"该损失就是分布之间的 KL 散度" (what is trained is the KL divergence between the laws)',
     corrected="the trained eps-loss is, weighted and up to a constant, a bound on KL(data || model), not that KL",
     quantity="mean loss against KL(data || output), N(0, 1) data, ideal denoiser, beta_tilde_t",
@@ -156,8 +156,8 @@ def loss_is_the_divergence() -> Numbers:
     return Numbers(loss, kl_divergence(data, output), truth.value, truth.error + ulps(8, 1.0))
 
 
-@slip(
-    "N2:497", section="损失函数与扩散链", kind="claim", equation="E30",
+@erratum(
+    "N2:497", section="损失函数与扩散链", kind="wrong claim", equation="E30",
     printed='D_KL(Psi, Phi), Phi "代表观测到数据的经验分布" (the empirical law), ideally 0',
     corrected="KL(Psi || Phi) is infinite for an empirical Phi, a sum of points, whatever continuous Psi is",
     quantity="KL(N(0, 1) || two observations at -1 and 1, each widened to a normal of deviation h = 0.1), in nats",
@@ -177,8 +177,8 @@ def divergence_from_points() -> Numbers:
     return Numbers(0.0, corrected, truth.value, truth.error + h**2 * pi**2 / 12 / sqrt(2 * pi))
 
 
-@slip(
-    "N2:500", section="损失函数与扩散链", kind="formula", equation="E30",
+@erratum(
+    "N2:500", section="损失函数与扩散链", kind="wrong formula", equation="E30",
     printed="E(Psi - Phi) = 0 as the ideal",
     corrected="Psi = Phi, that is D_KL(Psi || Phi) = 0",
     quantity="distance of N(0, 1) from N(m, 1/2), m^2 = 3/2 ln(4/3) (printed: E_Psi[Psi - Phi])",

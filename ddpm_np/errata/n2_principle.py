@@ -10,14 +10,14 @@ from ddpm_np.closed_form.distributions import Empirical, Gaussian, kl_divergence
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.likelihood import vlb_terms
 from ddpm_np.closed_form.reverse import sampler_distribution
-from ddpm_np.errata.record import Numbers, line_integral, notes_schedule, signs, slip, ulps
+from ddpm_np.errata.record import Numbers, erratum, line_integral, notes_schedule, signs, ulps
 from ddpm_np.forward import covariance_at, q_step
 from ddpm_np.sampling import ancestral_step
 from ddpm_np.schedule import Schedule
 
 
-@slip(
-    "N2:49", section="何为扩散模型", kind="claim", equation="E1",
+@erratum(
+    "N2:49", section="何为扩散模型", kind="wrong claim", equation="E1",
     printed='"扩散就是布朗运动 ... 向标准正态分布不断靠拢" (Brownian motion tends to the standard normal)',
     corrected="x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps, Brownian motion drawn back to 0, tends to it",
     quantity="variance at t = 1000 of a signal that starts at 0, linear schedule (standard normal: 1)",
@@ -30,8 +30,8 @@ def brownian_motion() -> Numbers:
     return Numbers(brownian, corrected, 1.0, 2 * float(schedule.alpha_bar[-1]))  # at t = T alpha_bar_T is still missing
 
 
-@slip(
-    "N2:55", section="何为扩散模型", kind="claim", equation="E5",
+@erratum(
+    "N2:55", section="何为扩散模型", kind="wrong claim", equation="E5",
     printed='"扩散无法避免、熵增无法避免" (diffusion makes entropy grow)',
     corrected="entropy tends to that of N(0, I), from above or from below; what falls is KL(q(x_t) || N(0, I))",
     quantity="entropy of x_100 minus entropy of x_0, in nats, for x_0 ~ N(0, 4)",
@@ -51,8 +51,8 @@ def entropy_grows() -> Numbers:
     return Numbers(0.0, corrected, after.value - before.value, after.error + before.error)
 
 
-@slip(
-    "N2:57", section="何为扩散模型", kind="claim", equation="E1",
+@erratum(
+    "N2:57", section="何为扩散模型", kind="wrong claim", equation="E1",
     printed='"这个过程是连续的，或局部可微的 ... “可逆的”" (the path is differentiable, hence reversible)',
     corrected="paths are nowhere differentiable: sum |x_t - x_{t-1}|^2 -> sum beta_t; reversal is one of the law, by the score",
     quantity="E sum_t |x_t - x_{t-1}|^2 over 1000 steps of beta = 0.001, for data of variance 1",
@@ -67,8 +67,8 @@ def differentiable_path() -> Numbers:
     return Numbers(0.0, float(schedule.beta.sum()), n * one_step, n * beta**2 / 2)
 
 
-@slip(
-    "N2:59-64", section="何为扩散模型", kind="claim", equation="E28",
+@erratum(
+    "N2:59-64", section="何为扩散模型", kind="wrong claim", equation="E28",
     printed='"the model log likelihood ... to be cheaply evaluated" (what is cheap, the bound, taken for it)',
     corrected="-ln p(x_0) <= negative VLB: cheap is a bound; the likelihood itself takes the probability-flow ODE",
     quantity="nats per signal for N(0, 1) data, T = 100, posterior variance, ideal denoiser",
@@ -89,8 +89,8 @@ def bound_for_likelihood() -> Numbers:
     return Numbers(bound, data.entropy + kl_divergence(data, model), truth.value, truth.error + ulps(8 * schedule.T, 1.0))
 
 
-@slip(
-    "N2:75-78", section="扩散过程的简要原理", kind="claim", equation="E6",
+@erratum(
+    "N2:75-78", section="扩散过程的简要原理", kind="wrong claim", equation="E6",
     printed='"新分布属于正态分布" x_T ~ N(mu, Sigma)',
     corrected="x_T is a mixture of N(sqrt(alpha_bar_T) x_0, (1 - alpha_bar_T) I) over x_0; normal only in the limit",
     quantity="excess kurtosis of x_100 when x_0 is 5 or -5, notes' schedule (a normal law has 0)",
@@ -106,8 +106,8 @@ def normal_at_the_end() -> Numbers:
     return Numbers(0.0, corrected, fourth.value / second.value**2 - 3, fourth.error + 6 * second.error)
 
 
-@slip(
-    "N2:96-99", section="扩散过程的简要原理", kind="formula", equation="E1",
+@erratum(
+    "N2:96-99", section="扩散过程的简要原理", kind="wrong formula", equation="E1",
     printed='"转移概率为" p(x_t) = p(x_{t-1}) p(x_t | x_{t-1})',
     corrected="p(x_t) = integral of p(x_{t-1}) p(x_t | x_{t-1}) over x_{t-1}; the transition is the second factor alone",
     quantity="p(x_1 = 0) for x_0 ~ N(0, 1), beta_1 = 0.1 (printed: at x_0 = 0)",

@@ -10,7 +10,7 @@ import numpy as np
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.reverse import reverse_kernel, sampler_distribution
-from ddpm_np.errata.record import Numbers, notes_schedule, signs, slip, ulps
+from ddpm_np.errata.record import Numbers, erratum, notes_schedule, signs, ulps
 from ddpm_np.forward import q_sample, q_step
 from ddpm_np.posterior import (
     mean_eps_coef,
@@ -30,8 +30,8 @@ def _exact_schedule() -> Schedule:
     return Schedule.from_beta([Exact(9, 25), Exact(7, 16)])
 
 
-@slip(
-    "N2:533", section="内容铺垫", kind="formula", equation="E6",
+@erratum(
+    "N2:533", section="内容铺垫", kind="wrong formula", equation="E6",
     printed="lim x_t ~ N(x; 0, I)",
     corrected="lim q(x_t) = N(0, I): the law converges, x_t itself does not",
     quantity="E |x_t - x_{t-1}|^2 per coordinate at t = 100 for x_{t-1} of variance 1",
@@ -44,8 +44,8 @@ def limit_of_x() -> Numbers:
     return Numbers(0.0, 2 - 2 * sqrt(schedule.alpha[-1]), truth, ulps(16, 2.0))
 
 
-@slip(
-    "N2:550-553", section="内容铺垫", kind="formula", equation="E24",
+@erratum(
+    "N2:550-553", section="内容铺垫", kind="wrong formula", equation="E24",
     printed='lim x_t := eps_theta = f_theta(x_t, t) ("推知最终噪声")',
     corrected="eps_theta(x_t, t) approximates E[eps | x_t] for the eps that is in x_t",
     quantity="share of the variance of x_100 that x_50 determines, N(0, 1) data (printed: all)",
@@ -59,8 +59,8 @@ def final_noise_inferred() -> Numbers:
     return Numbers(1.0, corrected, float(gain[0] ** 2), ulps(4 * 50, corrected))
 
 
-@slip(
-    "N2:553", section="内容铺垫", kind="claim", equation="E24",
+@erratum(
+    "N2:553", section="内容铺垫", kind="wrong claim", equation="E24",
     printed="eps_theta ~ N(0, I)",
     corrected="Cov(eps_theta) = (1 - alpha_bar_t) (alpha_bar_t C + (1 - alpha_bar_t) I)^-1, never above I, for Gaussian data",
     quantity="variance of the best prediction for N(0, 1) data and alpha_bar_t = 1/2",
@@ -75,8 +75,8 @@ def predicted_noise_is_standard() -> Numbers:
     return Numbers(1.0, gain**2 * float(data.diffuse(schedule, 1).cov[0, 0]), truth, ulps(16, 1.0))
 
 
-@slip(
-    "N2:570-573", section="逆扩散过程", kind="formula", equation="E26",
+@erratum(
+    "N2:570-573", section="逆扩散过程", kind="wrong formula", equation="E26",
     printed='"简化式" p(x_{t-1} | x_t) = p(x_t | x_{t-1}) p(x_{t-1}) / p(x_t), x_0 dropped',
     corrected="q(x_{t-1} | x_t, x_0) = q(x_t | x_{t-1}) q(x_{t-1} | x_0) / q(x_t | x_0), x_0 kept (E7)",
     quantity="variance of x_1 given x_2 for N(0, 1) data, notes' schedule (printed: beta_tilde_2)",
@@ -91,8 +91,8 @@ def posterior_without_x0() -> Numbers:
     return Numbers(float(printed), float(reverse_kernel(data, schedule, [0.0], 2).cov[0, 0]), truth, ulps(16, 1.0))
 
 
-@slip(
-    "N2:579", section="逆扩散过程", kind="formula",
+@erratum(
+    "N2:579", section="逆扩散过程", kind="wrong formula",
     printed="p(x) = C exp(-(x - mu)^T Sigma (x - mu))",
     corrected="p(x) = C exp(-(x - mu)^T Sigma^-1 (x - mu) / 2), C = (2 pi)^{-n/2} |Sigma|^{-1/2}",
     quantity="variance of that density for Sigma = 4",
@@ -108,8 +108,8 @@ def normal_density() -> Numbers:
     return Numbers(variance(-4 * x**2, x), corrected, 4.0, ulps(64, 4.0))
 
 
-@slip(
-    "N2:582-585", section="逆扩散过程", kind="formula", equation="E8",
+@erratum(
+    "N2:582-585", section="逆扩散过程", kind="wrong formula", equation="E8",
     printed='"条件概率的指数项为" (x_t - ...)^2 / beta_t + (x_{t-1} - ...)^2 / (1 - alpha_bar_{t-1}) - ...',
     corrected="the exponent is -1/2 times that sum",
     quantity="variance of x_49 given x_50 and x_0, from the density exp(exponent)",
@@ -130,8 +130,8 @@ def exponent_without_half() -> Numbers:
     return Numbers(spread(1.0), spread(0.5), float(variance), ulps(1000, float(variance)))
 
 
-@slip(
-    "N2:630", section="逆扩散过程", kind="claim", equation="E17",
+@erratum(
+    "N2:630", section="逆扩散过程", kind="wrong claim", equation="E17",
     printed='"该均值即为x_{t-1}的估计" (x_{t-1} taken to be the mean)',
     corrected="x_{t-1} = mean + noise of the kernel's variance; the mean alone is the best guess, not a draw",
     quantity="variance of the output for N(0, 1) data, T = 100, ideal denoiser (printed: means only)",
@@ -144,8 +144,8 @@ def mean_for_draw() -> Numbers:
     return Numbers(float(means_only.cov[0, 0]), float(corrected.cov[0, 0]), 1.0, ulps(8 * schedule.T, 1.0))
 
 
-@slip(
-    "N2:637", section="扩散逆过程的数值求解", kind="formula", equation="E13",
+@erratum(
+    "N2:637", section="扩散逆过程的数值求解", kind="wrong formula", equation="E13",
     printed="x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps_theta",
     corrected="x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps; with eps_theta it defines x0_hat, not x_0",
     quantity="x_t for x_0 = 1, eps = -1/2, alpha_bar_t = 9/25 (printed: with the best eps_theta for N(0, 1) data)",
@@ -159,8 +159,8 @@ def predicted_noise_in_the_forward_process() -> Numbers:
     return Numbers(float(q_sample(schedule, [1.0], 1, eps_theta)[0]), float(x_t[0]), truth, ulps(4, 1.0))
 
 
-@slip(
-    "N2:666", section="附录：扩散逆过程的数值求解推导", kind="formula", equation="E14",
+@erratum(
+    "N2:666", section="附录：扩散逆过程的数值求解推导", kind="wrong formula", equation="E14",
     printed="mu = eps_theta beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t)) + f(x_t)",
     corrected="mu = -eps_theta beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t)) + f(x_t)",
     quantity="mu at t = 2 for alpha_bar = 16/25, 9/25, x_0 = 1, x_2 = 2, exactly",
@@ -178,8 +178,8 @@ def sign_of_the_noise() -> Numbers:
     return Numbers(printed.fraction, corrected.fraction, (left - right) / (2 * (left + right - 2 * middle)), Fraction(0))
 
 
-@slip(
-    "N2:678", section="附录：扩散逆过程的数值求解推导", kind="formula", equation="E14",
+@erratum(
+    "N2:678", section="附录：扩散逆过程的数值求解推导", kind="wrong formula", equation="E14",
     printed="f(x_t) = sqrt(alpha_bar_{t-1}) (beta_t + alpha_t + alpha_bar_t) / (sqrt(alpha_bar_t) (1 - alpha_bar_t))",
     corrected="f(x_t) = sqrt(alpha_bar_{t-1}) (beta_t + alpha_t - alpha_bar_t) / (sqrt(alpha_bar_t) (1 - alpha_bar_t)) x_t",
     quantity="coefficient of x_2 for alpha_bar = 16/25, 9/25, exactly",

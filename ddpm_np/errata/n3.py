@@ -7,15 +7,15 @@ from math import exp, log, pi, sqrt
 import numpy as np
 
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
-from ddpm_np.errata.record import Numbers, line_integral, notes_schedule, signs, slip, ulps
+from ddpm_np.errata.record import Numbers, erratum, line_integral, notes_schedule, signs, ulps
 from ddpm_np.forward import q_mean_variance, q_sample, q_step
 from ddpm_np.posterior import predict_eps
 from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
 
-@slip(
-    "N3:24", section="base idea of diffusion model", kind="claim", equation="E15",
+@erratum(
+    "N3:24", section="base idea of diffusion model", kind="wrong claim", equation="E15",
     printed='"将这T步每一步的结果作为输入，最初完整的画作为gt监督即可" (x_0 is the target)',
     corrected="DDPM regresses the noise eps at random t; the loss in x_0 differs by the factor SNR_t",
     quantity="eps-loss over x_0-loss of the guess x0_hat = 0.3 x_t at t = 10, notes' schedule",
@@ -30,8 +30,8 @@ def signal_as_target() -> Numbers:
     return Numbers(1.0, exp(schedule.log_snr[t]), float(truth), ulps(256, float(truth)))
 
 
-@slip(
-    "N3:43", section="forward", kind="formula", equation="E1",
+@erratum(
+    "N3:43", section="forward", kind="wrong formula", equation="E1",
     printed='"均值x_t是上一时刻的缩放版本" sqrt(1 - beta_t) x_{t-1}',
     corrected="the mean mu_t = sqrt(1 - beta_t) x_{t-1}; x_t is the draw",
     quantity="E x_t^2 given x_{t-1} = 1, t = 50, notes' schedule (printed: x_t = its mean)",
@@ -44,8 +44,8 @@ def mean_called_x() -> Numbers:
     return Numbers(mean**2, mean**2 + float(schedule.beta[t]), truth, ulps(8, 1.0))
 
 
-@slip(
-    "N3:54", section="forward", kind="formula", equation="E1",
+@erratum(
+    "N3:54", section="forward", kind="wrong formula", equation="E1",
     printed="q(x_t | x_{t-1}) = N(x; mu_t, Sigma_t)",
     corrected="q(x_t | x_{t-1}) = N(x_t; mu_t, Sigma_t)",
     quantity="density at x_t = mean + 1 over that at the mean, beta_t = 1/4",
@@ -57,8 +57,8 @@ def argument_of_the_density() -> Numbers:
     return Numbers(1.0, corrected, exp(-1 / (2 * 0.25)), ulps(16, corrected))
 
 
-@slip(
-    "N3:67", section="forward", kind="formula", equation="E4",
+@erratum(
+    "N3:67", section="forward", kind="wrong formula", equation="E4",
     printed='"只需要连乘就能得到最终的分布" (the last law is the product of the kernels)',
     corrected="the product is the joint law of the path; integrate over x_1 .. x_{T-1} for that of x_T",
     quantity="q(x_2 = 0 | x_0 = 0) for beta = 0.36 twice (printed: at x_1 = 0)",
@@ -75,8 +75,8 @@ def product_for_marginal() -> Numbers:
     return Numbers(float(path(np.zeros(1))[0]), corrected, truth.value, truth.error)
 
 
-@slip(
-    "N3:87", section="Reparameterization (重参数化)", kind="formula", equation="E4",
+@erratum(
+    "N3:87", section="Reparameterization (重参数化)", kind="wrong formula", equation="E4",
     printed="x_t = sqrt(alpha_t) x_{t-2} + sqrt(1 - alpha_t) eps_{t-2}",
     corrected="x_t = sqrt(alpha_t alpha_{t-1}) x_{t-2} + sqrt(1 - alpha_t alpha_{t-1}) eps",
     quantity="squared coefficient of x_{t-2} for alpha_t = 9/10, alpha_{t-1} = 4/5 (corrected exactly)",
@@ -90,8 +90,8 @@ def two_steps_for_one() -> Numbers:
     return Numbers(exact.alpha[2].fraction, corrected, float(x[0] ** 2), ulps(8, 1.0))
 
 
-@slip(
-    "N3:96", section="Reparameterization (重参数化)", kind="claim", equation="E1",
+@erratum(
+    "N3:96", section="Reparameterization (重参数化)", kind="wrong claim", equation="E1",
     printed='"随机采样操作本身是不可导的，因为他本身是一个离散的操作" (sampling is discrete: no gradient)',
     corrected="x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps is smooth in x_{t-1} for given eps",
     quantity="gradient of E x_t^2 with respect to x_{t-1} = 2 through the draw, beta_t = 0.36",
@@ -106,8 +106,8 @@ def sampling_is_discrete() -> Numbers:
     return Numbers(0.0, corrected, 2 * 0.64 * x, ulps(16, corrected))
 
 
-@slip(
-    "N3:102", section="Reparameterization (重参数化)", kind="claim", equation="E28",
+@erratum(
+    "N3:102", section="Reparameterization (重参数化)", kind="wrong claim", equation="E28",
     printed='"至于原始图像x_0的分布，我们并不关心" (the law of x_0 does not matter)',
     corrected="KL(q(x_T | x_0) || N(0, I)) grows with |x_0|^2; T must be large enough for the data at hand",
     quantity="that KL for 50 values 1 (|x_0|^2 = 50), in nats, notes' schedule (printed: as for x_0 = 0)",

@@ -13,12 +13,12 @@ from ddpm_np.closed_form.latent import (
     naive_monte_carlo,
     quadrature,
 )
-from ddpm_np.errata.record import Numbers, line_integral, notes_schedule, slip, ulps
+from ddpm_np.errata.record import Numbers, erratum, line_integral, notes_schedule, ulps
 from ddpm_np.forward import covariance_at, covariance_step
 
 
-@slip(
-    "N4:12-13", section="扩散模型的前提", kind="claim", equation="E6",
+@erratum(
+    "N4:12-13", section="扩散模型的前提", kind="wrong claim", equation="E6",
     printed='"只需要往里面加高斯噪声就可以达成这个目标 ... 可以看作是高斯噪声的均值" (image plus noise is Gaussian)',
     corrected="given one image, yes, N(x_0, s^2 I); over all images a mixture: scale x_0 down as well",
     quantity="excess kurtosis of images 2 and -2 plus noise of variance 1 (a normal law has 0)",
@@ -33,8 +33,8 @@ def image_plus_noise() -> Numbers:
     return Numbers(0.0, corrected, fourth.value / second.value**2 - 3, fourth.error + 6 * second.error)
 
 
-@slip(
-    "N4:19", section="扩散是什么过程", kind="claim", equation="E6",
+@erratum(
+    "N4:19", section="扩散是什么过程", kind="wrong claim", equation="E6",
     printed='"将标准高斯噪声中的噪声一点一点去除的过程" (diffusion removes the noise bit by bit)',
     corrected="that is the reverse process; diffusion adds noise, from none to 1 - alpha_bar_T",
     quantity="variance of the noise at the end of the diffusion, notes' schedule",
@@ -48,8 +48,8 @@ def diffusion_removes_noise() -> Numbers:
     return Numbers(0.0, corrected, float(Sigma[0, 0]), ulps(4 * schedule.T, 1.0))
 
 
-@slip(
-    "N4:43-44", section="如何衡量生成图像满足的分布与真实分布的差距？", kind="formula", equation="E30",
+@erratum(
+    "N4:43-44", section="如何衡量生成图像满足的分布与真实分布的差距？", kind="wrong formula", equation="E30",
     printed='P_theta(X = x_i), "生成的图像与真实图像一模一样的概率" (the probability of an identical image)',
     corrected="p_theta(x_i), a density; the probability of an identical image is 0",
     quantity="P(X = x_i) for X ~ N(x_i, 0.01^2) (printed: the density there)",
@@ -64,8 +64,8 @@ def probability_of_identity() -> Numbers:
     return Numbers(density, 0.0, within, 2 * half_width * density)
 
 
-@slip(
-    "N4:45", section="如何衡量生成图像满足的分布与真实分布的差距？", kind="claim", equation="E30",
+@erratum(
+    "N4:45", section="如何衡量生成图像满足的分布与真实分布的差距？", kind="wrong claim", equation="E30",
     printed='"这个概率越大, 就说明这个模型生成的图像与真实图像越像" (likelihood measures likeness)',
     corrected="a model may lose next to no likelihood while nearly all of its images are noise: at most ln 100 for 99 %",
     quantity="nats lost if 99 of 100 images are N(0, 100 I) instead of N(0, I), n = 50 (printed: 99 % of all-noise)",
@@ -86,8 +86,8 @@ def likelihood_measures_likeness() -> Numbers:
     return Numbers(0.99 * kl_divergence(p, noise), log(100), truth.value, truth.error)
 
 
-@slip(
-    "N4:49", section="如何衡量生成图像满足的分布与真实分布的差距？", kind="claim", equation="E30",
+@erratum(
+    "N4:49", section="如何衡量生成图像满足的分布与真实分布的差距？", kind="wrong claim", equation="E30",
     printed='"KL 散度表示两个分布之间的相似程度" (a degree of similarity)',
     corrected="it measures dissimilarity: 0 for equal laws, larger the less alike, and not symmetric",
     quantity="KL(N(0, 1) || N(2, 1)) - KL(N(0, 1) || N(0, 1)), in nats",
@@ -103,8 +103,8 @@ def divergence_as_similarity() -> Numbers:
     return Numbers(0.0, kl_divergence(p, q) - kl_divergence(p, p), truth.value, truth.error)
 
 
-@slip(
-    "N4:57", section="如何计算 P_theta(X=x_i)", kind="formula", equation="E31",
+@erratum(
+    "N4:57", section="如何计算 P_theta(X=x_i)", kind="wrong formula", equation="E31",
     printed="P(X = x_i) = integral over z_i ~ N(0, 1) of P(Z = z_i) P(X = x_i | Z = z_i) dz",
     corrected="p(x) = integral over all z of p(z) p(x | z) dz, or the mean of p(x | z) over z ~ N(0, I)",
     quantity="p(x = 0.7) for x | z ~ N(1.5 z, 1/4) (printed: z drawn, and weighted again)",
@@ -121,8 +121,8 @@ def prior_counted_twice() -> Numbers:
     return Numbers(printed.value, corrected, exp(float(decoder.marginal.logpdf(x))), ulps(256, corrected))
 
 
-@slip(
-    "N4:88", section="一个符合直觉的定义", kind="formula", equation="E31",
+@erratum(
+    "N4:88", section="一个符合直觉的定义", kind="wrong formula", equation="E31",
     printed="P(X = x_i | Z = z_i) = 1 if G(z_i) = x_i, 0 otherwise",
     corrected="p(x | z) = delta(x - G(z)), whose integral is the density by change of variables",
     quantity="p(x = 0) for G(z) = 2z",
@@ -135,8 +135,8 @@ def zero_or_one() -> Numbers:
     return Numbers(0.0, corrected, 1 / sqrt(2 * pi) / 2, ulps(16, corrected))
 
 
-@slip(
-    "N4:130", section="VAE (变分自编码器)中的假设", kind="formula", equation="E32",
+@erratum(
+    "N4:130", section="VAE (变分自编码器)中的假设", kind="wrong formula", equation="E32",
     printed="P(X | Z) ~ N(G(z), sigma^2)",
     corrected="X | Z = z  ~  N(G(z), sigma^2 I)",
     quantity="mean over X of the number p(X | z), for G(z) = 3, sigma = 1",
@@ -147,8 +147,8 @@ def density_called_normal() -> Numbers:
     return Numbers(3.0, 1 / (2 * sqrt(pi)), truth.value, truth.error)
 
 
-@slip(
-    "N4:134", section="VAE (变分自编码器)中的假设", kind="formula", equation="E32",
+@erratum(
+    "N4:134", section="VAE (变分自编码器)中的假设", kind="wrong formula", equation="E32",
     printed="P(X | Z) = 1 / (sqrt(2 pi) sigma^2) exp(-((X - G(Z)) / sigma)^2 / 2)",
     corrected="p(x | z) = (2 pi sigma^2)^{-n/2} exp(-|x - G(z)|^2 / (2 sigma^2))",
     quantity="integral of that density for sigma = 1/2, n = 1",
@@ -161,8 +161,8 @@ def normaliser() -> Numbers:
     return Numbers(printed.value, corrected.value, 1.0, corrected.error)
 
 
-@slip(
-    "N4:139", section="VAE (变分自编码器)中的假设", kind="formula", equation="E32",
+@erratum(
+    "N4:139", section="VAE (变分自编码器)中的假设", kind="wrong formula", equation="E32",
     printed="P(X | Z) proportional to exp(-|X - G(Z)|^2)",
     corrected="p(x | z) proportional to exp(-|x - G(z)|^2 / (2 sigma^2))",
     quantity="density at distance 1 over that at 0, sigma = 2",
@@ -174,8 +174,8 @@ def scale_in_the_exponent() -> Numbers:
     return Numbers(exp(-1), corrected, exp(-1 / 8), ulps(16, corrected))
 
 
-@slip(
-    "N4:153", section="VAE (变分自编码器)中的假设", kind="claim", equation="E31",
+@erratum(
+    "N4:153", section="VAE (变分自编码器)中的假设", kind="wrong claim", equation="E31",
     printed='P_theta(X) "也可以直接计算了" (once p(x | z) is known, P(X) is computed directly)',
     corrected="the integral over z remains: sampled directly it fails in high dimension; exact for a linear decoder",
     quantity="ln p(x) at x = (1, ..., 1), x | z ~ N(z, 0.01 I), n = 20 (printed: mean over 10,000 draws of z)",
