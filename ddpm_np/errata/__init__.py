@@ -22,12 +22,15 @@ from ddpm_np.errata import (
     n0,
     n1,
     n2_covariance,
+    n2_eps_form,
     n2_forward,
-    n2_practice,
+    n2_images,
     n2_principle,
-    n2_theory,
+    n2_reverse,
+    n2_signals,
     n3,
-    n4,
+    n4_latent,
+    n4_likelihood,
 )
 from ddpm_np.errata.record import KINDS, Erratum, Numbers, Text, parse_place
 
@@ -36,22 +39,24 @@ __all__ = ["ERRATA", "KINDS", "LANGUAGES", "Erratum", "Numbers", "Text", "errata
 LANGUAGES = ("en", "zh")
 _WIDTH = 100
 
-_LABELS = {
-    "printed": "原文",
-    "corrected": "更正",
-    "numbers": "数值",
-    "of what": "所算的量",
-    "why": "理由",
-}
-
-
 def _entries(*parts: ModuleType) -> tuple[Erratum, ...]:
     found = [entry for part in parts for entry in vars(part).values() if isinstance(entry, Erratum)]
     return tuple(sorted(found, key=lambda entry: parse_place(entry.place)))
 
 
 ERRATA: tuple[Erratum, ...] = _entries(
-    n0, n1, n2_principle, n2_covariance, n2_forward, n2_practice, n2_theory, n3, n4
+    n0,
+    n1,
+    n2_principle,
+    n2_covariance,
+    n2_forward,
+    n2_signals,
+    n2_images,
+    n2_reverse,
+    n2_eps_form,
+    n3,
+    n4_likelihood,
+    n4_latent,
 )
 """All entries, sorted by note and line."""
 
@@ -107,10 +112,15 @@ def _table(lang: str) -> Iterator[str]:
         yield ""
     counts = {kind: sum(entry.kind == kind for entry in ERRATA) for kind in KINDS}
     if lang == "en":
-        yield f"{len(ERRATA)} errata: " + ", ".join(f"{n} {kind}" for kind, n in counts.items())
+        by_kind = ", ".join(f"{n} {kind}{_plural(kind, n)}" for kind, n in counts.items())
+        yield f"{len(ERRATA)} errata: {by_kind}"
     else:
         by_kind = "，".join(f"{KINDS[kind].zh} {n} 条" for kind, n in counts.items())
         yield f"共 {len(ERRATA)} 条：{by_kind}"
+
+
+def _plural(kind: str, n: int) -> str:
+    return "" if kind == "imprecise" or n == 1 else "s"
 
 
 def _lines(entry: Erratum, lang: str) -> Iterator[str]:
@@ -118,22 +128,33 @@ def _lines(entry: Erratum, lang: str) -> Iterator[str]:
     printed, corrected, truth = entry.numbers().texts()
     if lang == "en":
         yield f"{entry.place}  [{entry.kind}]  {entry.section}{equation}"
-        translated = entry.printed.zh != entry.printed.en
-        words = f"{entry.printed.zh} ({entry.printed.en})" if translated else entry.printed.en
-        numbers = f"printed {printed}, corrected {corrected}, truth {truth}"
-        texts = [words, entry.corrected.en, numbers, entry.quantity.en, entry.why.en]
+        rows = [("printed", entry.printed.en)]
+        if _columns(entry.printed.zh) > len(entry.printed.zh):
+            rows += [("in Chinese", entry.printed.zh)]
+        rows += [
+            ("corrected", entry.corrected.en),
+            ("numbers", f"printed {printed}, corrected {corrected}, truth {truth}"),
+            ("of what", entry.quantity.en),
+            ("why", entry.why.en),
+        ]
     else:
         yield f"{entry.place}  [{KINDS[entry.kind].zh}]  {entry.section}{equation}"
-        numbers = f"按原文 {printed}，按更正 {corrected}，真值 {truth}"
-        texts = [
-            entry.printed.zh, entry.corrected.zh, numbers, entry.quantity.zh, entry.why.zh
+        rows = [
+            ("原文", entry.printed.zh),
+            ("更正", entry.corrected.zh),
+            ("数值", f"按原文 {printed}，按更正 {corrected}，真值 {truth}"),
+            ("计算对象", entry.quantity.zh),
+            ("理由", entry.why.zh),
         ]
-    for (label, chinese), text in zip(_LABELS.items(), texts):
-        yield from _wrapped(label if lang == "en" else chinese, text)
+    for label, text in rows:
+        yield from _wrapped(label, text)
 
 
-# A line may break at a space, and beside a Chinese character; not before closing punctuation.
-_WORDS = re.compile(r"[\u2e80-\u9fff][，。；：、！？）》”]*|[^\s\u2e80-\u9fff]+|\s+")
+# A line may break at a space, beside a Chinese character and after Chinese punctuation.
+_WORDS = re.compile(
+    r"[（《“]*(?:[\u2e80-\u9fff]|[^\s\u2e80-\u9fff，。；：、！？）》”（《“]+)[，。；：、"
+    r"！？）》”]*|\s+|."
+)
 
 
 def _wrapped(label: str, text: str) -> Iterator[str]:

@@ -49,7 +49,7 @@ KINDS = {
     "wrong formula": Text("the formula is false as it is printed", "公式有误"),
     "wrong claim": Text("the sentence is false", "论断有误"),
     "imprecise": Text("right as it is meant, but a condition or a word is missing", "不够严谨"),
-    "convention": Text("right under the notes' own convention, which is not the usual one", "约定不同"),
+    "convention": Text("right under the notes' own convention, not the usual one", "约定不同"),
 }
 """The kinds of errata: what each means, and its Chinese name."""
 
@@ -90,7 +90,8 @@ class Erratum:
     corrected, why : one line of text each
     quantity : what the numbers measure
     numbers : computes them
-    latex : the formula as printed there and as corrected, in LaTeX, for errors of a formula
+    latex : the formula as printed there and as corrected, in LaTeX; the first is empty where the
+        note says it in words, and latex is None where the correction is no formula
     equation : the equation that the corrected form carries or uses, "E3", where there is one
     also : other places with the same error
     """
