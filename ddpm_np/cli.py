@@ -83,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="by default 0")
 
     command("verify", _verify, "prove every identity of the derivation, and measure the worst error in float64")
-    command("errata", _errata, "the slips in the notes: as printed, as corrected, and a number that decides")
+    errata = command("errata", _errata, "the errors of the notes, corrected, each with a computed counterexample")
+    errata.add_argument("place", nargs="?", metavar="PLACE", help="a note and its line or lines, such as N2:351; by default all")
+    errata.add_argument("--lang", choices=["en", "zh"], default="en", help="language of the table; by default en")
     return parser
 
 
@@ -176,6 +178,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _errata(arguments: argparse.Namespace) -> int:
     from ddpm_np.errata import errata_table
 
-    for line in errata_table():
+    try:
+        table = errata_table(arguments.place, lang=arguments.lang)
+    except ValueError as error:
+        return _complain(f"error: {error}", BAD_INPUT)
+    for line in table:
         say(line)
     return 0

@@ -1,30 +1,53 @@
-"""Every entry of the errata: the printed form fails, the corrected one holds, and the table around them is in order."""
+"""Every erratum: what is printed fails, the correction holds, and the table shows all."""
 
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
+from functools import cache
 from unicodedata import east_asian_width
 
 import numpy as np
 import pytest
 
-from ddpm_np.errata import ERRATA, Erratum, Numbers, errata_table, lookup
-from ddpm_np.errata.record import line_integral, parse_place, signs, slip
+from ddpm_np.cli import main
+from ddpm_np.errata import ERRATA, KINDS, Erratum, Numbers, Text, errata_table, lookup
+from ddpm_np.errata.record import erratum, line_integral, parse_place, signs
 
-# What is printed must miss by this many times what the corrected form is allowed to miss by.
+# What is printed must miss by this many times what the correction is allowed to miss by.
 CLEARLY = 20
+
+CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
 
 
 def decides(numbers: Numbers) -> bool:
     """Whether the truth accepts the corrected value and rejects the printed one."""
     printed, corrected, truth, tolerance = numbers
-    return abs(corrected - truth) <= tolerance and abs(printed - truth) > CLEARLY * max(tolerance, abs(corrected - truth))
+    off = abs(corrected - truth)
+    return off <= tolerance and abs(printed - truth) > CLEARLY * max(tolerance, off)
 
 
 def entries() -> list[object]:
-    marks = [[getattr(pytest.mark, entry.equation)] if entry.equation else [] for entry in ERRATA]
-    return [pytest.param(entry, id=entry.place, marks=marks) for entry, marks in zip(ERRATA, marks)]
+    marked = []
+    for entry in ERRATA:
+        marks = [getattr(pytest.mark, entry.equation)] if entry.equation else []
+        marked.append(pytest.param(entry, id=entry.place, marks=marks))
+    return marked
+
+
+def columns(text: str) -> int:
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+@cache
+def table(lang: str) -> list[str]:
+    return list(errata_table(lang=lang))
+
+
+def texts(entry: Erratum, lang: str) -> list[str]:
+    pairs = (entry.printed, entry.corrected, entry.quantity, entry.why)
+    return [entry.section, *(getattr(pair, lang) for pair in pairs)]
 
 
 @pytest.mark.parametrize("entry", entries())
@@ -35,6 +58,9 @@ def test_the_printed_form_fails_and_the_corrected_one_holds(entry: Erratum) -> N
     assert decides(numbers), numbers
     swapped = numbers._replace(printed=numbers.corrected, corrected=numbers.printed)
     assert not decides(swapped), "the test cannot tell the two forms apart"
+    printed, corrected, truth = numbers.texts()
+    assert printed != corrected, "the reader sees no difference"
+    assert entry.numbers() == numbers, "the numbers must not change from run to run"
 
 
 def test_the_deciding_rule_rejects_what_it_should() -> None:
@@ -46,13 +72,39 @@ def test_the_deciding_rule_rejects_what_it_should() -> None:
     assert decides(Numbers(Fraction(1, 3), Fraction(1, 2), Fraction(1, 2), Fraction(0)))
 
 
-def test_entries_are_complete_and_of_a_known_kind() -> None:
-    for entry in ERRATA:
-        assert entry.kind in ("formula", "claim"), entry.place
-        assert entry.printed != entry.corrected, entry.place
-        for text in (entry.section, entry.printed, entry.corrected, entry.quantity, entry.why):
-            assert text.strip() == text and text and "\n" not in text, entry.place
-        assert entry.equation is None or entry.equation in {f"E{n}" for n in range(1, 34)}, entry.place
+def test_numbers_are_shown_with_four_digits_and_what_is_within_the_tolerance_of_0_as_0() -> None:
+    assert Numbers(2.0, 1 / 3, 1e-9, 1e-8).texts() == ("2", "0.3333", "0")
+    assert Numbers(Fraction(2, 3), Fraction(0), -12345.0, 0).texts() == ("2/3", "0", "-1.234e+04")
+
+
+@pytest.mark.parametrize("entry", entries())
+def test_entries_are_complete(entry: Erratum) -> None:
+    assert entry.kind in KINDS
+    assert entry.printed != entry.corrected
+    for text in (*texts(entry, "en"), *texts(entry, "zh")):
+        assert text.strip() == text and text and "\n" not in text
+    assert entry.equation is None or entry.equation in {f"E{n}" for n in range(1, 34)}
+    if entry.latex is not None:
+        printed, corrected = entry.latex
+        assert corrected and printed != corrected
+        for formula in entry.latex:
+            assert formula.count("{") == formula.count("}") and "$" not in formula
+            ends = [len(re.findall(rf"\\{end}(?![a-z])", formula)) for end in ("left", "right")]
+            assert ends[0] == ends[1]
+    if entry.kind == "wrong formula":
+        assert entry.latex is not None and entry.latex[0], "the formula as printed is missing"
+
+
+@pytest.mark.parametrize("entry", entries())
+def test_each_text_is_in_its_language(entry: Erratum) -> None:
+    for pair in (entry.printed, entry.corrected, entry.quantity, entry.why):
+        assert not CHINESE.search(pair.en), pair.en
+        assert pair.zh == pair.en or re.search(r"[\u3000-\u9fff∝∫]", pair.zh), pair.zh
+    assert CHINESE.search(entry.why.zh) and CHINESE.search(entry.quantity.zh)
+    for text in entry.why:
+        assert text[-1] in ".。"
+    for text in (entry.corrected.zh, entry.quantity.zh, entry.why.zh):
+        assert not re.search(r"[\u4e00-\u9fff][,;:]|[,;] [\u4e00-\u9fff]", text), "half-width mark"
 
 
 def test_places_are_unique_and_sorted() -> None:
@@ -64,8 +116,8 @@ def test_places_are_unique_and_sorted() -> None:
         assert all(parse_place(place) for place in entry.also)
 
 
-def test_letters_tell_apart_slips_of_one_line_and_nothing_else() -> None:
-    lettered = [parse_place(entry.place) for entry in ERRATA if parse_place(entry.place)[3]]
+def test_letters_tell_apart_errors_of_the_same_lines_and_nothing_else() -> None:
+    lettered = [place for place in map(parse_place, (e.place for e in ERRATA)) if place[3]]
     lines = [place[:3] for place in lettered]
     assert lettered and all(lines.count(line) > 1 for line in lines)
 
@@ -77,38 +129,109 @@ def test_lookup_finds_entries_by_any_shared_line_and_where_they_are_repeated() -
         for line in range(first, last + 1):
             assert entry in lookup(f"{entry.note}:{line}")
         assert all(entry in lookup(place) for place in entry.also)
-    assert [entry.place for entry in lookup("N2:205")] == ["N2:205a", "N2:205b"]
+    assert [entry.place for entry in lookup("N1:25")] == ["N1:25a", "N1:25b"]
+    assert [entry.place for entry in lookup("N1:25b")] == ["N1:25b"]
     assert [entry.place for entry in lookup("N2:147")] == ["N0:48"]
+    assert [entry.place for entry in lookup("N2:345-352")] == ["N2:351"]
     assert lookup("N2:613") == ()
 
 
 @pytest.mark.parametrize("place", ["", "N5:1", "N2", "N2:0", "N2:9-3", "N2:3 ", "2:3", "N2:3ab"])
 def test_what_is_not_a_place_is_refused(place: str) -> None:
-    with pytest.raises(ValueError, match="^place must be a note and its line"):
-        lookup(place)
-    with pytest.raises(ValueError, match="^place must be a note and its line"):
-        slip(place, section="s", kind="claim", printed="p", corrected="c", quantity="q", why="w")
+    arguments = dict.fromkeys(("section", "printed", "corrected", "quantity", "why"), "text")
+    for call in (lookup, errata_table, lambda p: erratum(p, kind="imprecise", **arguments)):
+        with pytest.raises(ValueError, match="^place must be a note and its line"):
+            call(place)
 
 
-def test_the_table_shows_every_entry_in_order_and_fits_a_terminal() -> None:
-    lines = list(errata_table())
+def test_an_unknown_kind_or_language_is_refused() -> None:
+    arguments = dict.fromkeys(("section", "printed", "corrected", "quantity", "why"), "text")
+    with pytest.raises(ValueError, match="^kind must be one of wrong formula, "):
+        erratum("N2:1", kind="typo", **arguments)
+    with pytest.raises(ValueError, match="^lang must be one of en, zh, got 'de'"):
+        errata_table(lang="de")
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_table_shows_every_entry_in_order_and_fits_a_terminal(lang: str) -> None:
+    lines = table(lang)
     for line in lines:
-        assert sum(2 if east_asian_width(c) in "WF" else 1 for c in line) <= 110, line
+        assert columns(line) <= 100, line
         assert line == line.rstrip(), line
+        assert not re.match(r"\s+[，。；：、！？）》]", line), "closing punctuation in front"
     heads = [line.split()[0] for line in lines if line[:1] == "N"]
-    assert sorted(heads) == sorted([entry.place for entry in ERRATA] + [place for entry in ERRATA for place in entry.also])
+    repeated = [place for entry in ERRATA for place in entry.also]
+    assert sorted(heads) == sorted([entry.place for entry in ERRATA] + repeated)
     assert heads == sorted(heads, key=parse_place)
-    text = " ".join(" ".join(lines).split())
+    text = "".join("".join(lines).split())
     for entry in ERRATA:
-        for part in (entry.section, entry.printed, entry.corrected, entry.quantity, entry.why):
-            assert " ".join(part.split()) in text, entry.place
-    assert list(errata_table()) == lines, "the numbers must not change from run to run"
+        own_words = [entry.printed.zh] if CHINESE.search(entry.printed.zh) else []
+        for part in (*texts(entry, lang), *own_words):
+            assert "".join(part.split()) in text, entry.place
+
+
+def test_the_table_counts_by_kind() -> None:
+    counts = [sum(entry.kind == kind for entry in ERRATA) for kind in KINDS]
+    formulas, claims, imprecise, conventions = counts
+    assert sum(counts) == len(ERRATA) and min(counts) > 1
+    assert table("en")[-1] == (
+        f"{len(ERRATA)} errata: {formulas} wrong formulas, {claims} wrong claims, "
+        f"{imprecise} imprecise, {conventions} conventions"
+    )
+    assert table("zh")[-1].startswith(f"共 {len(ERRATA)} 条：公式有误 {formulas} 条，")
+
+
+def test_the_entries_of_one_place() -> None:
+    lines = list(errata_table("N2:351"))
+    assert lines[0] == "N2:351  [wrong formula]  从方差的角度理解扩散递归  (E3)"
+    assert "  corrected  b = sqrt(beta_t)" in lines and "" not in lines
+    assert [line for line in errata_table("N1:25") if line[:1] == "N"] == [
+        "N1:25a  [wrong claim]  图像的概率分布  (E6)",
+        "N1:25b  [wrong claim]  图像的概率分布  (E13)",
+    ]
+    assert list(errata_table("N2:613")) == ["no error is known at N2:613"]
+    assert list(errata_table("N2:613", lang="zh")) == ["N2:613 处没有勘误"]
+
+
+def test_the_command_prints_one_place_in_either_language(capsys: pytest.CaptureFixture) -> None:
+    for lang in ("en", "zh"):
+        assert main(["errata", "N2:351", "--lang", lang]) == 0
+        assert capsys.readouterr().out.splitlines() == list(errata_table("N2:351", lang=lang))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["N9:1"], "place must be a note and its line"),
+        (["N2:351", "N2:352"], "unrecognized arguments"),
+        (["--lang", "de"], "invalid choice: 'de'"),
+    ],
+)
+def test_the_command_refuses_in_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture
+) -> None:
+    try:
+        code = main(["errata", *arguments])
+    except SystemExit as stopped:
+        code = stopped.code
+    shown = capsys.readouterr()
+    assert code == 2 and shown.out == ""
+    assert message in shown.err and len(shown.err.splitlines()) == 1
+
+
+def test_a_formula_is_one_text_for_both_languages() -> None:
+    arguments = dict.fromkeys(("section", "printed", "quantity", "why"), "text")
+    decorate = erratum("N2:1", kind="imprecise", corrected=("c", "更"), **arguments)
+    entry = decorate(lambda: Numbers(0, 1, 1, 0))
+    assert entry.printed == Text("text", "text") and entry.corrected == Text("c", "更")
+    assert (entry.note, entry.lines) == ("N2", (1, 1))
 
 
 def test_line_integral_states_its_error() -> None:
     fine = line_integral(lambda x: np.exp(-(x**2) / 2), -12, 12)
     assert abs(fine.value - math.sqrt(2 * math.pi)) <= fine.error < 1e-12
-    cut_off = line_integral(lambda x: np.exp(-(x**2) / 2), 0, 12, intervals=10)  # half of it, and coarse
+    # Half of it, and coarse.
+    cut_off = line_integral(lambda x: np.exp(-(x**2) / 2), 0, 12, intervals=10)
     assert 1e-3 < cut_off.error
 
 

@@ -1,6 +1,7 @@
-"""What an erratum is, and the few tools that compute its numbers.
+"""The record of one erratum, and the tools that compute its numbers.
 
-Below it: everything the package knows. Above it: one module per chapter of the notes, whose entries :mod:`ddpm_np.errata` collects.
+Below it: everything the package knows. Above it: one module per part of the notes, whose entries
+:mod:`ddpm_np.errata` collects.
 """
 
 from __future__ import annotations
@@ -17,18 +18,48 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.schedule import Schedule
 
-__all__ = ["Erratum", "Integral", "Number", "Numbers", "line_integral", "notes_schedule", "parse_place", "signs", "slip", "ulps"]
+__all__ = [
+    "KINDS",
+    "Erratum",
+    "Integral",
+    "Number",
+    "Numbers",
+    "Text",
+    "erratum",
+    "line_integral",
+    "notes_schedule",
+    "parse_place",
+    "signs",
+    "ulps",
+]
 
 Number = float | Fraction
 
 _PLACE = re.compile(r"(N[0-4]):([1-9]\d*)(?:-([1-9]\d*))?([a-z]?)")
 
 
-class Numbers(NamedTuple):
-    """One quantity three times: by what is printed, by what is corrected, and on a way of its own.
+class Text(NamedTuple):
+    """One text in English and in Chinese. A formula reads the same in both."""
 
-    ``tolerance`` is how far the last two may differ: 0, units in the last place, a quadrature's error, or a bound on the rest.
-    Where a claim admits a range of values, ``printed`` is the one of them that is nearest to the truth.
+    en: str
+    zh: str
+
+
+KINDS = {
+    "wrong formula": Text("the formula is false as it is printed", "公式有误"),
+    "wrong claim": Text("the sentence is false", "论断有误"),
+    "imprecise": Text("right as it is meant, but a condition or a word is missing", "不够严谨"),
+    "convention": Text("right under the notes' own convention, not the usual one", "约定不同"),
+}
+"""The kinds of errata: what each means, and its Chinese name."""
+
+
+class Numbers(NamedTuple):
+    """One quantity three times: as printed, as corrected, and computed independently.
+
+    ``tolerance`` is how far the last two may differ: 0, units in the last place, the error of a
+    quadrature, or a bound on the rest. Where a claim admits a range of values, ``printed`` is the
+    value in that range nearest to the truth.
     """
 
     printed: Number
@@ -36,29 +67,44 @@ class Numbers(NamedTuple):
     truth: Number
     tolerance: Number
 
+    def texts(self) -> tuple[str, str, str]:
+        """Printed, corrected and truth as four digits; what is within the tolerance of 0 is 0."""
+
+        def text(number: Number) -> str:
+            if isinstance(number, Fraction):
+                return str(number)
+            return f"{number:.4g}" if abs(number) > self.tolerance else "0"
+
+        return text(self.printed), text(self.corrected), text(self.truth)
+
 
 @dataclass(frozen=True)
 class Erratum:
-    """One slip of the notes: where, what is printed, what should be, and the numbers that decide.
+    """One error of the notes: where it is, what is printed, what is right, and a counterexample.
 
-    place : "N2:351" or "N2:439-442", the note and its lines; a letter after it tells two slips of one line apart
+    place : "N2:351" or "N2:439-442", the note and its lines; a letter tells two errors of the
+        same lines apart
     section : the note's own title of the section
-    kind : "formula" (wrong as printed) or "claim" (false, and a number shows it)
-    printed, corrected, why : one line of text each
+    kind : one of :data:`KINDS`
+    printed : in Chinese the note's own words or its formula, in English a translation of them
+    corrected, why : one line of text each
     quantity : what the numbers measure
     numbers : computes them
-    equation : the number in the derivation that the corrected form carries or uses, "E3", where there is one
-    also : other places that print the same
+    latex : the formula as printed there and as corrected, in LaTeX; the first is empty where the
+        note says it in words, and latex is None where the correction is no formula
+    equation : the equation that the corrected form carries or uses, "E3", where there is one
+    also : other places with the same error
     """
 
     place: str
     section: str
     kind: str
-    printed: str
-    corrected: str
-    quantity: str
-    why: str
+    printed: Text
+    corrected: Text
+    quantity: Text
+    why: Text
     numbers: Callable[[], Numbers] = field(repr=False, compare=False)
+    latex: tuple[str, str] | None = None
     equation: str | None = None
     also: tuple[str, ...] = ()
 
@@ -72,15 +118,33 @@ class Erratum:
         return parse_place(self.place)[1:3]
 
 
-def slip(
-    place: str, *, section: str, kind: str, printed: str, corrected: str, quantity: str, why: str, equation: str | None = None,
+def erratum(
+    place: str,
+    *,
+    section: str,
+    kind: str,
+    printed: str | tuple[str, str],
+    corrected: str | tuple[str, str],
+    quantity: str | tuple[str, str],
+    why: str | tuple[str, str],
+    latex: tuple[str, str] | None = None,
+    equation: str | None = None,
     also: tuple[str, ...] = (),
 ) -> Callable[[Callable[[], Numbers]], Erratum]:
-    """Makes the function below it, which computes the numbers, into the entry of that slip."""
+    """A decorator: the function below it computes the numbers, the result is the entry.
+
+    A text is a pair, English and Chinese, or one string where both are the same (a formula).
+    """
     parse_place(place)
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    texts = [
+        Text(text, text) if isinstance(text, str) else Text(*text)
+        for text in (printed, corrected, quantity, why)
+    ]
 
     def entry(numbers: Callable[[], Numbers]) -> Erratum:
-        return Erratum(place, section, kind, printed, corrected, quantity, why, numbers, equation, also)
+        return Erratum(place, section, kind, *texts, numbers, latex, equation, also)
 
     return entry
 
@@ -93,11 +157,14 @@ def parse_place(place: str) -> tuple[str, int, int, str]:
     """
     match = _PLACE.fullmatch(place)
     if match is None or int(match[3] or match[2]) < int(match[2]):
-        raise ValueError(f"place must be a note and its line or lines, such as N2:351 or N2:439-442, got {place!r}")
+        raise ValueError(
+            "place must be a note and its line or lines, such as N2:351 or N2:439-442, "
+            f"got {place!r}"
+        )
     return match[1], int(match[2]), int(match[3] or match[2]), match[4]
 
 
-# ---- tools for the counterexamples ----------------------------------------------------------------------------------------------
+# ---- tools for the counterexamples ----------------------------------------------------------
 
 
 class Integral(NamedTuple):
@@ -105,22 +172,26 @@ class Integral(NamedTuple):
     error: float
 
 
-def line_integral(integrand: Callable[[Array], Array], low: float, high: float, *, intervals: int = 4000) -> Integral:
-    """The trapezoidal rule, for a smooth integrand that has died out at both ends, where it converges faster than any power of h.
+def line_integral(
+    integrand: Callable[[Array], Array], low: float, high: float, *, intervals: int = 4000
+) -> Integral:
+    """The trapezoidal rule, for a smooth integrand that is negligible at both ends.
 
-    The error is what leaving out every second point changes, plus the rounding of the sum.
+    There it converges faster than any power of the step. The error is what leaving out every
+    second point changes, plus the rounding of the sum.
     """
     x, h = np.linspace(low, high, intervals + 1, retstep=True)
     terms = np.asarray(integrand(x), dtype=float) * h
     fine, coarse = terms.sum(), 2 * terms[::2].sum()
-    return Integral(float(fine), float(abs(fine - coarse) + 64 * np.finfo(float).eps * np.abs(terms).sum()))
+    rounding = 64 * np.finfo(float).eps * np.abs(terms).sum()
+    return Integral(float(fine), float(abs(fine - coarse) + rounding))
 
 
 def signs(n: int) -> Array:
     """All 2^n rows of n signs, (2^n, n).
 
-    Equally likely, they have mean 0 and covariance I exactly, as N(0, I) has: their average of a polynomial whose degree in each
-    coordinate is at most 3 is its expectation over N(0, I).
+    Equally likely, they have mean 0 and covariance I exactly, as N(0, I) has. Their average of a
+    polynomial of degree at most 3 in each coordinate is its expectation over N(0, I).
     """
     return np.array(np.meshgrid(*[[-1.0, 1.0]] * n, indexing="ij")).reshape(n, -1).T
 
