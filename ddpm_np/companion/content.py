@@ -1,0 +1,197 @@
+"""What the page says about each section, equation and erratum, as plain records.
+
+Checked by: tests/companion/test_page.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+from ddpm_np.companion.sources import ROOT, Source, source
+from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, Formula, Section, equations_of
+from ddpm_np.equations.check import difference
+from ddpm_np.equations.notes import NOTES, Heading, Printed, notes, overlap
+from ddpm_np.errata import ERRATA, Erratum
+
+__all__ = ["Bug", "EquationPart", "NotePart", "PrintedPart", "SectionPart", "content"]
+
+
+class Bug(NamedTuple):
+    """A planted bug: its name, and the line it changes, before and after."""
+
+    name: str
+    right: str
+    wrong: str
+    caught_by: str
+
+
+class EquationPart(NamedTuple):
+    """An equation with all that is known about it.
+
+    compared: its formulas, each with how it was compared: "identity", "floating" or "".
+    identities: statements that were proved. error: the worst float64 error and what is allowed.
+    """
+
+    equation: Equation
+    compared: tuple[tuple[Formula, str], ...]
+    sources: tuple[Source, ...]
+    identities: tuple[str, ...]
+    error: tuple[float, float] | None
+    tests: tuple[str, ...]
+    bugs: tuple[Bug, ...]
+    errata: tuple[Erratum, ...]
+    previous: str
+    next: str
+
+
+class PrintedPart(NamedTuple):
+    """A formula as printed, the errata on its lines, and which of its rows are wrong."""
+
+    printed: Printed
+    errata: tuple[Erratum, ...]
+    wrong_rows: tuple[int, ...]
+
+
+class SectionPart(NamedTuple):
+    """A section: printed formulas, errata that concern sentences, equations, other sources."""
+
+    heading: Heading
+    section: Section
+    printed: tuple[PrintedPart, ...]
+    errata: tuple[Erratum, ...]
+    equations: tuple[EquationPart, ...]
+    sources: tuple[Source, ...]
+    demos: tuple[str, ...]
+
+
+class NotePart(NamedTuple):
+    """A note and its sections."""
+
+    note: str
+    title: str
+    sections: tuple[SectionPart, ...]
+
+
+def content() -> tuple[NotePart, ...]:
+    """All notes. RuntimeError if a formula differs from its function or a proof fails."""
+    parts = defaultdict(list)
+    for heading in notes():
+        parts[heading.place.partition(":")[0]].append(_section(heading))
+    return tuple(NotePart(note, title, tuple(parts[note])) for note, title in NOTES.items())
+
+
+def _section(heading: Heading) -> SectionPart:
+    section, own = SECTIONS[heading.place], equations_of(heading.place)
+    here = [entry for entry in ERRATA if _heading_of(entry.place) == heading]
+    printed = tuple(_printed(p) for p in heading.printed)
+    placed = {entry.place for p in printed for entry in p.errata}
+    named = {name for equation in own for name in equation.functions}
+    sources = tuple(source(name) for name in section.functions if name not in named)
+    demos = dict.fromkeys([*(e.demo for e in own if e.demo), *section.demos])
+    return SectionPart(
+        heading, section, printed, tuple(entry for entry in here if entry.place not in placed),
+        tuple(_equation(equation) for equation in own), sources, tuple(demos),
+    )
+
+
+def _heading_of(place: str) -> Heading:
+    """The heading below which a place stands."""
+    note, line = place.split(":")[0], int(place.split(":")[1].rstrip("abcdefgh").split("-")[0])
+    lines = [h for h in notes() if h.place.startswith(note)]
+    before = [h for h in lines if int(h.place.split(":")[1]) <= line]
+    return (before or lines)[-1 if before else 0]
+
+
+def _printed(printed: Printed) -> PrintedPart:
+    found = tuple(e for e in ERRATA if any(overlap(p, printed.place) for p in (e.place, *e.also)))
+    first = int(printed.place.split(":")[1].split("-")[0])
+    rows: list[int] = []
+    for entry in found:
+        if "formula" in entry.kind:
+            for place in (entry.place, *entry.also):
+                if overlap(place, printed.place):
+                    low, _, high = place.split(":")[1].rstrip("abcdefgh").partition("-")
+                    rows += range(int(low) - first, int(high or low) - first + 1)
+    return PrintedPart(printed, found, tuple(sorted(set(rows))))
+
+
+def _equation(equation: Equation) -> EquationPart:
+    order = list(EQUATIONS)
+    i = order.index(equation.number)
+    statements, error = _proofs().get(equation.number, ((), None))
+    return EquationPart(
+        equation,
+        tuple((formula, _compared(equation, formula)) for formula in equation.formulas),
+        tuple(source(name) for name in equation.functions),
+        statements, error, tuple(_tests().get(equation.number, ())), tuple(_bugs(equation)),
+        tuple(e for e in ERRATA if e.equation == equation.number),
+        order[i - 1] if i else "", order[i + 1] if i + 1 < len(order) else "",
+    )
+
+
+def _compared(equation: Equation, formula: Formula) -> str:
+    if not formula.call:
+        return ""
+    if wrong := difference(formula):
+        raise RuntimeError(f"{equation.number}: {formula.text!r} is not {formula.call}: {wrong}")
+    return "floating" if formula.floating else "identity"
+
+
+@cache
+def _proofs() -> dict[str, tuple[tuple[str, ...], tuple[float, float] | None]]:
+    """Per equation the statements proved, and the worst float64 error with what is allowed."""
+    from ddpm_np.proof.identities import IDENTITIES
+    from ddpm_np.proof.verify import rows
+
+    found = {}
+    for row in rows():
+        if row.failures:
+            raise RuntimeError(f"{row.equation}: {'; '.join(row.failures)}")
+        own = dict.fromkeys(i.statement for i in IDENTITIES if row.equation in i.equations)
+        error = None if row.error is None or row.allowed is None else (row.error, row.allowed)
+        found[row.equation] = (tuple(own), error)
+    return found
+
+
+@cache
+def _tests() -> dict[str, list[str]]:
+    """Per equation the tests that carry its marker, as "file::test"."""
+    found = defaultdict(list)
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        everywhere = set(_markers(n.value for n in tree.body if _is_pytestmark(n)))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                for number in sorted(everywhere | set(_markers(node.decorator_list))):
+                    found[number].append(f"{path.stem}::{node.name}")
+    return dict(found)
+
+
+def _is_pytestmark(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "pytestmark"
+
+
+def _markers(nodes: Iterable[Any]) -> Iterator[str]:
+    for node in nodes:
+        for part in ast.walk(node):
+            if isinstance(part, ast.Attribute) and part.attr in EQUATIONS:
+                yield part.attr
+
+
+def _bugs(equation: Equation) -> Iterator[Bug]:
+    """The planted bugs in the functions of an equation, or caught by its tests."""
+    places = {name.replace(".", ":") for name in equation.functions}
+    tests = set(_tests().get(equation.number, ()))
+    for bug in _all_bugs():
+        if bug.where.replace(".", ":") in places or bug.caught_by in tests:
+            yield Bug(bug.name, bug.right, bug.wrong, bug.caught_by)
+
+
+@cache
+def _all_bugs() -> list[Any]:
+    return list(runpy.run_path(str(ROOT / "tests" / "planted_bugs.py"))["BUGS"])

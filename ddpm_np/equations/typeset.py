@@ -1,0 +1,266 @@
+"""A formula's tree as LaTeX, for the README, and as MathML, for the page.
+
+Both go through :func:`_write`, which decides what a part is; the two writers say how it looks.
+Parentheses that a fraction bar replaces are left out. Checked by: tests/equations/test_formula.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import escape
+from typing import Protocol
+
+from ddpm_np.equations.formula import Node, parse
+
+__all__ = ["latex", "mathml", "sentence", "symbol_class"]
+
+GREEK = {
+    "alpha": "α", "beta": "β", "eps": "ε", "psi": "ψ", "Psi": "Ψ", "Sigma": "Σ", "sigma": "σ",
+    "theta": "θ", "lambda": "λ", "Lambda": "Λ", "mu": "μ", "eta": "η", "pi": "π", "tau": "τ",
+}
+ACCENTS = {"bar": ("¯", r"\bar"), "tilde": ("~", r"\tilde"), "hat": ("^", r"\hat")}
+OPERATORS = {"sum": ("∑", r"\sum"), "int": ("∫", r"\int")}
+LONG = 13  # about what fits into a column
+FUNCTIONS = ("exp", "ln", "cos", "sin")
+SIGNS = {"-": "−", "~": "∼", "<=": "≤", "->": "←", "...": "⋯"}
+TEX_SIGNS = {"~": r"\sim", "<=": r"\le", "->": r"\leftarrow", "<": r"\lt", "...": r"\cdots",
+             "|": r"\mid", ";": r",\quad", ",": ","}
+
+
+class _Writer(Protocol):
+    def number(self, text: str) -> str: ...
+    def name(self, name: str) -> str: ...
+    def sign(self, sign: str, *, prefix: bool = False) -> str: ...
+    def product(self, left: str, right: str) -> str: ...
+    def fraction(self, above: str, below: str) -> str: ...
+    def power(self, base: str, exponent: str) -> str: ...
+    def root(self, inside: str) -> str: ...
+    def operator(self, operator: str, index: str) -> str: ...
+    def fence(self, kind: str, inside: str) -> str: ...
+    def function(self, name: str) -> str: ...
+
+
+def latex(tree: Node) -> str:
+    """The formula in LaTeX."""
+    return re.sub(r" +", " ", _write(tree, _LaTeX())).strip()
+
+
+def mathml(tree: Node, *, block: bool = True) -> str:
+    """The formula in MathML; each name carries the class of its symbol (:func:`symbol_class`).
+
+    A block that is long is broken into rows: before the terms of its last sum, or, if it holds
+    several statements, between them.
+    """
+    to = _MathML()
+    if not block:
+        return f"<math><mrow>{_write(tree, to)}</mrow></math>"
+    rows = [_write(part, to) for part in _statements(tree)]
+    if len(rows) == 1 and _size(tree) > LONG and tree.kind == "chain":
+        *left, right = tree.parts
+        head = _write(Node("chain", tree.text, (*left, Node("name", ""))), to)
+        first, *terms = _terms(right)
+        rows = [head + _write(first[1], to)]
+        rows += [f'<mspace width="1.5em"/>{to.sign(sign)}{_write(t, to)}' for sign, t in terms]
+    written = "".join(f"<mtr><mtd>{row}</mtd></mtr>" for row in rows)
+    return f'<math display="block"><mtable displaystyle="true">{written}</mtable></math>'
+
+
+def sentence(text: str, write: Callable[[Node], str], plain: Callable[[str], str] = str) -> str:
+    """A sentence with the formulas between its dollar signs written, and the rest made plain."""
+    pieces = text.split("$")
+    return "".join(write(parse(p)) if i % 2 else plain(p) for i, p in enumerate(pieces))
+
+
+def _statements(tree: Node) -> list[Node]:
+    """The parts of a chain between semicolons."""
+    signs = tree.text.split(" ") if tree.kind == "chain" else []
+    cuts = [0, *(i + 1 for i, sign in enumerate(signs) if sign == ";"), len(signs) + 1]
+    return [
+        Node("chain", " ".join(signs[a:b - 1]), tree.parts[a:b]) if b - a > 1 else tree.parts[a]
+        for a, b in zip(cuts, cuts[1:])
+    ] if signs else [tree]
+
+
+def _terms(tree: Node) -> list[tuple[str, Node]]:
+    """The terms of a sum, each with the sign before it."""
+    if tree.kind not in ("+", "-"):
+        return [("", tree)]
+    return [*_terms(tree.parts[0]), (tree.kind, tree.parts[1])]
+
+
+def _size(tree: Node) -> int:
+    """About how wide a formula is: its names and numbers, a fraction as wide as its wider part."""
+    if not tree.parts:
+        return 1
+    sizes = [_size(part) for part in tree.parts]
+    return max(sizes) if tree.kind == "/" else sum(sizes)
+
+
+def symbol_class(name: str) -> str:
+    """The class of a name in formulas and code: its letter and accents, such as "s-alpha-bar".
+
+    Only x tells its subscripts apart: x_0 is the signal, x_t the noised one.
+    """
+    base, accents, subscript = _split(name)
+    return "-".join(["s", base, *accents, *(["0"] if base == "x" and subscript == "0" else [])])
+
+
+def _split(name: str) -> tuple[str, list[str], str]:
+    """Letter, accents and subscript; ``x0_hat`` is x with a hat and the subscript 0."""
+    first, *rest = re.findall(r"\{[^}]*\}|[A-Za-z0-9]+", name)
+    accents = [part for part in rest if part in ACCENTS]
+    subscript = [part.strip("{}") for part in rest if part not in ACCENTS]
+    letters = first.rstrip("0123456789")
+    if letters != first:
+        subscript.insert(0, first[len(letters):])
+    return letters, accents, " ".join(subscript)
+
+
+def _write(tree: Node, to: _Writer) -> str:
+    kind, parts = tree.kind, tree.parts
+    if kind == "number":
+        return to.number(tree.text)
+    if kind == "name":
+        return to.name(tree.text) if tree.text else ""
+    if kind == "dots":
+        return to.sign("...")
+    if kind == "chain":
+        first, *others = (_write(part, to) for part in parts)
+        return first + "".join(to.sign(s) + o for s, o in zip(tree.text.split(" "), others))
+    if kind in ("+", "-"):
+        return _write(parts[0], to) + to.sign(kind) + _write(parts[1], to)
+    if kind == "*":
+        return to.product(_write(parts[0], to), _write(parts[1], to))
+    if kind == "/":
+        return to.fraction(*(_write(_bare(part), to) for part in parts))
+    if kind == "^":
+        base = Node("group", "(", parts[:1]) if _is_operator(parts[0]) else parts[0]
+        return to.power(_write(base, to), _write(_bare(parts[1]), to))
+    if kind == "negative":
+        return to.sign("-", prefix=True) + _write(parts[0], to)
+    inside = _write(parts[0], to)
+    if kind == "call" and tree.text == "sqrt":
+        return to.root(inside)
+    if _is_operator(tree):
+        needs = parts[0].kind in ("+", "-", "chain")
+        return to.operator(*tree.text.split("_")) + (to.fence("(", inside) if needs else inside)
+    if kind == "call":
+        return to.function(tree.text) + to.fence("(", inside)
+    return to.fence(tree.text, inside)
+
+
+def _bare(tree: Node) -> Node:
+    return tree.parts[0] if tree.kind == "group" else tree
+
+
+def _is_operator(tree: Node) -> bool:
+    return tree.kind == "call" and tree.text.partition("_")[0] in OPERATORS
+
+
+class _LaTeX:
+    def number(self, text: str) -> str:
+        return text
+
+    def name(self, name: str) -> str:
+        base, accents, subscript = _split(name)
+        if base == "grad":
+            return r"\nabla "
+        letter = "\\epsilon" if base == "eps" else "\\" + base if base in GREEK else (
+            rf"\mathrm{{{base}}}" if len(base) > 1 else base)
+        for accent in accents:
+            letter = f"{ACCENTS[accent][1]}{{{letter}}}"
+        if len(subscript) > 2 and subscript.isalpha():
+            subscript = rf"\mathrm{{{subscript}}}"
+        subscript = subscript.replace("|", r"\vert ")  # a bar would end the cell of a table
+        return letter + (f"_{{{subscript}}}" if subscript else "")
+
+    def sign(self, sign: str, *, prefix: bool = False) -> str:
+        written = TEX_SIGNS.get(sign, sign)
+        return written if prefix and sign == "-" else f" {written} "
+
+    def product(self, left: str, right: str) -> str:
+        return f"{left} {right}"  # not \, for Markdown takes the backslash away
+
+    def fraction(self, above: str, below: str) -> str:
+        return rf"\frac{{{above}}}{{{below}}}"
+
+    def power(self, base: str, exponent: str) -> str:
+        return f"{{{base}}}^{{{exponent}}}" if "^" in base or "_" in base else (
+            f"{base}^{{{exponent}}}")
+
+    def root(self, inside: str) -> str:
+        return rf"\sqrt{{{inside}}}"
+
+    def operator(self, operator: str, index: str) -> str:
+        return rf"{OPERATORS[operator][1]}_{{{index}}} "
+
+    def fence(self, kind: str, inside: str) -> str:
+        left, right = {"(": "()", "[": "[]", "|": (r"\lVert ", r"\rVert ")}[kind]
+        tall = r"\frac" in inside or r"\sqrt" in inside
+        return rf"\left{left}{inside}\right{right}" if tall else left + inside + right
+
+    def function(self, name: str) -> str:
+        if name in FUNCTIONS:
+            return "\\" + name
+        return r"\mathcal{N}" if name == "N" else rf"\mathrm{{{name}}}" if name == "E" else (
+            self.name(name))
+
+
+class _MathML:
+    def number(self, text: str) -> str:
+        return f"<mn>{text}</mn>"
+
+    def name(self, name: str) -> str:
+        base, accents, subscript = _split(name)
+        if base == "grad":
+            return '<mo form="prefix" rspace="0">∇</mo>'
+        upright = ' mathvariant="normal"' if base in ("I", "Sigma", "Psi", "Lambda") else ""
+        letter = f"<mi{upright}>{GREEK.get(base, base)}</mi>"
+        for accent in accents:
+            mark = f'<mo stretchy="false">{ACCENTS[accent][0]}</mo>'
+            letter = f'<mover accent="true">{letter}{mark}</mover>'
+        if subscript:
+            pieces = re.findall(r"[A-Za-z]+|\d+|\S", subscript)
+            written = "".join(
+                f"<mi>{p}</mi>" if p.isalpha() else f"<mn>{p}</mn>" if p.isdigit() else
+                f'<mo lspace="0" rspace="0">{SIGNS.get(p, p)}</mo>' for p in pieces)
+            letter = f"<msub>{letter}<mrow>{written}</mrow></msub>"
+        return f'<mrow class="{symbol_class(name)}">{letter}</mrow>'
+
+    def sign(self, sign: str, *, prefix: bool = False) -> str:
+        if sign in (",", ";"):
+            space = "" if sign == "," else '<mspace width="1.4em"/>'
+            return f'<mo separator="true">,</mo>{space}'
+        if sign == "|":
+            return '<mo lspace="0.25em" rspace="0.25em" stretchy="false">|</mo>'
+        form = ' form="prefix"' if prefix else ""
+        return f"<mo{form}>{escape(SIGNS.get(sign, sign))}</mo>"
+
+    def product(self, left: str, right: str) -> str:
+        return f'{left}<mspace width="0.17em"/>{right}'
+
+    def fraction(self, above: str, below: str) -> str:
+        return f"<mfrac><mrow>{above}</mrow><mrow>{below}</mrow></mfrac>"
+
+    def power(self, base: str, exponent: str) -> str:
+        return f"<msup><mrow>{base}</mrow><mrow>{exponent}</mrow></msup>"
+
+    def root(self, inside: str) -> str:
+        return f"<msqrt><mrow>{inside}</mrow></msqrt>"
+
+    def operator(self, operator: str, index: str) -> str:
+        sign = OPERATORS[operator][0]
+        if operator == "int":
+            return f"<msub><mo>{sign}</mo><mi>{index}</mi></msub>"
+        return f"<munder><mo>{sign}</mo><mi>{index}</mi></munder>"
+
+    def fence(self, kind: str, inside: str) -> str:
+        left, right = {"(": "()", "[": "[]", "|": "‖‖"}[kind]
+        return (f'<mrow><mo fence="true" form="prefix">{left}</mo>{inside}'
+                f'<mo fence="true" form="postfix">{right}</mo></mrow>')
+
+    def function(self, name: str) -> str:
+        if name in FUNCTIONS:
+            return f"<mi>{name}</mi><mo>&#x2061;</mo>"
+        return "<mi>𝒩</mi>" if name == "N" else self.name(name)
