@@ -104,7 +104,8 @@ def expected_of(given: Mapping[str, str] | Collection[str] | None) -> dict[str, 
     if isinstance(given, str):
         given = [given]
     items = given.items() if isinstance(given, Mapping) else ((name, "") for name in given)
-    known, found = check_names(), {}
+    known = check_names()
+    found: dict[str, str] = {}
     for name, reason in items:
         named = [
             check for check, operation in known.items()

@@ -1,4 +1,4 @@
-"""The report on somebody's code from the command line: ``python -m ddpm_np check module:object``."""
+"""``python -m ddpm_np check module:object``: the report from the command line."""
 
 from __future__ import annotations
 

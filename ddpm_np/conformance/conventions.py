@@ -122,6 +122,9 @@ def _elsewhere(
     """The same formula on other tables."""
     yield "t off by one: the tables at t - 1 for those at t", symbols(tables, steps, shift=-1)
     yield "t off by one: the tables at t + 1 for those at t", symbols(tables, steps, shift=1)
+    if tables.given is not None and operation != "alphas_cumprod":
+        yield "its own alphas_cumprod, which is not that of its betas", symbols(
+            tables.own(), steps)
     first = steps.s == 0
     bar_1, noise_1 = tables.bar[2], tables.noise[2]
     one = at | {"bar_s": np.where(first, bar_1, at["bar_s"])}
@@ -170,20 +173,22 @@ def _edits(formula: Formula, skips: bool) -> Iterator[tuple[str, Formula]]:
             yield "a root too many", [Product(sign, {k: p / 2 for k, p in powers.items()})]
     for i, (sign, powers) in enumerate(formula):
 
-        def changed(i: int = i, sign: int = sign, **new: float) -> Formula:
+        def changed(
+            new: dict[str, float], i: int = i, sign: int = sign
+        ) -> Formula:
             return [*formula[:i], Product(sign, new), *formula[i + 1:]]
 
         if len(formula) > 1:
-            yield "the sign of one term is turned", changed(sign=-sign, **powers)
+            yield "the sign of one term is turned", changed(powers, sign=-sign)
             yield "a term is missing", [*formula[:i], *formula[i + 1:]]
         for symbol, power in powers.items():
             rest = {k: p for k, p in powers.items() if k != symbol}
             what = powered(symbol, power)
             if power % 1:
                 yield f"a missing root: {label[symbol]} for {what}", changed(
-                    **rest, **{symbol: 2 * power})
+                    rest | {symbol: 2 * power})
             yield (f"the factor {what} is missing" if power > 0
-                   else f"the division by {what} is missing"), changed(**rest)
+                   else f"the division by {what} is missing"), changed(rest)
             for other in _INSTEAD + _same_kind(symbol) + (f"plus{symbol[5:]}",) * (
                 symbol in ("noise", "noise_s")
             ):
@@ -191,13 +196,13 @@ def _edits(formula: Formula, skips: bool) -> Iterator[tuple[str, Formula]]:
                     continue
                 new = {**rest, other: rest.get(other, 0) + power}
                 off = "t off by one: " if other in _same_kind(symbol) else ""
-                yield f"{off}{powered(other, power)} for {what}", changed(**new)
+                yield f"{off}{powered(other, power)} for {what}", changed(new)
             if not power % 1:
                 yield f"a root too many: sqrt({label[symbol]}) for {what}", changed(
-                    **rest, **{symbol: power / 2})
-                yield f"{what} is squared", changed(**rest, **{symbol: 2 * power})
+                    rest | {symbol: power / 2})
+                yield f"{what} is squared", changed(rest | {symbol: 2 * power})
             turned = "divided by" if power > 0 else "multiplied by"
-            yield f"{turned} {what}, the wrong way round", changed(**rest, **{symbol: -power})
+            yield f"{turned} {what}, the wrong way round", changed(rest | {symbol: -power})
 
 
 def _same_kind(symbol: str) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def rows_of(
         return [Row(e, operation, "all", *broken) for e in dict.fromkeys(e for e, _ in wanted)
                 ] if broken else []
     expected = exact(subject.reference, operation, measured.steps)
-    tables = Tables(subject.reference)
+    tables = Tables(subject.reference, subject.alphas_cumprod)
     rows = [
         judge(equation, operation, name, measured, expected, tables, explain=explain)
         for equation, name in wanted
@@ -133,6 +133,8 @@ def diagnose(
         ratio = (actual / base)[base != 0]
     zeros = np.all(actual[base == 0] == 0)
     if zeros and len(ratio) > 1 and np.ptp(ratio) <= 1e-3 * np.abs(ratio).max():
+        if operation == "alphas_cumprod" and ratio.max() < 1:
+            return f"one step off: the product starts before t = 1, at {np.median(ratio):.6g}"
         return f"a constant factor: {np.median(ratio):.4g} times what it should be"
     if operation == "reverse_step" and name == "z" and set(steps.t[failing]) == {1}:
         last = actual[steps.t == 1][0] ** 2
@@ -149,7 +151,7 @@ def _explains(
     actual: Array, values: Array, failing: Array, operation: str, name: str, steps: Steps,
     tables: Tables, u: float,
 ) -> bool:
-    """Whether the values are the actual ones wherever they are defined, and somewhere that fails."""
+    """Whether the values are the actual ones wherever they are defined, failures included."""
     defined = np.isfinite(values)
     if not np.any(defined & failing) or defined.sum() * 2 < len(values):
         return False
@@ -202,7 +204,7 @@ def _clipping(
 
 def _limit(operation: str, name: str, measured: Measured, tables: Tables, i: int) -> float | None:
     """The limit on x_0 that explains the large value, where one does."""
-    steps = Steps(*(v[i:i + 1] for v in measured.steps))
+    steps = measured.steps.only([i])
     at, got = symbols(tables, steps), float(measured.large[name][i] * LARGE)
 
     def of(operation: str, name: str) -> float:

@@ -7,7 +7,8 @@ from :class:`ddpm_np.proof.reference.Reference`; these are its float64 shadow.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from copy import copy
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,15 +70,31 @@ class Steps(NamedTuple):
     s: NDArray[np.intp]
     eta: Floats
 
+    def only(self, which: Any) -> Steps:
+        """Some of them."""
+        return Steps(self.t[which], self.s[which], self.eta[which])
+
 
 class Tables:
-    """alpha_bar, 1 - alpha_bar and beta as float64, index t; NaN outside 0..T."""
+    """alpha_bar, 1 - alpha_bar and beta as float64, index t; NaN outside 0..T.
 
-    def __init__(self, reference: Reference) -> None:
+    given: the alpha_bar that the code itself says it uses, for t = 1..T.
+    """
+
+    def __init__(self, reference: Reference, given: Floats | None = None) -> None:
+        self.given = given
         names = ("alpha_bar", "one_minus_alpha_bar", "alpha", "beta")
         padded = ([np.nan, *map(float, getattr(reference, n)), np.nan] for n in names)
         self.bar, self.noise, self.alpha, self.beta = map(np.array, padded)
         self.alpha[1] = self.beta[1] = np.nan  # no step leads to the clean signal
+
+    def own(self) -> Tables:
+        """The same with the code's own alpha_bar."""
+        other = copy(self)
+        if self.given is not None:
+            other.bar = np.array([np.nan, 1, *self.given, np.nan])
+            other.noise = 1 - other.bar
+        return other
 
     def at(self, name: str, t: NDArray[np.intp]) -> Floats:
         table: Floats = getattr(self, name)

@@ -29,7 +29,7 @@ def laws_of(subject: Subject, operation: str, measured: Measured, beta: bool) ->
     if not np.array_equal(steps.t[chosen], np.arange(subject.T, 0, -1)):
         return []
     own = [measured.values[name][chosen] for name in ("x_t", "eps", "z")]
-    table = exact(subject.reference, operation, type(steps)(*(v[chosen] for v in steps)))
+    table = exact(subject.reference, operation, steps.only(chosen))
     names = ("x_t", "eps", "z, beta" if beta else "z")
     true = [table[name][0].astype(np.float64) for name in names]
     if not all(np.isfinite(v).all() for v in own):

@@ -67,9 +67,10 @@ def loss_rows(view: Subject) -> list[Row]:
         return [Row("E15", "loss", "mean square", "holds", ulp, t, "", "")]
     if np.all(np.abs(values / float(exact) - 1) <= 2.0**-20):
         return [Row("E15", "loss", "mean square", "digits", ulp, t, "float32 arithmetic", "")]
-    why = _weight(view, values / float(exact)) if takes_t and np.ptp(values) else _other(values[0])
+    weighted = takes_t and np.ptp(values) > 0
+    reason = _weight(view, values / float(exact)) if weighted else _other(values[0])
     text = f"eps_hat - eps = {_OFF[0].tolist()}, ...: {values[i]:.6g}, not {float(exact):.6g}"
-    return [Row("E15", "loss", "mean square", "differs", ulp, t, why, text)]
+    return [Row("E15", "loss", "mean square", "differs", ulp, t, reason, text)]
 
 
 def _other(value: float) -> str:

@@ -165,10 +165,10 @@ def exact(reference: Reference, operation: str, steps: Steps) -> dict[str, tuple
     that with beta.
     """
     rows = [_EXACT[operation](reference, *map(_plain, step)) for step in zip(*steps)]
-    return {
-        name: tuple(np.array([row[name][i] for row in rows], dtype=object) for i in (0, 1))
-        for name in (rows[0] if rows else {})
-    }
+    def column(name: str, i: int) -> Array:
+        return np.array([row[name][i] for row in rows], dtype=object)
+
+    return {name: (column(name, 0), column(name, 1)) for name in (rows[0] if rows else {})}
 
 
 def _plain(x: Any) -> Any:

@@ -98,7 +98,9 @@ def schedules_and_steps(
 ) -> tuple[Schedule, int]:
     """A schedule and a step of it, from low."""
     schedule = draw(schedules(low=low_beta, high=high_beta, min_T=max(low, 1), max_T=max_T))
-    return schedule, draw(steps(schedule, low=low))
+    t = draw(steps(schedule, low=low))
+    assert isinstance(t, int)
+    return schedule, t
 
 
 @st.composite
@@ -130,8 +132,8 @@ def signals(
         kind = np.dtype(dtype or draw(st.sampled_from([np.float64, np.float32])))
         of = shape or draw(shapes())
         # Nothing below 1e-6: its products would be subnormal, and an ulp no relative error there.
-        width = 8 * kind.itemsize
-        positive = st.floats(float(np.float32(1e-6)), size, width=width)
+        positive = st.floats(
+            float(np.float32(1e-6)), size, width=32 if kind == np.float32 else 64)
         magnitudes = st.one_of(st.just(0.0), positive)
         values = st.builds(lambda m, sign: sign * m, magnitudes, st.sampled_from([1, -1]))
         arrays = tuple(draw(hnp.arrays(kind, of, elements=values)) for _ in range(n or 1))
@@ -154,7 +156,8 @@ def exact_schedules(draw: st.DrawFn, *, max_T: int = 3) -> Schedule:
     between = st.fractions(Fraction(1, 20), Fraction(19, 20), max_denominator=20)
     points = draw(st.sets(between, min_size=1, max_size=max_T))
     p = [Fraction(1), *((1 - u * u) / (1 + u * u) for u in sorted(points))]
-    return Schedule.from_beta([Exact(1 - (b / a) ** 2) for a, b in zip(p, p[1:])])
+    betas = [Exact(1 - (b / a) ** 2) for a, b in zip(p, p[1:])]
+    return Schedule.from_beta(np.array(betas, dtype=object))
 
 
 @st.composite
@@ -162,7 +165,8 @@ def rotations(draw: st.DrawFn, dim: int) -> Array:
     """An orthogonal matrix, of either determinant."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     signs = np.array(draw(st.lists(st.sampled_from([1, -1]), min_size=dim, max_size=dim)))
-    return np.linalg.qr(rng.standard_normal((dim, dim)))[0] * signs
+    orthogonal: Array = np.linalg.qr(rng.standard_normal((dim, dim)))[0] * signs
+    return orthogonal
 
 
 @st.composite
@@ -216,7 +220,10 @@ def assert_close(
     assert expected.dtype in (actual.dtype, object), (
         f"dtype {actual.dtype}, expected {expected.dtype}")
     assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}"
-    scale = expected.astype(np.longdouble) * condition if scale is None else _numbers(scale)
+    if scale is None:
+        scale = expected.astype(np.longdouble) * np.asarray(condition)
+    else:
+        scale = _numbers(scale)
     errors = ulp_error(actual, expected, scale=scale)
     if errors.size and not errors.max() <= ulp:
         worst = np.unravel_index(errors.argmax(), errors.shape)
