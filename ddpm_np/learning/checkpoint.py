@@ -127,7 +127,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     program, with values that cannot be or weights that are not finite. OSError if it cannot be
     read. It takes about as much memory as the file is large.
     """
-    with _naming(path), open_regular(path, limit=LARGEST) as file:
+    with open_regular(path, limit=LARGEST) as file, _naming(path):
         _check_end(file)
         with zipfile.ZipFile(file) as archive:
             _check_members(archive)
