@@ -109,12 +109,14 @@ def finite_result(name: str, result: Array) -> Array:
 
 
 def steps(
-    name: str, t: Any, low: int, high: int, *, batch: tuple[int, ...] | None = None
+    name: str, t: Any, low: int, high: Any, *, batch: tuple[int, ...] | None = None
 ) -> Steps:
     """t as an int or an integer array with low <= t <= high.
 
-    With ``batch``, an array must broadcast against that shape.
+    high: an int, or a schedule, whose T is meant. With ``batch``, an array must broadcast against
+    that shape.
     """
+    high = _last(high)
     if _is_integer(t):
         return _in_range(name, int(t), low, high)
     array = _unmasked(name, t)
@@ -137,8 +139,9 @@ def steps(
     return array.astype(np.intp, copy=False)
 
 
-def step(name: str, t: Any, low: int, high: int) -> int:
+def step(name: str, t: Any, low: int, high: Any) -> int:
     """t as one int with low <= t <= high, where an array of steps has no meaning."""
+    high = _last(high)
     if isinstance(t, np.ndarray) and t.ndim == 0 and t.dtype.kind in "iu":
         t = int(_unmasked(name, t))
     if not _is_integer(t):
@@ -266,6 +269,15 @@ def _objects(name: str, array: Array) -> Array:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def _last(high: Any) -> int:
+    """The T of a schedule, which is told by its tables, as this module stands below its class."""
+    if isinstance(high, int):
+        return high
+    if isinstance(high, type) or not hasattr(high, "one_minus_alpha_bar"):
+        raise TypeError(f"schedule must be a Schedule, got {_what(high)}")
+    return int(high.T)
 
 
 def _in_range(name: str, t: int, low: int, high: int) -> int:

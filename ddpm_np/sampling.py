@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ddpm_np._checks import Array, Number, count, fraction, generator, real_array
+from ddpm_np._checks import step as checked_step
 from ddpm_np._checks import steps as checked_steps
 from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.posterior import mean_eps_coef, mean_xt_coef_in_eps_form, posterior_variance
@@ -256,7 +257,7 @@ def step_sequence(
         if number > last:
             raise ValueError(f"steps must be at most {end}, got {number}")
         return [last * i // number for i in range(1, number + 1)]
-    visited = np.asarray(checked_steps("steps", steps, 1, schedule.T))
+    visited = np.asarray(checked_steps("steps", steps, 1, schedule))
     if visited.ndim != 1 or np.any(np.diff(visited) <= 0) or visited[-1] != last:
         raise ValueError(f"steps must increase and end in {end}, got {visited.tolist()}")
     return visited.tolist()
@@ -288,7 +289,7 @@ def _begin(
         x = fill_normal(np.empty((n, dim), dtype), rng=rng)
     else:
         x_t, t = start
-        last = _single("the t of start", t, 0, schedule.T)
+        last = checked_step("the t of start", t, 0, schedule)
         x = real_array("the x_t of start", x_t, ndim=2, dim=dim).astype(dtype)
         if len(x) != n:
             raise ValueError(f"start must hold n = {n} signals, got {len(x)}")
@@ -347,12 +348,5 @@ def _between(schedule: Schedule, s: int, t: int) -> tuple[Number, Number]:
 
 
 def _span(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
-    t = _single("t", t, 1, schedule.T)
-    return (t - 1 if s is None else _single("s", s, 0, t - 1)), t
-
-
-def _single(name: str, t: object, low: int, high: int) -> int:
-    checked = checked_steps(name, t, low, high)
-    if not isinstance(checked, int):
-        raise TypeError(f"{name} must be a single integer here, got an array")
-    return checked
+    t = checked_step("t", t, 1, schedule)
+    return (t - 1 if s is None else checked_step("s", s, 0, t - 1)), t

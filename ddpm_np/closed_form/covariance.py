@@ -316,7 +316,7 @@ def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.f
     Checked by: tests/closed_form/test_covariance.py. values: (n,); t: int or (k,), 0 <= t <= T.
     Returns (n,) or (k, n).
     """
-    values, t = real_array("values", values, ndim=1), np.asarray(steps("t", t, 0, schedule.T))
+    values, t = real_array("values", values, ndim=1), np.asarray(steps("t", t, 0, schedule))
     return schedule.alpha_bar[t][..., None] * values + schedule.one_minus_alpha_bar[t][..., None]
 
 
@@ -332,7 +332,7 @@ def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:
     t: 1..T, int or integer array. It is 1 at t = T. The ratio of the two alpha_bar comes from
     :meth:`ddpm_np.schedule.Schedule.between`, so that it is right where they underflow.
     """
-    t, T = steps("t", t, 1, schedule.T), schedule.T
+    t, T = steps("t", t, 1, schedule), schedule.T
     kept = np.where(np.equal(t, T), 1.0, schedule.between(np.minimum(t, T - 1), T)[0])
     return np.sqrt(kept * schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[T])
 

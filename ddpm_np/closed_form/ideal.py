@@ -100,7 +100,7 @@ def _level(schedule: Schedule, t: Steps, **arrays: ArrayLike) -> tuple[Array, ..
     """sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t), both shaped for rows, and the checked arrays."""
     checked = same_dim(**arrays)
     batch = np.broadcast_shapes(*(x.shape for x in checked))[:-1]
-    t = steps("t", t, 1, schedule.T, batch=batch)
+    t = steps("t", t, 1, schedule, batch=batch)
     tables = schedule.alpha_bar, schedule.one_minus_alpha_bar
     return (*(per_row(np.sqrt(table[t]), checked[0].dtype) for table in tables), *checked)
 

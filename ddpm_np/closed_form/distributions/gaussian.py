@@ -77,7 +77,7 @@ class Diffusing(Generic[_Law]):
 
         t is a single integer.
         """
-        t = step("t", t, 0, schedule.T)
+        t = step("t", t, 0, schedule)
         return self.noised(schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
 
 
