@@ -239,7 +239,7 @@ def _marginal(distribution: Gaussian, schedule: Schedule, t: int) -> tuple[Array
 
 def _route(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
     """s, by default t - 1, and t, both checked."""
-    end = step("t", t, 1, schedule)
+    end = step("t", t, 1, of=schedule)
     start = end - 1 if s is None else step("s", s, 0, end - 1)
     return start, end
 

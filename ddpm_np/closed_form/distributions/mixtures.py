@@ -20,11 +20,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, positive
+from ddpm_np._checks import Array, count, float_dtype, generator, positive
 from ddpm_np.closed_form.distributions.arguments import (
     checked_points,
     float_array,
-    float_dtype,
     frozen,
 )
 from ddpm_np.closed_form.distributions.gaussian import Diffusing, Gaussian

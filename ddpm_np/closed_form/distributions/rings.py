@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, positive
-from ddpm_np.closed_form.distributions.arguments import checked_points, float_dtype, frozen
+from ddpm_np._checks import Array, count, float_dtype, generator, positive
+from ddpm_np.closed_form.distributions.arguments import checked_points, frozen
 from ddpm_np.closed_form.distributions.gaussian import Diffusing
 
 __all__ = ["RingFit", "Rings", "nearest_ring", "ring_pictures"]
