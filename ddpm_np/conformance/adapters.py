@@ -123,7 +123,8 @@ class _Adapted:
         }
         padded = self._strip()
         config = getattr(obj, "config", None)
-        for kind in (getattr(config, "prediction_type", ""), getattr(obj, "objective", "")):
+        kinds = ((config, "prediction_type"), (obj, "prediction_type"), (obj, "objective"))
+        for kind in (getattr(holder, kind, "") for holder, kind in kinds):
             if isinstance(kind, str) and kind not in ("", "epsilon", "pred_noise"):
                 raise TypeError(f"{self.name} must be set to predict eps, is set to {kind}")
         guess = 1 if padded else getattr(obj, "first_step", 0)
