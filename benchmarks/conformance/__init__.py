@@ -1,1 +1,1 @@
-"""Public diffusion code, checked: ``python -m benchmarks.conformance`` (see docs/conformance.md)."""
+"""Public diffusion code, checked: ``python -m benchmarks.conformance``."""

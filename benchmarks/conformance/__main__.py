@@ -1,6 +1,6 @@
 """Checks public diffusion code and puts the table into docs/conformance.md.
 
-``pip install -r benchmarks/conformance/requirements.txt``, then ``python -m benchmarks.conformance``.
+It needs what benchmarks/conformance/requirements.txt names: ``python -m benchmarks.conformance``.
 With ``--show`` it prints the reports instead. An entry that departs otherwise than its words say
 is an error, and nothing is written.
 """

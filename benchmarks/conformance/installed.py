@@ -50,7 +50,7 @@ class LearnedVariance:
 
 
 class TenSteps:
-    """DDIM over the list of steps that set_timesteps(10) makes, the last one to the clean signal."""
+    """DDIM over the steps that set_timesteps(10) lists, the last one to the clean signal."""
 
     def __init__(self, spacing: str) -> None:
         from diffusers import DDIMScheduler
@@ -248,22 +248,23 @@ ENTRIES = [
     Entry("diffusers", "DDIM, 10 steps, `trailing`", lambda: TenSteps("trailing")),
     Entry(
         "diffusers", "DDIM, 10 steps, `linspace`", lambda: TenSteps("linspace"), ("E18 ddim",),
-        "Error: its list has strides of 111, its step goes 100 steps down, to a step that is not in "
-        "the list.",
+        "Error: its list has strides of 111, its step goes 100 down, to a step that is not in the "
+        "list.",
         "https://github.com/huggingface/diffusers/issues/12633",
     ),
-    Entry("denoising-diffusion-pytorch", "defaults", lambda: lucidrains(True), ("E17 step",), CLIPS),
+    Entry(
+        "denoising-diffusion-pytorch", "defaults", lambda: lucidrains(True), ("E17 step",), CLIPS),
     Entry("denoising-diffusion-pytorch", "no clipping", lambda: lucidrains(False)),
     Entry(
         "smalldiffusion", "`ScheduleDDPM`, mu = 1/2 and mu = 0", SmallDiffusion,
         ("E17 step", "E18 ddim"),
-        "Convention: its list of sigmas ends with the smallest one twice, so that the last step does "
-        "nothing and the noise of t = 1 is left in.",
+        "Convention: its list of sigmas ends with the smallest one twice, so that the last step "
+        "does nothing and the noise of t = 1 is left in.",
     ),
     Entry(
         "labml-nn", "`DenoiseDiffusion`", labml, ("E17 step",),
-        "Departs from algorithm 2 of Ho et al.: noise also at the last step. The output is a sample "
-        "of q(x_1), nearly, not of q(x_0); at beta_1 = 1e-4 it is hard to see.",
+        "Departs from algorithm 2 of Ho et al.: noise also at the last step, of variance beta_1 = "
+        "1e-4.",
     ),
     Entry("monai", "DDPM, no clipping", lambda: monai("DDPMScheduler")),
     Entry("monai", "DDIM, no clipping", lambda: monai("DDIMScheduler")),

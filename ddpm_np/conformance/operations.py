@@ -74,6 +74,11 @@ def probed_steps(subject: Subject, operation: str) -> list[tuple[int, int, float
 
 def measure(subject: Subject, operation: str) -> Measured:
     """Probes an operation at every step, and never raises for what the operation does."""
+    with np.errstate(all="ignore"):
+        return _measure(subject, operation)
+
+
+def _measure(subject: Subject, operation: str) -> Measured:
     names = [name for name in OPERATIONS[operation] if name in VECTORS]
     wanted = [name for _, name in COEFFICIENTS[operation]]
     done: list[tuple[int, int, float]] = []
