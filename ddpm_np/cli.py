@@ -1,9 +1,9 @@
-"""The command line: run, sample, demo, verify, errata.
+"""The command line: run, sample, demo, verify, errata, check.
 
 Each command has two functions here: one adds it to the parser, one reads its arguments and calls
 the module that does the work. A refusal becomes one line on standard error. Exit codes: 0 done,
-1 the work itself failed (training diverged, a proof did not hold, the disk is full), 2 bad input,
-130 stopped with Ctrl-C.
+1 the work itself failed (training diverged, a proof or a checked equation did not hold, the disk is
+full), 2 bad input, 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog=name if name.startswith("ddpm-np") else "python -m ddpm_np",
         description="Denoising diffusion in NumPy, with the exact answer next to the learned one.",
-        epilog="Exit codes: 0 done, 1 the work failed (training diverged, a proof did not hold, "
-        "the disk is full), 2 bad input, 130 stopped with Ctrl-C.",
+        epilog="Exit codes: 0 done, 1 the work failed (training diverged, a proof or a checked "
+        "equation did not hold, the disk is full), 2 bad input, 130 stopped with Ctrl-C.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"ddpm_np {__version__}")
     commands = _Commands(parser)
-    for add in (_add_run, _add_sample, _add_demo, _add_verify, _add_errata):
+    for add in (_add_run, _add_sample, _add_demo, _add_verify, _add_errata, _add_check):
         add(commands)
     return parser
 
@@ -323,3 +323,29 @@ def _errata(arguments: Arguments) -> int:
     for line in lines:
         say(line)
     return DONE
+
+
+# ---- check -------------------------------------------------------------------------------------
+
+
+def _add_check(commands: _Commands) -> None:
+    check = commands.add(
+        "check", _check, "compare a diffusion code with the equations, coefficient by coefficient"
+    )
+    check.add_argument(
+        "subject", metavar="MODULE:OBJECT",
+        help="an object with betas and operations such as q_sample, or what makes one without "
+        "arguments; the working directory is searched first",
+    )
+    check.add_argument("--markdown", action="store_true", help="print the report as Markdown")
+
+
+def _check(arguments: Arguments) -> int:
+    from ddpm_np.conformance.command import BadSubject, check_path
+
+    try:
+        text, report = check_path(arguments.subject, markdown=arguments.markdown)
+    except BadSubject as error:
+        return _complain(f"error: argument MODULE:OBJECT: {error}", BAD_INPUT)
+    say(text)
+    return DONE if report.passed else FAILED
