@@ -16,7 +16,10 @@ __all__ = ["PICTURE", "draw"]
 
 PICTURE = Path(__file__).parent.parent / "docs" / "benchmark.png"
 BARS = {
-    "PyTorch eager": "blue", "PyTorch eager, fused AdamW": "sky", "torch.compile, fused AdamW": "orange", "JAX jit": "green",
+    "PyTorch eager": "blue",
+    "PyTorch eager, fused AdamW": "sky",
+    "torch.compile, fused AdamW": "orange",
+    "JAX jit": "green",
 }
 
 
@@ -27,18 +30,31 @@ def draw(rows: Sequence[dict[str, Any]]) -> Path:
 
 @styled
 def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
-    figure, axes = new_figure(1, 2, "Training step and sampling against PyTorch and JAX, one thread", panel=(5.2, 3.6))
+    figure, axes = new_figure(
+        1, 2, "Training step and sampling against PyTorch and JAX, one thread", panel=(5.2, 3.6)
+    )
     left, right = axes[0]
     one = [row for row in rows if row["threads"] == 1 and "spread" in row]
-    configs = list(dict.fromkeys(row["config"] for row in one if not row["config"].startswith("width")))
+    configs = list(
+        dict.fromkeys(row["config"] for row in one if not row["config"].startswith("width"))
+    )
     rivals = [rival for rival in BARS if any(row["rival"] == rival for row in one)]
     height = 0.8 / len(rivals)
     for i, rival in enumerate(rivals):
         found = {row["config"]: row for row in one if row["rival"] == rival}
-        places = [(k + (i + 0.5) * height - 0.4, found[config]) for k, config in enumerate(configs) if config in found]
+        places = [
+            (k + (i + 0.5) * height - 0.4, found[config])
+            for k, config in enumerate(configs)
+            if config in found
+        ]
         ratios = [row["ratio"] for _, row in places]
         spread = [[abs(row["ratio"] - row["spread"][side]) for _, row in places] for side in (0, 1)]
-        options = {"color": COLOURS[BARS[rival]], "label": rival, "xerr": spread, "error_kw": {"elinewidth": 0.8}}
+        options = {
+            "color": COLOURS[BARS[rival]],
+            "label": rival,
+            "xerr": spread,
+            "error_kw": {"elinewidth": 0.8},
+        }
         left.barh([y for y, _ in places], ratios, height, **options)
     left.set_yticks(range(len(configs)), configs)
     left.invert_yaxis()
@@ -49,7 +65,13 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     colours = list(COLOURS.values())
     for colour, marker, width in zip(colours, "osD^v", sorted({w for w, _ in ratios})):
         batches = sorted(n for w, n in ratios if w == width)
-        right.plot(batches, [ratios[width, n] for n in batches], color=colour, marker=marker, label=f"width {width}")
+        right.plot(
+            batches,
+            [ratios[width, n] for n in batches],
+            color=colour,
+            marker=marker,
+            label=f"width {width}",
+        )
     right.set_xscale("log", base=2)
     ticks = sorted({n for _, n in ratios})
     right.set_xticks(ticks, [str(n) for n in ticks])

@@ -1,8 +1,9 @@
 """How well the network learns: twenty runs, and what each of its parts is worth.
 
-The figure is the excess of the loss over its Bayes floor, mean_t E|eps_hat - eps_star|^2 / (dim mean_t floor_t), of the averaged
-weights (:func:`ddpm_np.closed_form.ideal.estimate_excess`). Settings are those of the main job's ensemble, whatever they are; only frequencies
-and seed change. ``python -m benchmarks learning`` writes learning.json and the tables of README.md.
+The figure is the excess of the loss over its Bayes floor, mean_t E|eps_hat - eps_star|^2 / (dim
+mean_t floor_t), of the averaged weights (:func:`ddpm_np.closed_form.ideal.estimate_excess`).
+Settings are those of the main job's ensemble, whatever they are; only frequencies and seed change.
+``python -m benchmarks learning`` writes learning.json and the tables of README.md.
 """
 
 from __future__ import annotations
@@ -58,33 +59,62 @@ ABLATION: dict[str, tuple[Callable[[np.random.Generator], MLP], dict[str, object
     "steps drawn independently": (_network, {"balanced": False}),
     "no average of the weights": (_network, {"ema": False}),
     "the notes' network": (lambda rng: MLP.notes(ENSEMBLE.dim, ENSEMBLE.T, rng=rng), {}),
-    "the notes' network, its own rate 0.001": (lambda rng: MLP.notes(ENSEMBLE.dim, ENSEMBLE.T, rng=rng), {"learning_rate": 1e-3}),
+    "the notes' network, its own rate 0.001": (
+        lambda rng: MLP.notes(ENSEMBLE.dim, ENSEMBLE.T, rng=rng),
+        {"learning_rate": 1e-3},
+    ),
 }
 
 
 def learn(
-    frequencies: tuple[float, ...], seed: int, *, build: Callable[[np.random.Generator], MLP] = _network,
-    steps: int = ENSEMBLE.steps, ema: bool = True, balanced: bool = True, learning_rate: float = ENSEMBLE.learning_rate,
+    frequencies: tuple[float, ...],
+    seed: int,
+    *,
+    build: Callable[[np.random.Generator], MLP] = _network,
+    steps: int = ENSEMBLE.steps,
+    ema: bool = True,
+    balanced: bool = True,
+    learning_rate: float = ENSEMBLE.learning_rate,
 ) -> dict[str, float]:
-    """Trains one network; its excess and the standard error of that, in per cent, the floor, and the seconds of training."""
+    """Trains one network; its excess and the standard error of that, in per cent, the floor, and
+    the seconds of training.
+    """
     signals, schedule = MultiSine(frequencies, dim=ENSEMBLE.dim), ENSEMBLE.schedule()
     network = build(np.random.default_rng([seed, 0]))
-    state = TrainingState(network, rng=np.random.default_rng([seed, 1]), ema_decay=ENSEMBLE.ema_decay)
+    state = TrainingState(
+        network, rng=np.random.default_rng([seed, 1]), ema_decay=ENSEMBLE.ema_decay
+    )
     start = time.perf_counter()
     for _ in train(
-        network, signals, schedule, steps=steps, batch_size=ENSEMBLE.batch_size, learning_rate=learning_rate,
-        max_norm=ENSEMBLE.max_norm, balanced=balanced, state=state,
+        network,
+        signals,
+        schedule,
+        steps=steps,
+        batch_size=ENSEMBLE.batch_size,
+        learning_rate=learning_rate,
+        max_norm=ENSEMBLE.max_norm,
+        balanced=balanced,
+        state=state,
     ):
         pass
     seconds = time.perf_counter() - start
     learned = state.ema_network() if ema else network
-    excess, error = estimate_excess(learned, signals, schedule, n=DRAWS, rng=np.random.default_rng([seed, 2]))
+    excess, error = estimate_excess(
+        learned, signals, schedule, n=DRAWS, rng=np.random.default_rng([seed, 2])
+    )
     floor = float(np.nanmean(optimal_loss(signals, schedule)))
-    return {"excess_percent": 100 * excess, "standard_error_percent": 100 * error, "floor": floor, "seconds": seconds}
+    return {
+        "excess_percent": 100 * excess,
+        "standard_error_percent": 100 * error,
+        "floor": floor,
+        "seconds": seconds,
+    }
 
 
 def _row(run: tuple[str, str, int, int]) -> dict[str, object]:
-    """One run, in whatever process: table, name in it, seed and number of steps, and what came out."""
+    """One run, in whatever process: table, name in it, seed and number of steps, and what came
+    out.
+    """
     table, name, seed, steps = run
     frequencies = FREQUENCIES[name if table == "runs" else "scattered"]
     build, change = ABLATION[name] if table == "ablation" else (_network, {})
@@ -93,9 +123,11 @@ def _row(run: tuple[str, str, int, int]) -> dict[str, object]:
 
 
 def learning(*, quick: bool = False, jobs: int = 1) -> None:
-    """Runs everything, prints a line after each run, and (unless quick) writes learning.json and the tables of README.md.
+    """Runs everything, prints a line after each run, and (unless quick) writes learning.json and
+    the tables of README.md.
 
-    jobs: runs at a time, each in a process of its own on one thread; 1 leaves the threads as they are.
+    jobs: runs at a time, each in a process of its own on one thread; 1 leaves the threads as they
+    are.
     """
     steps = 500 if quick else ENSEMBLE.steps
     todo = [("runs", name, seed, steps) for name in FREQUENCIES for seed in SEEDS]
@@ -104,20 +136,29 @@ def learning(*, quick: bool = False, jobs: int = 1) -> None:
     with ExitStack() as stack:
         results = map(_row, todo)
         if jobs > 1:
-            os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read by the new processes when they load NumPy
-            results = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))).map(_row, todo)
+            os.environ["OPENBLAS_NUM_THREADS"] = (
+                "1"  # read by the new processes when they load NumPy
+            )
+            results = stack.enter_context(
+                ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+            ).map(_row, todo)
         for row in results:
             rows.append(row)
             print(
                 f"{row['table']}: {row['name']}, seed {row['seed']}: excess {row['excess_percent']:.3f} +- "
-                f"{row['standard_error_percent']:.3f} %, {row['seconds']:.0f} s", flush=True,
+                f"{row['standard_error_percent']:.3f} %, {row['seconds']:.0f} s",
+                flush=True,
             )
     if quick:
         return
     (HERE / "learning.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     runs = [row for row in rows if row["table"] == "runs"]
     table = [
-        [name, *(f"{row['excess_percent']:.2f}" for row in runs if row["name"] == name), f"{_of(runs, name, 'floor'):.4f}"]
+        [
+            name,
+            *(f"{row['excess_percent']:.2f}" for row in runs if row["name"] == name),
+            f"{_of(runs, name, 'floor'):.4f}",
+        ]
         for name in FREQUENCIES
     ]
     excesses, seconds = ([row[key] for row in runs] for key in ("excess_percent", "seconds"))
@@ -129,8 +170,14 @@ def learning(*, quick: bool = False, jobs: int = 1) -> None:
     put(HERE / "README.md", "learning", f"{markdown(head, table)}\n\n{summary}")
     put(HERE.parent / "README.md", "learning", summary)
     parts = [
-        [row["name"], f"{row['excess_percent']:.2f}", f"{row['standard_error_percent']:.2f}", f"{row['seconds']:.0f}"]
-        for row in rows if row["table"] == "ablation"
+        [
+            row["name"],
+            f"{row['excess_percent']:.2f}",
+            f"{row['standard_error_percent']:.2f}",
+            f"{row['seconds']:.0f}",
+        ]
+        for row in rows
+        if row["table"] == "ablation"
     ]
     put(HERE / "README.md", "ablation", markdown(["", "excess in %", "s.e.", "seconds"], parts))
 
