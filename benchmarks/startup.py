@@ -26,7 +26,7 @@ NAMES = {
 }
 
 
-def measure(name: str, repeats: int = 3) -> dict[str, float]:
+def measure(name: str, repeats: int) -> dict[str, float]:
     """Seconds to import, seconds to the end of the first step, and peak memory in MB: medians."""
     runs = []
     for _ in range(repeats):

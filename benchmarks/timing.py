@@ -84,7 +84,7 @@ def measure(cell: Cell, *, quick: bool) -> list[dict[str, object]]:
     """A row for each rival of the cell."""
     with one_thread():
         runs = {name: make() for name, make in cell.contenders.items()}
-        seconds = _interleaved(runs, Effort(5, 0.02, 0.7) if quick else Effort(9, 0.02, 3.0))
+        seconds = _interleaved(runs, Effort(5, 0.02, 0.7) if quick else Effort(9, 0.02, 2.0))
     ours = seconds.pop("ours")
     return [_row(cell, rival, ours, theirs) for rival, theirs in seconds.items()]
 
