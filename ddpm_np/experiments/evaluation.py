@@ -121,9 +121,19 @@ def _excess_per_step(network: Denoiser, ideal: IdealDenoiser, n: int, rng: np.ra
 
 
 def _draw(denoiser: Denoiser, schedule: Schedule, n: int, seed: int) -> tuple[Array, Array]:
-    """n samples and the way of the first."""
-    way = ancestral_sample(denoiser, schedule, n, denoiser.dim, rng=np.random.default_rng(seed), trajectory=True, dtype=np.float64)
-    return way[0], way[:, 0].copy()
+    """n samples, and the way of the first, (T + 1, dim), noted as it passes the denoiser.
+
+    The whole trajectory would hold T times as many numbers as the samples.
+    """
+    way: list[Array] = []
+
+    def noting(x: Array, t: int) -> Array:
+        way.append(x[0].copy())
+        return denoiser(x, t)
+
+    rng = np.random.default_rng(seed)
+    samples = ancestral_sample(noting, schedule, n, denoiser.dim, rng=rng, dtype=np.float64)
+    return samples, np.stack([samples[0], *way[::-1]])
 
 
 def rms_distance(samples: Array, curve: Array) -> Array:

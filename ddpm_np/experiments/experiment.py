@@ -21,6 +21,7 @@ import numpy as np
 from ddpm_np._checks import count, flag, fraction, positive
 from ddpm_np.closed_form.distributions import Gaussian, PointMass
 from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
+from ddpm_np.learning.layers import step_basis
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
@@ -54,6 +55,9 @@ class Experiment:
     learning_rate: float
     ema_decay: float
     activation: str = "leaky_relu"
+    mirrored: bool = False
+    basis_size: int = 0
+    beta_2: float = 0.999
     max_norm: float = 1.0
     dim: int = 50
     n_frequencies: int = 5
@@ -77,6 +81,10 @@ class Experiment:
         for name in ("learning_rate", "max_norm"):
             positive(name, getattr(self, name))
         fraction("ema_decay", self.ema_decay, below_one=True)
+        fraction("beta_2", self.beta_2, below_one=True)
+        if not 0 <= count("basis_size", self.basis_size, low=0) <= 10**4 or self.basis_size == 1:
+            raise ValueError("basis_size must be 0, for no basis, or from 2 to 10000")
+        flag("mirrored", self.mirrored)
         if not 0 < fraction("beta_max", self.beta_max, below_one=True):
             raise ValueError("beta_max must be above 0")
         Layer(1, self.activation)
@@ -104,9 +112,13 @@ class Experiment:
 
     def network(self) -> MLP:
         """The untrained network; its skip is the exact answer for white noise of variance 1."""
-        skip = np.sqrt(self.schedule().one_minus_alpha_bar)
+        noise = self.schedule().one_minus_alpha_bar
         layers = [Layer(width, self.activation) for width in self.hidden]
-        return MLP(self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=skip)
+        return MLP(
+            self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=np.sqrt(noise),
+            basis=step_basis(noise, self.basis_size) if self.basis_size else None,
+            mirrored=self.mirrored,
+        )
 
     def variant(
         self, *, seed: int | None = None, steps: int | None = None, quick: bool = False
@@ -146,8 +158,8 @@ CURVE = Experiment(
     ema_decay=0.99,
 )  # with the leaky ReLU the samples miss the curve by twice as much
 ENSEMBLE = Experiment(
-    "ensemble", hidden=(128, 128), steps=20_000, batch_size=500, learning_rate=1e-2,
-    ema_decay=0.999,
+    "ensemble", hidden=(128,), activation="silu", mirrored=True, basis_size=40, steps=12_000,
+    batch_size=500, learning_rate=1e-2, beta_2=0.99, ema_decay=0.9993,
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE)}
 QUICK: dict[str, Any] = {"steps": 500, "samples": 500, "ema_decay": 0.99}  # a shorter average
@@ -167,7 +179,8 @@ class Training:
         self.experiment = experiment
         self.schedule, self.distribution = experiment.schedule(), experiment.distribution()
         self.state = TrainingState(
-            experiment.network(), rng=experiment.rng("training"), ema_decay=experiment.ema_decay
+            experiment.network(), rng=experiment.rng("training"),
+            ema_decay=experiment.ema_decay, beta_2=experiment.beta_2,
         )
         self.losses: list[float] = []
         self.block: list[float] = []
