@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from ddpm_np.closed_form.covariance import (
     chi_mean,
+    covariance_of_sum,
+    covariance_two_steps,
     effective_rank,
     end_noise_correlation,
     end_noise_loss,
     error_of_mean,
     kernel_covariance,
+    kl_to_noise,
     random_frequency_covariance,
     reshape_noise,
     reshaping_error,
@@ -25,7 +28,7 @@ from ddpm_np.closed_form.covariance import (
 )
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.closed_form.ideal import optimal_loss
-from ddpm_np.forward import covariance_at, q_sample, q_skip
+from ddpm_np.forward import covariance_at, covariance_step, q_sample, q_skip
 from ddpm_np.schedule import Schedule
 
 EPS = np.finfo(float).eps
@@ -97,7 +100,8 @@ def test_kernel_is_a_symmetric_likeness_with_ones_on_the_diagonal(seed: int, n: 
     C = kernel_covariance(v)
     assert np.array_equal(C, C.T) and np.all(np.diag(C) == 1) and np.all((C >= 0) & (C <= 1))
     i, j = np.random.default_rng(seed + 1).integers(0, n, 2)
-    assert C[i, j] == np.exp(-((v[i] - v[j]) ** 2))
+    # NumPy's exp of an array and of a number may differ in the last place.
+    assert C[i, j] == pytest.approx(np.exp(-((v[i] - v[j]) ** 2)), rel=4 * EPS)
     assert np.array_equal(kernel_covariance(v[:, None]), C)
 
 
@@ -116,7 +120,7 @@ def test_shuffling_the_samples_leaves_the_kernel_spectrum(seed: int, n: int) -> 
 
 @pytest.mark.E21
 def test_kernel_takes_vectors_and_refuses_more() -> None:
-    assert kernel_covariance([[0.0, 0.0], [1.0, 1.0]])[0, 1] == np.exp(-2.0)
+    assert kernel_covariance([[0.0, 0.0], [1.0, 1.0]])[0, 1] == pytest.approx(np.exp(-2.0), rel=4 * EPS)
     with pytest.raises(ValueError, match="v must have one axis, or two"):
         kernel_covariance(np.zeros((2, 2, 2)))
 
@@ -162,6 +166,10 @@ def test_random_frequencies_fill_about_twice_the_band_plus_one_directions() -> N
     f = rng.uniform(0, 5.0, (draws, 1))
     products = np.cos(2 * np.pi * f * tau[13])[:, 0]
     assert five_errors(products.mean(), C[13, 0], products.std(ddof=1) / np.sqrt(draws))
+    # The same by integration, E cos(2 pi f u) = sin(2 pi band u) / (2 pi band u), to rounding.
+    for band in (5.0, 0.3):
+        u = 2 * np.pi * band * tau[1:]
+        assert np.allclose(random_frequency_covariance(50, band)[1:, 0], np.sin(u) / u, atol=8 * EPS)
 
 
 # ---- E23 ------------------------------------------------------------------------------------------------------------------------
@@ -292,6 +300,86 @@ def test_what_is_left_of_a_curve_at_the_end_of_the_notes_chain() -> None:
     expected = 0.5 * (alpha_bar * 50 - 50 * alpha_bar - 50 * np.log(rest))
     left = kl_divergence(PointMass(np.ones(50)).diffuse(schedule, 100), white)
     assert left == pytest.approx(expected, rel=1e-12) and left == pytest.approx(0.135, abs=5e-4)
+
+
+@pytest.mark.E3
+@given(seed=seeds, n=st.integers(1, 5))
+def test_covariance_of_a_sum_is_that_of_the_stacked_variables(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    joint, (a, b) = random_covariance(rng, 2 * n, 3 * n), rng.standard_normal(2)
+    C_x, C_y, C_xy = joint[:n, :n], joint[n:, n:], joint[:n, n:]
+    rows = np.hstack([a * np.eye(n), b * np.eye(n)])
+    found = covariance_of_sum(a, C_x, b, C_y, C_xy)
+    allowed = 64 * n * EPS * np.linalg.norm(joint) * (a**2 + b**2)
+    assert np.abs(found - rows @ joint @ rows.T).max() <= allowed
+    independent = covariance_of_sum(a, C_x, b, C_y)
+    assert np.abs(independent - (a**2 * C_x + b**2 * C_y)).max() <= allowed
+    # The printed 2ab Cov(X, Y) is no covariance where Cov(X, Y) is not symmetric.
+    printed = independent + 2 * a * b * C_xy
+    assert n == 1 or np.abs(printed - printed.T).max() > allowed
+
+
+@pytest.mark.E3
+@given(seed=seeds, t=st.integers(2, 20))
+def test_two_steps_at_once_are_the_recursion_twice(seed: int, t: int) -> None:
+    schedule, Sigma = Schedule.sigmoid(20), random_covariance(np.random.default_rng(seed), 3, 4)
+    twice = covariance_step(schedule, covariance_step(schedule, Sigma, t - 1), t)
+    assert np.abs(covariance_two_steps(schedule, Sigma, t) - twice).max() <= 16 * EPS * (
+        1 + np.linalg.norm(Sigma)
+    )
+    # b = 1 - a without the subtraction, which would leave no digit of 2e-12 beyond the fourth.
+    small = Schedule.from_beta([1e-12, 1e-12])
+    assert covariance_two_steps(small, [[0.0]], 2)[0, 0] == pytest.approx(2e-12 - 1e-24, rel=4 * EPS)
+
+
+@pytest.mark.E5
+def test_the_chain_ends_at_noise_exactly_if_the_betas_have_an_infinite_sum() -> None:
+    law, T = Gaussian([2.0, 0.0], np.diag([3.0, 0.0])), 400
+    t = np.arange(1, T + 1)
+    schedules = {
+        "increasing": Schedule.linear(T, beta_max=0.1), "equal": Schedule.from_beta(np.full(T, 0.05)),
+        "1/(t + 1)": Schedule.from_beta(1 / (t + 1)), "summable": Schedule.from_beta(1 / (t + 1) ** 2),
+    }
+    left = {name: kl_to_noise(law, schedule) for name, schedule in schedules.items()}
+    assert all(kl[0] == np.inf and np.all(np.diff(kl[1:]) < 0) for kl in left.values())
+    assert left["increasing"][T] < 1e-8 and left["equal"][T] < 1e-8
+    # alpha_bar = 1/(t + 1), and the KL falls as alpha_bar |mean|^2 / 2 plus alpha_bar^2 terms.
+    assert left["1/(t + 1)"][T] == pytest.approx(2 / (T + 1), rel=1e-2)
+    # Product of 1 - 1/(s + 1)^2 is (t + 2) / (2 (t + 1)): half of the signal stays.
+    assert schedules["summable"].alpha_bar[T] == pytest.approx((T + 2) / (2 * T + 2), rel=1e-12)
+    half = Gaussian([np.sqrt(2.0), 0.0], np.diag([2.0, 0.5]))
+    end = kl_divergence(half, Gaussian(np.zeros(2), np.eye(2)))
+    assert left["summable"][T] == pytest.approx(end, rel=1e-2) and end > 1
+    assert schedules["increasing"].alpha_bar[T] <= (1 - schedules["increasing"].beta[1]) ** T
+
+
+def test_the_forward_views_refuse_what_does_not_fit() -> None:
+    schedule = Schedule.sigmoid(5)
+    with pytest.raises(ValueError, match="C_x, C_y must have the same shape"):
+        covariance_of_sum(1.0, np.eye(2), 1.0, np.eye(3))
+    with pytest.raises(ValueError, match="t must be at least 2"):
+        covariance_two_steps(schedule, np.eye(2), 1)
+    with pytest.raises(ValueError, match="t must be in"):
+        covariance_two_steps(schedule, np.eye(2), 6)
+    with pytest.raises(TypeError, match="distribution must be a Gaussian, got list"):
+        kl_to_noise([1.0], schedule)
+
+
+@pytest.mark.E6
+def test_the_correlation_with_the_end_is_right_where_the_tables_underflow() -> None:
+    for T in (322, 400):
+        schedule = Schedule.from_beta([0.9] * T)
+        assert end_noise_correlation(schedule, T) == 1.0
+        rho = end_noise_correlation(schedule, np.arange(1, T + 1))
+        # sqrt(0.1^(T - t) (1 - 0.1^t)): the ratio is a power of 1 - beta, whatever alpha_bar_t is.
+        left = 0.5 * np.arange(T - 1, -1, -1)
+        t = np.arange(1, T + 1)
+        held = left < 150  # beyond, the ratio of the two alpha_bar underflows itself
+        expected = 10.0**-left * np.sqrt(1 - 10.0**-t)
+        assert np.allclose(rho[held], expected[held], rtol=1e-12, atol=0)
+        assert np.isfinite(end_noise_loss(schedule, np.full(T + 1, 0.5))[1:]).all()
+    assert end_noise_correlation(Schedule.from_beta([0.9] * 322), 321) == pytest.approx(0.31623, abs=5e-6)
+    assert end_noise_correlation(Schedule.from_beta([0.5]), 1) == 1.0
 
 
 @pytest.mark.E6

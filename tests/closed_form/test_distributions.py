@@ -358,6 +358,44 @@ def test_wrong_calls_are_refused() -> None:
             distance(g, [0.0, 0.0])
 
 
+def test_views_of_what_can_be_changed_are_copied() -> None:
+    for given in (np.eye(2), np.asfortranarray(np.eye(2))):
+        view = given.view()
+        view.flags.writeable = False
+        g = Gaussian.from_spectrum(view[0], view, [1.0, 2.0])
+        given[...] = 7
+        assert np.array_equal(g.axes, np.eye(2)) and np.array_equal(g.mean, [1, 0])
+    for array in (g.mean, g.axes, g.spectrum, g.varies, g.root, g.cov):
+        assert array.flags.owndata and not array.flags.writeable
+    # What nobody else can change is shared, so that distances are exact.
+    assert Gaussian.from_spectrum(g.mean, g.axes, [3.0, 1.0]).axes is g.axes
+
+
+def test_a_spectrum_keeps_its_order_and_a_matrix_gives_the_largest_first() -> None:
+    assert Gaussian.from_spectrum([0.0, 0.0], np.eye(2), [1.0, 2.0]).spectrum.tolist() == [1, 2]
+    assert Gaussian([0.0, 0.0], np.diag([1.0, 2.0])).spectrum.tolist() == [2, 1]
+    assert Gaussian.from_factor([0.0, 0.0], np.diag([1.0, 2.0])).spectrum.tolist() == [4, 1]
+
+
+@given(st.floats(1e-8, 1e8), st.floats(0.0, 1e3))
+def test_points_beside_a_plane_are_told_by_the_scale_of_its_spectrum(
+    scale: float, mean: float
+) -> None:
+    # The support is known to eps sqrt(largest variance) and to the rounding of the mean.
+    plane = Gaussian.from_spectrum([mean, 0.0], np.eye(2), [scale**2, 0.0])
+    reach = 200 * EPS * (scale + mean)
+    assert plane.logpdf([mean, reach / 4]) > -np.inf
+    assert plane.logpdf([mean, 2 * reach]) == -np.inf
+
+
+def test_whole_numbers_become_float64() -> None:
+    big = 2**24 + 1  # no float32
+    g = Gaussian([big], [[big]])
+    assert g.mean[0] == big and g.cov[0, 0] == big and g.spectrum[0] == big
+    assert g.mean.dtype == g.cov.dtype == np.float64
+    assert g.sample(2, rng=np.random.default_rng(0)).dtype == np.float64
+
+
 def test_what_it_hands_out_cannot_be_changed_and_what_it_was_given_is_its_own() -> None:
     mean, cov = np.zeros(2), np.eye(2)
     g = Gaussian(mean, cov)

@@ -71,6 +71,19 @@ def test_divergence_is_the_trace_of_the_scores_jacobian(m: GaussianMixture, seed
     assert abs(m.divergence(x) - fine) <= abs(fine - coarse) + rounding
 
 
+@pytest.mark.parametrize("x", [0.3, 1e4, 1e8, -1e8])
+def test_divergence_keeps_its_digits_far_from_everything(x: float) -> None:
+    one = GaussianMixture([1.0], [[0.0]], [[[1.0]]])
+    two = GaussianMixture([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[1.0]]])
+    assert one.divergence([x]) == -1
+    # Var of the scores under the responsibilities, here a Bernoulli variable, comes on top of -1.
+    p = 1 / (1 + np.exp(-min(max(x - 0.5, -700.0), 700.0)))
+    for law in (two, Empirical([[0.0], [1.0]]).noised(1.0, 1.0)):
+        assert law.divergence([x]) == pytest.approx(-1 + p * (1 - p), rel=1e-13)
+    narrow = Empirical([[0.0, 0.0]]).noised(1.0, 1e-12)
+    assert narrow.divergence([x, 1.0]) == pytest.approx(-2e12, rel=1e-14)
+
+
 @pytest.mark.parametrize("diffused", [False, True])
 def test_density_integrates_to_one(diffused: bool) -> None:
     from scipy.integrate import quad
@@ -104,6 +117,43 @@ def test_sample_has_the_stated_mean_and_covariance() -> None:
         assert np.all(np.abs(products.mean(0) - law.cov) <= 5 * products.std(0) / np.sqrt(n))
         one, again, other = (law.sample(50, rng=np.random.default_rng(seed)) for seed in (0, 0, 1))
         assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_weights_are_divided_by_their_sum() -> None:
+    thirds = np.float32([1 / 3] * 3)
+    m = GaussianMixture(thirds, [[0.0], [1.0], [2.0]], 3 * [[[1.0]]])
+    assert m.weights.sum() == pytest.approx(1, abs=2 * EPS) and m.weights.dtype == np.float64
+    assert m.sample(100, rng=np.random.default_rng(0)).shape == (100, 1)
+    assert GaussianMixture([1], [[0]], [[[1]]]).weights.dtype == np.float64
+
+
+def test_whole_numbers_become_float64() -> None:
+    big = 2**24 + 1  # no float32
+    assert GaussianMixture([1], [[big]], [[[1]]]).mean[0] == big
+    points = Empirical([[big], [big]])
+    assert points.points.dtype == np.float64 and points.mean[0] == big
+    assert points.sample(2, rng=np.random.default_rng(0))[0, 0] == big
+
+
+def test_sampled_noise_has_the_stated_variance_to_three_per_cent() -> None:
+    # The variance of n numbers is known to sqrt(2 / n) = 0.35 %: five of these are 1.8 %.
+    n = 160_000
+    law, rng = Empirical([[2.0]]).noised(0.25, 0.09), np.random.default_rng(3)
+    for dtype in (np.float64, np.float32):
+        away = law.sample(n, rng=rng, dtype=dtype).astype(np.float64) - 1
+        assert abs(np.square(away).mean() / 0.09 - 1) <= 5 * np.sqrt(2 / n)
+        assert abs(away.mean()) <= 5 * 0.3 / np.sqrt(n)
+    mixture = GaussianMixture([0.5, 0.5], [[1.0], [-1.0]], [[[0.04]], [[1.0]]])
+    squares = np.square(mixture.sample(n, rng=rng))
+    assert abs(squares.mean() / 1.52 - 1) <= 5 * np.sqrt(np.var(squares) / n) / 1.52 < 0.03
+
+
+def test_a_density_on_the_whole_space_needs_variance_everywhere() -> None:
+    line = np.diag([1.0, 0.0])
+    assert not GaussianMixture([0.5, 0.5], np.zeros((2, 2)), [np.eye(2), line]).has_density
+    assert GaussianMixture([1.0, 0.0], np.zeros((2, 2)), [np.eye(2), line]).has_density
+    assert not Empirical([[0.0]]).has_density and Empirical([[0.0]]).noised(1.0, 0.1).has_density
+    assert Gaussian([0.0], [[1.0]]).has_density and not PointMass([0.0]).has_density
 
 
 @pytest.mark.E6
@@ -213,6 +263,9 @@ def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(monk
     ([1.0], [[0.0], [1.0]], [[[1.0]], [[1.0]]], "must be equally many, got 1, 2 and 2"),
     ([0.5, 0.5], [[0.0], [1.0]], [[[1.0]]], "must be equally many, got 2, 2 and 1"),
     ([1.0], [[0.0, 1.0]], [[[1.0]]], "cov must have shape"),
+    ([1.0], [0.0], [[[1.0]]], "means must have 2 axes"),
+    ([1.0], [[np.inf]], [[[1.0]]], "means must be finite"),
+    ([[1.0]], [[0.0]], [[[1.0]]], "weights must have 1 axis"),
     ([1.0], [[0.0]], [[[-1.0]]], "cov must have no negative eigenvalue"),
     ([1.0], [[0.0]], [[1.0]], "covs must have 3 axes"),
     ([np.nan], [[0.0]], [[[1.0]]], "weights must be finite"),
