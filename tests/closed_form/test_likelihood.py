@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddpm_np.closed_form import probability_flow
 from ddpm_np.closed_form.distributions import (
     Empirical,
     Gaussian,
@@ -193,6 +194,58 @@ def test_only_the_second_moments_of_the_data_meet_the_ideal_denoiser_of_a_gaussi
 
 
 @pytest.mark.E28
+@pytest.mark.parametrize("variance", ["posterior", "beta", "kernel"])
+def test_a_point_is_its_own_batch(variance: str) -> None:
+    x = [0.7, -1.2]
+    denoiser = IdealDenoiser(Gaussian([0.5, 0.0], [[1.0, 0.3], [0.3, 0.5]]), SHORT)
+    point, batch = (vlb_terms(denoiser, d, SHORT, variance=variance) for d in (PointMass(x), [x]))
+    for name in ("prior", "decoder", "total"):
+        assert getattr(point, name) == pytest.approx(getattr(batch, name), rel=1e-13)
+    assert point.standard_error == 0.0 and np.isnan(batch.standard_error)
+    # A point on a line, and one beside it, seen by the model of that line.
+    line = IdealDenoiser(Gaussian([0.0, 1.0], np.diag([1.0, 0.0])), SHORT)
+    assert np.isfinite(vlb_terms(line, PointMass([3.0, 1.0]), SHORT, variance="kernel").total)
+    assert vlb_terms(line, PointMass([3.0, 1.1]), SHORT, variance="kernel").decoder == np.inf
+
+
+@pytest.mark.E28
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_standard_error_is_that_of_the_mean_of_the_rows(exact: bool) -> None:
+    law = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
+    ideal, x_0 = IdealDenoiser(law, SHORT), law.sample(20, rng=np.random.default_rng(13))
+    if exact:
+        totals = np.array([vlb_terms(ideal, [x], SHORT).total for x in x_0])
+        terms = vlb_terms(ideal, x_0, SHORT)
+    else:  # a denoiser without noise of its own: the drawn noise cancels from eps_hat - eps
+        noise = np.random.default_rng(14)
+
+        def shifted(x_t: np.ndarray, t: int) -> np.ndarray:
+            root, rest = np.sqrt(SHORT.alpha_bar[t]), np.sqrt(SHORT.one_minus_alpha_bar[t])
+            return (x_t - root * x_0[: len(x_t)]) / rest + x_0[: len(x_t)]
+
+        terms = vlb_terms(shifted, x_0, SHORT, rng=noise)
+        squares, tilde = np.square(x_0).sum(1), SHORT.beta_tilde.copy()
+        tilde[1] = SHORT.beta[1]
+        b2 = SHORT.beta[1:] ** 2 / SHORT.alpha[1:] / SHORT.one_minus_alpha_bar[1:]
+        totals = squares * (b2 / tilde[1:]).sum() / 2 + squares * SHORT.alpha_bar[-1] / 2
+    expected = totals.std(ddof=1) / np.sqrt(20)
+    assert terms.standard_error == pytest.approx(expected, rel=1e-9) and expected > 0
+    if exact:
+        assert terms.total == pytest.approx(totals.mean(), rel=1e-12)
+
+
+@pytest.mark.E28
+def test_the_prior_term_of_a_simulated_bound_is_exact_for_a_batch() -> None:
+    law = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
+    ideal, x_0 = IdealDenoiser(law, SHORT), law.sample(20, rng=np.random.default_rng(13))
+    simulated = vlb_terms(lambda x, t: ideal(x, t), x_0, SHORT, rng=np.random.default_rng(14))
+    alpha_bar, rest = SHORT.alpha_bar[SHORT.T], SHORT.one_minus_alpha_bar[SHORT.T]
+    each = [kl_divergence(Gaussian(np.sqrt(alpha_bar) * x, rest * np.eye(2)), white(2)) for x in x_0]
+    assert simulated.prior == pytest.approx(np.mean(each), rel=1e-12)
+    assert vlb_terms(ideal, x_0, SHORT).prior == pytest.approx(np.mean(each), rel=1e-12)
+
+
+@pytest.mark.E28
 def test_for_data_off_the_support_the_true_kernels_decoder_is_infinite() -> None:
     ensemble = MultiSine(FREQUENCIES)
     denoiser = IdealDenoiser(ensemble, NOTES)
@@ -346,6 +399,29 @@ def test_the_flow_of_points_ends_on_the_points_as_often_as_they_weigh() -> None:
 
 
 @pytest.mark.E29
+def test_points_with_noise_have_a_density_under_the_flow() -> None:
+    law = Empirical([[0.0], [1.0]]).noised(1.0, 0.04)
+    x = np.array([[0.1], [0.9], [1.2]])
+    denoiser, terminal = IdealDenoiser(law, SHORT), law.diffuse(SHORT, SHORT.T)
+    found = probability_flow_logpdf(denoiser, SHORT, x, terminal=terminal)
+    assert np.abs(found - law.logpdf(x)).max() <= 1e-6
+
+
+@pytest.mark.E29
+def test_a_flow_that_is_too_stiff_says_so_in_place_of_running_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    narrow = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1e-6]], [[1e-6]]])
+    denoiser = IdealDenoiser(narrow, SHORT)
+    monkeypatch.setattr(probability_flow, "_MAX_EVALUATIONS", 200)
+    message = r"too stiff: 200 evaluations reached sigma = [\d.e-]+ on the way from 0 to 2\.77"
+    with pytest.raises(ArithmeticError, match=message):
+        probability_flow_logpdf(denoiser, SHORT, [0.0])
+    with pytest.raises(ArithmeticError, match="on the way from 2.77 to 1e-08"):
+        probability_flow_sample(denoiser, SHORT, 2, rng=np.random.default_rng(0))
+
+
+@pytest.mark.E29
 def test_a_single_vector_has_a_single_density_and_an_end_far_out_costs_nothing() -> None:
     law = Gaussian([1.0], [[0.25]])
     schedule = Schedule.from_beta([0.9] * 300)  # alpha_bar_T = 1e-300
@@ -355,6 +431,15 @@ def test_a_single_vector_has_a_single_density_and_an_end_far_out_costs_nothing()
 
 
 # ---- bad input ------------------------------------------------------------------------------------------------------------------
+
+
+class Wide:
+    """A denoiser of four coordinates that would take any number of them."""
+
+    dim = 4
+
+    def __call__(self, x: np.ndarray, t: int) -> np.ndarray:
+        return x
 
 
 def test_bad_input_to_the_bound_is_refused_in_one_line() -> None:
@@ -373,6 +458,9 @@ def test_bad_input_to_the_bound_is_refused_in_one_line() -> None:
         (lambda x, t: x, law, {"n": 1, "rng": rng}, ValueError, "n must be at least 2"),
         (lambda x, t: x, law, {"n": 10, "rng": np.random}, TypeError, "rng must be a numpy.random.Generator"),
         (lambda x, t: x[:1], law, {"n": 10, "rng": rng}, ValueError, "denoiser must return shape"),
+        (lambda x, t: x + np.nan, law, {"n": 10, "rng": rng}, ValueError, "eps_hat must be finite"),
+        (Wide(), law, {"n": 10, "rng": rng}, ValueError, "the denoiser's dimension 4, got 3"),
+        (Wide(), np.zeros((2, 3)), {"rng": rng}, ValueError, "the denoiser's dimension 4, got 3"),
         ("net", law, {"n": 10, "rng": rng}, TypeError, "denoiser must be a callable"),
     ]
     for denoiser, data, kwargs, kind, message in cases:
