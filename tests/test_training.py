@@ -16,7 +16,15 @@ from ddpm_np.forward import q_sample
 from ddpm_np.learning.optimizer import AdamW, warmup_cosine
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import Divergence, TrainingState, balanced_steps, denoising_loss, train
+from ddpm_np.training import (
+    Divergence,
+    TrainingState,
+    _independent_steps,
+    _refuse_divergence,
+    balanced_steps,
+    denoising_loss,
+    train,
+)
 
 SCHEDULE = Schedule.sigmoid(10)
 DATA = Gaussian(np.zeros(3), np.diag([1.0, 0.5, 0.0]))
@@ -312,3 +320,46 @@ def test_train_is_a_generator_that_starts_nothing_by_itself():
         rng=np.random.default_rng(0),
     )
     assert inspect.isgenerator(steps) and np.array_equal(network.flat, small_network().flat)
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize(
+    ("loss", "norm"), [(np.inf, 1.0), (1.0, np.inf), (np.nan, 1.0), (1.0, np.nan)]
+)
+def test_a_loss_or_a_norm_that_is_not_finite_is_divergence_each_alone(loss, norm):
+    with pytest.raises(Divergence, match="step 7"):
+        _refuse_divergence(loss, norm, 7)
+    _refuse_divergence(1.0, 1e30, 7)
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize("balanced", [True, False])
+def test_no_step_is_drawn_more_often_than_another(balanced):
+    T, n = 5, 500_000
+    draw = balanced_steps if balanced else _independent_steps
+    t = draw(T, n, rng=np.random.default_rng(0))
+    counts = np.bincount(t, minlength=T + 1)
+    # Five standard errors of a share of 1/5 are 1.4 % of it: a skew of 3 % is seen.
+    assert counts[0] == 0 and len(counts) == T + 1
+    assert np.all(np.abs(counts[1:] / (n / T) - 1) <= 5 * np.sqrt((T - 1) / n))
+    # Nor does the step depend on the place in the batch.
+    first = np.bincount(t[: n // 2], minlength=T + 1)[1:]
+    assert np.all(np.abs(first / (n / 2 / T) - 1) <= 5 * np.sqrt(2 * (T - 1) / n))
+
+
+class Grid:
+    """In place of a generator: one uniform number after the other, in the middle of 700 cells."""
+
+    def __init__(self) -> None:
+        self.numbers = iter((np.arange(700) + 0.5) / 700)
+
+    def random(self) -> float:
+        return next(self.numbers)
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize("r", [1, 3, 6])
+def test_the_steps_that_do_not_fill_a_round_are_drawn_equally_often(r):
+    T, grid = 7, Grid()
+    t = np.concatenate([balanced_steps(T, r, rng=grid) for _ in range(700)])
+    assert np.all(np.abs(np.bincount(t, minlength=T + 1)[1:] - 700 * r / T) <= 1)

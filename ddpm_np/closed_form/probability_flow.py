@@ -150,7 +150,7 @@ def _solve(
             raise ArithmeticError(f"the probability flow is too stiff: {reached} {way}")
         return velocity(u, state)
 
-    solution = solve_ivp(counted, span, start, t_eval=span[1:], **_TOLERANCES)
+    solution = solve_ivp(counted, span, start, **_TOLERANCES)
     if not solution.success:
         raise ArithmeticError(f"the probability flow could not be solved: {solution.message}")
     return np.asarray(solution.y[:, -1])

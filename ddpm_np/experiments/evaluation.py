@@ -26,7 +26,7 @@ from ddpm_np.experiments.experiment import Training
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 
-__all__ = ["Evaluation", "Row", "chain_from_first_step", "evaluate", "rms_distance", "sample_covariance"]
+__all__ = ["Evaluation", "Row", "chain_from_first_step", "evaluate", "rms_distance"]
 
 REPEATS = 20  # equally large true samples that the distance of the network's sample is compared with
 
@@ -100,9 +100,9 @@ def evaluate(training: Training) -> Evaluation:
         spectra = {
             "data": law.spectrum,
             "exact sampler": sampler_distribution(law, schedule).spectrum,
-            "network": np.linalg.eigvalsh(sample_covariance(samples))[::-1],
-            "ideal": np.linalg.eigvalsh(sample_covariance(ideal_samples))[::-1],
-            "true sample": np.linalg.eigvalsh(sample_covariance(data))[::-1],
+            "network": np.linalg.eigvalsh(_unbiased_covariance(samples))[::-1],
+            "ideal": np.linalg.eigvalsh(_unbiased_covariance(ideal_samples))[::-1],
+            "true sample": np.linalg.eigvalsh(_unbiased_covariance(data))[::-1],
         }
     return Evaluation(
         rows, floor, loss, loss_error, excess, excess_error, samples, ideal_samples, data, path, ideal_path, spectra
@@ -141,7 +141,7 @@ def rms_distance(samples: Array, curve: Array) -> Array:
     return np.sqrt(np.square(samples - curve).mean(1))
 
 
-def sample_covariance(samples: Array) -> Array:
+def _unbiased_covariance(samples: Array) -> Array:
     """The unbiased covariance of a sample, (dim, dim)."""
     return np.atleast_2d(np.cov(samples.T))
 
@@ -183,7 +183,7 @@ def _distance_rows(samples: Array, ideal: Array, law: Gaussian, schedule: Schedu
 
 
 def _frechet(samples: Array, law: Gaussian) -> float:
-    return wasserstein2(Gaussian(samples.mean(0), sample_covariance(samples)), law)
+    return wasserstein2(Gaussian(samples.mean(0), _unbiased_covariance(samples)), law)
 
 
 def _scatter(values: Array) -> str:
