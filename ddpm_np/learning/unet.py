@@ -4,10 +4,11 @@ The notes use a U-Net for their pictures without saying what it is. It looks at 
 sizes: 3 x 3 convolutions at full size, at half, at a quarter, and on the way back up each size also
 sees what was there on the way down. A layer is
 
-    u = h * kernel,    z = gate[t] u + shift[t],    h = z sigmoid(z),
+    u = h * kernel,    z = gate[t] u + shift[t],    h <- z sigmoid(z) [+ h],
 
 with one gate and one shift for each step and channel, as in :class:`ddpm_np.network.MLP`. SiLU in
-place of its leaky ReLU halves what the loss has above its floor here. The network is a list of
+place of its leaky ReLU halves what the loss has above its floor here. A layer that leaves the
+number of channels as it is adds its input, so that it learns a change. The network is a list of
 operations, "layer", "down" and "up"; the forward pass walks along it and the backward pass walks
 back. Their parts are in :mod:`ddpm_np.learning.convolution`. There is no normalisation and no
 attention.
@@ -87,7 +88,7 @@ class UNet(Network):
         layer 2, and so on; last W (width, 1) and b (1,), the output of each pixel, which start as 0
 
     With one width there is no other size: ``layers`` convolutions in a row, and each output pixel
-    sees 2 layers + 1 pixels each way. ValueError for a size that cannot be halved as often as asked.
+    sees 2 layers + 1 pixels. ValueError for a size that cannot be halved as often as asked.
     """
 
     kind: ClassVar[str] = "unet"
@@ -182,8 +183,9 @@ class UNet(Network):
                 z = gate * u
                 z += _spread(p[f"shift{l}"][t], u)
                 s = _sigmoid(z)
-                h = z * s
-                cache[l] = wide, u, gate, h, s
+                act = z * s
+                cache[l] = wide, u, gate, act, s
+                h = act + h if h.shape == act.shape else act
         L = l + 1
         F = to_pictures(h @ p[f"W{L}"] + p[f"b{L}"])    # (n, size * size)
         eps_hat = F if self.gain is None else self.gain[t, None] * F
@@ -204,28 +206,29 @@ class UNet(Network):
         g[f"b{L}"][:] = d_F.sum(axis=(0, 1, 2))
         g[f"W{L}"][:] = h.reshape(-1, h.shape[-1]).T @ d_F.reshape(-1, 1)
         d = d_F * p[f"W{L}"][:, 0]                      # (rows, n, columns, channels)
-        for what, channels, _ in reversed(self._plan):
+        for what, inputs, channels in reversed(self._plan):
             if what == "down":
                 d = halve_backward(d) + kept.pop()
             elif what == "up":
-                d, d_kept = join_backward(d, channels)
+                d, d_kept = join_backward(d, inputs)
                 kept.append(d_kept)
                 d = double_backward(d)
             else:
-                wide, u, gate, h, s = cache[l]
-                # h = z s,  s = sigmoid(z):  dh/dz = s + z s (1 - s) = s + h (1 - s)
-                slope = 1 - s
-                slope *= h
-                slope += s
-                d = np.multiply(d, slope, out=slope)    # d_z
+                wide, u, gate, act, s = cache[l]
+                # act = z s,  s = sigmoid(z):  d act / dz = s + z s (1 - s) = s + act (1 - s)
+                d_z = 1 - s
+                d_z *= act
+                d_z += s
+                d_z *= d
                 # z = gate[t] u + shift[t]
-                g[f"shift{l}"][:] = sum_by_step(d.sum(axis=0).sum(axis=1), t, self.T + 1)
-                g[f"gate{l}"][:] = sum_by_step((u * d).sum(axis=0).sum(axis=1), t, self.T + 1)
-                d *= gate                               # d_u
+                g[f"shift{l}"][:] = sum_by_step(d_z.sum(axis=0).sum(axis=1), t, self.T + 1)
+                g[f"gate{l}"][:] = sum_by_step((u * d_z).sum(axis=0).sum(axis=1), t, self.T + 1)
+                d_u = np.multiply(d_z, gate, out=d_z)
                 # u = h * kernel
-                kernel_backward(d, wide, g[f"W{l}"])
+                kernel_backward(d_u, wide, g[f"W{l}"])
                 if l > 1:
-                    d = convolve_backward(d, p[f"W{l}"], self.wrap)
+                    d_h = convolve_backward(d_u, p[f"W{l}"], self.wrap)
+                    d = d_h + d if inputs == channels else d_h
                 l -= 1
 
     def __call__(self, x: ArrayLike, t: Steps) -> Array:
@@ -259,7 +262,7 @@ class UNet(Network):
 def _spread(rows: Array, u: Array) -> Array:
     """One row of channels for each picture, (n, channels), repeated along the picture's columns.
 
-    NumPy then multiplies long rows; with an axis of length 1 it would take a few channels at a time.
+    NumPy then multiplies long rows; along an axis of length 1 it would take few numbers at a time.
     """
     return np.repeat(rows[:, None], u.shape[2], axis=1)
 
