@@ -12,7 +12,7 @@ Source: N2 "反扩散的样例". Checked by: tests/experiments/test_rings.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ from ddpm_np.forward import q_sample
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.network import MLP, Layer
+from ddpm_np.posterior import predict_x0
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import Source, TrainingState, train
@@ -72,12 +73,15 @@ class RingsEvaluation(Evaluation):
     columns : name -> (SHOWN, dim), samples of denoisers of the same five pictures, from equal noise
     patch_floors : (patch, placed) -> (T + 1,), the least loss with that field of view, on the five
     mlp_samples : (n, dim)
+    guesses, ideal_guesses : (T, dim), x0_hat of the first chain at t = 1..T, network and exact
     """
 
     memories: tuple[Memory, ...]
     columns: dict[str, Array]
     patch_floors: dict[tuple[int, bool], Array]
     mlp_samples: Array
+    guesses: Array
+    ideal_guesses: Array
 
 
 def evaluate_rings(training: Training) -> RingsEvaluation:
@@ -90,7 +94,8 @@ def evaluate_rings(training: Training) -> RingsEvaluation:
     ideal = IdealDenoiser(law, schedule)
     path, ideal_path = (_chain(d, schedule, SHOWN, seed) for d in (network, ideal))
     samples = ancestral_sample(network, schedule, n, e.dim, rng=rng)
-    mlp = _trained(e, "an MLP", _mlp(e, law), law, e.steps)
+    slower = replace(e, learning_rate=e.learning_rate / 3)  # at the U-Net's rate it diverges
+    mlp = _trained(slower, "an MLP", _mlp(e, law), law, e.steps)
     mlp_losses = _excess(mlp, law, schedule, max(2, n // 8), rng)
     mlp_samples = ancestral_sample(mlp, schedule, n, e.dim, rng=rng)
     rows = _family_rows(samples, path[0], ideal_path[0], floor, excess, excess_error)
@@ -106,7 +111,8 @@ def evaluate_rings(training: Training) -> RingsEvaluation:
     return RingsEvaluation(
         rows | more, floor, floor + excess, excess_error, excess, excess_error, samples,
         ideal_path[0], law.sample(n, rng=rng), path[:, 0], ideal_path[:, 0], {}, tuple(memories),
-        columns, floors, mlp_samples,
+        columns, floors, mlp_samples, _guesses(network, schedule, path[:, 0]),
+        _guesses(ideal, schedule, ideal_path[:, 0]),
     )
 
 
@@ -140,6 +146,15 @@ def _chain(denoiser: Denoiser, schedule: Schedule, n: int, seed: int) -> Array:
         denoiser, schedule, n, dim, rng=np.random.default_rng(seed), trajectory=True,
         dtype=np.float64,
     )
+
+
+def _guesses(denoiser: Denoiser, schedule: Schedule, path: Array) -> Array:
+    """x0_hat on the way of one picture, (T, dim), in the order of t = 1..T."""
+    x_t = path[1:, None]
+    return np.concatenate([
+        predict_x0(schedule, x, t, np.asarray(denoiser(x, t), np.float64))
+        for t, x in enumerate(x_t, 1)
+    ])
 
 
 def _family_rows(

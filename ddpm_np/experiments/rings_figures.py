@@ -12,7 +12,6 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np._figure_style import (
-    DATA,
     EXACT,
     LEARNED,
     NOISE,
@@ -38,7 +37,7 @@ def rings_pictures(training: Training, evaluation: RingsEvaluation) -> Iterator[
     """Name and figure of each picture, in the order of the report."""
     yield "samples", samples(evaluation.samples, evaluation.data, evaluation.mlp_samples)
     yield "views", views(evaluation.columns)
-    yield "reverse", chain(evaluation.path, evaluation.ideal_path)
+    yield "reverse", chain(evaluation)
     yield "loss", loss(evaluation, training.losses, training.block_size)
     yield "memory", memory(evaluation.memories)
     yield "patches", patches(evaluation)
@@ -77,15 +76,22 @@ def views(columns: Mapping[str, Array]) -> Figure:
 
 
 @styled
-def chain(path: Array, ideal: Array) -> Figure:
-    """One picture on its way from noise, network above exact."""
-    T = len(path) - 1
-    steps = [round(T * share) for share in (1, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0)]
-    rows = {"U-Net, x_t": path[steps], "exact, x_t": ideal[steps]}
+def chain(evaluation: RingsEvaluation) -> Figure:
+    """One picture on its way from noise, and what is guessed of its end, network above exact."""
+    T = len(evaluation.path) - 1
+    shares = 1, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0
+    steps = [round(T * share) for share in shares]
+    guessed = [t - 1 for t in steps if t]
+    rows = {
+        "U-Net, x_t": evaluation.path[steps], "exact, x_t": evaluation.ideal_path[steps],
+        "U-Net, x0_hat": evaluation.guesses[guessed],
+        "exact, x0_hat": evaluation.ideal_guesses[guessed],
+    }
     figure = picture_grid(rows, [f"t = {t}" for t in steps], "One picture on its way", aside=1.2)
     caption(
-        figure, "The same noise in both rows: the network above, the ideal denoiser of the whole "
-        "family below. Where the rows differ, the network differs from the exact answer."
+        figure, "The same noise for both: the network, and the ideal denoiser of the whole family. "
+        "x0_hat, the mean of all rings that x_t may come from, is blurred first and sharpens while "
+        "the place is decided. Where the rows of a pair differ, the network is not exact."
     )
     return figure
 
@@ -133,7 +139,7 @@ def memory(memories: Sequence[Memory]) -> Figure:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(k, [str(v) for v in k])
-        axes.minorticks_off()
+        axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         legend(axes)
     label(left, "k training pictures", "distance of a sample", "Samples")
     title = "Distance from the ideal denoiser"
@@ -161,7 +167,7 @@ def patches(evaluation: RingsEvaluation) -> Figure:
                    label=f"{text}, {SEEN} x {SEEN}")
     three = evaluation.rows["three_layers"].measured
     left.plot([SEEN], [three], "s", color=LEARNED, label="a network of three layers")
-    left.plot([], [], color=DATA)
+    right.set_ylim(bottom=1e-6)
     label(left, "edge of the patch in pixels", "least loss, mean over t", "Five pictures")
     label(right, "step t", "least loss", f"At each t, patch of {SEEN}")
     for axes in (left, right):

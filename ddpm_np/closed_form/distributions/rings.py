@@ -182,7 +182,7 @@ class Rings(Diffusing["Rings"]):
         self.dim = self.size**2
         self.radius, self.spread = positive("radius", radius), positive("spread", spread)
         self.kept, self.noise = 1.0, 0.0
-        self._shared: dict[str, tuple[Array, Array]] = {}  # grids that all noised copies use
+        self._shared: dict[str, tuple[Array, ...]] = {}  # grids that all noised copies use
 
     def __repr__(self) -> str:
         noised = "" if (self.kept, self.noise) == (1, 0) else (
@@ -203,13 +203,13 @@ class Rings(Diffusing["Rings"]):
     @cached_property
     def mean(self) -> NDArray[np.float64]:
         """The mean picture, (dim,)."""
-        pictures, log_prior = self._grid
+        pictures, _, log_prior = self._grid
         return frozen(np.sqrt(self.kept) * (np.exp(log_prior) @ pictures))
 
     @cached_property
     def cov(self) -> NDArray[np.float64]:
         """The covariance of the pixels, (dim, dim)."""
-        pictures, log_prior = self._grid
+        pictures, _, log_prior = self._grid
         weights = np.exp(log_prior)
         away = np.sqrt(weights)[:, None] * (pictures - weights @ pictures)
         return frozen(self.kept * away.T @ away + self.noise * np.eye(self.dim))
@@ -217,8 +217,8 @@ class Rings(Diffusing["Rings"]):
     @cached_property
     def mean_square(self) -> float:
         """E |x|^2 / dim."""
-        pictures, log_prior = self._grid
-        return float(self.kept * (np.exp(log_prior) @ np.square(pictures).mean(1)) + self.noise)
+        _, squares, log_prior = self._grid
+        return float(self.kept * (np.exp(log_prior) @ squares) / self.dim + self.noise)
 
     def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n pictures, (n, dim), float64 or float32."""
@@ -277,7 +277,7 @@ class Rings(Diffusing["Rings"]):
         """
         rows = x.reshape(-1, self.dim).astype(np.float64)
         if self._resolution >= FIXED_FROM:
-            at_once, moments = max(1, 2**22 // len(self._grid[1])), self._on_the_fixed_grid
+            at_once, moments = max(1, 2**22 // len(self._grid[0])), self._on_the_fixed_grid
         else:
             at_once, moments = ROWS, self._around_the_mode
         parts = [moments(rows[i : i + at_once]) for i in range(0, len(rows), at_once)]
@@ -292,8 +292,8 @@ class Rings(Diffusing["Rings"]):
         return float(np.sqrt(self.noise / self.kept / INFORMATION / self.radius) / self.spread)
 
     @cached_property
-    def _grid(self) -> tuple[Array, Array]:
-        """Rings on a square grid in z, and the logarithms of their weights, which sum to 1."""
+    def _grid(self) -> tuple[Array, ...]:
+        """Rings on a grid in z, their squared lengths, the logs of weights that sum to 1."""
         step = GRID_STEP * self._resolution if self.noise else MOST_STEP
         if step < MOST_STEP:
             return self._weighted(_disc(step, GRID_REACH))
@@ -301,19 +301,20 @@ class Rings(Diffusing["Rings"]):
             self._shared["grid"] = self._weighted(_disc(MOST_STEP, GRID_REACH))
         return self._shared["grid"]
 
-    def _weighted(self, z: Array) -> tuple[Array, Array]:
-        log_prior = -np.square(z).sum(1) / 2
-        return self.decode(z), log_prior - np.log(np.exp(log_prior).sum())
+    def _weighted(self, z: Array) -> tuple[Array, ...]:
+        pictures, log_prior = self.decode(z), -np.square(z).sum(1) / 2
+        squares = np.einsum("jp,jp->j", pictures, pictures)
+        return pictures, squares, log_prior - np.log(np.exp(log_prior).sum())
 
     def _on_the_fixed_grid(self, x: Array) -> tuple[Array, Array, Array]:
-        pictures, log_prior = self._grid
-        signal = np.sqrt(self.kept) * pictures
-        squares = np.square(signal).sum(1)
-        logs = log_prior + (x @ signal.T - squares / 2) / self.noise
-        r, log = _normalised(logs)
+        pictures, squares, log_prior = self._grid
+        signal = np.sqrt(self.kept) * x
+        r, log = _normalised(
+            log_prior + (signal @ pictures.T - self.kept / 2 * squares) / self.noise
+        )
         mean = r @ pictures
-        second = r @ np.square(pictures).sum(1)
-        return mean, second - np.square(mean).sum(1), log - np.square(x).sum(1) / 2 / self.noise
+        log -= np.square(x).sum(1) / (2 * self.noise)
+        return mean, r @ squares - np.square(mean).sum(1), log
 
     def _around_the_mode(self, x: Array) -> tuple[Array, Array, Array]:
         signal = x / np.sqrt(self.kept)
