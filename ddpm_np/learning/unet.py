@@ -41,7 +41,7 @@ from ddpm_np.learning.convolution import (
     neighbours,
     to_pictures,
 )
-from ddpm_np.learning.layers import sum_by_step
+from ddpm_np.learning.layers import rows_at, sum_by_step
 from ddpm_np.learning.parameters import Network, Parameter, Parameters
 from ddpm_np.schedule import Schedule
 
@@ -80,12 +80,15 @@ class UNet(Network):
     rng : draws the initial kernels
     dtype : float32, or float64 for checks
     skip, gain : (T + 1,) each, index t, not trained, or None for 0 and 1: :func:`preconditioning`
+    basis : (T + 1, K), or None; gates and shifts are basis[t] times K rows, in place of a row for
+        each step: :func:`~ddpm_np.learning.layers.step_basis`
     wrap : what is beyond the edge is the opposite side, and not zeros
 
     Attributes
     ----------
-    params : W1 (3, 3 * 1, width), gate1 and shift1 (T + 1, width), index t, row 0 never used; then
-        layer 2, and so on; last W (width, 1) and b (1,), the output of each pixel, which start as 0
+    params : W1 (3, 3 * 1, width), gate1 and shift1 (T + 1, width), index t, row 0 never used, or
+        (K, width) with a basis; then layer 2, and so on; last W (width, 1) and b (1,), the output
+        of each pixel, which start as 0
 
     With one width there is no other size: ``layers`` convolutions in a row, and each output pixel
     sees 2 layers + 1 pixels. ValueError for a size that cannot be halved as often as asked.
@@ -96,7 +99,7 @@ class UNet(Network):
     def __init__(
         self, size: int, T: int, *, widths: Sequence[int] = (16, 32, 64), layers: int = 2,
         rng: np.random.Generator, dtype: DTypeLike = np.float32, skip: ArrayLike | None = None,
-        gain: ArrayLike | None = None, wrap: bool = False,
+        gain: ArrayLike | None = None, basis: ArrayLike | None = None, wrap: bool = False,
     ) -> None:
         self.size = count("size", size)
         super().__init__(self.size**2, T, dtype=dtype)
@@ -111,6 +114,12 @@ class UNet(Network):
                 f"{len(self.widths)} widths ask, got {size}"
             )
         self.skip, self.gain = self._per_step("skip", skip), self._per_step("gain", gain)
+        self.basis = None
+        if basis is not None:
+            self.basis = real_array("basis", basis, ndim=2).astype(self.dtype)
+            self.basis.flags.writeable = False
+            if len(self.basis) != self.T + 1:
+                raise ValueError(f"basis must have {self.T + 1} rows, got {len(self.basis)}")
         self._plan = self._operations()
         self._allocate(self._layout())
         self._initialise(generator(rng))
@@ -143,12 +152,12 @@ class UNet(Network):
         return plan
 
     def _layout(self) -> tuple[Parameter, ...]:
-        layout = []
+        layout, rows = [], self.T + 1 if self.basis is None else self.basis.shape[1]
         channels = [(inputs, width) for what, inputs, width in self._plan if what == "layer"]
         for l, (inputs, width) in enumerate(channels, 1):
             layout.append(Parameter("W", l, (3, 3 * inputs, width)))
-            layout.append(Parameter("gate", l, (self.T + 1, width)))
-            layout.append(Parameter("shift", l, (self.T + 1, width)))
+            layout.append(Parameter("gate", l, (rows, width)))
+            layout.append(Parameter("shift", l, (rows, width)))
         last = len(channels) + 1
         return *layout, Parameter("W", last, (self.widths[0], 1)), Parameter("b", last, (1,))
 
@@ -179,9 +188,9 @@ class UNet(Network):
                 l += 1
                 wide = neighbours(h, self.wrap)
                 u = convolve(wide, p[f"W{l}"])
-                gate = _spread(p[f"gate{l}"][t], u)
+                gate = _spread(rows_at(p[f"gate{l}"], t, self.basis), u)
                 z = gate * u
-                z += _spread(p[f"shift{l}"][t], u)
+                z += _spread(rows_at(p[f"shift{l}"], t, self.basis), u)
                 s = _sigmoid(z)
                 act = z * s
                 cache[l] = wide, u, gate, act, s
@@ -221,8 +230,9 @@ class UNet(Network):
                 d_z += s
                 d_z *= d
                 # z = gate[t] u + shift[t]
-                g[f"shift{l}"][:] = sum_by_step(d_z.sum(axis=0).sum(axis=1), t, self.T + 1)
-                g[f"gate{l}"][:] = sum_by_step((u * d_z).sum(axis=0).sum(axis=1), t, self.T + 1)
+                for name, d_row in (("shift", d_z), ("gate", u * d_z)):
+                    rows = d_row.sum(axis=0).sum(axis=1)    # (n, channels)
+                    g[f"{name}{l}"][:] = sum_by_step(rows, t, self.T + 1, self.basis)
                 d_u = np.multiply(d_z, gate, out=d_z)
                 # u = h * kernel
                 kernel_backward(d_u, wide, g[f"W{l}"])
@@ -244,11 +254,12 @@ class UNet(Network):
     @property
     def config(self) -> dict[str, Any]:
         """What builds an untrained network like this one, in types that JSON knows."""
-        skip, gain = (None if v is None else [float(u) for u in v] for v in (self.skip, self.gain))
+        tables = self.skip, self.gain, self.basis
+        skip, gain, basis = (None if v is None else v.tolist() for v in tables)
         return {
             "kind": self.kind, "size": self.size, "T": self.T, "widths": list(self.widths),
             "layers": self.layers, "dtype": self.dtype.name, "skip": skip, "gain": gain,
-            "wrap": self.wrap,
+            "basis": basis, "wrap": self.wrap,
         }
 
     def __repr__(self) -> str:
