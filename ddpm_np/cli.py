@@ -125,7 +125,8 @@ def _add_run(commands: _Commands) -> None:
         "run", _run, "train on the notes' curve and on the multi-sine ensemble, and write a report"
     )
     run.add_argument(
-        "--experiment", choices=["curve", "ensemble"], help="run only this one (default: both)"
+        "--experiment", choices=["curve", "ensemble", "rings"],
+        help="run only this one (default: curve and ensemble)",
     )
     run.add_argument(
         "--out", type=_path, metavar="DIR",
@@ -144,7 +145,7 @@ def _add_run(commands: _Commands) -> None:
 
 
 def _run(arguments: Arguments) -> int:
-    from ddpm_np.experiments.experiment import EXPERIMENTS
+    from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS
     from ddpm_np.experiments.folder import Failed, Interrupted, Refused, RunFolder
 
     one = arguments.experiment
@@ -159,7 +160,7 @@ def _run(arguments: Arguments) -> int:
             settings = {
                 "seed": arguments.seed, "steps": arguments.steps, "quick": arguments.quick
             }
-            chosen = [EXPERIMENTS[name] for name in (EXPERIMENTS if one is None else [one])]
+            chosen = [EXPERIMENTS[name] for name in (BY_DEFAULT if one is None else [one])]
             try:
                 experiments = [experiment.variant(**settings) for experiment in chosen]
             except ValueError as error:  # it names the setting

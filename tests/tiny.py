@@ -19,7 +19,7 @@ SMALL = {
     "samples": 20,
     "steps": 30,
 }
-TINY = {name: replace(experiment, **SMALL) for name, experiment in experiments.EXPERIMENTS.items()}
+TINY = {n: replace(experiments.EXPERIMENTS[n], **SMALL) for n in experiments.BY_DEFAULT}
 
 if __name__ == "__main__":
     from ddpm_np.cli import main
