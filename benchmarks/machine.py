@@ -1,4 +1,4 @@
-"""What the numbers were measured on: processor, BLAS and the kernel it chose, versions."""
+"""What the numbers were measured on: processor, BLAS and the kernels it chose, versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-__all__ = ["blas", "kernel", "lines"]
+__all__ = ["blas", "forced", "kernel", "lines"]
+
+FORCING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+def forced() -> str | None:
+    """Why these are not the default kernels of NumPy's BLAS, or None."""
+    found = [name for name in FORCING if name in os.environ]
+    if not found:
+        return None
+    return (
+        f"{' and '.join(found)} {'are' if len(found) > 1 else 'is'} set, so that NumPy does not run the "
+        f"kernels it runs by default; unset first: env -u {' -u '.join(found)} python -m benchmarks"
+    )
 
 
 def blas() -> dict[str, Any]:
@@ -21,18 +34,27 @@ def blas() -> dict[str, Any]:
 
 
 def kernel() -> str:
-    """The set of kernels in use, such as "Haswell" or "SkylakeX"; decides the speed of every matrix product."""
+    """The set of kernels in use, such as "Haswell" or "SkylakeX": the speed of matrix products."""
     return str(blas().get("architecture", "unknown"))
 
 
 def lines() -> list[str]:
     """The machine in a few lines."""
     library = blas()
-    versions = [f"{name} {_version(name)}" for name in ("numpy", "torch", "jax") if _version(name)]
-    return [
-        f"{_processor()}, {os.cpu_count()} cores; {platform.system()}, Python {platform.python_version()}, {', '.join(versions)}",
-        f"NumPy's BLAS: {library['internal_api']} {library.get('version', '')}, kernel {kernel()}",
+    names = [f"{name} {_version(name)}" for name in ("numpy", "torch", "jax") if _version(name)]
+    system = f"{platform.system()}, Python {platform.python_version()}, {', '.join(names)}"
+    found = [
+        f"{_processor()}, {os.cpu_count()} cores, of which one is used; {system}.",
+        f"NumPy's BLAS is {library['internal_api']} {library.get('version', '')} with the kernels it "
+        f"chooses by default here, {kernel()}.",
     ]
+    if "AMD" in _processor():
+        found.append(
+            "PyTorch's BLAS is MKL, which runs slower kernels on AMD processors than on Intel's. That "
+            "is part of the lead over PyTorch in these tables; run them on an Intel processor to see "
+            "the other side."
+        )
+    return found
 
 
 def _processor() -> str:

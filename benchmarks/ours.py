@@ -1,6 +1,7 @@
-"""The package's own training step and sampling run, and the two limits it is held against.
+"""The package's own training step and sampling, and the matrix products they cannot do without.
 
-As callables that the clock can call again and again. No PyTorch here: :mod:`benchmarks.rivals` holds the others.
+Each function returns a callable that the clock calls again and again. The others are in
+:mod:`benchmarks.rivals` and :mod:`benchmarks.jax_rival`.
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ from collections.abc import Callable
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np.learning.fast import FastStep
 from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import TrainingState, TrainingStep
+from ddpm_np.training import TrainingState
 
-__all__ = ["DECAY", "MAX_NORM", "RATE", "Run", "matrix_products", "optimizer_floor", "our_sampling", "our_training"]
+__all__ = ["DECAY", "MAX_NORM", "RATE", "Run", "matrix_products", "our_sampling", "our_training"]
 
 Run = Callable[[], object]
-RATE, DECAY, MAX_NORM = 1e-3, 0.01, 1.0  # of everyone; the decay is the default of PyTorch's AdamW
+RATE, DECAY, MAX_NORM = 1e-3, 0.01, 1.0  # for everyone; the decay is the default of PyTorch's AdamW
 
 
 def our_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
-    """The step that ``train`` repeats."""
-    step = TrainingStep(TrainingState(mlp, rng=np.random.default_rng(0), weight_decay=DECAY), schedule, max_norm=MAX_NORM)
-    return lambda: step.update(x_0, *step.draw(len(x_0)), RATE)
+    """The step that ``train`` repeats, on given clean signals."""
+    state = TrainingState(mlp, rng=np.random.default_rng(0), weight_decay=DECAY)
+    step = FastStep(state, schedule, len(x_0), max_norm=MAX_NORM)
+    return lambda: step.update(x_0, *step.draw(), RATE)
 
 
 def our_sampling(mlp: MLP, schedule: Schedule, n: int) -> Run:
@@ -34,11 +37,14 @@ def our_sampling(mlp: MLP, schedule: Schedule, n: int) -> Run:
 
 
 def matrix_products(mlp: MLP, n: int) -> Run:
-    """A limit: only the matrix products of a training step, through the same BLAS, forward and both of backward for each layer."""
+    """Only the matrix products of a training step, through the same BLAS: what no step can go below.
+
+    One product forward and two backward for each layer; one backward for the first.
+    """
     products = []
     for l in range(1, len(mlp.hidden) + 2):
         w = mlp.params[f"W{l}"]
-        h, d = (np.random.default_rng(0).standard_normal((n, width), w.dtype) for width in w.shape)
+        h, d = (np.random.default_rng(0).standard_normal((n, k)).astype(w.dtype) for k in w.shape)
         products += [(h, w.copy(), np.empty_like(d)), (h.T, d, np.empty_like(w))]
         if l > 1:
             products.append((d, w.T, np.empty_like(h)))
@@ -48,10 +54,3 @@ def matrix_products(mlp: MLP, n: int) -> Run:
             np.matmul(a, b, out=out)
 
     return run
-
-
-def optimizer_floor(size: int) -> Run:
-    """A limit: moving the seven vectors that AdamW must read or write (theta, m, v both; the gradient read), as a plain copy."""
-    source = np.zeros(7 * size // 2, np.float32)
-    target = np.empty_like(source)
-    return lambda: np.copyto(target, source)

@@ -1,7 +1,8 @@
-"""The clock: each configuration, the package and its rivals in turn, round by round in one process.
+"""The clock: in each configuration, the package and its rivals take turns, round by round, in one process.
 
-What else the machine does hits all contenders of a round alike, so the ratio of a round is steadier than its times. Reported are
-the medians over the rounds, and the quartiles of the ratio.
+Whatever else the machine does affects all contenders of a round alike, so that the ratio within a
+round is steadier than the times. Reported are medians over the rounds, and the quartiles of the ratio.
+Everyone computes on one thread.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,23 +19,29 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import kernel
-from benchmarks.ours import Run, matrix_products, optimizer_floor, our_sampling, our_training
-from benchmarks.rivals import cannot_compile, torch_sampling, torch_training
+from benchmarks.ours import Run, matrix_products, our_sampling, our_training
+from benchmarks.rivals import (
+    best_sampling,
+    best_training,
+    cannot_compile,
+    eager_sampling,
+    eager_training,
+)
 from ddpm_np.experiments.experiment import ENSEMBLE
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 
 try:
-    from benchmarks.jax_rival import jax_sampling, jax_training
+    from benchmarks import jax_rival
 except ImportError:
-    jax_training = jax_sampling = None
+    jax_rival = None
 
-__all__ = ["COMPILED", "EAGER", "FLOOR", "FUSED", "JAX", "PRODUCTS", "Cell", "cells", "measure"]
+__all__ = ["BEST", "EAGER", "FUSED", "JAX", "PRODUCTS", "SCAN", "Cell", "cells", "measure"]
 
-EAGER, FUSED, COMPILED, JAX = "PyTorch eager", "PyTorch eager, fused AdamW", "torch.compile, fused AdamW", "JAX jit"
-PRODUCTS, FLOOR = "matrix products alone", "optimizer's memory traffic alone"
-WIDTHS, BATCHES = (64, 128, 256, 512, 1024), (16, 64, 256, 512, 1024, 4096)
-COARSE = [(width, batch) for width in (64, 256, 1024) for batch in (16, 512, 4096)]
+EAGER, FUSED, BEST = "PyTorch eager", "PyTorch eager, fused AdamW", "PyTorch, one compiled graph"
+JAX, SCAN, PRODUCTS = "JAX jit", "JAX scan of 100 steps", "matrix products alone"
+WIDTHS, BATCHES = (64, 256, 1024), (16, 256, 1024, 4096)
+LENGTHS = (100, 1000, 10_000)  # values of T
 SAMPLES = 1000
 SCHEDULE = Schedule.sigmoid()
 DIM = 50
@@ -46,63 +53,62 @@ class Cell:
 
     config: str
     contenders: dict[str, Callable[[], Run]]
-    threads: int = 1
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long the clock runs: at least so many rounds, of blocks of about so many seconds, and so many seconds in all."""
+    """How long the clock runs: rounds at least, seconds in a block at least, and seconds in all."""
 
     rounds: int
     block: float
     total: float
 
 
-def cells(quick: bool, threads: Iterable[int]) -> Iterator[Cell]:
+def cells(quick: bool) -> Iterator[Cell]:
     """All configurations, one after the other."""
-    compiles = cannot_compile() is None
-    for number in threads:
-        for n in (10, 128, 1000):
-            names = [EAGER, FUSED, *[COMPILED] * (compiles and not quick), JAX, PRODUCTS, FLOOR]
-            yield _training(f"notes' network, batch {n}", _notes, n, names, number)
-        n = ENSEMBLE.batch_size
-        names = [EAGER, FUSED, *[COMPILED] * compiles, JAX, PRODUCTS, FLOOR]
-        yield _training(f"default network, batch {n}", ENSEMBLE.network, n, names, number)
-        yield _sampling(f"sampling {SAMPLES} signals", [EAGER, *[COMPILED] * compiles, JAX], number)
-        for width in WIDTHS[::2] if quick else WIDTHS:
-            for n in (16, 512) if quick else BATCHES:
-                names = [EAGER, *[COMPILED] * (compiles and not quick and number == 1 and (width, n) in COARSE), PRODUCTS]
-                yield _training(f"width {width}, batch {n}", lambda width=width: _grid(width), n, names, number)
+    for n in (10, 128, 1000):
+        yield _training(f"notes' network, batch {n}", _notes, n, compiled=not quick)
+    yield _training(f"default network, batch {ENSEMBLE.batch_size}", _default, ENSEMBLE.batch_size)
+    yield _training(f"main job's network, batch {ENSEMBLE.batch_size}", ENSEMBLE.network, ENSEMBLE.batch_size)
+    yield _sampling(f"sampling {SAMPLES} signals")
+    for width in WIDTHS[::2] if quick else WIDTHS:
+        for n in (16, 1024) if quick else BATCHES:
+            config = f"width {width}, batch {n}"
+            yield _training(config, lambda width=width: _grid(width), n, compiled=not quick)
 
 
 def measure(cell: Cell, *, quick: bool) -> list[dict[str, object]]:
     """A row for each rival of the cell."""
-    with pinned(cell.threads):
+    with one_thread():
         runs = {name: make() for name, make in cell.contenders.items()}
-        effort = Effort(5, 0.02, 0.7) if quick else Effort(7, 0.02, 1.2)
-        seconds = _interleaved(runs, effort, pause=0.05 if cell.threads > 1 else 0.0)
+        seconds = _interleaved(runs, Effort(5, 0.02, 0.7) if quick else Effort(9, 0.02, 3.0))
     ours = seconds.pop("ours")
     return [_row(cell, rival, ours, theirs) for rival, theirs in seconds.items()]
 
 
+def by_length() -> dict[str, float]:
+    """Our own step with the main job's network and batch, in microseconds, for each T."""
+    with one_thread():
+        runs = {f"T = {T}": _of_length(T) for T in LENGTHS}
+        seconds = _interleaved(runs, Effort(9, 0.02, 3.0))
+    return {name: 1e6 * statistics.median(times) for name, times in seconds.items()}
+
+
 @contextmanager
-def pinned(threads: int) -> Iterator[None]:
-    """NumPy's BLAS and PyTorch on so many threads each."""
+def one_thread() -> Iterator[None]:
+    """NumPy's BLAS and PyTorch on one thread each. JAX is told so when it is imported."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     try:
-        with threadpool_limits(threads, user_api="blas"):
+        with threadpool_limits(1, user_api="blas"):
             yield
     finally:
         torch.set_num_threads(before)
 
 
-def _interleaved(runs: dict[str, Run], effort: Effort, pause: float) -> dict[str, list[float]]:
-    """Seconds per call, for each contender and round.
-
-    Between blocks on several threads there is a pause, because the threads of the one before wait for work by spinning.
-    """
-    calls = {}
+def _interleaved(runs: dict[str, Run], effort: Effort) -> dict[str, list[float]]:
+    """Seconds per step, for each contender and round."""
+    calls, steps = {}, {name: jax_rival.SCAN if name == SCAN else 1 for name in runs}
     for name, run in runs.items():
         run()
         calls[name] = max(1, round(effort.block / min(_clock(run, 1) for _ in range(3))))
@@ -113,10 +119,10 @@ def _interleaved(runs: dict[str, Run], effort: Effort, pause: float) -> dict[str
     try:
         while rounds < effort.rounds or time.perf_counter() < end:
             for name in order:
-                time.sleep(pause)
                 if calls[name] > 1:
                     runs[name]()  # brings its arrays back into the caches
-                seconds[name].append(_clock(runs[name], calls[name]) / calls[name])
+                spent = _clock(runs[name], calls[name])
+                seconds[name].append(spent / calls[name] / steps[name])
             order = order[1:] + order[:1]
             rounds += 1
     finally:
@@ -135,47 +141,54 @@ def _row(cell: Cell, rival: str, ours: list[float], theirs: list[float]) -> dict
     ratios = [b / a for a, b in zip(ours, theirs)]
     low, _, high = statistics.quantiles(ratios, n=4)
     return {
-        "config": cell.config, "rival": rival, "threads": cell.threads, "kernel": kernel(),
-        "ours_us": round(1e6 * statistics.median(ours), 1), "rival_us": round(1e6 * statistics.median(theirs), 1),
-        "ratio": round(statistics.median(ratios), 3), "spread": [round(low, 3), round(high, 3)], "rounds": len(ratios),
+        "config": cell.config, "rival": rival, "kernel": kernel(),
+        "ours_us": round(1e6 * statistics.median(ours), 1),
+        "rival_us": round(1e6 * statistics.median(theirs), 1),
+        "ratio": round(statistics.median(ratios), 3), "spread": [round(low, 3), round(high, 3)],
+        "rounds": len(ratios),
     }
 
 
-def _training(config: str, network: Callable[[], MLP], n: int, names: list[str], threads: int) -> Cell:
+def _training(config: str, network: Callable[[], MLP], n: int, *, compiled: bool = True) -> Cell:
     x_0 = ENSEMBLE.distribution().sample(n, rng=np.random.default_rng(0)).astype(np.float32)
     makers: dict[str, Callable[[], Run]] = {
         "ours": lambda: our_training(network(), SCHEDULE, x_0),
-        EAGER: lambda: torch_training(network(), SCHEDULE, x_0),
-        FUSED: lambda: torch_training(network(), SCHEDULE, x_0, fused=True),
-        COMPILED: lambda: torch_training(network(), SCHEDULE, x_0, fused=True, compiled=True),
-        PRODUCTS: lambda: matrix_products(network(), n),
-        FLOOR: lambda: optimizer_floor(network().flat.size),
+        EAGER: lambda: eager_training(network(), SCHEDULE, x_0),
+        FUSED: lambda: eager_training(network(), SCHEDULE, x_0, fused=True),
     }
-    if jax_training and threads == 1:
-        makers[JAX] = lambda: jax_training(network(), SCHEDULE, x_0)
-    return Cell(config, {name: makers[name] for name in ("ours", *names) if name in makers}, threads)
+    if compiled and cannot_compile() is None:
+        makers[BEST] = lambda: best_training(network(), SCHEDULE, x_0)
+    if jax_rival:
+        makers[JAX] = lambda: jax_rival.jax_training(network(), SCHEDULE, x_0)
+        makers[SCAN] = lambda: jax_rival.jax_scan(network(), SCHEDULE, x_0)
+    return Cell(config, {**makers, PRODUCTS: lambda: matrix_products(network(), n)})
 
 
-def _sampling(config: str, names: list[str], threads: int) -> Cell:
-    network = ENSEMBLE.network
+def _sampling(config: str) -> Cell:
     makers: dict[str, Callable[[], Run]] = {
-        "ours": lambda: our_sampling(_awake(network()), SCHEDULE, SAMPLES),
-        EAGER: lambda: torch_sampling(_awake(network()), SCHEDULE, SAMPLES),
-        COMPILED: lambda: torch_sampling(_awake(network()), SCHEDULE, SAMPLES, compiled=True),
+        "ours": lambda: our_sampling(_awake(_default()), SCHEDULE, SAMPLES),
+        EAGER: lambda: eager_sampling(_awake(_default()), SCHEDULE, SAMPLES),
     }
-    if jax_sampling and threads == 1:
-        makers[JAX] = lambda: jax_sampling(_awake(network()), SCHEDULE, SAMPLES)
-    return Cell(config, {name: makers[name] for name in ("ours", *names) if name in makers}, threads)
+    if cannot_compile() is None:
+        makers[BEST] = lambda: best_sampling(_awake(_default()), SCHEDULE, SAMPLES)
+    if jax_rival:
+        makers[JAX] = lambda: jax_rival.jax_sampling(_awake(_default()), SCHEDULE, SAMPLES)
+    return Cell(config, makers)
 
 
 def _notes() -> MLP:
     return MLP.notes(DIM, SCHEDULE.T, rng=np.random.default_rng(0))
 
 
-def _grid(width: int) -> MLP:
-    """The default network with SiLU, because torch.compile's backward pass of the leaky ReLU takes twice the time of SiLU's."""
+def _default() -> MLP:
     gains = np.sqrt(SCHEDULE.one_minus_alpha_bar)
-    return MLP(DIM, SCHEDULE.T, hidden=[Layer(width, "silu")] * 2, rng=np.random.default_rng(0), skip=gains)
+    return MLP(DIM, SCHEDULE.T, rng=np.random.default_rng(0), skip=gains)
+
+
+def _grid(width: int) -> MLP:
+    """Two gated SiLU layers of the width."""
+    gains, layers = np.sqrt(SCHEDULE.one_minus_alpha_bar), [Layer(width, "silu")] * 2
+    return MLP(DIM, SCHEDULE.T, hidden=layers, rng=np.random.default_rng(0), skip=gains)
 
 
 def _awake(mlp: MLP) -> MLP:
@@ -183,3 +196,11 @@ def _awake(mlp: MLP) -> MLP:
     last = mlp.params[f"W{len(mlp.hidden) + 1}"]
     last[:] = np.random.default_rng(0).uniform(-1, 1, last.shape) / len(last)
     return mlp
+
+
+def _of_length(T: int) -> Run:
+    from dataclasses import replace
+
+    experiment = replace(ENSEMBLE, T=T)
+    x_0 = experiment.distribution().sample(experiment.batch_size, rng=np.random.default_rng(0))
+    return our_training(experiment.network(), experiment.schedule(), x_0.astype(np.float32))

@@ -1,12 +1,14 @@
-"""``python -m ddpm_np``: see :mod:`ddpm_np.cli`."""
+"""``python -m ddpm_np`` and the command ``ddpm-np``: see :mod:`ddpm_np.cli`."""
 
 import os
 import sys
 
-# One BLAS thread, unless the caller says otherwise: the products are small, a second thread that has to share its core with anything
-# else makes them many times slower, and one thread gives the same bits on any number of cores.
+# One BLAS thread, unless the caller says otherwise. The matrix products are small: a second thread
+# that shares its core with other work makes them many times slower, and one thread gives the same
+# bits on any number of cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ddpm_np.cli import main  # noqa: E402
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,77 +1,91 @@
-"""What every public function checks before it computes: one clear line that names the argument, what was expected, what came.
+"""Argument checks: one line that names the argument, says what it must be, and what was given.
 
-Wrong kind of thing: TypeError. Right kind, wrong value or shape: ValueError. The formulas themselves check nothing.
+The wrong kind of thing is a TypeError, the right kind with a wrong value or shape a ValueError.
+Every public function calls these checks before it computes; the formulas themselves check nothing.
 """
 
 from __future__ import annotations
 
-import math
+import sys
+from collections.abc import Callable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = [
-    "Array", "ExactNumber", "Number", "Steps", "count", "fraction", "generator", "per_row", "per_matrix", "positive", "real", "real_array", "same_dim",
-    "square", "steps",
+    "Array", "ExactNumber", "Number", "Steps", "count", "finite_result", "flag", "fraction",
+    "function", "generator", "instance", "methods", "per_matrix", "per_row", "positive", "real",
+    "real_array", "same_dim", "square", "step", "steps",
 ]
-
-Array = NDArray[Any]
-Steps = int | NDArray[np.intp]
 
 
 class ExactNumber:
-    """Marks the types that the package's argument checks let through beside floats."""
+    """Base class of the number types that the argument checks accept besides floats."""
 
     __slots__ = ()
 
 
+Array = NDArray[Any]
 if TYPE_CHECKING:
-    # No type checker can add two members of a union.
+    # No type checker can apply np.sqrt to a union.
     Number = Any
 else:
-    # What a formula of the derivation runs on.
+    # What a formula of the derivation takes and returns.
     Number = float | Array | ExactNumber
+Steps = int | NDArray[np.intp]
+
+_T = TypeVar("_T")
 
 
-def real_array(name: str, x: ArrayLike, *, ndim: int | None = None, dim: int | None = None, finite: bool = True) -> Array:
-    """x as an array of float32, float64 or exact numbers, not empty, finite (unless told), with the asked axes and last axis."""
-    try:
-        x = np.asarray(x)
-    except ValueError:
-        raise ValueError(f"{name} must be a rectangular array, got rows of different lengths") from None
-    if x.dtype.kind in "iu" or (x.dtype.kind == "f" and x.dtype not in (np.float32, np.float64)):
-        x = x.astype(np.float64)
-    elif x.dtype.kind == "O":
-        strangers = {type(v).__name__ for v in x.flat if not isinstance(v, ExactNumber)}
-        if strangers:
-            raise TypeError(f"{name} must hold real numbers, got objects of type {', '.join(sorted(strangers))}")
-    elif x.dtype.kind != "f":
-        raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}")
-    if x.size == 0:
-        raise ValueError(f"{name} must not be empty, got shape {x.shape}")
-    if ndim is not None and x.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} {'axis' if ndim == 1 else 'axes'}, got shape {x.shape}")
-    if ndim is None and x.ndim == 0:
+def real_array(
+    name: str, x: ArrayLike, *, ndim: int | None = None, dim: int | None = None,
+    finite: bool = True,
+) -> Array:
+    """x as an array of float32, float64 or exact numbers.
+
+    It must not be empty and, unless ``finite`` is False, must not hold NaN or infinity. ``ndim`` is
+    the number of axes, ``dim`` the length of the last one. Integers and other floats become
+    float64. Masked arrays are refused: the numbers under the mask are no data.
+    """
+    array = _unmasked(name, x)
+    if array.dtype.kind == "O":
+        array = _objects(name, array)
+    elif array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if array.dtype.kind in "iuf" and array.dtype not in (np.float32, np.float64):
+        with np.errstate(over="ignore"):  # a long double beyond float64: refused below
+            array = array.astype(np.float64)
+    if array.size == 0:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
+    if ndim is not None and array.ndim != ndim:
+        axes = "axis" if ndim == 1 else "axes"
+        raise ValueError(f"{name} must have {ndim} {axes}, got shape {array.shape}")
+    if ndim is None and array.ndim == 0:
         raise ValueError(f"{name} must have at least one axis, got a single number")
-    if dim is not None and x.shape[-1] != dim:
-        raise ValueError(f"{name} must have a last axis of length {dim}, got shape {x.shape}")
-    if finite and x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise ValueError(f"{name} must be finite, got {np.count_nonzero(~np.isfinite(x))} NaN or infinite values")
-    return x
+    if dim is not None and array.shape[-1] != dim:
+        raise ValueError(f"{name} must have a last axis of length {dim}, got shape {array.shape}")
+    if finite and array.dtype.kind == "f" and not np.isfinite(array).all():
+        wrong = np.count_nonzero(~np.isfinite(array))
+        raise ValueError(f"{name} must be finite, got {wrong} NaN or infinite values")
+    return array
 
 
 def same_dim(**arrays: ArrayLike) -> list[Array]:
-    """The arrays, checked, in their common dtype; last axes equal, the axes before them free to broadcast."""
+    """The arrays, checked, in their common dtype.
+
+    Their last axes must be equal; the axes before must broadcast.
+    """
     checked = {name: real_array(name, x) for name, x in arrays.items()}
     shapes = ", ".join(f"{name} {x.shape}" for name, x in checked.items())
+    names = " and ".join(checked)
     if len({x.shape[-1] for x in checked.values()}) > 1:
-        raise ValueError(f"{' and '.join(checked)} must have the same last axis, got {shapes}")
+        raise ValueError(f"{names} must have the same last axis, got {shapes}")
     try:
         np.broadcast_shapes(*(x.shape for x in checked.values()))
     except ValueError:
-        raise ValueError(f"the batches of {' and '.join(checked)} must fit together, got {shapes}") from None
+        raise ValueError(f"the batches of {names} must fit together, got {shapes}") from None
     dtype = np.result_type(*checked.values())
     return [x.astype(dtype, copy=False) for x in checked.values()]
 
@@ -84,36 +98,62 @@ def square(name: str, matrix: ArrayLike) -> Array:
     return matrix
 
 
-def steps(name: str, t: Any, low: int, high: int, *, batch: tuple[int, ...] | None = None) -> Steps:
-    """t as an int or an integer array with low <= t <= high; with ``batch``, one that broadcasts against it."""
-    if isinstance(t, Integral) and not isinstance(t, (bool, np.bool_)):
-        t = int(t)
-        if not low <= t <= high:
-            raise ValueError(f"{name} must be in {low}..{high}, got {t}")
-        return t
-    array = np.asarray(t)
-    if array.dtype.kind not in "iu":
+def finite_result(name: str, result: Array) -> Array:
+    """The result of a computation on finite input; a ValueError where it overflowed.
+
+    ``name`` is the argument that was too large.
+    """
+    if result.dtype.kind == "f" and not np.isfinite(result).all():
+        raise ValueError(f"{name} must be small enough for a finite result in {result.dtype}")
+    return result
+
+
+def steps(
+    name: str, t: Any, low: int, high: int, *, batch: tuple[int, ...] | None = None
+) -> Steps:
+    """t as an int or an integer array with low <= t <= high.
+
+    With ``batch``, an array must broadcast against that shape.
+    """
+    if _is_integer(t):
+        return _in_range(name, int(t), low, high)
+    array = _unmasked(name, t)
+    whole = all(type(v) is int for v in array.flat) if array.dtype.kind == "O" else True
+    if array.dtype.kind not in "iuO" or not whole:
         raise TypeError(f"{name} must be an integer or an integer array, got {_what(t)}")
     if array.size == 0:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
-    if array.min() < low or array.max() > high:
-        raise ValueError(f"{name} must be in {low}..{high}, got values from {array.min()} to {array.max()}")
+    for value in (array.min(), array.max()):
+        _in_range(name, int(value), low, high)
     if array.ndim == 0:
         return int(array)
     if batch is not None:
         try:
             np.broadcast_shapes(array.shape, batch)
         except ValueError:
-            raise ValueError(f"{name} of shape {array.shape} must fit a batch of shape {batch}") from None
+            raise ValueError(
+                f"{name} of shape {array.shape} must fit a batch of shape {batch}"
+            ) from None
     return array.astype(np.intp, copy=False)
 
 
+def step(name: str, t: Any, low: int, high: int) -> int:
+    """t as one int with low <= t <= high, where an array of steps has no meaning."""
+    if isinstance(t, np.ndarray) and t.ndim == 0 and t.dtype.kind in "iu":
+        t = int(_unmasked(name, t))
+    if not _is_integer(t):
+        raise TypeError(f"{name} must be a single integer, got {_what(t)}")
+    return _in_range(name, int(t), low, high)
+
+
 def count(name: str, n: Any, *, low: int = 1) -> int:
-    """A whole number, at least ``low``."""
-    if not isinstance(n, Integral) or isinstance(n, (bool, np.bool_)):
+    """A whole number, at least ``low``, and one that can be the length of an array."""
+    if not _is_integer(n):
         raise TypeError(f"{name} must be a whole number, got {_what(n)}")
     if n < low:
-        raise ValueError(f"{name} must be at least {low}, got {n}")
+        raise ValueError(f"{name} must be at least {low}, got {_what(n)}")
+    if n > sys.maxsize:
+        raise ValueError(f"{name} must be at most {sys.maxsize}, got {_what(n)}")
     return int(n)
 
 
@@ -121,9 +161,13 @@ def real(name: str, value: Any) -> float:
     """A finite real number."""
     if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a real number, got {_what(value)}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must fit into float64, got {_what(value)}") from None
+    if not np.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {_what(value)}")
+    return number
 
 
 def positive(name: str, value: Any, *, zero: bool = False) -> float:
@@ -142,15 +186,47 @@ def fraction(name: str, value: Any, *, below_one: bool = False) -> float:
     return number
 
 
+def flag(name: str, value: Any) -> bool:
+    """True or False, and nothing that merely counts as one of them."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {_what(value)}")
+    return bool(value)
+
+
 def generator(rng: Any, name: str = "rng") -> np.random.Generator:
-    """A modern NumPy generator; the legacy RandomState and the global functions are refused."""
+    """A NumPy generator; the legacy RandomState and the global functions are refused."""
+    example = "numpy.random.Generator such as numpy.random.default_rng(0)"
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"{name} must be a numpy.random.Generator such as numpy.random.default_rng(0), got {_what(rng)}")
+        raise TypeError(f"{name} must be a {example}, got {_what(rng)}")
     return rng
 
 
+def instance(name: str, value: _T, kind: type[Any]) -> _T:
+    """An object of that class: ``instance("schedule", schedule, Schedule)``."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {_what(value)}")
+    return value
+
+
+def function(name: str, value: Any) -> Callable[..., Any]:
+    """Something that can be called, as a denoiser is: ``function("denoiser", denoiser)``."""
+    if isinstance(value, type) or not callable(value):
+        raise TypeError(f"{name} must be a function, got {_what(value)}")
+    found: Callable[..., Any] = value
+    return found
+
+
+def methods(name: str, value: Any, *needed: str) -> Any:
+    """An object with these attributes: ``methods("distribution", d, "dim", "sample")``."""
+    lacking = [attribute for attribute in needed if not hasattr(value, attribute)]
+    if lacking or isinstance(value, type):
+        lacks = ", ".join(lacking) or "no instance"
+        raise TypeError(f"{name} must have {', '.join(needed)}, got {_what(value)} ({lacks})")
+    return value
+
+
 def per_row(coefficient: Any, dtype: DTypeLike) -> Any:
-    """A coefficient per row of a batch, shaped to multiply the rows and rounded once to their dtype."""
+    """A coefficient per row of a batch, shaped to multiply the rows, rounded to their dtype."""
     c = np.asarray(coefficient).astype(dtype)
     return c[..., None] if c.ndim else c[()]
 
@@ -161,8 +237,49 @@ def per_matrix(coefficient: Any, dtype: DTypeLike) -> Any:
     return c[..., None, None] if c.ndim else c[()]
 
 
+def _unmasked(name: str, x: Any) -> Array:
+    parts = x if isinstance(x, (list, tuple)) else [x]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise TypeError(f"{name} must be an array without a mask, got a masked array")
+    try:
+        return np.asarray(x)
+    except ValueError:
+        raise ValueError(
+            f"{name} must be a rectangular array, got rows of different lengths"
+        ) from None
+
+
+def _objects(name: str, array: Array) -> Array:
+    """Exact numbers as they are; whole numbers too large for an integer dtype as float64."""
+    kinds = {type(v) for v in array.flat}
+    if kinds and kinds <= {int, float}:
+        try:
+            return array.astype(np.float64)
+        except OverflowError:
+            raise ValueError(f"{name} must fit into float64, got a larger number") from None
+    strangers = sorted({kind.__name__ for kind in kinds if not issubclass(kind, ExactNumber)})
+    if strangers:
+        what = ", ".join(strangers)
+        raise TypeError(f"{name} must hold real numbers, got objects of type {what}")
+    return array
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def _in_range(name: str, t: int, low: int, high: int) -> int:
+    if not low <= t <= high:
+        raise ValueError(f"{name} must be in {low}..{high}, got {_what(t)}")
+    return t
+
+
 def _what(value: Any) -> str:
+    """A value in an error message: its repr if that is short, else its kind."""
     if isinstance(value, np.ndarray):
         return f"an array of dtype {value.dtype}"
-    text = repr(value)
-    return text if len(text) <= 40 else f"a {type(value).__name__}"
+    try:
+        text = repr(value)
+    except Exception:  # a whole number of thousands of digits, or an object without a repr
+        text = ""
+    return text if 0 < len(text) <= 40 and "\n" not in text else f"a {type(value).__name__}"

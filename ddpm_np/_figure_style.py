@@ -19,9 +19,9 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from functools import wraps
-from importlib.util import find_spec
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -66,8 +66,15 @@ _R = TypeVar("_R")
 
 
 def available() -> bool:
-    """Whether matplotlib is installed, so that pictures can be drawn."""
-    return find_spec("matplotlib") is not None
+    """Whether matplotlib can be imported, so that pictures can be drawn."""
+    try:
+        # NumPy prints a traceback when a library that was built for an older one is imported.
+        with redirect_stderr(StringIO()):
+            import matplotlib.figure  # noqa: F401
+            import PIL.Image  # noqa: F401
+    except Exception:  # not installed, or not made for this NumPy
+        return False
+    return True
 
 
 def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:

@@ -1,7 +1,9 @@
 """The command line: run, sample, demo, verify, errata.
 
-The last room: it reads arguments, calls the room that does the work, and turns what is refused into one line. Exit codes: 0 done,
-1 the work itself failed (training diverged, a proof did not hold), 2 bad input, 130 stopped with Ctrl-C.
+Each command has two functions here: one adds it to the parser, one reads its arguments and calls
+the module that does the work. A refusal becomes one line on standard error. Exit codes: 0 done,
+1 the work itself failed (training diverged, a proof did not hold, the disk is full), 2 bad input,
+130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,92 +14,102 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
-
-from ddpm_np.experiments.progress import say
+from ddpm_np import __version__
+from ddpm_np._checks import Array
+from ddpm_np.experiments.progress import open_streams, say
 
 __all__ = ["main"]
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+Arguments = argparse.Namespace
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with its complaint in one line; the usage is what --help is for."""
+    """argparse with errors of one line; --help shows the usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"error: {message} (see {self.prog} --help)\n")
+        self.exit(BAD_INPUT, f"error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
 def _whole(low: int) -> Callable[[str], int]:
-    """A whole number, at least ``low``, for argparse."""
+    """The argparse type of a whole number that is at least ``low``."""
 
     def whole(text: str) -> int:
         try:
             number = int(text)
-        except ValueError:
+        except ValueError:  # also for more digits than Python converts
             number = low - 1
         if number < low:
-            raise argparse.ArgumentTypeError(f"must be a whole number, at least {low}, got {text!r}")
+            what = text if len(text) <= 40 else f"{text[:40]}..."
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number, at least {low}, got {what!r}"
+            )
         return number
 
     return whole
 
 
 def _path(text: str) -> str:
-    """A path that is not empty, as that of an unset shell variable is."""
+    """The argparse type of a path: not empty, as that of an unset shell variable is."""
     if not text:
         raise argparse.ArgumentTypeError("must not be empty")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError("must not hold a null character")
     return text
 
 
-def _parser() -> argparse.ArgumentParser:
-    about = "Denoising diffusion in NumPy, beside the exact theory."
-    codes = "Exit codes: 0 done, 1 training diverged or a proof did not hold, 2 bad input, 130 stopped with Ctrl-C."
-    parser = _Parser(prog="python -m ddpm_np", description=about, epilog=codes, allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+class _Commands:
+    """The commands of the parser."""
 
-    def command(name: str, action: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
-        sub.set_defaults(action=action)
-        return sub
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._subparsers = parser.add_subparsers(
+            dest="command", metavar="COMMAND", parser_class=_Parser
+        )
 
-    run = command("run", _run, "learn the notes' curve and the multi-sine ensemble; leaves a report, pictures and a checkpoint")
-    run.add_argument("--experiment", choices=["curve", "ensemble"], help="one of the two; by default both, each in its subfolder")
-    run.add_argument("--out", type=_path, metavar="DIR", help="folder of the run; by default a new numbered one under runs/")
-    run.add_argument("--seed", type=_whole(0), metavar="N", help="of everything that is drawn; by default 0")
-    run.add_argument("--steps", type=_whole(1), metavar="N", help="training steps of each experiment")
-    run.add_argument("--quick", action="store_true", help="few steps and few samples: shows in seconds that everything works")
-    run.add_argument("--resume", action="store_true", help="go on with the run in --out, with the settings it was started with")
+    def add(self, name: str, action: Callable[[Arguments], int], about: str) -> _Parser:
+        """A new command, to which its options are added."""
+        parser: _Parser = self._subparsers.add_parser(
+            name, help=about, description=about[0].upper() + about[1:] + ".", allow_abbrev=False
+        )
+        parser.set_defaults(action=action)
+        return parser
 
-    sample = command("sample", _sample, "draw signals from a saved run, with its averaged weights")
-    sample.add_argument("checkpoint", type=_path, metavar="CHECKPOINT", help="checkpoint.npz of a run")
-    sample.add_argument("-n", type=_whole(1), default=16, metavar="N", help="number of signals; by default 16")
-    sample.add_argument("--out", type=_path, required=True, metavar="FILE", help="new .npz file with the array samples, (n, dim)")
-    sample.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="of the noise; by default 0")
-    sample.add_argument("--sampler", choices=["ancestral", "ddim"], default="ancestral", help="by default ancestral")
-    sample.add_argument("--sampler-steps", type=_whole(1), metavar="N", help="number of steps, at most T; by default all T")
 
-    demo = command("demo", _demo, "what the notes show and claim, beside its closed form; without a name, lists the demos")
-    demo.add_argument("name", nargs="?", metavar="NAME", help="one of those listed, or all")
-    demo.add_argument("--out", type=_path, metavar="DIR", help="folder of the pictures; by default runs/demos")
-    demo.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="by default 0")
-
-    command("verify", _verify, "prove every identity of the derivation, and measure the worst error in float64")
-    errata = command("errata", _errata, "the errors of the notes, corrected, each with a computed counterexample")
-    errata.add_argument("place", nargs="?", metavar="PLACE", help="a note and its line or lines, such as N2:351; by default all")
-    errata.add_argument("--lang", choices=["en", "zh"], default="en", help="language of the table; by default en")
+def _parser() -> _Parser:
+    name = Path(sys.argv[0]).name
+    parser = _Parser(
+        prog=name if name.startswith("ddpm-np") else "python -m ddpm_np",
+        description="Denoising diffusion in NumPy, with the exact answer next to the learned one.",
+        epilog="Exit codes: 0 done, 1 the work failed (training diverged, a proof did not hold, "
+        "the disk is full), 2 bad input, 130 stopped with Ctrl-C.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"ddpm_np {__version__}")
+    commands = _Commands(parser)
+    for add in (_add_run, _add_sample, _add_demo, _add_verify, _add_errata):
+        add(commands)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    open_streams()
     try:
-        arguments = _parser().parse_args(argv)
-        return arguments.action(arguments)
+        parser = _parser()
+        arguments = parser.parse_args(argv)
+        if arguments.command is None:
+            say(parser.format_help().rstrip())
+            return DONE
+        code: int = arguments.action(arguments)
+        return code
     except KeyboardInterrupt:
         return _complain("stopped", INTERRUPTED)
+    except MemoryError:
+        return _complain("error: there is not enough memory", FAILED)
     except OSError as error:
-        return _complain(f"error: {error.filename!r}: {error.strerror}" if error.filename else f"error: {error}", BAD_INPUT)
+        where = f"{str(error.filename)!r}: " if error.filename else ""
+        return _complain(f"error: {where}{error.strerror or error}", BAD_INPUT)
 
 
 def _complain(text: str, code: int) -> int:
@@ -105,18 +117,54 @@ def _complain(text: str, code: int) -> int:
     return code
 
 
-def _run(arguments: argparse.Namespace) -> int:
+# ---- run ---------------------------------------------------------------------------------------
+
+
+def _add_run(commands: _Commands) -> None:
+    run = commands.add(
+        "run", _run, "train on the notes' curve and on the multi-sine ensemble, and write a report"
+    )
+    run.add_argument(
+        "--experiment", choices=["curve", "ensemble"], help="run only this one (default: both)"
+    )
+    run.add_argument(
+        "--out", type=_path, metavar="DIR",
+        help="folder for the results (default: a new numbered folder under runs/)",
+    )
+    run.add_argument("--seed", type=_whole(0), metavar="N", help="random seed (default: 0)")
+    run.add_argument("--steps", type=_whole(1), metavar="N", help="training steps per experiment")
+    run.add_argument(
+        "--quick", action="store_true",
+        help="train for few steps and draw few samples: checks in seconds that everything works",
+    )
+    run.add_argument(
+        "--resume", action="store_true",
+        help="continue the run in --out, with the settings it was started with",
+    )
+
+
+def _run(arguments: Arguments) -> int:
     from ddpm_np.experiments.experiment import EXPERIMENTS
     from ddpm_np.experiments.folder import Failed, Interrupted, Refused, RunFolder
 
-    chosen = EXPERIMENTS if arguments.experiment is None else [arguments.experiment]
+    one = arguments.experiment
     try:
         if arguments.resume:
-            given = {"seed": arguments.seed, "steps": arguments.steps, "quick": arguments.quick or None}
-            folder = RunFolder.existing(arguments.out, experiment=arguments.experiment, **given)
+            given = {
+                "experiment": one, "seed": arguments.seed, "steps": arguments.steps,
+                "quick": arguments.quick or None,
+            }
+            folder = RunFolder.existing(arguments.out, **given)
         else:
-            settings = {"seed": arguments.seed, "steps": arguments.steps, "quick": arguments.quick}
-            folder = RunFolder.new(arguments.out, [EXPERIMENTS[name].variant(**settings) for name in chosen])
+            settings = {
+                "seed": arguments.seed, "steps": arguments.steps, "quick": arguments.quick
+            }
+            chosen = [EXPERIMENTS[name] for name in (EXPERIMENTS if one is None else [one])]
+            try:
+                experiments = [experiment.variant(**settings) for experiment in chosen]
+            except ValueError as error:  # it names the setting
+                return _complain(f"error: argument --{error}", BAD_INPUT)
+            folder = RunFolder.new(arguments.out, experiments)
         say(f"run in {folder.path}")
         folder.complete()
     except Refused as error:
@@ -125,63 +173,153 @@ def _run(arguments: argparse.Namespace) -> int:
         return _complain(f"error: {error}", FAILED)
     except Interrupted as error:
         return _complain(str(error), INTERRUPTED)
-    return 0
+    return DONE
 
 
-def _sample(arguments: argparse.Namespace) -> int:
-    from ddpm_np.learning.checkpoint import load_checkpoint, write_atomically
+# ---- sample ------------------------------------------------------------------------------------
+
+
+def _add_sample(commands: _Commands) -> None:
+    sample = commands.add("sample", _sample, "draw samples from the averaged weights of a run")
+    sample.add_argument(
+        "checkpoint", type=_path, metavar="CHECKPOINT", help="checkpoint.npz of a run"
+    )
+    sample.add_argument(
+        "-n", type=_whole(1), default=16, metavar="N", help="number of samples (default: 16)"
+    )
+    sample.add_argument(
+        "--out", type=_path, required=True, metavar="FILE",
+        help="new .npz file, with one array: samples (n, dim)",
+    )
+    sample.add_argument(
+        "--seed", type=_whole(0), default=0, metavar="N", help="random seed (default: 0)"
+    )
+    sample.add_argument(
+        "--sampler", choices=["ancestral", "ddim"], default="ancestral",
+        help="ancestral sampling or DDIM (default: ancestral)",
+    )
+    sample.add_argument(
+        "--sampler-steps", type=_whole(1), metavar="N",
+        help="number of sampling steps, at most T (default: T)",
+    )
+
+
+def _sample(arguments: Arguments) -> int:
+    import numpy as np
+
+    from ddpm_np._files import write_atomically
+    from ddpm_np.learning.checkpoint import load_checkpoint
     from ddpm_np.sampling import ancestral_sample, ddim_sample
 
-    out = Path(arguments.out)
+    out, n = Path(arguments.out), arguments.n
     if out.exists():
         return _complain(f"error: argument --out: must be a new file, but {out} exists", BAD_INPUT)
     if not out.parent.is_dir():
-        return _complain(f"error: argument --out: must be in an existing folder, got {out}", BAD_INPUT)
+        return _complain(
+            f"error: argument --out: must be in an existing folder, got {out}", BAD_INPUT
+        )
     try:
         state, schedule, _ = load_checkpoint(arguments.checkpoint)
     except ValueError as error:
         return _complain(f"error: argument CHECKPOINT: {error}", BAD_INPUT)
-    if arguments.sampler_steps is not None and arguments.sampler_steps > schedule.T:
-        message = f"error: argument --sampler-steps: must be at most T = {schedule.T}, got {arguments.sampler_steps}"
-        return _complain(message, BAD_INPUT)
-    network, draw = state.ema_network(), {"ancestral": ancestral_sample, "ddim": ddim_sample}[arguments.sampler]
+    steps = arguments.sampler_steps
+    if steps is not None and steps > schedule.T:
+        return _complain(
+            f"error: argument --sampler-steps: must be at most T = {schedule.T}, got {steps}",
+            BAD_INPUT,
+        )
+    network = state.ema_network()
+    samplers: dict[str, Callable[..., Array]] = {"ancestral": ancestral_sample, "ddim": ddim_sample}
+    too_many = f"error: argument -n: must be a number of samples that fit into memory, got {n}"
+    if n * network.dim * 8 > sys.maxsize:  # NumPy makes no such array
+        return _complain(too_many, BAD_INPUT)
     rng = np.random.default_rng(arguments.seed)
     try:
-        samples = draw(network, schedule, arguments.n, network.dim, rng=rng, steps=arguments.sampler_steps)
-    except (MemoryError, ValueError):  # NumPy's, for an array larger than memory, or than any array can be
-        return _complain(f"error: argument -n: must be a number of signals that fit into memory, got {arguments.n}", BAD_INPUT)
+        draw = samplers[arguments.sampler]
+        samples = draw(network, schedule, n, network.dim, rng=rng, steps=steps)
+    except MemoryError:
+        return _complain(too_many, BAD_INPUT)
+    if not np.isfinite(samples).all():
+        return _complain("error: the samples are not finite; the network has diverged", FAILED)
     write_atomically(out, lambda file: np.savez(file, samples=samples))
-    say(f"{len(samples)} signals of {network.dim} points in {out}, from a network trained for {state.step} steps")
-    return 0
+    say(
+        f"{n} samples of dimension {network.dim} in {out}, "
+        f"from a network trained for {state.step} steps"
+    )
+    return DONE
 
 
-def _demo(arguments: argparse.Namespace) -> int:
+# ---- demo --------------------------------------------------------------------------------------
+
+
+def _add_demo(commands: _Commands) -> None:
+    demo = commands.add(
+        "demo", _demo,
+        "show a claim of the notes next to its closed form; without a name, list the demos",
+    )
+    demo.add_argument("name", nargs="?", metavar="NAME", help="a demo of the list, or all")
+    demo.add_argument(
+        "--out", type=_path, metavar="DIR", help="folder for the pictures (default: runs/demos)"
+    )
+    demo.add_argument(
+        "--seed", type=_whole(0), default=0, metavar="N", help="random seed (default: 0)"
+    )
+
+
+def _demo(arguments: Arguments) -> int:
     from ddpm_np.demos import DEMOS, run_demo
 
     if arguments.name is None:
         for name, about in DEMOS.items():
             say(f"{name:14} {about}")
-        return 0
+        return DONE
     try:
         run_demo(arguments.name, out=arguments.out, seed=arguments.seed, write=say)
     except ValueError as error:
         return _complain(f"error: {error}", BAD_INPUT)
-    return 0
+    return DONE
 
 
-def _verify(arguments: argparse.Namespace) -> int:
+# ---- verify ------------------------------------------------------------------------------------
+
+
+def _add_verify(commands: _Commands) -> None:
+    commands.add(
+        "verify", _verify,
+        "prove every identity of the derivation, and measure the largest rounding errors",
+    )
+
+
+def _verify(arguments: Arguments) -> int:
     from ddpm_np.proof.verify import verify
 
-    return 0 if verify(out=say) else FAILED
+    return DONE if verify(out=say) else FAILED
 
 
-def _errata(arguments: argparse.Namespace) -> int:
+# ---- errata ------------------------------------------------------------------------------------
+
+
+def _add_errata(commands: _Commands) -> None:
+    errata = commands.add(
+        "errata", _errata,
+        "list the errors in the notes: as printed, as corrected, with a deciding number",
+    )
+    errata.add_argument(
+        "place", nargs="?", metavar="PLACE",
+        help="a note and its line or lines, such as N2:351; by default all of them",
+    )
+    errata.add_argument(
+        "--lang", choices=["en", "zh"], default="en", help="language of the list; by default en"
+    )
+
+
+def _errata(arguments: Arguments) -> int:
     from ddpm_np.errata import errata_table
 
     try:
-        table = errata_table(arguments.place, lang=arguments.lang)
+        lines = errata_table(arguments.place, lang=arguments.lang)
     except ValueError as error:
         return _complain(f"error: {error}", BAD_INPUT)
-    for line in table:
+    for line in lines:
         say(line)
-    return 0
+    return DONE

@@ -1,48 +1,62 @@
-"""One step back when the signal is known: psi_1, psi_2, then mean and variance, then the eps form (E7 to E14).
+"""One step back when the signal is known: psi_1, psi_2, mean, variance, the eps form (E7 to E14).
 
-Third room of the derivation. Bayes' rule (E7) turns the kernels of :mod:`ddpm_np.forward` round,
+Bayes' rule turns the kernels of :mod:`ddpm_np.forward` round (E7),
 
     q(x_{t-1} | x_t, x_0) = q(x_t | x_{t-1}) q(x_{t-1} | x_0) / q(x_t | x_0),
 
-where q(x_t | x_{t-1}, x_0) = q(x_t | x_{t-1}) because the chain is Markov. Minus twice the exponent is a quadratic in x_{t-1} (E8),
+where q(x_t | x_{t-1}, x_0) = q(x_t | x_{t-1}) because the chain is Markov. Minus twice the
+exponent is a quadratic in x_{t-1} (E8),
 
-    (x_t - sqrt(alpha_t) x_{t-1})^2 / beta_t + (x_{t-1} - sqrt(alpha_bar_{t-1}) x_0)^2 / (1 - alpha_bar_{t-1})
+    (x_t - sqrt(alpha_t) x_{t-1})^2 / beta_t
+        + (x_{t-1} - sqrt(alpha_bar_{t-1}) x_0)^2 / (1 - alpha_bar_{t-1})
         - (x_t - sqrt(alpha_bar_t) x_0)^2 / (1 - alpha_bar_t)
     = psi_2 x_{t-1}^2 - 2 psi_1 x_{t-1} + ... = psi_2 (x_{t-1} - psi_1 / psi_2)^2 + C,
 
-and C is exactly 0. psi_1 and psi_2 are E9 and E10; mean and variance follow as psi_1 / psi_2 and 1 / psi_2 (E11, E12).
+and C is exactly 0. E9 and E10 are psi_1 and psi_2. Mean and variance follow as psi_1 / psi_2 and
+1 / psi_2 (E11, E12).
 
-First come the scalar kernels, bare formulas in + - * / and square root of the schedule's symbols, which check nothing and run on
-floats, arrays and exact numbers alike. Then the public functions, which check their arguments and look the symbols up.
+The scalar kernels come first. They are the bare formulas in the symbols of the schedule, check
+nothing, and run on floats, arrays and exact numbers alike. The public functions follow; they
+check their arguments and look up the symbols.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np._checks import Array, Steps, per_row, same_dim, steps
+from ddpm_np._checks import Array, Number, Steps, per_row, same_dim, steps
 from ddpm_np.schedule import Schedule
 
 __all__ = [
-    "mean_eps_coef", "mean_x0_coef", "mean_xt_coef", "mean_xt_coef_collected", "mean_xt_coef_expanded", "mean_xt_coef_in_eps_form",
-    "posterior_exponent", "posterior_mean_from_eps",
-    "posterior_mean_variance", "posterior_variance", "predict_eps", "predict_x0", "psi_1", "psi_1_x0_coef", "psi_1_xt_coef",
-    "psi_2", "psi_2_collected", "psi_2_expanded", "psi_2_simplified",
+    "mean_eps_coef", "mean_x0_coef", "mean_xt_coef", "mean_xt_coef_collected",
+    "mean_xt_coef_expanded", "mean_xt_coef_in_eps_form", "posterior_exponent",
+    "posterior_mean_from_eps", "posterior_mean_variance", "posterior_variance", "predict_eps",
+    "predict_x0", "psi_1", "psi_1_x0_coef", "psi_1_xt_coef", "psi_2", "psi_2_collected",
+    "psi_2_expanded", "psi_2_simplified",
 ]
 
 
-# ---- the scalar kernels, in the order of the derivation -------------------------------------------------------------------------
+# ---- the scalar kernels, in the order of the derivation ---------------------------------------
 
 
 def posterior_exponent(
-    x_prev: Any, x_t: Any, x_0: Any, alpha_t: Any, beta_t: Any, alpha_bar_prev: Any, alpha_bar_t: Any
-) -> Any:
-    """Minus twice the exponent of q(x_{t-1} | x_t, x_0), per coordinate, before anything is collected (E8).
+    x_prev: Number,
+    x_t: Number,
+    x_0: Number,
+    alpha_t: Number,
+    beta_t: Number,
+    alpha_bar_prev: Number,
+    alpha_bar_t: Number,
+) -> Number:
+    """Minus twice the exponent of q(x_{t-1} | x_t, x_0), per coordinate, nothing collected (E8).
 
-    The notes call it the exponent itself (N2:582), and print Sigma for its inverse in the density (N2:579).
+    (x_t - sqrt(alpha_t) x_{t-1})^2 / beta_t
+    + (x_{t-1} - sqrt(alpha_bar_{t-1}) x_0)^2 / (1 - alpha_bar_{t-1})
+    - (x_t - sqrt(alpha_bar_t) x_0)^2 / (1 - alpha_bar_t)
+
+    The notes call it the exponent itself (N2:582), and print Sigma for its inverse in the density
+    (N2:579).
     """
     return (
         (x_t - np.sqrt(alpha_t) * x_prev) ** 2 / beta_t
@@ -51,74 +65,109 @@ def posterior_exponent(
     )
 
 
-def psi_1_xt_coef(alpha_t: Any, beta_t: Any) -> Any:
+def psi_1_xt_coef(alpha_t: Number, beta_t: Number) -> Number:
     """Coefficient of x_t in psi_1 (E9): sqrt(alpha_t) / beta_t."""
     return np.sqrt(alpha_t) / beta_t
 
 
-def psi_1_x0_coef(alpha_bar_prev: Any, one_minus_alpha_bar_prev: Any) -> Any:
+def psi_1_x0_coef(alpha_bar_prev: Number, one_minus_alpha_bar_prev: Number) -> Number:
     """Coefficient of x_0 in psi_1 (E9): sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_{t-1})."""
     return np.sqrt(alpha_bar_prev) / one_minus_alpha_bar_prev
 
 
-def psi_2_expanded(alpha_t: Any, beta_t: Any, one_minus_alpha_bar_prev: Any) -> Any:
-    """psi_2 as it falls out of the exponent (E10): 1 / (1 - alpha_bar_{t-1}) + alpha_t / beta_t."""
+def psi_2_expanded(alpha_t: Number, beta_t: Number, one_minus_alpha_bar_prev: Number) -> Number:
+    """psi_2 as it comes out of the exponent (E10): 1 / (1 - alpha_bar_{t-1}) + alpha_t / beta_t."""
     return 1 / one_minus_alpha_bar_prev + alpha_t / beta_t
 
 
-def psi_2_collected(alpha_t: Any, beta_t: Any, alpha_bar_t: Any, one_minus_alpha_bar_prev: Any) -> Any:
-    """psi_2 over one denominator (E10): (beta_t + alpha_t - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))."""
+def psi_2_collected(
+    alpha_t: Number, beta_t: Number, alpha_bar_t: Number, one_minus_alpha_bar_prev: Number
+) -> Number:
+    """psi_2 over one denominator (E10).
+
+    (beta_t + alpha_t - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))
+    """
     return (beta_t + alpha_t - alpha_bar_t) / (beta_t * one_minus_alpha_bar_prev)
 
 
-def psi_2_simplified(beta_t: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_prev: Any) -> Any:
-    """psi_2 after alpha_t + beta_t = 1 (E10): (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1})). This one is used."""
+def psi_2_simplified(
+    beta_t: Number, one_minus_alpha_bar_t: Number, one_minus_alpha_bar_prev: Number
+) -> Number:
+    """psi_2 after alpha_t + beta_t = 1 (E10). This form is the one in use.
+
+    (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))
+    """
     return one_minus_alpha_bar_t / (beta_t * one_minus_alpha_bar_prev)
 
 
-def posterior_variance(beta_t: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_prev: Any) -> Any:
-    """beta_tilde_t = 1 / psi_2 (E11): beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)."""
+def posterior_variance(
+    beta_t: Number, one_minus_alpha_bar_t: Number, one_minus_alpha_bar_prev: Number
+) -> Number:
+    """beta_tilde_t = 1 / psi_2 (E11).
+
+    beta_tilde_t = beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)
+    """
     return beta_t * one_minus_alpha_bar_prev / one_minus_alpha_bar_t
 
 
-def mean_x0_coef(beta_t: Any, alpha_bar_prev: Any, one_minus_alpha_bar_t: Any) -> Any:
+def mean_x0_coef(beta_t: Number, alpha_bar_prev: Number, one_minus_alpha_bar_t: Number) -> Number:
     """Coefficient of x_0 in the mean (E12): beta_t sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_t)."""
     return beta_t * np.sqrt(alpha_bar_prev) / one_minus_alpha_bar_t
 
 
-def mean_xt_coef(alpha_t: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_prev: Any) -> Any:
-    """Coefficient of x_t in the mean (E12): sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)."""
+def mean_xt_coef(
+    alpha_t: Number, one_minus_alpha_bar_t: Number, one_minus_alpha_bar_prev: Number
+) -> Number:
+    """Coefficient of x_t in the mean (E12).
+
+    sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)
+    """
     return np.sqrt(alpha_t) * one_minus_alpha_bar_prev / one_minus_alpha_bar_t
 
 
-def mean_xt_coef_expanded(alpha_t: Any, beta_t: Any, alpha_bar_t: Any, alpha_bar_prev: Any) -> Any:
-    """Coefficient of x_t once x_0 is expressed by eps (E13), both its terms over one denominator (E14).
+def mean_xt_coef_expanded(
+    alpha_t: Number, beta_t: Number, alpha_bar_t: Number, alpha_bar_prev: Number
+) -> Number:
+    """Coefficient of x_t once E13 replaces x_0, both terms over one denominator (E14).
 
-    (beta_t sqrt(alpha_bar_{t-1}) + alpha_t sqrt(alpha_bar_{t-1}) (1 - alpha_bar_{t-1})) / (sqrt(alpha_bar_t) (1 - alpha_bar_t))
+    (beta_t sqrt(alpha_bar_{t-1}) + alpha_t sqrt(alpha_bar_{t-1}) (1 - alpha_bar_{t-1}))
+    / (sqrt(alpha_bar_t) (1 - alpha_bar_t))
     """
     root = np.sqrt(alpha_bar_prev)
-    return (beta_t * root + alpha_t * root * (1 - alpha_bar_prev)) / (np.sqrt(alpha_bar_t) * (1 - alpha_bar_t))
+    numerator = beta_t * root + alpha_t * root * (1 - alpha_bar_prev)
+    return numerator / (np.sqrt(alpha_bar_t) * (1 - alpha_bar_t))
 
 
-def mean_xt_coef_collected(alpha_t: Any, beta_t: Any, alpha_bar_t: Any, alpha_bar_prev: Any) -> Any:
-    """The same with alpha_t alpha_bar_{t-1} = alpha_bar_t (E14). The notes print + alpha_bar_t here (N2:678).
+def mean_xt_coef_collected(
+    alpha_t: Number, beta_t: Number, alpha_bar_t: Number, alpha_bar_prev: Number
+) -> Number:
+    """The same with alpha_t alpha_bar_{t-1} = alpha_bar_t (E14).
 
     sqrt(alpha_bar_{t-1}) (beta_t + alpha_t - alpha_bar_t) / (sqrt(alpha_bar_t) (1 - alpha_bar_t))
+
+    The notes print + alpha_bar_t here (N2:678).
     """
-    return np.sqrt(alpha_bar_prev) * (beta_t + alpha_t - alpha_bar_t) / (np.sqrt(alpha_bar_t) * (1 - alpha_bar_t))
+    numerator = np.sqrt(alpha_bar_prev) * (beta_t + alpha_t - alpha_bar_t)
+    return numerator / (np.sqrt(alpha_bar_t) * (1 - alpha_bar_t))
 
 
-def mean_xt_coef_in_eps_form(alpha_t: Any) -> Any:
-    """The same with alpha_t + beta_t = 1 (E14): everything collapses to 1 / sqrt(alpha_t). This one is used."""
+def mean_xt_coef_in_eps_form(alpha_t: Number) -> Number:
+    """The same with alpha_t + beta_t = 1 (E14): it collapses to 1 / sqrt(alpha_t).
+
+    This form is the one in use.
+    """
     return 1 / np.sqrt(alpha_t)
 
 
-def mean_eps_coef(alpha_t: Any, beta_t: Any, one_minus_alpha_bar_t: Any) -> Any:
-    """Coefficient of eps in the mean (E14): -beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t)). N2:666 prints it without the minus."""
+def mean_eps_coef(alpha_t: Number, beta_t: Number, one_minus_alpha_bar_t: Number) -> Number:
+    """Coefficient of eps in the mean (E14): -beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t)).
+
+    N2:666 prints it without the minus.
+    """
     return -beta_t / (np.sqrt(alpha_t) * np.sqrt(one_minus_alpha_bar_t))
 
 
-# ---- the public functions -------------------------------------------------------------------------------------------------------
+# ---- the public functions ---------------------------------------------------------------------
 
 
 def psi_1(schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, t: Steps) -> Array:
@@ -127,92 +176,134 @@ def psi_1(schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, t: Steps) -> Array
     psi_1 = sqrt(alpha_t) / beta_t x_t + sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_{t-1}) x_0
 
     From: E8. Source: N2 "附录：一次项系数推导". Checked by: tests/test_posterior.py.
-    x_0, x_t: (..., dim); 2 <= t <= T. At t = 1 it is infinite (x_0 is known exactly) and raises ValueError.
+
+    x_0, x_t: (..., dim); 2 <= t <= T. At t = 1 it is infinite, because x_0 is known exactly, and
+    raises ValueError.
     """
     x_0, x_t = same_dim(x_0=x_0, x_t=x_t)
-    t = _not_first("psi_1", schedule, t, batch=np.broadcast_shapes(x_0.shape, x_t.shape)[:-1])
+    t = _not_first("psi_1", schedule, t, batch=_batch(x_0, x_t))
     from_xt = psi_1_xt_coef(schedule.alpha[t], schedule.beta[t])
     from_x0 = psi_1_x0_coef(schedule.alpha_bar[t - 1], schedule.one_minus_alpha_bar[t - 1])
     return per_row(from_xt, x_t.dtype) * x_t + per_row(from_x0, x_0.dtype) * x_0
 
 
-def psi_2(schedule: Schedule, t: Steps) -> Any:
-    """The coefficient of x_{t-1}^2 in minus twice the exponent (E10): (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1})).
+def psi_2(schedule: Schedule, t: Steps) -> Number:
+    """The coefficient of x_{t-1}^2 in minus twice the exponent (E10).
+
+    psi_2 = (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))
 
     From: E8, then :func:`psi_2_expanded` = :func:`psi_2_collected` = :func:`psi_2_simplified`.
     Source: N2 "附录：二次项系数推导". Checked by: tests/test_posterior.py.
+
     2 <= t <= T; float64 in the shape of t. At t = 1 it is infinite and raises ValueError.
 
     >>> float(psi_2(Schedule.from_beta([0.5, 0.5]), 2))
     3.0
     """
     t = _not_first("psi_2", schedule, t)
-    return psi_2_simplified(schedule.beta[t], schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[t - 1])
+    now, before = schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[t - 1]
+    return psi_2_simplified(schedule.beta[t], now, before)
 
 
-def posterior_mean_variance(schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, t: Steps) -> tuple[Array, Any]:
+def posterior_mean_variance(
+    schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, t: Steps
+) -> tuple[Array, Number]:
     """Mean psi_1 / psi_2 and variance 1 / psi_2 = beta_tilde_t of q(x_{t-1} | x_t, x_0) (E11, E12).
 
-    mean = beta_t sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_t) x_0 + sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) x_t
+    mean = beta_t sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_t) x_0
+           + sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) x_t
 
-    From: E9, E10. Source: N2 "逆扩散过程"; Ho et al. 2020, eq. 6 and 7. Checked by: tests/test_posterior.py.
-    x_0, x_t: (..., dim); 1 <= t <= T. Returns the mean (..., dim) and the variance per coordinate, float64 in the shape of t.
-    At t = 1 the mean is x_0 and the variance 0. This is not q(x_{t-1} | x_t), which the notes write for it: that one does not know
-    x_0 and is wider (:func:`ddpm_np.closed_form.reverse.reverse_kernel`).
+    From: E9, E10. Source: N2 "逆扩散过程"; Ho et al. 2020, eq. 6 and 7.
+    Checked by: tests/test_posterior.py.
+
+    x_0, x_t: (..., dim); 1 <= t <= T. Returns the mean (..., dim) and the variance of each
+    coordinate, float64 in the shape of t. At t = 1 the mean is x_0 and the variance 0. This is
+    not q(x_{t-1} | x_t), for which the notes take it: that kernel does not know x_0 and is wider
+    (:func:`ddpm_np.closed_form.reverse.reverse_kernel`).
     """
     x_0, x_t = same_dim(x_0=x_0, x_t=x_t)
-    t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_0.shape, x_t.shape)[:-1])
+    t = steps("t", t, 1, schedule.T, batch=_batch(x_0, x_t))
     now, before = schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[t - 1]
     from_x0 = mean_x0_coef(schedule.beta[t], schedule.alpha_bar[t - 1], now)
     from_xt = mean_xt_coef(schedule.alpha[t], now, before)
-    return per_row(from_x0, x_0.dtype) * x_0 + per_row(from_xt, x_t.dtype) * x_t, schedule.beta_tilde[t]
+    mean = per_row(from_x0, x_0.dtype) * x_0 + per_row(from_xt, x_t.dtype) * x_t
+    return mean, schedule.beta_tilde[t]
 
 
 def predict_x0(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
-    """The signal, from the noised signal and its noise (E13): x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t).
+    """The signal, from the noised signal and its noise (E13).
 
-    From: E6, solved for x_0; eps is the noise in x_t, not its prediction as in N2:637. Source: N2 "附录：扩散逆过程的数值求解推导"; Ho et al. 2020, eq. 15. Checked by: tests/test_posterior.py.
-    x_t, eps: (..., dim); 1 <= t <= T. With a predicted eps_hat it is the estimate x0_hat, whose error is that of eps_hat times
-    sqrt(1 / alpha_bar_t - 1). ValueError where sqrt(alpha_bar_t) is 0 in the arrays' dtype: no trace of the signal is left.
+    x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t)
+
+    From: E6, solved for x_0; eps is the noise in x_t, not its prediction as in N2:637.
+    Source: N2 "附录：扩散逆过程的数值求解推导"; Ho et al. 2020, eq. 15.
+    Checked by: tests/test_posterior.py.
+
+    x_t, eps: (..., dim); 1 <= t <= T. With a predicted eps_hat it is the estimate x0_hat, whose
+    error is that of eps_hat times sqrt(1 / alpha_bar_t - 1). ValueError where sqrt(alpha_bar_t)
+    is 0 in the dtype of the arrays: no trace of the signal is left.
     """
     x_t, eps = same_dim(x_t=x_t, eps=eps)
-    t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_t.shape, eps.shape)[:-1])
+    t = steps("t", t, 1, schedule.T, batch=_batch(x_t, eps))
     root = np.asarray(np.sqrt(schedule.alpha_bar[t])).astype(x_t.dtype)
     if x_t.dtype != object and np.any(root == 0):  # exact numbers do not underflow
         first = np.broadcast_to(t, root.shape)[root == 0].flat[0]
-        raise ValueError(f"t must have sqrt(alpha_bar_t) above 0 in {x_t.dtype} to recover x_0, got 0 at t = {first}")
+        raise ValueError(
+            f"t must have sqrt(alpha_bar_t) above 0 in {x_t.dtype} to recover x_0, "
+            f"got 0 at t = {first}"
+        )
     noise = per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype) * eps
     return (x_t - noise) / per_row(root, x_t.dtype)
 
 
 def predict_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, x_0: ArrayLike) -> Array:
-    """The noise, from the noised signal and the signal (E13): eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t).
+    """The noise, from the noised signal and the signal (E13).
 
-    From: E6, solved for eps. Source and check as for :func:`predict_x0`. x_t, x_0: (..., dim); 1 <= t <= T.
+    eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)
+
+    From: E6, solved for eps. Source and check as for :func:`predict_x0`.
+
+    x_t, x_0: (..., dim); 1 <= t <= T.
     """
     x_t, x_0 = same_dim(x_t=x_t, x_0=x_0)
-    t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_t.shape, x_0.shape)[:-1])
+    t = steps("t", t, 1, schedule.T, batch=_batch(x_t, x_0))
     signal = per_row(np.sqrt(schedule.alpha_bar[t]), x_t.dtype) * x_0
     return (x_t - signal) / per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype)
 
 
-def posterior_mean_from_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
-    """The posterior mean without x_0 (E14): (x_t - beta_t / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_t).
+def posterior_mean_from_eps(
+    schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike
+) -> Array:
+    """The posterior mean without x_0 (E14).
 
-    From: E12 with x_0 from E13; the two terms in x_t add up to 1 / sqrt(alpha_t) (proved in :mod:`ddpm_np.proof`).
-    Source: N2 "扩散逆过程的数值求解"; Ho et al. 2020, eq. 11. Checked by: tests/test_posterior.py.
-    x_t, eps: (..., dim); 1 <= t <= T. alpha_bar_t may be 0 here: the form does not divide by it.
+    mean = (x_t - beta_t / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_t)
+
+    From: E12 with x_0 from E13; the two terms in x_t add up to 1 / sqrt(alpha_t), which
+    :mod:`ddpm_np.proof` proves. Source: N2 "扩散逆过程的数值求解"; Ho et al. 2020, eq. 11.
+    Checked by: tests/test_posterior.py.
+
+    x_t, eps: (..., dim); 1 <= t <= T. alpha_bar_t may be 0: this form does not divide by it.
     """
     x_t, eps = same_dim(x_t=x_t, eps=eps)
-    t = steps("t", t, 1, schedule.T, batch=np.broadcast_shapes(x_t.shape, eps.shape)[:-1])
+    t = steps("t", t, 1, schedule.T, batch=_batch(x_t, eps))
     from_xt = mean_xt_coef_in_eps_form(schedule.alpha[t])
-    from_eps = mean_eps_coef(schedule.alpha[t], schedule.beta[t], schedule.one_minus_alpha_bar[t])
+    now = schedule.one_minus_alpha_bar[t]
+    from_eps = mean_eps_coef(schedule.alpha[t], schedule.beta[t], now)
     return per_row(from_xt, x_t.dtype) * x_t + per_row(from_eps, eps.dtype) * eps
 
 
-def _not_first(name: str, schedule: Schedule, t: Steps, **batch: Any) -> Steps:
-    t = steps("t", t, 1, schedule.T, **batch)
-    if np.any(np.asarray(t) == 1):
-        raise ValueError(f"t must be in 2..{schedule.T} for {name}, got t = 1, where x_0 is known exactly and {name} is infinite")
-    return t
+def _batch(*arrays: Array) -> tuple[int, ...]:
+    """The axes before the vector."""
+    return np.broadcast_shapes(*(x.shape for x in arrays))[:-1]
 
+
+def _not_first(
+    name: str, schedule: Schedule, t: Steps, *, batch: tuple[int, ...] | None = None
+) -> Steps:
+    t = steps("t", t, 1, schedule.T, batch=batch)
+    if np.any(np.asarray(t) == 1):
+        raise ValueError(
+            f"t must be in 2..{schedule.T} for {name}, got t = 1, where x_0 is known exactly and "
+            f"{name} is infinite"
+        )
+    return t

@@ -104,7 +104,7 @@ class Schedule:
 
     @cached_property
     def log_snr(self) -> NDArray[np.float64]:
-        """ln(alpha_bar_t / (1 - alpha_bar_t)), computed when first asked for: logarithms are slow."""
+        """ln(alpha_bar_t / (1 - alpha_bar_t)), computed when first asked for: logarithms cost."""
         if self.beta.dtype == object:
             raise TypeError("log_snr of an exact schedule is not rational")
         with localcontext(_DIGITS):
@@ -133,7 +133,8 @@ class Schedule:
             for i, j in pairs:
                 alpha.append(alpha_bar[j] / alpha_bar[i])
                 beta.append(one_minus_alpha_bar[j] - alpha[-1] * one_minus_alpha_bar[i])
-        alpha_ts, beta_ts = (_rounded(v, self.beta.dtype).reshape(pairs.shape) for v in (alpha, beta))
+        dtype, shape = self.beta.dtype, pairs.shape
+        alpha_ts, beta_ts = (_rounded(v, dtype).reshape(shape) for v in (alpha, beta))
         adjacent = np.asarray(t) - s == 1
         alpha_ts = np.where(adjacent, self.alpha[t], alpha_ts)[()]
         return alpha_ts, np.where(adjacent, self.beta[t], beta_ts)[()]
@@ -172,15 +173,17 @@ class Schedule:
         """alpha_bar_t = f(t) / f(0), with each beta_t at most beta_max.
 
         f(t) = cos^2(pi/2 (t/T + s) / (1 + s)),
-        beta_t = 1 - f(t)/f(t-1) = sin(b - a) sin(b + a) / cos^2(a)
+        beta_t = 1 - f(t)/f(t-1) = sin(b - a) sin(a + b) / cos^2(a)
 
-        Here a and b are the angles of t - 1 and t. Source: Nichol and Dhariwal 2021, eq. 17.
+        Here a and b are the angles of t - 1 and t. Angles near pi/2 or pi are replaced by what they
+        lack of it, which keeps beta_t right to 4 eps. Source: Nichol and Dhariwal 2021, eq. 17.
         """
         T, s = count("T", T), positive("s", s, zero=True)
         beta_max = fraction("beta_max", beta_max, below_one=True)
-        angle = np.pi / 2 * (np.arange(T + 1) / T + s) / (1 + s)
-        a, b = angle[:-1], angle[1:]
-        beta = np.sin(b - a) * np.sin(b + a) / np.cos(a) ** 2
+        t, unit = np.arange(1, T + 1), np.pi / 2 / (1 + s)
+        a_plus_b, to_pi = unit * ((2 * t - 1) / T + 2 * s), unit * (2 * (T - t) + 1) / T
+        cos_a = np.sin(unit * (T - t + 1) / T)
+        beta = np.sin(unit / T) * np.sin(np.minimum(a_plus_b, to_pi)) / cos_a**2
         return cls.from_beta(np.minimum(beta, beta_max))
 
     def __eq__(self, other: object) -> bool:

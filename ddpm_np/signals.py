@@ -1,6 +1,7 @@
-"""The signals: the notes' one curve, and the ensemble of all such curves as an exact Gaussian (E20).
+"""The signals: the notes' one curve, and the ensemble of all such curves, a Gaussian (E20).
 
-Second of the rooms of what is known, on :mod:`ddpm_np.closed_form.distributions`. A signal is sampled at tau = linspace(0, 1, dim) seconds.
+A signal is sampled at tau = linspace(0, 1, dim) seconds. The ensemble is one of the
+distributions of :mod:`ddpm_np.closed_form`, so everything about it is known exactly.
 """
 
 from __future__ import annotations
@@ -15,33 +16,44 @@ from ddpm_np.closed_form.distributions.gaussian import Gaussian, spectrum_of_fac
 __all__ = ["MultiSine", "multi_sine_curve"]
 
 
-def multi_sine_curve(dim: int = 50, n_frequencies: int = 5, *, rng: np.random.Generator) -> NDArray[np.float64]:
-    """The notes' signal (E20): x = sum_k cos(2 pi f_k tau + phi_k), divided by its standard deviation; the mean is kept.
+def multi_sine_curve(
+    dim: int = 50, n_frequencies: int = 5, *, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """The notes' signal (E20), divided by its standard deviation; its mean is kept.
 
-    f_k uniform in (0, dim / 10) Hz, phi_k uniform in [0, 2 pi). A tenth of the sampling rate, so that the curve is smooth.
-    Source: N2 "信号生成及扩散参数". Checked by: tests/test_signals.py. Returns (dim,) float64; dim at least 2.
+    x = sum_k cos(2 pi f_k tau + phi_k)
+
+    f_k is uniform in (0, dim / 10) Hz, a tenth of the sampling rate, so that the curve is smooth.
+    phi_k is uniform in [0, 2 pi); the notes' program draws it from [0, pi).
+
+    Source: N2 "信号生成及扩散参数". Checked by: tests/test_signals.py.
+
+    Returns (dim,) float64; dim at least 2.
     """
-    dim, n_frequencies, rng = count("dim", dim, low=2), count("n_frequencies", n_frequencies), generator(rng)
+    dim, n_frequencies = count("dim", dim, low=2), count("n_frequencies", n_frequencies)
+    rng = generator(rng)
     frequencies = rng.uniform(0, dim / 10, n_frequencies)
     phases = rng.uniform(0, 2 * np.pi, n_frequencies)
-    curve = np.cos(2 * np.pi * np.outer(np.linspace(0, 1, dim), frequencies) + phases).sum(1)
+    angle = 2 * np.pi * np.outer(np.linspace(0, 1, dim), frequencies) + phases
+    curve = np.cos(angle).sum(axis=1)
     return curve / curve.std()
 
 
 class MultiSine(Gaussian):
     """The multi-sine ensemble (E20): random signals of fixed frequencies, exactly N(0, C).
 
-    x = sum_k a_k cos(2 pi f_k tau) + b_k sin(2 pi f_k tau) + noise eps,    a_k, b_k ~ N(0, scale_k^2) independent
+    x = sum_k a_k cos(2 pi f_k tau) + b_k sin(2 pi f_k tau) + noise eps,
+    a_k, b_k ~ N(0, scale_k^2), independent,
     C = factor^T factor + noise^2 I
 
-    Source: N2 "信号生成及扩散参数", with amplitudes and phases drawn so that every point is Gaussian: an amplitude of Rayleigh's law
-    and a uniform phase. Checked by: tests/test_signals.py.
+    Source: N2 "信号生成及扩散参数". Amplitudes follow Rayleigh's law here and phases are uniform,
+    so that every point is Gaussian. Checked by: tests/test_signals.py.
 
     Parameters
     ----------
     frequencies : (K,) in Hz
-    scale : standard deviation of the coefficients: a number, one per frequency, or None for 1 / sqrt(K), every coordinate's
-        variance then being 1
+    scale : standard deviation of the coefficients: a number, one per frequency, or None for
+        1 / sqrt(K), which gives every coordinate the variance 1
     dim : number of samples on [0, 1]
     noise : standard deviation of white observation noise; above 0 it makes C regular
 
@@ -49,38 +61,57 @@ class MultiSine(Gaussian):
     ----------
     factor : (2K, dim), rows scale_k cos(2 pi f_k tau), then scale_k sin(2 pi f_k tau)
 
-    Without noise the rank is at most 2K, and in float64 it is often less: frequencies close to each other or to 0 give rows that
-    are nearly dependent. Singular values of the factor up to max(2K, dim) eps times the largest count as 0, as in
-    :meth:`Gaussian.from_factor`, and ``entropy`` and ``logpdf`` are taken on the support that remains, where the ensemble's own
+    Without noise the rank is at most 2K. In float64 it is often less: frequencies close to each
+    other or to 0 give rows that are nearly dependent. Singular values of the factor up to
+    max(2K, dim) machine epsilons times the largest count as 0, as in :meth:`Gaussian.from_factor`.
+    ``entropy`` and ``logpdf`` are taken on the support that remains, where the ensemble's own
     samples lie. With noise they are those of the noisy ensemble, on the whole space.
 
     >>> MultiSine([1.0, 2.0])
     MultiSine(dim=50, rank=4)
     """
 
-    def __init__(self, frequencies: ArrayLike, scale: ArrayLike | None = None, dim: int = 50, noise: float = 0.0) -> None:
-        frequencies, dim = float_array("frequencies", frequencies, ndim=1), count("dim", dim)
+    def __init__(
+        self,
+        frequencies: ArrayLike,
+        scale: ArrayLike | None = None,
+        dim: int = 50,
+        noise: float = 0.0,
+    ) -> None:
+        frequencies = float_array("frequencies", frequencies, ndim=1)
+        dim = count("dim", dim)
         self.frequencies, self.noise = frozen(frequencies), positive("noise", noise, zero=True)
         if scale is None:
             scale = 1 / np.sqrt(frequencies.size)
         scale = float_array("scale", np.atleast_1d(scale), ndim=1)
         if scale.size not in (1, frequencies.size) or scale.min() < 0:
-            raise ValueError(f"scale must be a number or one per frequency, none negative, got {scale.tolist()}")
+            raise ValueError(
+                f"scale must be a number or one per frequency, none negative, got {scale.tolist()}"
+            )
         self.scale = frozen(np.broadcast_to(scale, frequencies.shape).copy())
         angle = 2 * np.pi * np.outer(frequencies, np.linspace(0, 1, dim))
-        self.factor = frozen(np.vstack([self.scale[:, None] * np.cos(angle), self.scale[:, None] * np.sin(angle)]))
+        rows = np.vstack([np.cos(angle), np.sin(angle)])
+        self.factor = frozen(np.tile(self.scale, 2)[:, None] * rows)
         axes, spectrum, support_error = spectrum_of_factor(self.factor)
-        self._set(np.zeros(dim), axes, spectrum + self.noise**2, support_error)
-        self.__dict__["cov"] = frozen(self.factor.T @ self.factor + self.noise**2 * np.eye(dim))
+        self._place(np.zeros(dim), axes, spectrum + self.noise**2, support_error)
+        self.cov = frozen(self.factor.T @ self.factor + self.noise**2 * np.eye(dim))
 
     @classmethod
-    def random(cls, n_frequencies: int = 5, dim: int = 50, *, rng: np.random.Generator) -> MultiSine:
-        """An ensemble of frequencies drawn uniformly from (0, dim / 10) Hz, the notes' (0, 5) at dim = 50."""
-        n_frequencies, dim, rng = count("n_frequencies", n_frequencies), count("dim", dim), generator(rng)
+    def random(
+        cls, n_frequencies: int = 5, dim: int = 50, *, rng: np.random.Generator
+    ) -> MultiSine:
+        """Frequencies drawn uniformly from (0, dim / 10) Hz, the notes' (0, 5) at dim = 50."""
+        n_frequencies, dim = count("n_frequencies", n_frequencies), count("dim", dim)
+        rng = generator(rng)
         return cls(rng.uniform(0, dim / 10, n_frequencies), dim=dim)
 
-    def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
-        """n signals, (n, dim), float64 or float32: the coefficients a, b times the factor, one matrix product."""
+    def sample(
+        self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
+    ) -> Array:
+        """n signals (n, dim), float64 or float32: the coefficients a, b times the factor."""
         n, rng, dtype = count("n", n), generator(rng), float_dtype(dtype)
-        x = rng.standard_normal((n, len(self.factor)), dtype) @ self.factor.astype(dtype, copy=False)
-        return x + dtype.type(self.noise) * rng.standard_normal(x.shape, dtype) if self.noise else x
+        coefficients = rng.standard_normal((n, len(self.factor)), dtype)
+        x = coefficients @ self.factor.astype(dtype, copy=False)
+        if self.noise:
+            x = x + dtype.type(self.noise) * rng.standard_normal(x.shape, dtype)
+        return x

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddpm_np.learning.layers import step_basis
 from ddpm_np.learning.parameters import ROWS
 from ddpm_np.network import MLP, Layer
 from ddpm_np.training import denoising_loss
@@ -73,6 +74,62 @@ def test_gradient_counts_repeated_steps(t):
     mlp = network([Layer(4), Layer(3, "leaky_relu", "shift")])
     x, _, eps = batch(mlp, 4)
     assert worst_relative_error(mlp, gradients(mlp, x, t, eps), x, t, eps) < 1e-12
+
+
+@pytest.mark.E15
+@pytest.mark.parametrize("t", [[2, 2, 6, 1], 3])
+def test_gradient_with_a_basis_of_the_steps(t):
+    t = t if isinstance(t, int) else np.array(t)
+    basis = np.random.default_rng(3).uniform(0, 1, (7, 3))
+    mlp = network([Layer(4, "silu"), Layer(3, "leaky_relu", "shift")], basis=basis)
+    assert mlp.params["gate1"].shape == (3, 4) and mlp.params["shift2"].shape == (3, 3)
+    x, _, eps = batch(mlp, 4)
+    assert worst_relative_error(mlp, gradients(mlp, x, t, eps), x, t, eps) < 1e-12
+
+
+def test_a_basis_of_unit_rows_is_a_table():
+    table, basis = network(), network(basis=np.eye(7))
+    x, t, eps = batch(table, 9)
+    assert np.array_equal(table.flat, basis.flat) and np.array_equal(table(x, t), basis(x, t))
+    for ours, theirs in zip(gradients(table, x, t, eps).values(), gradients(basis, x, t, eps).values()):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)
+    assert np.array_equal(basis.copy()(x, t), basis(x, t))
+
+
+@pytest.mark.parametrize("basis", [np.ones((6, 2)), np.ones(7), np.full((7, 2), np.nan)])
+def test_a_basis_that_does_not_fit_is_refused(basis):
+    with pytest.raises(ValueError, match="^basis"):
+        network(basis=basis)
+
+
+@given(T=st.integers(1, 40), size=st.integers(2, 9), low=st.floats(1e-9, 0.4), high=st.floats(0.5, 0.999999))
+def test_hat_functions_add_up_to_one_and_interpolate_the_log_snr(T, size, low, high):
+    noise = np.concatenate([[0], np.linspace(low, high, T)])
+    basis = step_basis(noise, size)
+    assert basis.shape == (T + 1, size) and not basis[0].any() and ((basis > 0).sum(1) <= 2).all()
+    np.testing.assert_allclose(basis[1:].sum(1), 1, rtol=1e-12)
+    log_snr = np.log(1 - noise[1:]) - np.log(noise[1:])
+    places = np.linspace(log_snr[-1], log_snr[0], size)
+    np.testing.assert_allclose(basis[1:] @ places, log_snr, rtol=0, atol=1e-12 * np.abs(log_snr).max())
+
+
+@pytest.mark.parametrize("activation", ["silu", "leaky_relu"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_mirrored_network_is_linear(activation, depth):
+    """With opposite output weights for the two units of a pair, at every size of x."""
+    rng = np.random.default_rng(0)
+    layers = [Layer(6, activation)] * depth
+    mlp = MLP(3, 5, hidden=layers, rng=rng, dtype=np.float64, zero_output=False, mirrored=True)
+    mlp.params[f"b{depth + 1}"][:] = 0
+    x, y = rng.standard_normal((2, 4, 3))
+    scale = np.abs(mlp(x, 2)).max()
+    assert scale > 1e-3
+    np.testing.assert_allclose(mlp(x - 100 * y, 2), mlp(x, 2) - 100 * mlp(y, 2), rtol=0, atol=1e-11 * scale)
+
+
+def test_an_odd_width_cannot_be_mirrored():
+    with pytest.raises(ValueError, match="widths of a mirrored network must be even"):
+        network((4, 5), mirrored=True)
 
 
 @pytest.mark.E15

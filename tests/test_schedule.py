@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
@@ -284,6 +285,30 @@ def test_cosine_is_the_squared_cosine_up_to_the_clipped_steps(T: int, s: float) 
     angle = np.pi / 2 * (t / T + s) / (1 + s)
     error += 8 * EPS * (1 + angle * np.tan(angle))
     assert np.all(np.abs(schedule.alpha_bar * f[0] / f - 1)[free] <= error[free])
+
+
+def decimal_cosine(x: Decimal) -> Decimal:
+    term = total = Decimal(1)
+    for k in range(2, 80, 2):
+        term *= -x * x / (k * (k - 1))
+        total += term
+    return total
+
+
+@pytest.mark.parametrize("T", [1, 2, 10, 1000])
+def test_cosine_loses_no_digits(T: int) -> None:
+    with localcontext() as context:
+        context.prec = 60
+        # Machin's formula for pi, each arc tangent as its series.
+        pi = 4 * sum(
+            k * sum(Decimal((-1) ** i) / ((2 * i + 1) * Decimal(n) ** (2 * i + 1)) for i in range(45))
+            for k, n in ((4, 5), (-1, 239))
+        )
+        s = Decimal(0.008)
+        f = [decimal_cosine(pi / 2 * (Decimal(t) / T + s) / (1 + s)) ** 2 for t in range(T + 1)]
+        exact = np.array([float(1 - f[t] / f[t - 1]) for t in range(1, T + 1)])
+    beta = Schedule.cosine(T).beta[1:]
+    assert np.all(np.abs(beta / np.minimum(exact, 0.999) - 1) <= 4 * np.finfo(float).eps)
 
 
 def test_cosine_is_the_papers_by_default_and_clips_where_it_is_told() -> None:

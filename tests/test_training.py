@@ -63,11 +63,13 @@ def test_loss_leaves_its_arguments_alone_and_refuses_other_shapes():
 
 @pytest.mark.E16
 @given(T=st.integers(1, 200), n=st.integers(1, 600), seed=st.integers(0, 999))
-def test_balanced_steps_come_equally_often_and_in_order(T, n, seed):
+def test_balanced_steps_come_equally_often_in_rounds(T, n, seed):
     t = balanced_steps(T, n, rng=np.random.default_rng(seed))
     counts = np.bincount(t, minlength=T + 1)
     assert t.shape == (n,) and counts[0] == 0 and len(counts) == T + 1
-    assert (np.abs(counts[1:] - n / T) < 1).all() and (np.diff(t) >= 0).all()
+    assert (np.abs(counts[1:] - n / T) < 1).all()
+    rounds = n // T * T
+    assert np.array_equal(t[:rounds], 1 + np.arange(rounds) % T) and (np.diff(t[rounds:]) > 0).all()
 
 
 @pytest.mark.E16
@@ -86,7 +88,7 @@ class AlmostOne(np.random.Generator):
 
 @pytest.mark.E16
 def test_balanced_steps_stay_within_T_for_the_largest_uniform_number():
-    assert balanced_steps(100, 500, rng=AlmostOne(np.random.PCG64(0))).max() == 100
+    assert balanced_steps(100, 99, rng=AlmostOne(np.random.PCG64(0))).max() == 100
 
 
 @pytest.mark.E16

@@ -1,10 +1,12 @@
-"""The main job made small: ``python tests/tiny.py run`` is ``python -m ddpm_np run`` with networks that train in a second."""
+"""The experiments made small: ``python tests/tiny.py run`` is ``run`` with tiny networks."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import replace
 
+from ddpm_np import _figure_style
 from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import folder as runs
 
@@ -14,6 +16,9 @@ TINY = {name: replace(experiment, **SMALL) for name, experiment in experiments.E
 if __name__ == "__main__":
     from ddpm_np.cli import main
 
+    # Also where the tests were started with the interrupt ignored, as in the background of a shell.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _figure_style.available = lambda: False  # pictures take longer than all the rest
     experiments.EXPERIMENTS.update(TINY)
     runs.CHECKPOINT_EVERY = 700
     sys.exit(main())

@@ -1,9 +1,11 @@
-"""Signals seen through their covariance: averages, kernels, spectra, and noise given a shape (E21, E22, E23, E33).
+"""Signals through their covariance: averages, kernels, spectra, shaped noise (E21 to E23, E33).
 
-The notes look at a signal before they diffuse it: as the mean that is left when noise is averaged away (E33), as a matrix of
-likenesses whose spectrum should tell structure from noise (E21, E22), and as noise that was given the signal's covariance (E23).
-Here these views are functions, together with the controls that the notes lack. What the forward chain does to a spectrum (E5)
-closes the room: every eigenvalue walks to 1 on its own. Before it: :mod:`ddpm_np.forward`; after it: :mod:`ddpm_np.demos`.
+The notes look at a signal before they diffuse it: as the mean that is left when noise is averaged
+away (E33), as a matrix of likenesses whose spectrum should tell structure from noise (E21, E22),
+and as noise that was given the signal's covariance (E23). Here these views are functions, together
+with the controls that the notes lack. The last section is what the forward chain does to a
+covariance: sums of independent variables, two steps at once, eigenvalues and the limit (E3 to E5).
+Before it: :mod:`ddpm_np.forward` and :mod:`ddpm_np.closed_form.distributions`.
 """
 
 from __future__ import annotations
@@ -13,32 +15,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Steps, count, positive, real, real_array, square, steps
+from ddpm_np._checks import Array, Steps, count, positive, real, real_array, square, steps
+from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
 from ddpm_np.schedule import Schedule
 
 __all__ = [
-    "chi_mean", "effective_rank", "end_noise_correlation", "end_noise_loss", "error_of_mean", "kernel_covariance",
-    "random_frequency_covariance", "reshape_noise", "reshaping_error", "sample_covariance", "spectrum", "spectrum_at",
-    "transport_map", "variance_of_mean",
+    "chi_mean", "covariance_of_sum", "covariance_two_steps", "effective_rank",
+    "end_noise_correlation", "end_noise_loss", "error_of_mean", "kernel_covariance", "kl_to_noise",
+    "random_frequency_covariance", "reshape_noise", "reshaping_error", "sample_covariance",
+    "spectrum", "spectrum_at", "transport_map", "variance_of_mean",
 ]
 
 
-# ---- a mean of many observations (E33) ------------------------------------------------------------------------------------------
+# ---- a mean of many observations (E33) -----------------------------------------------------------
 
 
 def variance_of_mean(variance: float, n: int, *, correlation: float = 0.0) -> float:
-    """Variance of the mean of n observations of equal variance and equal pairwise correlation (E33).
+    """Variance of the mean of n observations of equal variance and pairwise correlation (E33).
 
     Var(mean) = variance (1 + (n - 1) correlation) / n
 
-    which is variance / n for independent ones and tends to correlation * variance, not to 0, for others.
-    Source: N0 and N2 "信号是方差为零的随机变量" (where independence is silent, and the sum lacks its index).
-    Checked by: tests/closed_form/test_covariance.py. correlation in [-1/(n-1), 1], below which no such observations exist; else ValueError.
+    This is variance / n for independent observations. For others it tends to
+    correlation * variance, not to 0.
+    Source: N0 and N2 "信号是方差为零的随机变量" (where independence is not mentioned, and the sum
+    lacks its index).
+    Checked by: tests/closed_form/test_covariance.py. correlation in [-1/(n-1), 1], below which no
+    such observations exist; else ValueError.
 
     >>> variance_of_mean(1.0, 10), variance_of_mean(1.0, 10, correlation=0.5)
     (0.1, 0.55)
     """
-    variance, n, correlation = positive("variance", variance, zero=True), count("n", n), real("correlation", correlation)
+    variance, n = positive("variance", variance, zero=True), count("n", n)
+    correlation = real("correlation", correlation)
     low = -1.0 if n < 2 else -1 / (n - 1)
     if not low <= correlation <= 1:
         raise ValueError(f"correlation must be in [{low:.6g}, 1] for n = {n}, got {correlation}")
@@ -46,18 +54,22 @@ def variance_of_mean(variance: float, n: int, *, correlation: float = 0.0) -> fl
 
 
 def error_of_mean(variance: float, n: int, *, correlation: float = 0.0, bias: float = 0.0) -> float:
-    """Mean squared error of the mean of n observations that all miss by the same bias (E33): Var(mean) + bias^2.
+    """Mean squared error of the mean of n observations of equal bias: Var(mean) + bias^2 (E33).
 
-    From: :func:`variance_of_mean`. Source: as there; the notes have averaging remove systematic errors (N2:143), which are the part
-    that it cannot remove. Checked by: tests/closed_form/test_covariance.py.
+    From: :func:`variance_of_mean`. Source: as there; the notes have averaging remove systematic
+    errors (N2:143), which are the part that it cannot remove.
+    Checked by: tests/closed_form/test_covariance.py.
     """
     return variance_of_mean(variance, n, correlation=correlation) + real("bias", bias) ** 2
 
 
 def chi_mean(dim: int) -> float:
-    """The mean distance of a noisy curve from its mean, noise N(0, I): E|z| = sqrt(2) Gamma((dim + 1)/2) / Gamma(dim/2).
+    """The mean distance of a noisy curve from its mean, for noise z ~ N(0, I).
 
-    Source: the colour bar of N2 "信号是方差为零的随机变量" is this distance times the noise's standard deviation.
+    E|z| = sqrt(2) Gamma((dim + 1)/2) / Gamma(dim/2)
+
+    Source: the colour bar of N2 "信号是方差为零的随机变量" is this distance times the noise's
+    standard deviation.
     Checked by: tests/closed_form/test_covariance.py.
     """
     from scipy.special import gammaln
@@ -66,15 +78,15 @@ def chi_mean(dim: int) -> float:
     return float(np.sqrt(2) * np.exp(gammaln((dim + 1) / 2) - gammaln(dim / 2)))
 
 
-# ---- matrices of likeness, and their spectra (E21, E22) -------------------------------------------------------------------------
+# ---- matrices of likeness, and their spectra (E21, E22) ------------------------------------------
 
 
 def kernel_covariance(v: ArrayLike) -> NDArray[np.float64]:
     """The notes' covariance of one signal (E21): C_ij = exp(-|v_i - v_j|^2).
 
-    It compares the values of one curve with each other, so it is a Gaussian kernel matrix and not E[(x_i - mu_i)(x_j - mu_j)]: its
-    diagonal is 1 at every scale, and reordering the samples leaves its spectrum as it is. It is positive
-    definite for distinct values.
+    It compares the values of one curve with each other, so it is a Gaussian kernel matrix and not
+    E[(x_i - mu_i)(x_j - mu_j)]: its diagonal is 1 at every scale, and reordering the samples leaves
+    its spectrum as it is. It is positive definite for distinct values.
     Source: N2 "从协方差矩阵看简单与复杂". Checked by: tests/closed_form/test_covariance.py.
     v: (n,), or (n, d) for samples that are vectors themselves. Returns (n, n).
 
@@ -83,18 +95,21 @@ def kernel_covariance(v: ArrayLike) -> NDArray[np.float64]:
     """
     v = real_array("v", v).astype(np.float64)
     if v.ndim > 2:
-        raise ValueError(f"v must have one axis, or two for samples that are vectors, got shape {v.shape}")
+        raise ValueError(
+            f"v must have one axis, or two for samples that are vectors, got shape {v.shape}"
+        )
     v = v.reshape(len(v), -1)
-    return np.exp(-np.sum((v[:, None] - v[None]) ** 2, axis=-1))
+    return np.asarray(np.exp(-np.sum((v[:, None] - v[None]) ** 2, axis=-1)))
 
 
 def spectrum(C: ArrayLike) -> NDArray[np.float64]:
     """Eigenvalues of a covariance, largest first (E22).
 
-    The notes read them off an SVD; singular values are eigenvalues only where no eigenvalue is negative, and this
-    raises where one is.
+    The notes read them off an SVD; singular values are eigenvalues only where no eigenvalue is
+    negative, and this raises where one is.
     Source: N2 "从协方差矩阵看简单与复杂". Checked by: tests/closed_form/test_covariance.py.
-    C: (n, n), symmetric and positive semidefinite, else ValueError. Eigenvalues within rounding of 0 are returned as computed.
+    C: (n, n), symmetric and positive semidefinite, else ValueError. Eigenvalues within rounding of
+    0 are returned as computed.
     """
     return _eigen("C", C)[0]
 
@@ -102,9 +117,11 @@ def spectrum(C: ArrayLike) -> NDArray[np.float64]:
 def effective_rank(C: ArrayLike) -> float:
     """The participation ratio of a covariance (E22): (sum lambda)^2 / sum lambda^2.
 
-    Between 1, when one direction holds everything, and n, when all hold the same. It equals tr(C)^2 / tr(C^2).
-    Source: N2 "从协方差矩阵看简单与复杂" ("更低秩"). Checked by: tests/closed_form/test_covariance.py.
-    C: as for :func:`spectrum`; the zero matrix has none and raises ValueError.
+    Between 1, when one direction holds everything, and n, when all hold the same. It equals
+    tr(C)^2 / tr(C^2).
+    Source: N2 "从协方差矩阵看简单与复杂" ("更低秩").
+    Checked by: tests/closed_form/test_covariance.py. C: as for :func:`spectrum`; the zero matrix
+    has none and raises ValueError.
 
     >>> effective_rank([[2.0, 0.0], [0.0, 2.0]])
     2.0
@@ -117,60 +134,74 @@ def effective_rank(C: ArrayLike) -> float:
 
 
 def random_frequency_covariance(dim: int, band: float) -> NDArray[np.float64]:
-    """Covariance of a multi-sine signal whose frequencies are drawn anew, uniform in [0, band) Hz, for every signal (E20, E22).
+    """Covariance of multi-sine signals, each with frequencies of its own (E20, E22).
 
-    C_ij = E cos(2 pi f (tau_i - tau_j)) = sinc(2 band (tau_i - tau_j)),    tau = linspace(0, 1, dim)
+    The frequencies are uniform in [0, band) Hz.
 
-    With frequencies that stay fixed the rank is at most 2 K; here it is full, but about 2 band + 1 eigenvalues hold nearly
-    everything (Slepian's count). Source: N2 "信号生成及扩散参数"; Slepian and Pollak 1961. Checked by: tests/closed_form/test_covariance.py.
+    C_ij = E cos(2 pi f (tau_i - tau_j)) = sinc(2 band (tau_i - tau_j)),  tau = linspace(0, 1, dim)
+
+    With frequencies that stay fixed the rank is at most 2 K; here it is full, but about 2 band + 1
+    eigenvalues hold nearly everything (Slepian's count). Source: N2 "信号生成及扩散参数"; Slepian
+    and Pollak 1961. Checked by: tests/closed_form/test_covariance.py.
     """
     tau = np.linspace(0, 1, count("dim", dim))
     return np.sinc(2 * positive("band", band) * (tau[:, None] - tau[None]))
 
 
 def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
-    """(X - mean)^T (X - mean) / m for m signals in rows (E23): with the 1/m and the centring that the notes leave out.
+    """(X - mean)^T (X - mean) / m for m signals in rows (E23).
 
-    Source: N2 "附录：协方差矩阵及其变换" (N2:220). Its rank is at most m - 1, and for white noise it deviates from I by O(sqrt(n/m)).
+    The notes leave out the 1/m, and later the centring.
+
+    Source: N2 "附录：协方差矩阵及其变换" (N2:220). Its rank is at most m - 1, and for white noise
+    it deviates from I by O(sqrt(n/m)).
     Checked by: tests/closed_form/test_covariance.py. X: (m, n). Returns (n, n).
     """
     centred = _centred("X", X)
     return centred.T @ centred / len(centred)
 
 
-# ---- noise with a given covariance (E23) ----------------------------------------------------------------------------------------
+# ---- noise with a given covariance (E23) ---------------------------------------------------------
 
 
 def reshape_noise(X: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
     """m rows of noise, turned and stretched until their covariance is C1 (E23).
 
-    Y = (X - mean) V Psi V_1^T,    C = V Lambda V^T,  C_1 = V_1 Lambda_1 V_1^T,  Psi = sqrt(Lambda_1 / Lambda),
+    Y = (X - mean) V Psi V_1^T,    C = (X - mean)^T (X - mean) / m = V Lambda V^T,
+    C_1 = V_1 Lambda_1 V_1^T,    Psi = sqrt(Lambda_1 / Lambda)
 
-    where C = (X - mean)^T (X - mean) / m. As printed, Cov(X) lacks the 1/m (white noise would have about m I, not I) and X in the
-    last line the centring (a mean mu would leave mu mu^T in the result). With both, mean(Y) = 0 and Y^T Y / m = C_1, exactly.
-    From: U = V for symmetric positive semidefinite matrices, so that Psi V^T X^T X V Psi = Lambda_1.
-    Source: N2 "附录：协方差矩阵及其变换" (N2:276). Checked by: tests/closed_form/test_covariance.py.
+    As printed, Cov(X) lacks the 1/m (white noise would have
+    about m I, not I) and X in the last line the centring (a mean mu would leave mu mu^T in the
+    result). With both, mean(Y) = 0 and Y^T Y / m = C_1, exactly.
+    From: U = V for positive semidefinite matrices, so that Psi V^T X^T X V Psi = Lambda_1.
+    Source: N2 "附录：协方差矩阵及其变换" (N2:276).
+    Checked by: tests/closed_form/test_covariance.py.
 
-    X: (m, n), any rows; C1: (n, n). m centred rows reach no rank above m - 1. Both spectra are sorted from the largest, so where
-    that is below the rank of C1, Psi is 0 on the missing directions and Y has the best covariance of its rank: see
-    :func:`reshaping_error`. The form used is sqrt(m) W sqrt(Lambda_1) V_1^T with X - mean = W S V^T, which is the same product
-    without the division by Lambda.
+    X: (m, n), any rows; C1: (n, n). m centred rows reach no rank above m - 1. Both spectra are
+    sorted from the largest, so where that is below the rank of C1, Psi is 0 on the missing
+    directions and Y has the best covariance of its rank: see :func:`reshaping_error`. The form used
+    is sqrt(m) W sqrt(Lambda_1) V_1^T with X - mean = W S V^T, which is the same product without the
+    division by Lambda.
     """
     centred = _centred("X", X)
     values, V1 = _eigen("C1", C1)
     if len(values) != centred.shape[1]:
-        raise ValueError(f"C1 must be {centred.shape[1]} by {centred.shape[1]} for rows of X that long, got shape {np.shape(C1)}")
+        raise ValueError(
+            f"C1 must be {centred.shape[1]} by {centred.shape[1]} for rows of X that long, "
+            f"got shape {np.shape(C1)}"
+        )
     W, size, _ = np.linalg.svd(centred, full_matrices=False)
     rank = int(np.count_nonzero(size > size[0] * max(centred.shape) * np.finfo(float).eps))
     roots = np.sqrt(np.maximum(values[:rank], 0.0))  # eigenvalues that rounding left below 0 are 0
-    return np.sqrt(len(centred)) * (W[:, :rank] * roots) @ V1[:, :rank].T
+    return np.asarray(np.sqrt(len(centred)) * (W[:, :rank] * roots) @ V1[:, :rank].T)
 
 
 def reshaping_error(C1: ArrayLike, rank: int) -> float:
-    """|Y^T Y / m - C_1| in the Frobenius norm, for :func:`reshape_noise` with noise of the given rank (E23).
+    """|Y^T Y / m - C_1|, the Frobenius norm, for :func:`reshape_noise` of a given rank (E23).
 
-    The energy of the tail, sqrt(sum of lambda_i^2 over i > rank), which by Eckart and Young no covariance of that rank can
-    undercut; 0 from rank n on. Source: N2:262, where Psi = sqrt(Lambda_1 / Lambda) needs Lambda > 0.
+    The energy of the tail, sqrt(sum of lambda_i^2 over i > rank), which by Eckart and Young no
+    covariance of that rank can undercut; 0 from rank n on. Source: N2:262, where Psi =
+    sqrt(Lambda_1 / Lambda) needs Lambda > 0.
     Checked by: tests/closed_form/test_covariance.py.
 
     >>> import numpy as np
@@ -181,36 +212,109 @@ def reshaping_error(C1: ArrayLike, rank: int) -> float:
 
 
 def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
-    """The symmetric A with A C A = C_1, which moves N(0, C) to N(0, C_1) with the least mean squared displacement (E23).
+    """The symmetric A with A C A = C_1: the optimal transport from N(0, C) to N(0, C_1) (E23).
 
     A = C^{-1/2} (C^{1/2} C_1 C^{1/2})^{1/2} C^{-1/2}
 
-    The notes' map V Psi V_1^T gives the same covariance; this one leaves each x closest to where it was, E|A x - x|^2 = W2^2.
-    Source: beyond the notes; Olkin and Pukelsheim 1982. Checked by: tests/closed_form/test_covariance.py.
-    C: (n, n), regular (else ValueError); C1: (n, n).
+    The notes' map V Psi V_1^T gives the same covariance; this one leaves each x closest to where it
+    was, E|A x - x|^2 = W2^2.
+    Source: beyond the notes; Olkin and Pukelsheim 1982.
+    Checked by: tests/closed_form/test_covariance.py. C: (n, n), regular (else ValueError); C1: (n,
+    n).
     """
     values, V = _eigen("C", C)
     if values[-1] <= values[0] * len(values) * np.finfo(float).eps:
-        raise ValueError(f"C must be regular, got eigenvalues from {values[-1]:.3g} to {values[0]:.3g}")
+        raise ValueError(
+            f"C must be regular, got eigenvalues from {values[-1]:.3g} to {values[0]:.3g}"
+        )
     target, U = _eigen("C1", C1)
     if len(target) != len(values):
         raise ValueError(f"C and C1 must have the same size, got {len(values)} and {len(target)}")
     root = (V * np.sqrt(values)) @ V.T
     inverse = (V / np.sqrt(values)) @ V.T
     half = (U * np.sqrt(np.maximum(target, 0.0))) @ U.T @ root
-    # (C^{1/2} C_1 C^{1/2})^{1/2} = (half^T half)^{1/2}, taken from the SVD of half: its small singular values are not squared away.
+    # (C^{1/2} C_1 C^{1/2})^{1/2} = (half^T half)^{1/2}, taken from the SVD of half: its small
+    # singular values are not squared away.
     _, size, W = np.linalg.svd(half)
-    return inverse @ ((W.T * size) @ W) @ inverse
+    return np.asarray(inverse @ ((W.T * size) @ W) @ inverse)
 
 
-# ---- what the chain does to a spectrum (E5) -------------------------------------------------------------------------------------
+# ---- what the chain does to a covariance (E3, E5) ------------------------------------------------
+
+
+def covariance_of_sum(
+    a: float, C_x: ArrayLike, b: float, C_y: ArrayLike, C_xy: ArrayLike | None = None
+) -> Array:
+    """The covariance of a X + b Y, C_xy = E[(X - EX)(Y - EY)^T], None where they are independent.
+
+    Cov(a X + b Y) = a^2 C_x + b^2 C_y + a b (C_xy + C_xy^T)
+
+    With a = sqrt(1 - beta_t), b = sqrt(beta_t) and white Y this is E3. The notes print
+    2 a b Cov(X, Y), which is the same only where C_xy is symmetric.
+    Source: N2 "从方差的角度理解扩散递归" (N2:330-343).
+    Checked by: tests/closed_form/test_covariance.py. All matrices: (n, n). Returns (n, n).
+
+    >>> covariance_of_sum(2.0, [[1.0]], 3.0, [[1.0]], [[0.5]])
+    array([[19.]])
+    """
+    matrices = {"C_x": C_x, "C_y": C_y} if C_xy is None else {"C_x": C_x, "C_y": C_y, "C_xy": C_xy}
+    checked = [square(name, C).astype(np.float64) for name, C in matrices.items()]
+    if len({C.shape for C in checked}) > 1:
+        shapes = ", ".join(str(C.shape) for C in checked)
+        raise ValueError(f"{', '.join(matrices)} must have the same shape, got {shapes}")
+    a, b = real("a", a), real("b", b)
+    total = a**2 * checked[0] + b**2 * checked[1]
+    return total if C_xy is None else total + a * b * (checked[2] + checked[2].T)
+
+
+def covariance_two_steps(schedule: Schedule, Sigma: ArrayLike, t: int) -> Array:
+    """Sigma_t from Sigma_{t-2}: the recursion of the covariance put into itself once (E3).
+
+    Sigma_t = a Sigma_{t-2} + b I,    a = (1 - beta_t)(1 - beta_{t-1}),  b = 1 - a
+
+    Repeated, this gives alpha_bar_t = product of (1 - beta_s) and E5.
+    From: E3 twice; b = beta_t + (1 - beta_t) beta_{t-1}, a sum without cancellation.
+    Source: N2 "通过链式推导实现状态跨越" (N2:371-376).
+    Checked by: tests/closed_form/test_covariance.py. Sigma: (n, n), the covariance of x_{t-2}; 2 <=
+    t <= T, a single integer.
+    """
+    Sigma, t = square("Sigma", Sigma).astype(np.float64), count("t", t, low=2)
+    a, b = schedule.between(t - 2, t)
+    return np.asarray(a * Sigma + b * np.eye(Sigma.shape[-1]))
+
+
+def kl_to_noise(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float64]:
+    """KL(q(x_t) || N(0, I)) for every t: how far the chain is from its limit (E5, E30).
+
+    lim q(x_t) = N(0, I)  exactly if  lim alpha_bar_t = 0,  which is  sum of all beta_t = infinity
+
+    The notes ask for beta_1 < beta_2 < ... < C < 1. That is enough, because then
+    alpha_bar_t <= (1 - beta_1)^t, but not needed: equal betas do as well, and betas that fall as
+    1/t still do. With beta_t = 1/(t + 1)^2 half of the variance is the signal's for ever.
+    Source: N2 "扩散模型的扩散过程" (N2:304-306). Checked by: tests/closed_form/test_covariance.py.
+    Returns (T + 1,), index t; entry 0 is inf for a singular distribution.
+
+    >>> from ddpm_np.closed_form.distributions import PointMass
+    >>> kl_to_noise(PointMass([1.0]), Schedule.from_beta([0.5, 0.6, 0.7])).round(4).tolist()
+    [inf, 0.3466, 0.1116, 0.0309]
+    """
+    if not isinstance(distribution, Gaussian):
+        raise TypeError(f"distribution must be a Gaussian, got {type(distribution).__name__}")
+    dim = distribution.dim
+    white = Gaussian.from_spectrum(np.zeros(dim), distribution.axes, np.ones(dim))
+    along = (distribution.diffuse(schedule, t) for t in range(schedule.T + 1))
+    return np.array([kl_divergence(q, white) for q in along])
 
 
 def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.float64]:
-    """Eigenvalues of Sigma_t, those of Sigma_0 given (E5): lambda_t = 1 + alpha_bar_t (lambda_0 - 1), the eigenvectors unchanged.
+    """Eigenvalues of Sigma_t from those of Sigma_0; the eigenvectors are unchanged (E5).
 
-    From: E5 in the basis of Sigma_0, where I stays I. Source: N2 "扩散模型的扩散过程" ("蚂蚁搬家", N2:284) and N2:400.
-    Checked by: tests/closed_form/test_covariance.py. values: (n,); t: int or (k,), 0 <= t <= T. Returns (n,) or (k, n).
+    lambda_t = 1 + alpha_bar_t (lambda_0 - 1)
+
+    From: E5 in the basis of Sigma_0, where I stays I. Source: N2 "扩散模型的扩散过程" ("蚂蚁搬家",
+    N2:284) and N2:400.
+    Checked by: tests/closed_form/test_covariance.py. values: (n,); t: int or (k,), 0 <= t <= T.
+    Returns (n,) or (k, n).
     """
     values, t = real_array("values", values, ndim=1), np.asarray(steps("t", t, 0, schedule.T))
     return schedule.alpha_bar[t][..., None] * values + schedule.one_minus_alpha_bar[t][..., None]
@@ -221,43 +325,58 @@ def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:
 
     sqrt(alpha_bar_T / alpha_bar_t) sqrt(1 - alpha_bar_t) / sqrt(1 - alpha_bar_T)
 
-    The network is trained on the first; the notes call it the second, the limit of the chain (N2:439), which x_t hardly knows.
-    From: E4 from t to T, whose fresh noise is independent of x_t. Source: N2 "扩散模型的训练过程". Checked by: tests/closed_form/test_covariance.py.
-    t: 1..T, int or integer array. It is 1 at t = T.
+    The network is trained on the first. The notes call it the second, the limit of the chain
+    (N2:439), which x_t hardly knows.
+    From: E4 from t to T, whose fresh noise is independent of x_t.
+    Source: N2 "扩散模型的训练过程". Checked by: tests/closed_form/test_covariance.py.
+    t: 1..T, int or integer array. It is 1 at t = T. The ratio of the two alpha_bar comes from
+    :meth:`ddpm_np.schedule.Schedule.between`, so that it is right where they underflow.
     """
-    t = steps("t", t, 1, schedule.T)
-    end = schedule.T
-    kept = schedule.alpha_bar[end] / schedule.alpha_bar[t]
-    return np.sqrt(kept * schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[end])
+    t, T = steps("t", t, 1, schedule.T), schedule.T
+    kept = np.where(np.equal(t, T), 1.0, schedule.between(np.minimum(t, T - 1), T)[0])
+    return np.sqrt(kept * schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[T])
 
 
 def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
-    """The least loss, per t, of a network that is asked for the noise at the end of the chain instead of the one in x_t (E6, E25).
+    """The least loss, per t, of a network that is to predict the noise inside x_T (E6, E25).
 
-    1 - rho_t^2 (1 - floor_t),    rho_t of :func:`end_noise_correlation`, floor_t of :func:`ddpm_np.closed_form.ideal.optimal_loss`
+    1 - rho_t^2 (1 - floor_t)
 
-    From: the end's noise is rho_t eps + sqrt(1 - rho_t^2) fresh noise, so that its mean given x_t is rho_t eps_star, of mean square
-    rho_t^2 (1 - floor_t). Source: N2:439. Checked by: tests/closed_form/test_covariance.py. floor: (T + 1,). Returns (T + 1,), entry 0 NaN.
+    with rho_t of :func:`end_noise_correlation` and floor_t of
+    :func:`ddpm_np.closed_form.ideal.optimal_loss`.
+
+    From: the end's noise is rho_t eps + sqrt(1 - rho_t^2) fresh noise, so that its mean given x_t
+    is rho_t eps_star, of mean square rho_t^2 (1 - floor_t). Source: N2:439.
+    Checked by: tests/closed_form/test_covariance.py. floor: (T + 1,). Returns (T + 1,), entry 0
+    NaN.
     """
     floor = real_array("floor", floor, ndim=1, dim=schedule.T + 1, finite=False)
-    return np.append(np.nan, 1 - end_noise_correlation(schedule, np.arange(1, schedule.T + 1)) ** 2 * (1 - floor[1:]))
+    return np.append(
+        np.nan,
+        1 - end_noise_correlation(schedule, np.arange(1, schedule.T + 1)) ** 2 * (1 - floor[1:]),
+    )
 
 
 def _centred(name: str, X: ArrayLike) -> NDArray[np.float64]:
     rows = real_array(name, X, ndim=2).astype(np.float64)
-    return rows - rows.mean(axis=0)
+    return np.asarray(rows - rows.mean(axis=0))
 
 
 def _eigen(name: str, C: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Eigenvalues from the largest and their vectors, of a matrix that is symmetric and positive semidefinite up to rounding."""
+    """Eigenvalues from the largest, and their vectors, of a covariance (to rounding)."""
     C = square(name, C).astype(np.float64)
     if C.ndim != 2:
         raise ValueError(f"{name} must be a single matrix, got shape {C.shape}")
     scale = len(C) * np.finfo(float).eps * np.abs(C).max() * 8
     asymmetry = np.abs(C - C.T).max()
     if asymmetry > scale:
-        raise ValueError(f"{name} must be symmetric, got entries that differ by {asymmetry:.3g} from their mirror images")
+        raise ValueError(
+            f"{name} must be symmetric, got entries that differ by {asymmetry:.3g} "
+            f"from their mirror images"
+        )
     values, vectors = np.linalg.eigh((C + C.T) / 2)
     if values[0] < -scale * len(C):
-        raise ValueError(f"{name} must be positive semidefinite, got an eigenvalue of {values[0]:.3g}")
+        raise ValueError(
+            f"{name} must be positive semidefinite, got an eigenvalue of {values[0]:.3g}"
+        )
     return values[::-1], vectors[:, ::-1]

@@ -1,10 +1,12 @@
 """The density multiplied by another: signals given what was measured of them (E24, E26).
 
-The notes' third advantage of diffusion models is that their density is easily multiplied by a second one, "e.g. in order to compute
-a posterior" (N2 "何为扩散模型"). Here the second one is a measurement, y = x_0[observed] + noise z: all samples and some noise make it
-denoising, few samples and little noise make it filling in. In log space a product is a sum, so the score of the product at step t
-is the chain's own plus the gradient of ln p(y | x_t), and :class:`GuidedDenoiser` adds just that. For a Gaussian prior the product
-itself is known (:func:`condition`), and p(y | x_t) too, so that the guided sampler can be told apart from what it should do.
+The third advantage of diffusion models in the notes is that their density is easily multiplied by a
+second one, "e.g. in order to compute a posterior" (N2 "何为扩散模型"). Here the second one is a
+measurement, y = x_0[observed] + noise z: all samples and some noise make it denoising, few samples
+and little noise make it filling in. In log space a product is a sum, so the score of the product at
+step t is the chain's own plus the gradient of ln p(y | x_t); :class:`GuidedDenoiser` adds it. For a
+Gaussian prior the product itself is known (:func:`condition`), and p(y | x_t) too, so that the
+guided sampler can be compared with what it should do.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, positive, real_array, steps
+from ddpm_np._checks import Array, positive, real_array, step, steps
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.posterior import predict_x0
@@ -26,19 +28,21 @@ def condition(prior: Gaussian, observed: ArrayLike, y: ArrayLike, *, noise: floa
 
     mean = m + C A^T S^{-1} (y - A m),    cov = C - C A^T S^{-1} A C,    S = A C A^T + noise^2 I,
 
-    with A the rows of I that are observed. From: the product of two Gaussians. Source: N2 "何为扩散模型", advantage 3.
-    Checked by: tests/closed_form/test_guidance.py. prior: its C may be singular, but not 0.
-    observed: (k,) distinct indices; y: (k,); noise > 0. Formed from a factor of C, without the difference, so that no
-    variance is negative.
+    with A the rows of I that are observed. From: the product of two Gaussians. Source: N2
+    "何为扩散模型", advantage 3. Checked by: tests/closed_form/test_guidance.py. prior: its C may be
+    singular, but not 0. observed: (k,) distinct indices; y: (k,); noise > 0, a standard deviation.
+    Formed from a factor of C, without the difference, so that no variance is negative.
     """
     index, y, noise = _measurement(prior, observed, y, noise)
-    # x_0 = m + u root with u ~ N(0, I): y tells of the directions W of u, with signal-to-noise ratios s, and of no other.
+    # x_0 = m + u root with u ~ N(0, I). y says something of the directions W of u, with
+    # signal-to-noise ratios s, and nothing of the others.
     U, s, W = np.linalg.svd(prior.root[:, index].T / noise)
     ratios = np.zeros(prior.rank)
     ratios[: len(s)] = s
     told = U[:, : len(s)].T @ ((y - prior.mean[index]) / noise)
     u = (s / (1 + s**2) * told) @ W[: len(s)]
-    return Gaussian.from_factor(prior.mean + u @ prior.root, W @ prior.root / np.sqrt(1 + ratios[:, None] ** 2))
+    factor = W @ prior.root / np.sqrt(1 + ratios[:, None] ** 2)
+    return Gaussian.from_factor(prior.mean + u @ prior.root, factor)
 
 
 class GuidedDenoiser:
@@ -47,15 +51,19 @@ class GuidedDenoiser:
     eps_hat(x_t, t) = eps_star(x_t, t) - sqrt(1 - alpha_bar_t) grad ln p(y | x_t),
     p(y | x_t) = N(y; A x0_hat, A P A^T + noise^2 I),    x0_hat = E[x_0 | x_t],  P = Cov[x_0 | x_t].
 
-    ``spread`` says what P is taken to be. "exact": the true one, and eps_hat is then the ideal denoiser of the exact posterior.
-    "identity": (1 - alpha_bar_t) I, which is true for white data of variance 1 and is what one uses when only x0_hat is at hand.
+    ``spread`` says what P is taken to be. "exact": the true one, and eps_hat is then the ideal
+    denoiser of the exact posterior. "identity": (1 - alpha_bar_t) I, which is true for white data
+    of variance 1 and is used when only x0_hat is known.
 
-    From: E24, the score of a product. Source: N2 "何为扩散模型", advantage 3; Song et al. 2023 (pseudoinverse-guided diffusion) for
-    "identity". Checked by: tests/closed_form/test_guidance.py. Arguments as for :func:`condition`; called with x_t (n, dim) and t in 1..T.
+    From: E24, the score of a product. Source: N2 "何为扩散模型", advantage 3; Song et al. 2023
+    (pseudoinverse-guided diffusion) for "identity". Checked by: tests/closed_form/test_guidance.py.
+    Arguments as for :func:`condition`; called with x_t (..., dim) and a single t in 1..T, it
+    returns eps_hat (..., dim) in float64.
     """
 
     def __init__(
-        self, prior: Gaussian, schedule: Schedule, observed: ArrayLike, y: ArrayLike, *, noise: float, spread: str = "exact"
+        self, prior: Gaussian, schedule: Schedule, observed: ArrayLike, y: ArrayLike, *,
+        noise: float, spread: str = "exact",
     ) -> None:
         if spread not in ("exact", "identity"):
             raise ValueError(f'spread must be "exact" or "identity", got "{spread}"')
@@ -64,12 +72,12 @@ class GuidedDenoiser:
         self._ideal = IdealDenoiser(prior, schedule)
 
     def __call__(self, x_t: Array, t: int) -> NDArray[np.float64]:
-        t = steps("t", t, 1, self.schedule.T)
-        if not isinstance(t, int):
-            raise TypeError("t must be a single integer here, got an array")
+        """eps_hat(x_t, t)."""
+        t = step("t", t, 1, self.schedule.T)
         eps_star = self._ideal(x_t, t)
         x0_hat = predict_x0(self.schedule, x_t, t, eps_star)
-        kept, rest, spectrum = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t], self.prior.spectrum
+        kept, rest = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t]
+        spectrum = self.prior.spectrum
         total = kept * spectrum + rest  # variances of x_t along the axes of C
         seen = self.prior.axes[self.observed]
         if self.spread == "exact":
@@ -77,9 +85,10 @@ class GuidedDenoiser:
         else:
             S = rest * np.eye(len(self.y))
         S[np.diag_indices(len(S))] += self.noise**2
-        pull = np.linalg.solve(S, (self.y - x0_hat[..., self.observed]).T).T
+        missed = self.y - x0_hat[..., self.observed]
+        pull = np.linalg.solve(S, missed.reshape(-1, len(S)).T).T.reshape(missed.shape)
         gain = np.sqrt(kept) * spectrum / total  # the Jacobian of x0_hat is diagonal on those axes
-        return eps_star - np.sqrt(rest) * ((pull @ seen * gain) @ self.prior.axes.T)
+        return np.asarray(eps_star - np.sqrt(rest) * ((pull @ seen * gain) @ self.prior.axes.T))
 
 
 def _measurement(
@@ -92,5 +101,6 @@ def _measurement(
         raise ValueError("observed must be a list of different indices")
     y = real_array("y", y, ndim=1).astype(np.float64)
     if len(y) != len(index):
-        raise ValueError(f"y must have one value for each observed index, got {len(y)} for {len(index)}")
+        numbers = f"{len(y)} for {len(index)}"
+        raise ValueError(f"y must have one value for each observed index, got {numbers}")
     return index, y, positive("noise", noise)

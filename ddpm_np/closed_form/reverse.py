@@ -1,8 +1,9 @@
 """The true reverse kernel, and exactly what a sampler puts out (E26, E27).
 
-Fourth of the rooms of what is known, after :mod:`ddpm_np.closed_form.ideal`. For Gaussian data q(x_{t-1} | x_t) is Gaussian too, and so is
-every x_t of a sampler that the ideal denoiser drives: along each axis of the data's covariance a step multiplies by a number and
-adds noise. Nothing needs to be sampled to know what ten steps instead of a hundred cost, or a variance instead of another.
+It follows :mod:`ddpm_np.closed_form.ideal`. For Gaussian data q(x_{t-1} | x_t) is Gaussian too, and
+so is every x_t of a sampler that the ideal denoiser drives: along each axis of the data's
+covariance a step multiplies by a number and adds noise. So one need not sample to know what ten
+steps cost instead of a hundred, or one variance instead of another.
 :mod:`ddpm_np.closed_form.likelihood` measures the same kernels in nats.
 """
 
@@ -14,136 +15,244 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import real_array, steps
+from ddpm_np._checks import Array, real_array
+from ddpm_np._checks import steps as checked_steps
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
+from ddpm_np.closed_form.ideal import marginal_variance
 from ddpm_np.sampling import Variance, ancestral_step, ddim_step, step_sequence
 from ddpm_np.schedule import Schedule
 
-__all__ = ["ReverseKernel", "reverse_kernel", "reverse_variance", "sampler_distribution", "step_variance"]
+__all__ = [
+    "ReverseKernel", "kernel_gain", "kernel_variance", "noise_kept", "reverse_kernel",
+    "reverse_variance", "sampler_distribution", "sampler_moments", "step_gain", "step_law",
+    "step_variance",
+]
+
+
+# ---- the scalar kernels along one axis ----------------------------------------------------------
+#
+# v_s and v_t are the variances of x_s and x_t along the axis. That these are Bayes' rule, and the
+# law of a step, is proved in ddpm_np.proof.identities.gaussian.
+
+
+def kernel_gain(alpha_ts: Any, v_s: Any, v_t: Any) -> Any:
+    """What the mean of q(x_s | x_t) gains per unit of x_t - E[x_t] (E26)."""
+    return np.sqrt(alpha_ts) * v_s / v_t
+
+
+def kernel_variance(beta_ts: Any, v_s: Any, v_t: Any) -> Any:
+    """The variance of q(x_s | x_t) along the axis (E26): beta_{t|s} v_s / v_t."""
+    return beta_ts * v_s / v_t
+
+
+def noise_kept(xt_coef: Any, eps_coef: Any, noise: Any) -> Any:
+    """(xt_coef + eps_coef / sqrt(noise)) noise: what a sampler's step keeps of x_t's noise."""
+    return xt_coef * noise + eps_coef * np.sqrt(noise)
+
+
+def step_gain(xt_coef: Any, rest: Any, kept: Any, noise: Any, variance: Any) -> Any:
+    """The slope of xt_coef x + eps_coef eps_star(x) along an axis (E27).
+
+    rest is :func:`noise_kept`. It is exactly 0 in the step to s = 0, where the sum would leave only
+    rounding; with rest = 0 directions of little or no variance come out right too.
+    """
+    return (xt_coef * kept * variance + rest) / marginal_variance(kept, noise, variance)
+
+
+def step_law(
+    gain: Any, xt_coef: Any, centre: Any, mean: Any, variance: Any, noise: Any
+) -> tuple[Any, Any]:
+    """Mean and variance of x_s, along an axis, from those of x_t (E27).
+
+    mean_s = gain mean_t + (xt_coef - gain) centre, variance_s = gain^2 variance_t + noise, where
+    centre is the mean of q(x_t) and noise the variance that the step adds.
+    """
+    return gain * mean + (xt_coef - gain) * centre, gain**2 * variance + noise
+
+
+# ---- the true reverse kernel --------------------------------------------------------------------
 
 
 class ReverseKernel(NamedTuple):
-    """q(x_s | x_t) of Gaussian data: a mean for each x_t, (..., dim), and one covariance for all, (dim, dim)."""
+    """q(x_s | x_t) of Gaussian data: a mean (..., dim) for each x_t, one covariance (dim, dim)."""
 
     mean: NDArray[np.float64]
     cov: NDArray[np.float64]
 
 
-def reverse_kernel(distribution: Gaussian, schedule: Schedule, x_t: ArrayLike, t: int, s: int | None = None) -> ReverseKernel:
+def reverse_kernel(
+    distribution: Gaussian, schedule: Schedule, x_t: ArrayLike, t: int, s: int | None = None
+) -> ReverseKernel:
     """The true reverse kernel q(x_s | x_t) of Gaussian data, by default s = t - 1 (E26).
 
     mean = m_s + sqrt(alpha_{t|s}) V_s V_t^-1 (x_t - m_t),    cov = beta_{t|s} V_s V_t^-1
     m_t = sqrt(alpha_bar_t) mean,    V_t = alpha_bar_t cov + (1 - alpha_bar_t) I
 
     From: Bayes' rule as in E8, with q(x_s) = N(m_s, V_s) from E5 in the place of q(x_s | x_0).
-    Source: N2 "逆扩散过程" (line 573), whose "简化式" states this kernel where the other one is then derived.
-    Checked by: tests/closed_form/test_reverse.py.
+    Source: N2 "逆扩散过程" (line 573), whose "简化式" states this kernel where the other one is
+    then derived. Checked by: tests/closed_form/test_reverse.py.
 
-    It is not q(x_{t-1} | x_t, x_0) (:func:`ddpm_np.posterior.posterior_mean_variance`), which knows the signal and whose variance
-    beta_tilde_t is the same in all directions. This one knows x_t only, so its covariance is beta_tilde_t plus what the signal's
-    own spread adds: between beta_tilde and beta along an axis with lambda <= 1, above beta along one with lambda > 1. For a point
-    mass the two are equal.
+    It is not q(x_{t-1} | x_t, x_0) (:func:`ddpm_np.posterior.posterior_mean_variance`), which knows
+    the signal and whose variance beta_tilde_t is the same in all directions. This one knows x_t
+    only, so its covariance is beta_tilde_t plus what the signal's own spread adds: between
+    beta_tilde and beta along an axis with lambda <= 1, above beta along one with lambda > 1. For a
+    point mass the two are equal.
 
-    x_t: (..., dim); 1 <= t <= T, 0 <= s < t. Singular covariances are ordinary: at t = 1 a direction in which the data does not
-    vary has variance 0 and its mean is the data's. ValueError for a distribution that is not Gaussian, or of another dimension
-    than x_t.
+    x_t: (..., dim); 1 <= t <= T, 0 <= s < t. Singular covariances are ordinary: at t = 1 a
+    direction in which the data does not vary has variance 0, and its mean is the data's. ValueError
+    for a distribution that is not Gaussian, or of another dimension than x_t.
 
-    >>> kernel = reverse_kernel(Gaussian([0.0], [[1.0]]), Schedule.from_beta([0.36, 0.19]), [1.0], 2)
+    >>> schedule = Schedule.from_beta([0.36, 0.19])
+    >>> kernel = reverse_kernel(Gaussian([0.0], [[1.0]]), schedule, [1.0], 2)
     >>> print(kernel.mean, kernel.cov)
     [0.9] [[0.19]]
     """
     _gaussian(distribution)
-    x_t = real_array("x_t", x_t, dim=distribution.dim).astype(np.float64)
-    variance = reverse_variance(distribution, schedule, t, s)
-    s = t - 1 if s is None else s
-    before, now = distribution.diffuse(schedule, s), distribution.diffuse(schedule, t)
-    gain = np.sqrt(schedule.between(s, t)[0]) * before.spectrum / now.spectrum
+    x_t = real_array("x_t", x_t, dim=distribution.dim)
+    x_t = x_t.astype(np.result_type(x_t.dtype, np.float64))
+    s, t = _route(schedule, s, t)
+    (m_s, v_s), (m_t, v_t) = (_marginal(distribution, schedule, i) for i in (s, t))
+    alpha, beta = schedule.between(s, t)
     axes = distribution.axes
+    gain, variance = kernel_gain(alpha, v_s, v_t), kernel_variance(beta, v_s, v_t)
     cov = (axes * variance) @ axes.T
-    return ReverseKernel(before.mean + (x_t - now.mean) @ axes * gain @ axes.T, (cov + cov.T) / 2)
+    return ReverseKernel(m_s + (x_t - m_t) @ axes * gain @ axes.T, (cov + cov.T) / 2)
 
 
-def reverse_variance(distribution: Gaussian, schedule: Schedule, t: int, s: int | None = None) -> NDArray[np.float64]:
-    """The variances of the true reverse kernel along the axes of the data's covariance, (dim,) (E26): beta_{t|s} v_s / v_t.
+def reverse_variance(
+    distribution: Gaussian, schedule: Schedule, t: int, s: int | None = None
+) -> NDArray[np.float64]:
+    """The variances of the true reverse kernel along the axes of the data, (dim,) (E26).
 
-    v_t = alpha_bar_t lambda + 1 - alpha_bar_t for the variance lambda of the data along the axis. Arguments as for
-    :func:`reverse_kernel`.
+    beta_{t|s} v_s / v_t, where v_t = alpha_bar_t lambda + 1 - alpha_bar_t for the variance lambda
+    of the data along the axis. Arguments as for :func:`reverse_kernel`.
     """
     _gaussian(distribution)
-    t = steps("t", t, 1, schedule.T)
-    s = t - 1 if s is None else s
-    before, now = distribution.diffuse(schedule, s), distribution.diffuse(schedule, t)
-    return schedule.between(s, t)[1] * before.spectrum / now.spectrum
+    s, t = _route(schedule, s, t)
+    (_, v_s), (_, v_t) = (_marginal(distribution, schedule, i) for i in (s, t))
+    variance: Array = kernel_variance(schedule.between(s, t)[1], v_s, v_t)
+    return variance
 
 
-def step_variance(distribution: Gaussian | None, schedule: Schedule, t: int, s: int | None = None, *, variance: Variance) -> Any:
-    """The variance of an ancestral step under any name that this package knows: a number, or for "kernel" one per axis, (dim,).
+def step_variance(
+    distribution: Gaussian | None, schedule: Schedule, t: int, s: int | None = None, *,
+    variance: Variance,
+) -> Any:
+    """The variance of an ancestral step under any name that this package knows.
 
-    The names and the array of :func:`ddpm_np.sampling.ancestral_step`, and "kernel", :func:`reverse_variance`; else ValueError.
+    The names and the array of :func:`ddpm_np.sampling.ancestral_step` give a number, "kernel" gives
+    one for each axis, (dim,): :func:`reverse_variance`. ValueError for another name.
     """
     if not isinstance(variance, str) or variance in ("posterior", "beta"):
         return ancestral_step(schedule, t, s, variance=variance).std ** 2
-    if variance != "kernel":
-        raise ValueError(f'variance must be "posterior", "beta", "kernel" or an array of length T + 1, got "{variance}"')
+    if variance != "kernel" or distribution is None:
+        raise ValueError(
+            'variance must be "posterior", "beta", "kernel" or an array of length T + 1, '
+            f'got "{variance}"'
+        )
     return reverse_variance(distribution, schedule, t, s)
 
 
+# ---- what a sampler puts out --------------------------------------------------------------------
+
+
 def sampler_distribution(
-    distribution: Gaussian, schedule: Schedule, *, variance: Variance = "posterior", steps: int | Sequence[int] | None = None,
-    eta: float | None = None,
+    distribution: Gaussian, schedule: Schedule, *, variance: Variance = "posterior",
+    steps: int | Sequence[int] | None = None, eta: float | None = None,
 ) -> Gaussian:
-    """The exact law of what a sampler puts out when the ideal denoiser of a Gaussian drives it (E27).
+    """The exact law of a sampler's output when the ideal denoiser of a Gaussian drives it (E27).
 
-    x_s = a x_t + b eps_star(x_t) + std z  with  eps_star(x) = sqrt(1 - alpha_bar_t) V_t^-1 (x - m_t)  becomes, along each axis,
+    A step is x_s = a x_t + b eps_star(x_t) + std z, where eps_star(x) is
+    sqrt(1 - alpha_bar_t) V_t^-1 (x - m_t). Along each axis it becomes
 
-    gain = a + b sqrt(1 - alpha_bar_t) / v_t,    mean_s = gain mean_t + (a - gain) m_t,    variance_s = gain^2 variance_t + std^2
+    gain = a + b sqrt(1 - alpha_bar_t) / v_t,
+    mean_s = gain mean_t + (a - gain) m_t,    variance_s = gain^2 variance_t + std^2.
 
-    From: E24 put into E17 or E18, started at N(0, I). The numbers a, b, std are those of :func:`ddpm_np.sampling.ancestral_step`
-    and :func:`ddpm_np.sampling.ddim_step`, so this is the law of the samplers that are shipped. Source: Pierret and Galerne 2024,
-    for the spectral view. Checked by: tests/closed_form/test_reverse.py, against the samplers themselves.
+    From: E24 put into E17 or E18, started at N(0, I). The numbers a, b, std are those of
+    :func:`ddpm_np.sampling.ancestral_step` and :func:`ddpm_np.sampling.ddim_step`, so this is the
+    law of the samplers that are shipped. Source: Pierret and Galerne 2024, for the spectral view.
+    Checked by: tests/closed_form/test_reverse.py, against the samplers themselves.
 
     Parameters
     ----------
     distribution : Gaussian, MultiSine or PointMass
-    variance : "posterior", "beta" or an array of length T + 1, as for :func:`ddpm_np.sampling.ancestral_sample`, or "kernel", the
-        full covariance of the true reverse kernel of each step taken (:func:`reverse_kernel`), with which nothing is lost except
-        at the start: the output is then the data's law up to q(x_T) not being N(0, I), whatever the steps
-    steps : as for the samplers: None for all, a number of them, or an increasing sequence that ends in T
+    variance : "posterior", "beta" or an array of length T + 1, as for
+        :func:`ddpm_np.sampling.ancestral_sample`, or "kernel", the full covariance of the true
+        reverse kernel of each step taken (:func:`reverse_kernel`). With "kernel" nothing is lost
+        except at the start: whatever the steps, the output is the data's law up to q(x_T) not
+        being N(0, I)
+    steps : as for the samplers: None for all, a number of them, or an increasing sequence that ends
+        in T
     eta : None for the ancestral sampler; a number in [0, 1] for DDIM, which has its own variance
 
     Returns
     -------
-    Gaussian on the data's axes. With the named variances and with DDIM it has exactly the data's support: the last step sets a
-    direction in which the data does not vary to the data's mean and adds no noise.
+    Gaussian on the data's axes. With the named variances and with DDIM it has exactly the data's
+    support: the last step sets a direction in which the data does not vary to the data's mean and
+    adds no noise.
 
-    ValueError for a distribution that is not Gaussian, an unknown variance, steps above T, eta outside [0, 1] or next to a
-    variance.
+    ValueError for a distribution that is not Gaussian, an unknown variance, steps above T, eta
+    outside [0, 1] or next to a variance.
 
-    >>> schedule = Schedule.sigmoid(100, beta_min=1e-5)
-    >>> data = Gaussian([0.0], [[1.0]])
-    >>> [round(float(sampler_distribution(data, schedule, variance=v).cov[0, 0]), 3) for v in ("posterior", "beta", "kernel")]
-    [0.942, 1.0, 1.0]
+    >>> schedule, data = Schedule.sigmoid(100, beta_min=1e-5), Gaussian([0.0], [[1.0]])
+    >>> for variance in ("posterior", "beta", "kernel"):
+    ...     print(sampler_distribution(data, schedule, variance=variance).cov[0, 0].round(3))
+    0.942
+    1.0
+    1.0
     """
     _gaussian(distribution)
     if eta is not None and not (isinstance(variance, str) and variance == "posterior"):
         raise ValueError("eta and variance cannot both be given: DDIM has its own variance")
-    visited = step_sequence(schedule, steps)
-    mean, spread = np.zeros(distribution.dim), np.ones(distribution.dim)
+    mean, spread = sampler_moments(
+        distribution, schedule, step_sequence(schedule, steps), np.zeros(distribution.dim),
+        np.ones(distribution.dim), variance, eta,
+    )
+    axes = distribution.axes
+    return Gaussian.from_spectrum(axes @ mean, axes, spread)
+
+
+def sampler_moments(
+    distribution: Gaussian, schedule: Schedule, visited: Sequence[int], mean: Array, spread: Array,
+    variance: Variance, eta: float | None,
+) -> tuple[Array, Array]:
+    """Mean and variance along the axes after all visited steps, from those at the start (E27)."""
     for s, t in reversed(list(zip([0, *visited], visited))):
-        step = ancestral_step(schedule, t, s) if eta is None else ddim_step(schedule, t, s, eta=eta)
-        noise = step_variance(distribution, schedule, t, s, variance=variance) if eta is None else step.std**2
-        # What is left of x_t's noise in x_s: none at s = 0, where only rounding would stand. This split of the gain has no
-        # cancellation there, so that directions of little or no variance come out right too.
-        rest = schedule.one_minus_alpha_bar[t]
-        left = step.xt_coef * rest + step.eps_coef * np.sqrt(rest) if s else 0.0
-        now = distribution.diffuse(schedule, t)
-        gain = (step.xt_coef * schedule.alpha_bar[t] * distribution.spectrum + left) / now.spectrum
-        mean = gain * mean + (step.xt_coef - gain) * (now.mean @ distribution.axes)
-        spread = gain**2 * spread + noise
-    return Gaussian.from_spectrum(distribution.axes @ mean, distribution.axes, spread)
+        if eta is None:
+            step = ancestral_step(schedule, t, s)
+            noise = step_variance(distribution, schedule, t, s, variance=variance)
+        else:
+            step = ddim_step(schedule, t, s, eta=eta)
+            noise = step.std**2
+        kept_t, noise_t = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
+        rest = noise_kept(step.xt_coef, step.eps_coef, noise_t) if s else 0
+        gain = step_gain(step.xt_coef, rest, kept_t, noise_t, distribution.spectrum)
+        centre = _marginal(distribution, schedule, t)[0] @ distribution.axes
+        mean, spread = step_law(gain, step.xt_coef, centre, mean, spread, noise)
+    return mean, spread
+
+
+def _marginal(distribution: Gaussian, schedule: Schedule, t: int) -> tuple[Array, Array]:
+    """The mean of q(x_t), and its variances along the data's axes (E5)."""
+    kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
+    return np.sqrt(kept) * distribution.mean, marginal_variance(kept, noise, distribution.spectrum)
+
+
+def _route(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
+    """s, by default t - 1, and t, both checked."""
+    end = checked_steps("t", t, 1, schedule.T)
+    if not isinstance(end, int):
+        raise TypeError("t must be a single integer here, got an array")
+    start = end - 1 if s is None else checked_steps("s", s, 0, end - 1)
+    if not isinstance(start, int):
+        raise TypeError("s must be a single integer here, got an array")
+    return start, end
 
 
 def _gaussian(distribution: Distribution) -> None:
     if not isinstance(distribution, Gaussian):
         wrong = ValueError if callable(getattr(distribution, "logpdf", None)) else TypeError
-        raise wrong(f"distribution must be Gaussian (Gaussian, MultiSine, PointMass), got {type(distribution).__name__}")
+        raise wrong(
+            "distribution must be Gaussian (Gaussian, MultiSine, PointMass), "
+            f"got {type(distribution).__name__}"
+        )

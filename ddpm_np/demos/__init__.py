@@ -68,7 +68,10 @@ def _drawing(folder: Path, write: Callable[[str], object]) -> Callable[[str, Sho
     from ddpm_np import _figure_style
 
     if not _figure_style.available():
-        write("matplotlib is not installed, so there are no pictures; pip install ddpm_np[figures] brings it")
+        write(
+            "matplotlib is not installed or cannot be imported, so there are no pictures; "
+            'pip install ".[figures]" in the project\'s folder installs it'
+        )
         return None
     try:
         folder.mkdir(parents=True, exist_ok=True)

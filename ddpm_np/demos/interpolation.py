@@ -1,12 +1,14 @@
-"""Entering the reverse chain midway: mixtures of two noised signals, and exactly where an affine denoiser takes them (E17, E27).
+"""Mixtures of two noised signals, and exactly where an affine denoiser takes them (E6, E17, E27).
 
-To interpolate between two signals, noise both up to some step t, mix, and walk back (N1 "神奇的语意融合"). The mixture must look to
-the chain like any other x_t: its noise must have variance 1 - alpha_bar_t. A straight line between two independent noises does not,
+To interpolate between two signals, noise both up to some step t, mix, and walk back (N1
+"神奇的语意融合"). To the chain the mixture must look like any other x_t: its noise must have
+variance 1 - alpha_bar_t. A straight line between two independent noises does not give that,
 
     Var((1 - w) eps_a + w eps_b) = (1 - w)^2 + w^2,
 
-which is 1/2 in the middle; weights on a quarter of a circle keep it at 1. The way back is :mod:`ddpm_np.sampling`'s ancestral step,
-begun at t. Where the denoiser is affine in x_t, as the ideal one of any Gaussian is, the result is a Gaussian, computed here.
+which is 1/2 in the middle; weights on a quarter of a circle keep it at 1. The way back is the
+ancestral sampler of :mod:`ddpm_np.sampling`, begun at t. Where the denoiser is affine in x_t, as
+the ideal one of any Gaussian is, the result is a Gaussian, computed here.
 """
 
 from __future__ import annotations
@@ -14,41 +16,51 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, fraction, generator, real_array, same_dim, square, steps
+from ddpm_np._checks import Array, fraction, generator, real_array, same_dim, square, step
 from ddpm_np.forward import q_sample
-from ddpm_np.sampling import Denoiser, ancestral_step
+from ddpm_np.sampling import Denoiser, Variance, ancestral_step
 from ddpm_np.schedule import Schedule
 
-__all__ = ["affine_law", "line_position", "linear_weights", "mix", "sample_from", "spherical_weights"]
+__all__ = [
+    "affine_law", "line_position", "linear_weights", "mix", "sample_from", "spherical_weights",
+]
 
 
 def linear_weights(w: float) -> tuple[float, float]:
-    """(1 - w, w): a straight line, whose squares sum to (1 - w)^2 + w^2 <= 1. Checked by: tests/demos/test_interpolation.py."""
+    """(1 - w, w): a straight line, whose squares sum to (1 - w)^2 + w^2 <= 1, for 0 <= w <= 1.
+
+    Checked by: tests/demos/test_interpolation.py.
+    """
     w = fraction("w", w)
     return 1 - w, w
 
 
 def spherical_weights(w: float) -> tuple[float, float]:
-    """(cos(pi w / 2), sin(pi w / 2)): a quarter of a circle, whose squares sum to 1. Checked by: tests/demos/test_interpolation.py.
+    """(cos(pi w / 2), sin(pi w / 2)): a quarter of a circle, whose squares sum to 1; 0 <= w <= 1.
 
-    Shoemake's (1985) spherical interpolation for vectors at a right angle, which independent noises in many dimensions nearly are;
-    with the right angle itself the mixture of two independent standard normal noises is standard normal in any dimension.
+    Shoemake's (1985) spherical interpolation for vectors at a right angle. Independent noises in
+    many dimensions are nearly at one. With the right angle itself the mixture of two independent
+    standard normal noises is standard normal in any dimension.
+    Checked by: tests/demos/test_interpolation.py.
     """
     w = fraction("w", w)
     return float(np.cos(np.pi * w / 2)), float(np.sin(np.pi * w / 2))
 
 
 def mix(
-    schedule: Schedule, x_a: ArrayLike, x_b: ArrayLike, w: float, t: int, eps_a: ArrayLike, eps_b: ArrayLike, *,
-    spherical: bool = True,
+    schedule: Schedule, x_a: ArrayLike, x_b: ArrayLike, w: float, t: int, eps_a: ArrayLike,
+    eps_b: ArrayLike, *, spherical: bool = True,
 ) -> Array:
-    """A mixture of two noised signals at step t (E6): the signals on the line between them, the noises by the weights asked for.
+    """A mixture of two noised signals at step t (E6).
 
     x_t = sqrt(alpha_bar_t) ((1 - w) x_a + w x_b) + sqrt(1 - alpha_bar_t) (u eps_a + v eps_b)
 
-    Source: N1 "神奇的语意融合"; Ho et al. 2020, section 4.4, who mix the noised signals themselves: u, v = 1 - w, w, here
-    ``spherical=False``.
-    Checked by: tests/demos/test_interpolation.py. x_a, x_b, eps_a, eps_b: (..., dim); 0 <= w <= 1; 0 <= t <= T.
+    The weights u, v of the noises are :func:`spherical_weights`, or with ``spherical=False`` the
+    1 - w, w of the signals.
+    Source: N1 "神奇的语意融合"; Ho et al. 2020, section 4.4, who mix the noised signals themselves:
+    u, v = 1 - w, w.
+    Checked by: tests/demos/test_interpolation.py.
+    x_a, x_b, eps_a, eps_b: (..., dim); 0 <= w <= 1; 0 <= t <= T.
     """
     x_a, x_b, eps_a, eps_b = same_dim(x_a=x_a, x_b=x_b, eps_a=eps_a, eps_b=eps_b)
     a, b = linear_weights(w)
@@ -62,43 +74,60 @@ def sample_from(
 ) -> Array:
     """The ancestral sampler, begun at x_t instead of at the noise x_T (E17).
 
-    The first step goes from t to t - 1, so that the given x_t is read at its own noise level. (Several public programs start at
-    t - 1 with an x_t of level t, and hand back signals that are too noisy.) Source: N1 "神奇的语意融合". Checked by: tests/demos/test_interpolation.py.
-    x_t: (n, dim); 0 <= t <= T, at t = 0 it is returned; variance as for :func:`ddpm_np.sampling.ancestral_sample`.
+    The first step goes from t to t - 1, so that the given x_t is read at its own noise level.
+    (Several public programs start at t - 1 with an x_t of level t, and hand back signals that are
+    too noisy.) Source: N1 "神奇的语意融合". Checked by: tests/demos/test_interpolation.py. x_t: (n,
+    dim); 0 <= t <= T, at t = 0 it is returned; variance as for
+    :func:`ddpm_np.sampling.ancestral_sample`.
     """
-    x, t, rng = real_array("x_t", x_t, ndim=2), _single(schedule, t), generator(rng)
-    for step in range(t, 0, -1):
-        xt_coef, eps_coef, std = (x.dtype.type(c) for c in ancestral_step(schedule, step, variance=variance))
-        x = xt_coef * x + eps_coef * np.asarray(denoiser(x, step)).astype(x.dtype, copy=False)
+    x, t, rng = real_array("x_t", x_t, ndim=2), step("t", t, 0, schedule.T), generator(rng)
+    for now in range(t, 0, -1):
+        xt_coef, eps_coef, std = (
+            x.dtype.type(c) for c in ancestral_step(schedule, now, variance=variance)
+        )
+        x = xt_coef * x + eps_coef * np.asarray(denoiser(x, now)).astype(x.dtype, copy=False)
         if std > 0:
             x = x + std * rng.standard_normal(x.shape, x.dtype)
     return x
 
 
 def affine_law(
-    denoiser: Denoiser, schedule: Schedule, mean: ArrayLike, cov: ArrayLike, t: int, *, variance: str | ArrayLike = "posterior"
+    denoiser: Denoiser, schedule: Schedule, mean: ArrayLike, cov: ArrayLike, t: int, *,
+    variance: Variance = "posterior",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Exact mean and covariance of :func:`sample_from` for x_t ~ N(mean, cov), when the denoiser is affine in x_t (E27).
+    """Exact mean and covariance of the ancestral sampler begun at x_t ~ N(mean, cov) (E27).
 
-    eps_hat(x) = M x + b  turns the step into  x_{t-1} = (xt_coef + eps_coef M) x_t + eps_coef b + std z,
-    so the mean and the covariance follow by one product each. M and b are read off the denoiser, at 0 and at the unit vectors.
+    The denoiser must be affine in x_t: eps_hat(x) = M x + b turns the step into
 
-    From: E17. Checked by: tests/demos/test_interpolation.py. mean: (dim,); cov: (dim, dim). ValueError if the denoiser is not affine: it is
-    asked at one more place, minus the sum of the unit vectors, and must answer what M and b say.
+    x_{t-1} = (xt_coef + eps_coef M) x_t + eps_coef b + std z,
+
+    so the mean and the covariance follow by one product each. M and b are read off the denoiser, at
+    0 and at the unit vectors.
+
+    From: E17. Checked by: tests/demos/test_interpolation.py. mean: (dim,); cov: (dim, dim).
+    ValueError if the denoiser is not affine: it is asked at four more places, two near 1 and two
+    near 30, where no coordinate is a whole number, and must answer what M and b say.
     """
-    mean, cov, t = real_array("mean", mean, ndim=1).astype(np.float64), square("cov", cov).astype(np.float64), _single(schedule, t)
+    mean = real_array("mean", mean, ndim=1).astype(np.float64)
+    cov, t = square("cov", cov).astype(np.float64), step("t", t, 0, schedule.T)
     dim = len(mean)
     if cov.shape != (dim, dim):
         raise ValueError(f"cov must have shape {(dim, dim)} like mean, got {cov.shape}")
-    places = np.vstack([np.zeros(dim), np.eye(dim), -np.ones(dim)])
-    for step in range(t, 0, -1):
-        xt_coef, eps_coef, std = ancestral_step(schedule, step, variance=variance)
-        answers = np.asarray(denoiser(places, step), np.float64)
-        b, M = answers[0], answers[1:-1] - answers[0]
+    others = np.sin(np.arange(1.0, 2 * dim + 1)).reshape(2, dim) + [[1.0], [-1.0]]
+    others = np.vstack([others, 30 * others[::-1]])
+    places = np.vstack([np.zeros(dim), np.eye(dim), others])
+    for now in range(t, 0, -1):
+        xt_coef, eps_coef, std = ancestral_step(schedule, now, variance=variance)
+        answers = np.asarray(denoiser(places, now))
+        if answers.shape != places.shape:
+            raise ValueError(f"denoiser must return shape {places.shape}, got {answers.shape}")
+        answers = real_array("the denoiser's eps_hat", answers).astype(np.float64)
+        b, M = answers[0], answers[1 : dim + 1] - answers[0]
         # Each of the dim + 1 answers is right to a few ulp of its size; dim of them are summed.
-        allowed = 64 * dim * np.finfo(float).eps * (np.abs(b) * dim + np.abs(M).sum(axis=0) + np.abs(answers).max())
-        if np.any(np.abs(answers[-1] - (b - M.sum(axis=0))) > allowed):
-            raise ValueError(f"denoiser must be affine in x_t, got one that is not at t = {step}")
+        size = np.abs(others) @ np.abs(M) + (1 + np.abs(others).sum(1, keepdims=True)) * np.abs(b)
+        allowed = 64 * dim * np.finfo(float).eps * (size + np.abs(answers).max())
+        if np.any(np.abs(answers[dim + 1 :] - (b + others @ M)) > allowed):
+            raise ValueError(f"denoiser must be affine in x_t, got one that is not at t = {now}")
         A = xt_coef * np.eye(dim) + eps_coef * M  # rows: x_{t-1} = x_t A + ...
         mean = mean @ A + eps_coef * b
         cov = A.T @ cov @ A + std**2 * np.eye(dim)
@@ -106,9 +135,10 @@ def affine_law(
 
 
 def line_position(x: ArrayLike, x_a: ArrayLike, x_b: ArrayLike) -> tuple[Array, Array]:
-    """Where x lies along the line from x_a to x_b, 0 at x_a and 1 at x_b, and its distance from the line in units of |x_b - x_a|.
+    """Where x lies along the line from x_a to x_b, 0 at x_a and 1 at x_b, and how far from it.
 
-    x: (..., dim). Checked by: tests/demos/test_interpolation.py.
+    The distance from the line is in units of |x_b - x_a|. x: (..., dim).
+    Checked by: tests/demos/test_interpolation.py.
 
     >>> line_position([[0.5, 1.0]], [0.0, 0.0], [1.0, 0.0])
     (array([0.5]), array([1.]))
@@ -120,10 +150,3 @@ def line_position(x: ArrayLike, x_a: ArrayLike, x_b: ArrayLike) -> tuple[Array, 
         raise ValueError("x_a and x_b must differ")
     w = np.sum((x - x_a) * along, axis=-1) / length
     return w, np.linalg.norm(x - x_a - w[..., None] * along, axis=-1) / np.sqrt(length)
-
-
-def _single(schedule: Schedule, t: int) -> int:
-    t = steps("t", t, 0, schedule.T)
-    if not isinstance(t, int):
-        raise TypeError("t must be a single integer here, got an array")
-    return t

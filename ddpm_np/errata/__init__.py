@@ -39,6 +39,7 @@ __all__ = ["ERRATA", "KINDS", "LANGUAGES", "Erratum", "Numbers", "Text", "errata
 LANGUAGES = ("en", "zh")
 _WIDTH = 100
 
+
 def _entries(*parts: ModuleType) -> tuple[Erratum, ...]:
     found = [entry for part in parts for entry in vars(part).values() if isinstance(entry, Erratum)]
     return tuple(sorted(found, key=lambda entry: parse_place(entry.place)))
@@ -151,9 +152,9 @@ def _lines(entry: Erratum, lang: str) -> Iterator[str]:
 
 
 # A line may break at a space, beside a Chinese character and after Chinese punctuation.
+_OPEN, _CLOSE, _WIDE = "（《“", "，。；：、！？）》”", "\u2e80-\u9fff"
 _WORDS = re.compile(
-    r"[（《“]*(?:[\u2e80-\u9fff]|[^\s\u2e80-\u9fff，。；：、！？）》”（《“]+)[，。；：、"
-    r"！？）》”]*|\s+|."
+    rf"[{_OPEN}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPEN}{_CLOSE}]+)[{_CLOSE}]*|\s+|."
 )
 
 

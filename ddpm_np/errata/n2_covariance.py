@@ -134,13 +134,15 @@ def kernel_for_covariance() -> Numbers:
     kind="wrong claim",
     equation="E22",
     printed=(
-        "the spectrum of this matrix shows that continuity limits a signal's complexity",
-        "“信号的连续性限制了它的复杂性”",
+        "that continuity limits a signal's complexity is seen by comparing this matrix with that "
+        "of noise",
+        "“之所以说‘信号的连续性限制了它的复杂性’，这是因为我还计算了随机噪声的协方差矩阵”",
     ),
     corrected=(
-        "that spectrum does not depend on the order of the values, so it cannot show continuity; "
-        "the spectrum of the ensemble's covariance does",
-        "这个核矩阵的谱与取值的先后次序无关，因而反映不了连续性；信号总体的协方差矩阵的谱才能反映",
+        "the conclusion is right, the reason is not: the spectrum of this matrix does not depend "
+        "on the order of the values; that of the ensemble's covariance shows continuity",
+        "结论成立，但理由不成立：这个核矩阵的谱与取值的先后次序无关，反映不了连续性；"
+        "能反映连续性的是信号总体的协方差矩阵的谱",
     ),
     quantity=(
         "factor by which shuffling each signal at random raises the effective rank, dim = 6",

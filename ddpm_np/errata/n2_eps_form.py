@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
-from ddpm_np.errata.record import Numbers, erratum, ulps
+from ddpm_np.errata.record import Numbers, erratum, ulps, value
 from ddpm_np.forward import q_sample
 from ddpm_np.posterior import (
     mean_eps_coef,
@@ -25,7 +25,7 @@ from ddpm_np.schedule import Schedule
 
 def _exact_schedule() -> Schedule:
     """alpha_bar_1 = (4/5)^2, alpha_bar_2 = (3/5)^2: at t = 2 every root is rational."""
-    return Schedule.from_beta([Exact(9, 25), Exact(7, 16)])
+    return Schedule.from_beta(np.array([Exact(9, 25), Exact(7, 16)]))
 
 
 @erratum(
@@ -98,11 +98,11 @@ def sign_of_the_noise() -> Numbers:
     # The vertex of the parabola E8, from three of its values.
     before = schedule.alpha_bar[1]
     left, middle, right = (
-        posterior_exponent(Exact(k), x_t, x_0, alpha, beta, before, now).fraction
+        value(posterior_exponent(Exact(k), x_t, x_0, alpha, beta, before, now))
         for k in (-1, 0, 1)
     )
     truth = (left - right) / (2 * (left + right - 2 * middle))
-    return Numbers(printed.fraction, corrected.fraction, truth, Fraction(0))
+    return Numbers(value(printed), value(corrected), truth, 0)
 
 
 @erratum(
@@ -141,7 +141,7 @@ def coefficient_for_term() -> Numbers:
         schedule, np.array([x_t / schedule.alpha_bar[2].sqrt()]), np.array([x_t]), 2
     )
     corrected = coefficient * x_t
-    return Numbers(coefficient.fraction, corrected.fraction, mean[0].fraction, Fraction(0))
+    return Numbers(value(coefficient), value(corrected), value(mean[0]), 0)
 
 
 @erratum(
@@ -184,4 +184,4 @@ def sign_of_alpha_bar() -> Numbers:
     # E12 with x_0 = x_t / sqrt(alpha_bar_t) - ..., before anything is collected
     from_x0 = mean_x0_coef(beta, before, one_minus_now) / now.sqrt()
     truth = from_x0 + mean_xt_coef(alpha, one_minus_now, one_minus_before)
-    return Numbers(printed.fraction, corrected.fraction, truth.fraction, Fraction(0))
+    return Numbers(value(printed), value(corrected), value(truth), 0)

@@ -9,7 +9,15 @@ import numpy as np
 from ddpm_np.closed_form.distributions import Gaussian, GaussianMixture, kl_divergence
 from ddpm_np.closed_form.ideal import optimal_loss
 from ddpm_np.closed_form.reverse import sampler_distribution
-from ddpm_np.errata.record import Numbers, erratum, line_integral, notes_schedule, signs, ulps
+from ddpm_np.errata.record import (
+    Numbers,
+    erratum,
+    line_integral,
+    notes_schedule,
+    signs,
+    ulps,
+    value,
+)
 from ddpm_np.forward import covariance_at, covariance_step, q_step
 from ddpm_np.posterior import posterior_mean_variance
 from ddpm_np.sampling import ancestral_step
@@ -107,7 +115,7 @@ def inverse_of_a_random_step() -> Numbers:
     # Given X_0 the two are jointly normal: Var(X_{t-1}) - Cov^2 / Var(X_t).
     before, now = (float(covariance_at(schedule, [[0.0]], s)[0, 0]) for s in (t - 1, t))
     truth = before - (1 - schedule.beta[t]) * before**2 / now
-    return Numbers(0.0, float(corrected), float(truth), ulps(16, before))
+    return Numbers(0.0, value(corrected), float(truth), ulps(16, before))
 
 
 @erratum(
@@ -273,6 +281,7 @@ def starting_noise_as_code() -> Numbers:
     for t in range(schedule.T, 0, -1):
         # The ideal denoiser of N(0, 1) data is eps_star = sqrt(1 - alpha_bar_t) x_t.
         step = ancestral_step(schedule, t, variance="beta")
-        gain *= step.xt_coef + step.eps_coef * sqrt(schedule.one_minus_alpha_bar[t])
+        root = sqrt(schedule.one_minus_alpha_bar[t])
+        gain *= float(value(step.xt_coef)) + float(value(step.eps_coef)) * root
     truth = gain**2  # with the noise of the exact kernels x_T and x_0 both have variance 1
     return Numbers(1.0, float(schedule.alpha_bar[-1]), float(truth), ulps(8 * schedule.T, truth))

@@ -9,7 +9,7 @@ import numpy as np
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.reverse import reverse_kernel
-from ddpm_np.errata.record import Numbers, erratum, notes_schedule, signs, ulps
+from ddpm_np.errata.record import Numbers, erratum, notes_schedule, signs, ulps, value
 from ddpm_np.forward import q_sample, q_step
 from ddpm_np.posterior import (
     posterior_exponent,
@@ -84,7 +84,7 @@ def final_noise_inferred() -> Numbers:
     schedule, gain = notes_schedule(), np.ones(1)
     for t in range(51, schedule.T + 1):
         gain = q_step(schedule, gain, t, np.zeros(1))
-    corrected = float(schedule.between(50, schedule.T)[0])
+    corrected = float(value(schedule.between(50, schedule.T)[0]))
     return Numbers(1.0, corrected, float(gain[0] ** 2), ulps(4 * 50, corrected))
 
 
@@ -162,7 +162,7 @@ def posterior_without_x0() -> Numbers:
     # x_1 and x_2 both have variance 1 and covariance sqrt(alpha_2), found here from signs.
     x, eps = signs(2).T[:, :, None]
     truth = 1 - float(np.mean(x * q_step(schedule, x, 2, eps))) ** 2
-    return Numbers(float(printed), corrected, truth, ulps(16, 1.0))
+    return Numbers(value(printed), corrected, truth, ulps(16, 1.0))
 
 
 @erratum(
@@ -230,7 +230,7 @@ def normal_density() -> Numbers:
 def exponent_without_half() -> Numbers:
     schedule, t, x_t, x_0 = notes_schedule(), 50, 0.3, 1.0
     mean, variance = posterior_mean_variance(schedule, [x_0], [x_t], t)
-    offset = np.linspace(-12, 12, 2001) * sqrt(variance)
+    offset = np.linspace(-12, 12, 2001) * sqrt(value(variance))
     exponent = posterior_exponent(
         mean[0] + offset,
         x_t,
@@ -247,4 +247,4 @@ def exponent_without_half() -> Numbers:
 
     # The exponent reaches 144. exp makes its rounding, and that of the mean in it, a relative
     # error of the density.
-    return Numbers(spread(1.0), spread(0.5), float(variance), ulps(1000, float(variance)))
+    return Numbers(spread(1.0), spread(0.5), value(variance), ulps(1000, 1.0) * value(variance))

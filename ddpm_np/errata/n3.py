@@ -7,7 +7,15 @@ from math import exp, pi, sqrt
 import numpy as np
 
 from ddpm_np.closed_form.distributions import Gaussian, PointMass
-from ddpm_np.errata.record import Numbers, erratum, line_integral, notes_schedule, signs, ulps
+from ddpm_np.errata.record import (
+    Numbers,
+    erratum,
+    line_integral,
+    notes_schedule,
+    signs,
+    ulps,
+    value,
+)
 from ddpm_np.forward import q_mean_variance, q_step
 from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
@@ -173,11 +181,11 @@ def product_for_marginal() -> Numbers:
     ),
 )
 def two_steps_for_one() -> Numbers:
-    exact = Schedule.from_beta([Exact(1, 5), Exact(1, 10)])
+    exact = Schedule.from_beta(np.array([Exact(1, 5), Exact(1, 10)]))
     steps = Schedule.from_beta([0.2, 0.1])
     x = q_step(steps, q_step(steps, [1.0], 1, [0.0]), 2, [0.0])
-    corrected = exact.between(0, 2)[0].fraction
-    return Numbers(exact.alpha[2].fraction, corrected, float(x[0] ** 2), ulps(8, 1.0))
+    corrected = value(exact.between(0, 2)[0])
+    return Numbers(value(exact.alpha[2]), corrected, float(x[0] ** 2), ulps(8, 1.0))
 
 
 @erratum(
@@ -212,7 +220,7 @@ def gradient_past_the_draw() -> Numbers:
     schedule, theta, h = Schedule.from_beta([0.5]), 0.3, 0.25
     x_0, z = signs(2).T
     mean, variance = q_mean_variance(schedule, x_0[:, None], 1)
-    x_t = mean[:, 0] + sqrt(variance) * z
+    x_t = mean[:, 0] + sqrt(value(variance)) * z
 
     def loss(theta: float) -> float:
         return float(np.mean((theta * x_t - z) ** 2))

@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np._checks import Array
+from ddpm_np._checks import Array, Number
+from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
 __all__ = [
     "KINDS",
     "Erratum",
     "Integral",
-    "Number",
     "Numbers",
     "Text",
     "erratum",
@@ -31,9 +31,8 @@ __all__ = [
     "parse_place",
     "signs",
     "ulps",
+    "value",
 ]
-
-Number = float | Fraction
 
 _PLACE = re.compile(r"(N[0-4]):([1-9]\d*)(?:-([1-9]\d*))?([a-z]?)")
 
@@ -62,15 +61,15 @@ class Numbers(NamedTuple):
     value in that range nearest to the truth.
     """
 
-    printed: Number
-    corrected: Number
-    truth: Number
-    tolerance: Number
+    printed: float | Fraction
+    corrected: float | Fraction
+    truth: float | Fraction
+    tolerance: float | Fraction
 
     def texts(self) -> tuple[str, str, str]:
         """Printed, corrected and truth as four digits; what is within the tolerance of 0 is 0."""
 
-        def text(number: Number) -> str:
+        def text(number: float | Fraction) -> str:
             if isinstance(number, Fraction):
                 return str(number)
             return f"{number:.4g}" if abs(number) > self.tolerance else "0"
@@ -138,13 +137,24 @@ def erratum(
     parse_place(place)
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    texts = [
-        Text(text, text) if isinstance(text, str) else Text(*text)
-        for text in (printed, corrected, quantity, why)
-    ]
+
+    def pair(text: str | tuple[str, str]) -> Text:
+        return Text(text, text) if isinstance(text, str) else Text(*text)
 
     def entry(numbers: Callable[[], Numbers]) -> Erratum:
-        return Erratum(place, section, kind, *texts, numbers, latex, equation, also)
+        return Erratum(
+            place,
+            section,
+            kind,
+            pair(printed),
+            pair(corrected),
+            pair(quantity),
+            pair(why),
+            numbers,
+            latex,
+            equation,
+            also,
+        )
 
     return entry
 
@@ -194,6 +204,11 @@ def signs(n: int) -> Array:
     polynomial of degree at most 3 in each coordinate is its expectation over N(0, I).
     """
     return np.array(np.meshgrid(*[[-1.0, 1.0]] * n, indexing="ij")).reshape(n, -1).T
+
+
+def value(number: Number) -> float | Fraction:
+    """The result of a scalar formula as a plain number, a Fraction where it is exact."""
+    return number.fraction if isinstance(number, Exact) else float(np.asarray(number))
 
 
 def ulps(n: float, *values: float) -> float:

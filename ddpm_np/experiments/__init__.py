@@ -1,1 +1,1 @@
-"""The main job: two experiments, what they measure, their folders, reports and progress. :mod:`ddpm_np.cli` runs it."""
+"""What ``run`` does: the experiments, their training, evaluation, folders and reports."""

@@ -1,39 +1,50 @@
-"""The two experiments of the main job: what they are, and how one is trained, saved and taken up again.
+"""The two experiments of ``run``: their settings, and how one is trained, saved and loaded.
 
-After :mod:`ddpm_np.training` and :mod:`ddpm_np.signals`. ``curve`` is the notes' own experiment, one random curve of 50 points;
-``ensemble`` is the whole family of signals that share its frequencies. Every number that decides the outcome stands in
-:class:`Experiment`, with its default in ``CURVE`` and ``ENSEMBLE`` below, and nowhere else. :mod:`ddpm_np.experiments.evaluation` measures
-what was learned, :mod:`ddpm_np.experiments.folder` keeps the folder.
+``curve`` is the experiment of the notes, one random curve of 50 points; ``ensemble`` is the whole
+family of signals with its frequencies. Every number that decides the outcome is a field of
+:class:`Experiment`, with its value in ``CURVE`` and ``ENSEMBLE`` below. The module
+:mod:`ddpm_np.experiments.evaluation` measures what was learned, and
+:mod:`ddpm_np.experiments.folder` keeps the folder.
 
 Source: N2 "扩散模型的信号生成实践".
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
+from ddpm_np._checks import count, flag, fraction, positive
 from ddpm_np.closed_form.distributions import Gaussian, PointMass
 from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
-from ddpm_np.training import StepRecord, TrainingState, train
+from ddpm_np.training import Divergence, StepRecord, TrainingState, train
 
 __all__ = ["CURVE", "ENSEMBLE", "EXPERIMENTS", "Experiment", "Training"]
+
+NAMES = ("curve", "ensemble")
+# The smallest and the largest value of each whole number. The largest are far above what anyone
+# runs; they keep a damaged file from asking for more memory or time than there is.
+RANGES = {
+    "steps": (1, 10**9), "batch_size": (1, 10**6), "dim": (1, 10**4), "n_frequencies": (1, 10**4),
+    "T": (1, 10**5), "samples": (2, 10**7),
+}
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment: the same object gives the same numbers, bit for bit on one machine.
+    """The settings of one experiment; equal ones give equal numbers, bit for bit on one machine.
 
-    The frequencies are drawn from the seed, uniformly from (0, dim / 10) Hz; both experiments draw the same ones. ``samples`` is
-    the number of signals drawn when the result is measured.
+    The frequencies are drawn with the seed, uniformly from (0, dim / 10) Hz, and both experiments
+    draw the same ones. ``samples`` is the number of samples drawn to measure the result.
+
+    TypeError or ValueError, naming the field, for a value of another type or out of its range.
     """
 
     name: str
@@ -52,62 +63,112 @@ class Experiment:
     seed: int = 0
     quick: bool = False
 
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ValueError(f"name must be one of {', '.join(NAMES)}, got {str(self.name)[:40]!r}")
+        for name, (low, high) in RANGES.items():
+            if count(name, getattr(self, name), low=low) > high:
+                raise ValueError(f"{name} must be at most {high}")
+        if not isinstance(self.hidden, tuple) or not 1 <= len(self.hidden) <= 100:
+            raise TypeError("hidden must be a tuple of 1 to 100 widths")
+        for width in self.hidden:
+            if count("hidden", width) > 10**5:
+                raise ValueError(f"hidden must hold widths up to {10**5}")
+        for name in ("learning_rate", "max_norm"):
+            positive(name, getattr(self, name))
+        fraction("ema_decay", self.ema_decay, below_one=True)
+        if not 0 < fraction("beta_max", self.beta_max, below_one=True):
+            raise ValueError("beta_max must be above 0")
+        Layer(1, self.activation)
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool):
+            raise TypeError("seed must be a whole number")
+        if self.seed < 0:
+            raise ValueError("seed must be at least 0")
+        flag("quick", self.quick)
+
     def rng(self, use: str) -> np.random.Generator:
-        """A generator of its own for each use, so that what one of them draws moves no other."""
-        return np.random.default_rng([self.seed, ("signals", "weights", "training", "evaluation").index(use)])
+        """A generator for each use, so that a draw for one use does not change another."""
+        uses = ("signals", "weights", "training", "evaluation")
+        return np.random.default_rng([self.seed, uses.index(use)])
 
     def schedule(self) -> Schedule:
-        """The notes' schedule."""
+        """The schedule of the notes."""
         return Schedule.sigmoid(self.T, beta_max=self.beta_max)
 
     def distribution(self) -> Gaussian:
-        """The law of x_0: a point for ``curve``, the multi-sine ensemble for ``ensemble``."""
+        """The distribution of x_0: a point for ``curve``, a multi-sine family for ``ensemble``."""
         if self.name == "curve":
-            return PointMass(multi_sine_curve(self.dim, self.n_frequencies, rng=self.rng("signals")))
+            curve = multi_sine_curve(self.dim, self.n_frequencies, rng=self.rng("signals"))
+            return PointMass(curve)
         return MultiSine.random(self.n_frequencies, self.dim, rng=self.rng("signals"))
 
     def network(self) -> MLP:
         """The untrained network; its skip is the exact answer for white noise of variance 1."""
-        gains, layers = np.sqrt(self.schedule().one_minus_alpha_bar), [Layer(width, self.activation) for width in self.hidden]
-        return MLP(self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=gains)
+        skip = np.sqrt(self.schedule().one_minus_alpha_bar)
+        layers = [Layer(width, self.activation) for width in self.hidden]
+        return MLP(self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=skip)
 
-    def variant(self, *, seed: int | None = None, steps: int | None = None, quick: bool = False) -> Experiment:
-        """With another seed or number of steps; ``quick`` takes few steps, unless told how many, and measures with few samples."""
+    def variant(
+        self, *, seed: int | None = None, steps: int | None = None, quick: bool = False
+    ) -> Experiment:
+        """The same with another seed or number of steps.
+
+        ``quick`` trains for few steps, unless ``steps`` is given, and measures with few samples.
+        """
         chosen = replace(self, **QUICK, quick=True) if quick else self
-        return replace(chosen, seed=self.seed if seed is None else seed, steps=chosen.steps if steps is None else steps)
+        return replace(
+            chosen, seed=self.seed if seed is None else seed,
+            steps=chosen.steps if steps is None else steps,
+        )
 
     @property
     def config(self) -> dict[str, Any]:
-        """All fields, in types that JSON gives back as they are."""
-        return json.loads(json.dumps(asdict(self)))
+        """All fields, in types that JSON returns unchanged."""
+        return {**asdict(self), "hidden": list(self.hidden)}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Experiment:
-        """The experiment of that :attr:`config`."""
+    def from_config(cls, config: Any) -> Experiment:
+        """The experiment of that :attr:`config`. TypeError or ValueError if it is not one."""
+        names = {field.name for field in fields(cls)}
+        if not isinstance(config, dict):
+            raise TypeError("an experiment must be an object with named settings")
+        for name in sorted(names - config.keys()):
+            raise ValueError(f"{name} is missing")
+        for name in sorted(config.keys() - names):
+            raise ValueError(f"{name[:40]!r} is not a setting")
+        if not isinstance(config["hidden"], list):
+            raise TypeError("hidden must be a list of widths")
         return cls(**{**config, "hidden": tuple(config["hidden"])})
 
 
 CURVE = Experiment(
-    "curve", hidden=(256,), activation="silu", steps=8000, batch_size=250, learning_rate=2e-2, ema_decay=0.99,
+    "curve", hidden=(256,), activation="silu", steps=8000, batch_size=250, learning_rate=2e-2,
+    ema_decay=0.99,
 )  # with the leaky ReLU the samples miss the curve by twice as much
-ENSEMBLE = Experiment("ensemble", hidden=(128, 128), steps=20_000, batch_size=500, learning_rate=1e-2, ema_decay=0.999)
+ENSEMBLE = Experiment(
+    "ensemble", hidden=(128, 128), steps=20_000, batch_size=500, learning_rate=1e-2,
+    ema_decay=0.999,
+)
 EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE)}
-QUICK = {"steps": 500, "samples": 500, "ema_decay": 0.99}  # an average over fewer steps, as there are few
+QUICK: dict[str, Any] = {"steps": 500, "samples": 500, "ema_decay": 0.99}  # a shorter average
 HISTORY = 200  # points of the loss curve: each is the mean over a block of steps
 
 
 class Training:
-    """An experiment under way: its state, and the history of its loss, which are saved together.
+    """The training of an experiment: its state, and the history of its loss, saved together.
 
-    ``losses`` holds the mean loss of each complete block of ``block_size`` steps, ``block`` the losses of the one that has begun.
-    An interrupted training that is loaded and continued gives bit for bit the weights and the history of one that never stopped.
+    ``losses`` holds the mean loss of each complete block of ``block_size`` steps, ``block`` the
+    losses of the block that has begun. A training that is interrupted, loaded and continued gives
+    bit for bit the weights and the history of one that never stopped.
     Checked by: tests/experiments/test_cli.py.
     """
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
         self.schedule, self.distribution = experiment.schedule(), experiment.distribution()
-        self.state = TrainingState(experiment.network(), rng=experiment.rng("training"), ema_decay=experiment.ema_decay)
+        self.state = TrainingState(
+            experiment.network(), rng=experiment.rng("training"), ema_decay=experiment.ema_decay
+        )
         self.losses: list[float] = []
         self.block: list[float] = []
 
@@ -116,11 +177,15 @@ class Training:
         return max(1, self.experiment.steps // HISTORY)
 
     def run(self) -> Iterator[StepRecord]:
-        """Trains to the last step and yields a record after each (E16); may be left at any record, and saved there."""
+        """Trains to the last step and yields a record after each (E16).
+
+        It may be stopped, and saved, at any record.
+        """
         e = self.experiment
         for record in train(
-            self.state.network, self.distribution, self.schedule, steps=e.steps, batch_size=e.batch_size,
-            learning_rate=e.learning_rate, max_norm=e.max_norm, state=self.state,
+            self.state.network, self.distribution, self.schedule, steps=e.steps,
+            batch_size=e.batch_size, learning_rate=e.learning_rate, max_norm=e.max_norm,
+            state=self.state,
         ):
             self.block.append(record.loss)
             if len(self.block) == self.block_size:
@@ -129,22 +194,63 @@ class Training:
             yield record
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the state and the history to one checkpoint."""
-        config = {"experiment": self.experiment.config, "losses": self.losses, "block": self.block}
-        save_checkpoint(path, self.state, self.schedule, config)
+        """Writes the state and the history to one checkpoint.
+
+        Raises Divergence where the weights are not finite.
+        """
+        config = {
+            "experiment": self.experiment.config, "losses": self.losses, "block": self.block
+        }
+        try:
+            save_checkpoint(path, self.state, self.schedule, config)
+        except ValueError as error:
+            raise Divergence(
+                f"{error} at step {self.state.step}; try a lower learning_rate"
+            ) from None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], experiment: Experiment) -> Training:
-        """The training that was saved there. ValueError for a damaged file, or one of another experiment."""
+        """The training saved there.
+
+        ValueError, naming the file, if it is damaged or was saved by another experiment.
+        """
         state, schedule, config = load_checkpoint(path)
         training = cls(experiment)
         saved = config.get("experiment") if isinstance(config, dict) else None
         if saved != experiment.config:
-            raise ValueError(f"{path} was saved by another run: {difference(saved, experiment.config)}")
-        if schedule != training.schedule or state.network.config != training.state.network.config:
-            raise ValueError(f"{path} was saved by another run: its schedule or its network is another one")
-        training.state, training.losses, training.block = state, config["losses"], config["block"]
+            raise ValueError(
+                f"{path} was saved by another run: {difference(saved, experiment.config)}"
+            )
+        wanted = training.state
+        same = (
+            schedule == training.schedule
+            and state.network.config == wanted.network.config
+            and state.ema.decay == wanted.ema.decay
+        )
+        if not same:
+            raise ValueError(f"{path} was saved by another run: its schedule or network differs")
+        complete, begun = divmod(state.step, training.block_size)
+        if state.step > experiment.steps:
+            raise ValueError(
+                f"{path} is at step {state.step}, but the run has {experiment.steps} steps"
+            )
+        training.losses = _losses(path, "losses", config, complete)
+        training.block = _losses(path, "block", config, begun)
+        training.state = state
         return training
+
+
+def _losses(
+    path: str | os.PathLike[str], name: str, config: Mapping[str, Any], length: int
+) -> list[float]:
+    found = config.get(name)
+    if not isinstance(found, list) or len(found) != length or not all(map(_is_loss, found)):
+        raise ValueError(f"{path} is damaged: its {name} must be {length} finite numbers")
+    return found
+
+
+def _is_loss(value: Any) -> bool:
+    return isinstance(value, float) and 0 <= value < np.inf
 
 
 def difference(saved: Any, wanted: Mapping[str, Any]) -> str:
@@ -153,5 +259,5 @@ def difference(saved: Any, wanted: Mapping[str, Any]) -> str:
         return "it holds no experiment"
     for key, value in wanted.items():
         if saved.get(key) != value:
-            return f"its {key} is {saved.get(key)}, not {value}"
+            return f"its {key} is {str(saved.get(key))[:40]}, not {value}"
     return "it has settings that this version does not know"

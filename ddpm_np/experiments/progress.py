@@ -1,67 +1,121 @@
-"""How a run speaks to the person who started it: plain lines, a bar on a terminal, and no complaint when nobody listens."""
+"""What a run prints: plain lines, or a progress bar on a terminal.
+
+A reader that leaves (``| head``) or a closed stream does not stop the run.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
+from typing import Any
 
 from ddpm_np.training import StepRecord
 
-__all__ = ["deferred_interrupt", "follow", "say"]
+__all__ = ["deferred_interrupt", "follow", "open_streams", "say"]
 
 LINES = 10  # plain lines in a whole run
-MEMORY = 0.98  # of the smoothed loss: about the last 50 steps
+MEMORY = 0.98  # decay of the smoothed loss: about the last 50 steps
+
+
+def open_streams() -> None:
+    """Makes standard output and error take any text, also where they are ASCII or closed.
+
+    A character that the encoding lacks is written as an escape. A closed stream leads nowhere.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            # The descriptor itself is taken as well, or the next file opened would get its number.
+            null = os.open(os.devnull, os.O_WRONLY)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(number, "w", encoding="utf-8", errors="backslashreplace"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:
-    """One line to standard output. When the reader has gone (``| head``), the rest goes nowhere, and the work goes on."""
+    """Prints one line at once."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # Standard output now leads nowhere, so that neither later lines nor the flush at exit meet the broken pipe again.
+        # Standard output now leads nowhere, so that neither a later line nor the flush at exit
+        # meets the broken pipe again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def follow(records: Iterable[StepRecord], *, name: str, start: int, steps: int) -> Iterator[StepRecord]:
-    """The same records, and on the way loss and time left: a bar where standard error is a terminal and tqdm is installed."""
-    show = _bar if sys.stderr.isatty() and find_spec("tqdm") is not None else _lines
-    return show(records, name, start, steps)
+def follow(
+    records: Iterable[StepRecord], *, name: str, start: int, steps: int
+) -> Iterator[StepRecord]:
+    """The same records, while the loss and the time left are shown.
+
+    A bar is shown where standard error is a terminal and tqdm is installed, else plain lines.
+    """
+    if sys.stderr.isatty():
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            pass
+        else:
+            return _bar(tqdm, records, name, start, steps)
+    return _lines(records, name, start, steps)
 
 
-def _bar(records: Iterable[StepRecord], name: str, start: int, steps: int) -> Iterator[StepRecord]:
-    from tqdm import tqdm
-
-    loss, size = None, shutil.get_terminal_size()  # 80 x 24 where a terminal does not tell; tqdm would show nothing there
-    with tqdm(total=steps, initial=start, desc=name, unit="step", ncols=size.columns, nrows=size.lines) as bar:
+def _bar(
+    tqdm: Any, records: Iterable[StepRecord], name: str, start: int, steps: int
+) -> Iterator[StepRecord]:
+    loss: float | None = None
+    # The loss comes before the bar, so that a narrow terminal cuts off the rest and not the loss.
+    form = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
+    with tqdm(
+        total=steps, initial=start, desc=name, bar_format=form, ncols=_columns(), nrows=24
+    ) as bar:
         for record in records:
-            loss = record.loss if loss is None else MEMORY * loss + (1 - MEMORY) * record.loss
-            bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
-            bar.update()
+            loss = _smoothed(loss, record.loss)
+            bar.set_description_str(f"{name}: loss {loss:.4f}", refresh=False)
+            if bar.update():  # it was drawn: look whether the terminal has been resized
+                bar.ncols = _columns()
             yield record
 
 
-def _lines(records: Iterable[StepRecord], name: str, start: int, steps: int) -> Iterator[StepRecord]:
-    loss, began, every = None, time.perf_counter(), max(1, steps // LINES)
+def _columns() -> int:
+    """The width of the terminal, or 80 where it does not tell."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def _lines(
+    records: Iterable[StepRecord], name: str, start: int, steps: int
+) -> Iterator[StepRecord]:
+    loss: float | None = None
+    began, every = time.perf_counter(), max(1, steps // LINES)
     for record in records:
-        loss = record.loss if loss is None else MEMORY * loss + (1 - MEMORY) * record.loss
+        loss = _smoothed(loss, record.loss)
         if record.step % every == 0 or record.step == steps:
-            left = (time.perf_counter() - began) / (record.step - start) * (steps - record.step)
+            per_step = (time.perf_counter() - began) / (record.step - start)
+            left = per_step * (steps - record.step)
             say(f"{name}: step {record.step}/{steps}, loss {loss:.4f}, {left:.0f} s left")
         yield record
 
 
+def _smoothed(before: float | None, loss: float) -> float:
+    return loss if before is None else MEMORY * before + (1 - MEMORY) * loss
+
+
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Inside, the first Ctrl-C is noted instead of raised, so that a training step is never cut in half; a second one is raised.
+    """Notes the first Ctrl-C instead of raising it, so that no training step is cut in half.
 
-    Yields the question whether there was one. Outside the main thread, or where the interrupt is ignored, nothing changes.
+    A second Ctrl-C is raised. Yields a function that tells whether there was one. Outside the main
+    thread, or where the interrupt is ignored, nothing changes.
     """
     noted: list[int] = []
 
@@ -70,7 +124,8 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         noted.append(number)
 
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield lambda: False
         return
     before = signal.signal(signal.SIGINT, note)

@@ -1,7 +1,7 @@
 """The numbers of a run as files: report.md to read, report.json and samples.npz to compute with.
 
-After :mod:`ddpm_np.experiments.evaluation`, called by :mod:`ddpm_np.experiments.folder`. Nothing is computed here. report.json is written last: where it
-stands, everything does.
+Nothing is computed here. report.json is written last, so that it exists only where all the other
+files do.
 """
 
 from __future__ import annotations
@@ -19,59 +19,86 @@ from typing import Any
 import numpy as np
 
 from ddpm_np import _figure_style
+from ddpm_np._files import read_json, write_atomically, write_text
 from ddpm_np.experiments.evaluation import Evaluation, Row
-from ddpm_np.experiments.experiment import Training
-from ddpm_np.learning.checkpoint import write_atomically
+from ddpm_np.experiments.experiment import Experiment, Training
 
-__all__ = ["write_report", "write_summary"]
+__all__ = ["FILES", "is_reported", "write_report", "write_summary"]
 
+FILES = ("report.json", "report.md", "samples.npz")
 TITLES = {"curve": "One curve, learned", "ensemble": "A family of signals, learned"}
 STORIES = {
     "curve": (
-        "The notes' experiment: the network learns a single random curve of {dim} points and draws it from noise. "
-        "The exact answer is known: the least possible loss is 0, and the sampler with the ideal denoiser returns the curve. "
-        "What is left is the network's own error."
+        "The experiment of the notes. The network learns one random curve of {dim} points and "
+        "draws it from noise. The exact answer is known: the least possible loss is 0, and the "
+        "sampler with the ideal denoiser returns the curve. The rest is the network's own error."
     ),
     "ensemble": (
-        "The network learns all signals that are sums of {n_frequencies} sines of fixed frequencies ({frequencies} Hz) with random "
-        "amplitudes and phases. Their law is Gaussian, so the least possible loss, the law of the exact sampler's output and the "
-        "entropy are known in closed form. Bound and entropy are those of x_1, the signals with the noise of the first step: "
-        "x_0 itself fills only {rank} of {dim} dimensions and has no density in all of them."
+        "The network learns all signals that are sums of {n_frequencies} sines of fixed "
+        "frequencies ({frequencies} Hz) with random amplitudes and phases. Their distribution is "
+        "Gaussian, so that the least possible loss, the distribution of the exact sampler's output "
+        "and the entropy are known in closed form. Bound and entropy are those of x_1, the signals "
+        "with the noise of the first step, because x_0 fills only {rank} of {dim} dimensions and "
+        "has no density in all of them."
     ),
 }
 
 
-def write_report(folder: Path, training: Training, evaluation: Evaluation, times: Mapping[str, float]) -> None:
-    """samples.npz, the pictures if matplotlib is there, report.md and report.json in an existing folder."""
-    arrays = {"samples": evaluation.samples, "ideal": evaluation.ideal, "data": evaluation.data}
+def write_report(
+    folder: Path, training: Training, evaluation: Evaluation, times: Mapping[str, float]
+) -> None:
+    """Writes samples.npz, the pictures, report.md and report.json into an existing folder.
+
+    There are no pictures where matplotlib is missing.
+    """
+    arrays: dict[str, Any] = {
+        "samples": evaluation.samples, "ideal": evaluation.ideal, "data": evaluation.data
+    }
     write_atomically(folder / "samples.npz", lambda file: np.savez(file, **arrays))
     pictures = []
     if _figure_style.available():
-        from ddpm_np._figure_style import save
         from ddpm_np.experiments.figures import pictures as draw
 
         for name, figure in draw(training, evaluation):
-            save(figure, folder / f"{name}.png")
+            _figure_style.save(figure, folder / f"{name}.png")
             pictures.append(name)
     content = _content(training, evaluation, times)
-    _write_text(folder / "report.md", _page(folder, content, training, evaluation, pictures))
+    page = _page(folder, content, training, evaluation, pictures)
+    write_text(folder / "report.md", page)
     _write_json(folder / "report.json", content)
 
 
+def is_reported(folder: Path, experiment: Experiment) -> bool:
+    """Whether the folder holds a whole report of this experiment, made at its last step."""
+    try:
+        content = read_json(folder / "report.json")
+        rows = [Row(**row) for row in content["numbers"].values()]
+        whole = (
+            content["configuration"] == experiment.config
+            and content["step"] == experiment.steps
+            and len(_table(rows)) > 2
+        )
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return False
+    return whole and all((folder / name).is_file() for name in FILES)
+
+
 def write_summary(folder: Path, names: Sequence[str]) -> None:
-    """The page above several experiments, each in its subfolder, and all their numbers in one report.json."""
-    contents = {name: json.loads((folder / name / "report.json").read_text()) for name in names}
+    """Writes the page above several experiments, and one report.json with all their numbers."""
+    contents = {name: read_json(folder / name / "report.json") for name in names}
     lines = ["# The run at a glance", ""]
     for name, content in contents.items():
         rows = [Row(**row) for row in content["numbers"].values()]
         lines += [f"## [{TITLES[name]}]({name}/report.md)", "", *_table(rows), ""]
         if (folder / name / "samples.png").exists():
-            lines += [f"![samples beside data]({name}/samples.png)", ""]
-    _write_text(folder / "report.md", "\n".join(lines))
+            lines += [f"![samples and data]({name}/samples.png)", ""]
+    write_text(folder / "report.md", "\n".join(lines))
     _write_json(folder / "report.json", {"experiments": contents})
 
 
-def _content(training: Training, evaluation: Evaluation, times: Mapping[str, float]) -> dict[str, Any]:
+def _content(
+    training: Training, evaluation: Evaluation, times: Mapping[str, float]
+) -> dict[str, Any]:
     e = training.experiment
     return {
         "experiment": e.name,
@@ -82,8 +109,9 @@ def _content(training: Training, evaluation: Evaluation, times: Mapping[str, flo
         "step": training.state.step,
         "numbers": {key: row._asdict() for key, row in evaluation.rows.items()},
         "loss_per_step": {
-            "network": evaluation.loss, "standard_error": evaluation.loss_error, "floor": evaluation.floor,
-            "excess": evaluation.excess, "excess_standard_error": evaluation.excess_error,
+            "network": evaluation.loss, "standard_error": evaluation.loss_error,
+            "floor": evaluation.floor, "excess": evaluation.excess,
+            "excess_standard_error": evaluation.excess_error,
         },
         "training_loss": {"steps_per_point": training.block_size, "mean": training.losses},
         "spectra": evaluation.spectra,
@@ -91,30 +119,43 @@ def _content(training: Training, evaluation: Evaluation, times: Mapping[str, flo
     }
 
 
-def _page(folder: Path, content: dict[str, Any], training: Training, evaluation: Evaluation, pictures: Sequence[str]) -> str:
+def _page(
+    folder: Path, content: dict[str, Any], training: Training, evaluation: Evaluation,
+    pictures: Sequence[str],
+) -> str:
     e, law = training.experiment, training.distribution
     frequencies = ", ".join(f"{f:.3g}" for f in np.sort(getattr(law, "frequencies", [])))
-    story = STORIES[e.name].format(dim=e.dim, n_frequencies=e.n_frequencies, frequencies=frequencies, rank=law.rank)
+    story = STORIES[e.name].format(
+        dim=e.dim, n_frequencies=e.n_frequencies, frequencies=frequencies, rank=law.rank
+    )
     lines = [f"# {TITLES[e.name]}", "", story, ""]
     if e.quick:
-        lines += [f"**A quick run of {e.steps} steps: it shows that everything works, not how well the network can learn.**", ""]
-    lines += ["## Measured, and exact", "", *_table(list(evaluation.rows.values())), ""]
+        lines += [
+            f"**A quick run of {e.steps} steps: it checks that everything works, and does not "
+            "show how well the network can learn.**", "",
+        ]
+    lines += ["## Measured and exact", "", *_table(list(evaluation.rows.values())), ""]
     if pictures:
         lines += ["## Pictures", ""]
         for name in pictures:
             lines += [f"![{name}]({name}.png)", ""]
-    times, versions = content["times"], ", ".join(f"{name} {v}" for name, v in content["versions"].items())
-    since = f" (from step {times['from_step']}, where it was taken up again)" if times["from_step"] else ""
+    times = content["times"]
+    versions = ", ".join(f"{name} {v}" for name, v in content["versions"].items())
+    since = f" (resumed at step {times['from_step']})" if times["from_step"] else ""
+    checkpoint, quick = shlex.quote(str(folder / "checkpoint.npz")), " --quick" if e.quick else ""
     lines += [
         "## The run", "",
-        f"- {content['network']}, {e.steps} steps in batches of {e.batch_size}, seed {e.seed}.",
-        f"- Training took {times['training_s']:.1f} s{since}, measuring {times['measuring_s']:.1f} s.",
+        f"- {content['network']}, {e.steps} steps with batches of {e.batch_size}, seed {e.seed}.",
+        f"- Training took {times['training_s']:.1f} s{since}, "
+        f"measuring {times['measuring_s']:.1f} s.",
         f"- {versions}.",
-        "- All settings and numbers, also those for each t: report.json. The samples: samples.npz.", "",
-        "## Go on from here", "",
-        "More signals from this network; the same run again, bit for bit on the same machine; a run that was stopped:", "",
-        f"    python -m ddpm_np sample {shlex.quote(str(folder / 'checkpoint.npz'))} -n 16 --out signals.npz",
-        f"    python -m ddpm_np run --experiment {e.name} --seed {e.seed} --steps {e.steps}{' --quick' if e.quick else ''}",
+        "- report.json holds all settings and numbers, also those for each t; samples.npz holds "
+        "the samples.", "",
+        "## How to continue", "",
+        "Draw more samples from this network, repeat the run (bit for bit on the same machine), "
+        "or resume a run that was stopped:", "",
+        f"    python -m ddpm_np sample {checkpoint} -n 16 --out signals.npz",
+        f"    python -m ddpm_np run --experiment {e.name} --seed {e.seed} --steps {e.steps}{quick}",
         "    python -m ddpm_np run --resume --out DIR", "",
     ]
     return "\n".join(lines)
@@ -124,7 +165,8 @@ def _table(rows: Sequence[Row]) -> list[str]:
     lines = ["| | measured | s.e. | exact | |", "|---|---:|---:|---:|---|"]
     for row in rows:
         what, remark = (text.replace("|", "\\|") for text in (row.what, row.remark))
-        lines.append(f"| {what} | {_number(row.measured)} | {_number(row.error, 2)} | {_number(row.exact)} | {remark} |")
+        measured, error, exact = _number(row.measured), _number(row.error, 2), _number(row.exact)
+        lines.append(f"| {what} | {measured} | {error} | {exact} | {remark} |")
     return lines
 
 
@@ -133,26 +175,23 @@ def _number(value: float | None, digits: int = 4) -> str:
 
 
 def _versions() -> dict[str, str]:
-    """Of everything that can change a number, or a picture."""
+    """The versions of everything that can change a number or a picture."""
     versions = {"Python": platform.python_version()}
     for name in ("ddpm_np", "numpy", "scipy", "matplotlib"):
         try:
             versions[name] = version(name)
-        except PackageNotFoundError:  # not installed, or run from a folder that never was
+        except PackageNotFoundError:  # not installed, or run from a folder without installation
             continue
-    return {**versions, "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"}
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda file: file.write(text.encode()))
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return {**versions, "machine": machine}
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    _write_text(path, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists, and what is not a number (index 0 of what starts at t = 1) as null, for JSON."""
+    """For JSON: arrays as lists, and NaN (index 0 where t starts at 1) as null."""
     if isinstance(value, Mapping):
         return {key: _plain(v) for key, v in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):

@@ -1,46 +1,57 @@
-"""A training run at one moment, in memory and on disk: one .npz, no pickle, a checksum, and never half a file.
+"""A training run at one moment, in memory and on disk.
 
-The state is saved and restored whole, generator included, so that a resumed run gives bit for bit the weights of one that never
-stopped. :mod:`ddpm_np.training` moves it on.
+The file is an .npz without pickles and with a checksum; it is written whole or not at all. It
+holds all of the state, the generator included, so that a resumed run gives bit for bit the weights
+of one that never stopped. Nothing in a file is trusted: names and sizes are compared with what the
+header implies before anything large is read or allocated.
 """
 
 from __future__ import annotations
 
+import copy
+import errno
 import hashlib
 import json
 import os
-import tempfile
+import struct
 import zipfile
-import zlib
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np._checks import Array, generator
+from ddpm_np._checks import Array, count, generator, instance, real_array
+from ddpm_np._files import open_regular, write_atomically
 from ddpm_np.learning.optimizer import EMA, AdamW
 from ddpm_np.learning.parameters import Network, network_from_config
 from ddpm_np.schedule import Schedule
 
-__all__ = ["Checkpoint", "TrainingState", "load_checkpoint", "save_checkpoint", "write_atomically"]
+__all__ = ["Checkpoint", "TrainingState", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = "ddpm_np checkpoint 2"
-VECTORS = ("parameters", "m", "v", "average")  # the four vectors that training moves, each as long as the network's
+VECTORS = ("parameters", "m", "v", "average")  # what training changes, each as long as the network
+MEMBERS = {f"{name}.npy" for name in (*VECTORS, "beta", "about", "sha256")}
+LARGEST = 2**31 - 1  # bytes of a file, from which on the .zip format has another end
+LONGEST = 4 * 10**6  # bytes of the description, which is read before there is anything to compare
+GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 
 
 class TrainingState:
-    """A training run at one moment: network, optimizer moments, averaged weights, generator and step.
+    """A training run at one moment: network, optimizer, averaged weights, generator and step.
 
-    :func:`ddpm_np.training.train` moves it on in place. Continuing from a saved state gives bit for bit what an uninterrupted run gives.
+    :func:`ddpm_np.training.train` changes it in place. Continuing from a saved or copied state
+    gives bit for bit what an uninterrupted run gives. Copies share nothing with the original.
     """
 
     def __init__(
-        self, network: Network, *, rng: np.random.Generator, ema_decay: float = 0.999, weight_decay: float = 0.0,
-        beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8,
+        self, network: Network, *, rng: np.random.Generator, ema_decay: float = 0.999,
+        weight_decay: float = 0.0, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8,
     ) -> None:
-        self.network = network
+        self.network = instance("network", network, Network)
         self.optimizer = AdamW(
-            network.flat.size, network.dtype, beta_1=beta_1, beta_2=beta_2, eps=eps, weight_decay=weight_decay
+            network.flat.size, network.dtype, beta_1=beta_1, beta_2=beta_2, eps=eps,
+            weight_decay=weight_decay,
         )
         self.ema = EMA(network.flat, ema_decay)
         self.rng = generator(rng)
@@ -52,116 +63,221 @@ class TrainingState:
         average.flat[:] = self.ema.average
         return average
 
+    def __copy__(self) -> TrainingState:
+        return copy.deepcopy(self)
+
+    def _vectors(self) -> dict[str, Array]:
+        optimizer = self.optimizer
+        values = self.network.flat, optimizer.m, optimizer.v, self.ema.average
+        return dict(zip(VECTORS, values))
+
 
 class Checkpoint(NamedTuple):
-    """What a checkpoint holds: the run's state, its schedule, and the configuration that was saved with it."""
+    """The content of a file: the state, the schedule, and the configuration saved with them."""
 
     state: TrainingState
     schedule: Schedule
-    config: dict[str, Any]
+    config: Any
 
 
-def save_checkpoint(path: str | os.PathLike[str], state: TrainingState, schedule: Schedule, config: dict[str, Any]) -> None:
-    """Writes the state, the schedule and the configuration (anything JSON knows) to one .npz at exactly this path.
+def save_checkpoint(
+    path: str | os.PathLike[str], state: TrainingState, schedule: Schedule, config: Any
+) -> None:
+    """Writes the state, the schedule and the configuration (of JSON types) to one .npz file.
 
-    The file appears whole or not at all: it is written under another name beside it and then renamed. Also the SHA-256 of its
-    content is in it. Checked by: tests/learning/test_checkpoint.py. TypeError for a config that JSON does not know.
+    Checked by: tests/learning/test_checkpoint.py. TypeError for a configuration that JSON does not
+    know, ValueError for weights that are not finite, OSError if the file cannot be written.
     """
+    instance("state", state, TrainingState)
+    instance("schedule", schedule, Schedule)
     if schedule.beta.dtype == object:
         raise TypeError("schedule must be of float64 to be saved, got exact numbers")
+    if schedule.T != state.network.T:
+        raise ValueError(
+            f"schedule and network must have the same T, got {schedule.T} and {state.network.T}"
+        )
+    arrays: dict[str, Any] = {**state._vectors(), "beta": schedule.beta[1:]}
+    for name in VECTORS:
+        real_array(name, arrays[name])
     optimizer, ema = state.optimizer, state.ema
-    arrays = {
-        "parameters": state.network.flat, "m": optimizer.m, "v": optimizer.v, "average": ema.average, "beta": schedule.beta[1:],
-    }
     about = {
         "format": FORMAT, "network": state.network.config, "step": state.step, "config": config,
         "generator": _listed(state.rng.bit_generator.state),
         "optimizer": {
-            "beta_1": optimizer.beta_1, "beta_2": optimizer.beta_2, "eps": optimizer.eps, "weight_decay": optimizer.weight_decay,
-            "updates": optimizer.updates,
+            "beta_1": optimizer.beta_1, "beta_2": optimizer.beta_2, "eps": optimizer.eps,
+            "weight_decay": optimizer.weight_decay, "updates": optimizer.updates,
         },
         "ema": {"decay": ema.decay, "updates": ema.updates},
     }
     try:
-        text = json.dumps(about, sort_keys=True)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(about, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"config must hold only what JSON knows: {error}") from None
+    if len(text) > LONGEST or sum(array.nbytes for array in arrays.values()) > LARGEST - LONGEST:
+        raise ValueError("state and config must be smaller to be saved in one file")
     arrays["about"] = np.frombuffer(text.encode(), np.uint8)
     arrays["sha256"] = np.frombuffer(_digest(arrays), np.uint8)
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """The state, the schedule and the configuration in the file.
+    """Reads what :func:`save_checkpoint` wrote. Checked by: tests/learning/test_checkpoint.py.
 
-    ValueError, naming the file, for one that is truncated, altered, foreign, or whose arrays do not fit its own network; OSError
-    if it cannot be read at all.
+    ValueError, naming the file, for anything else: no ordinary file, truncated, altered, of another
+    program, with values that cannot be or weights that are not finite. OSError if it cannot be
+    read. It takes about as much memory as the file is large.
     """
-    with open(path, "rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path} is not a checkpoint, or is truncated: it is not an .npz file")
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, NotImplementedError):
-            raise ValueError(f"{path} is not a checkpoint, or is damaged: its arrays cannot be read") from None
-    if not {*VECTORS, "beta", "about", "sha256"} <= arrays.keys():
-        raise ValueError(f"{path} is not a checkpoint: it lacks the arrays of one")
-    if arrays.pop("sha256").tobytes() != _digest(arrays):
-        raise ValueError(f"{path} was altered or damaged: its content does not match its checksum")
+    with _naming(path), open_regular(path, limit=LARGEST) as file:
+        _check_end(file)
+        with zipfile.ZipFile(file) as archive:
+            _check_members(archive)
+            length = min(_header(archive, "about")[0], LONGEST)
+            arrays = {"about": _read(archive, "about", np.uint8, length)}
+            about = json.loads(arrays["about"].tobytes(), parse_constant=_refuse)
+            network = _network(archive, about)
+            arrays["sha256"] = _read(archive, "sha256", np.uint8, 32)
+            arrays["beta"] = _read(archive, "beta", np.float64, network.T)
+            for name in VECTORS:
+                arrays[name] = _read(archive, name, network.dtype, network.flat.size)
+        if arrays.pop("sha256").tobytes() != _digest(arrays):
+            raise ValueError("its content does not match its checksum")
+        return _restore(about, network, arrays)
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns whatever a file makes the readers raise into one ValueError with its name."""
     try:
-        about = json.loads(arrays["about"].tobytes())
-        if about["format"] != FORMAT:
-            raise ValueError(f"its format is {about['format']!r}, this program reads {FORMAT!r}")
-        return _restore(about, arrays)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is not a checkpoint that fits this program: {error}") from None
+        yield
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # these come of places outside the file
+            raise
+        raise ValueError(f"{os.fspath(path)} is not a checkpoint, or is damaged") from None
+    except Exception as error:  # the readers of .zip and .npy raise some ten kinds of errors
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{os.fspath(path)} is not a checkpoint of this program, or is damaged: {reason}"
+        ) from None
 
 
-def write_atomically(path: str | os.PathLike[str], write: Any) -> None:
-    """Calls ``write`` with an open binary file, and lets the file appear at ``path`` only when it is complete."""
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:  # Ctrl-C too: leave no half file behind
-        Path(name).unlink(missing_ok=True)
-        raise
+def _check_end(file: IO[bytes]) -> None:
+    """The end of the archive, which says how long its directory is, before that is read."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - 42))
+    end = file.read()
+    if len(end) < 42 or end[20:24] != b"PK\5\6" or end[:4] == b"PK\6\7":
+        raise ValueError("it is not an .npz file, or is truncated")
+    entries, size = struct.unpack("<HI", end[30:36])
+    if entries != len(MEMBERS) or size > 1000 * entries:
+        raise ValueError(f"it must hold the {len(MEMBERS)} arrays of a checkpoint")
 
 
-def _restore(about: dict[str, Any], arrays: dict[str, Array]) -> Checkpoint:
-    network = network_from_config(about["network"])
-    for name in VECTORS:
-        if arrays[name].shape != network.flat.shape or arrays[name].dtype != network.dtype:
-            raise ValueError(
-                f"{name} must have shape {network.flat.shape} and dtype {network.dtype}, got {arrays[name].shape} and {arrays[name].dtype}"
-            )
-    optimizer = about["optimizer"]
-    state = TrainingState(
-        network, rng=_generator(about["generator"]), ema_decay=about["ema"]["decay"], weight_decay=optimizer["weight_decay"],
-        beta_1=optimizer["beta_1"], beta_2=optimizer["beta_2"], eps=optimizer["eps"],
+def _check_members(archive: zipfile.ZipFile) -> None:
+    members = archive.infolist()
+    if len(members) != len(MEMBERS) or {member.filename for member in members} != MEMBERS:
+        raise ValueError(f"it must hold the arrays {', '.join(sorted(MEMBERS))}")
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise ValueError(f"{member.filename} must not be compressed")
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[int, np.dtype[Any], int]:
+    """Length and dtype of a stored vector, and where its data begin; they must fill the rest."""
+    with archive.open(f"{name}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        if version != (1, 0):
+            raise ValueError(f"{name} has the .npy version {version}")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        start = member.tell()
+    if len(shape) != 1:
+        raise ValueError(f"{name} must have 1 axis, got shape {shape}")
+    if start + shape[0] * dtype.itemsize != archive.getinfo(f"{name}.npy").file_size:
+        raise ValueError(f"{name} has another length than its header says")
+    return shape[0], dtype, start
+
+
+def _read(archive: zipfile.ZipFile, name: str, dtype: Any, size: int) -> Array:
+    """A vector of that dtype and size, compared before the data are read."""
+    found_size, found_dtype, start = _header(archive, name)
+    if found_size != size or found_dtype != dtype:
+        raise ValueError(
+            f"{name} must have shape {(size,)} and dtype {np.dtype(dtype)}, "
+            f"got {(found_size,)} and {found_dtype}"
+        )
+    with archive.open(f"{name}.npy") as member:
+        return np.frombuffer(member.read()[start:], dtype)
+
+
+def _network(archive: zipfile.ZipFile, about: Any) -> Network:
+    """The untrained network of the description, if it has as many parameters as are stored."""
+    _expect_keys(
+        "about", about, "format", "network", "step", "config", "generator", "optimizer", "ema"
     )
-    network.flat[:], state.ema.average[:] = arrays["parameters"], arrays["average"]
-    state.optimizer.m[:], state.optimizer.v[:] = arrays["m"], arrays["v"]
-    state.optimizer.updates, state.ema.updates, state.step = optimizer["updates"], about["ema"]["updates"], about["step"]
-    schedule = Schedule.from_beta(arrays["beta"])
-    if schedule.T != network.T:
-        raise ValueError(f"schedule and network must have the same T, got {schedule.T} and {network.T}")
-    return Checkpoint(state, schedule, about["config"])
+    if about["format"] != FORMAT:
+        raise ValueError(f"its format is {about['format']!r}, this program reads {FORMAT!r}")
+    if not isinstance(about["network"], dict):
+        raise ValueError("network must be described by named settings")
+    if len(about["network"].get("hidden") or ()) > 1000:
+        raise ValueError("network must have at most 1000 layers")
+    network = network_from_config(about["network"], size=_header(archive, "parameters")[0])
+    if network.config != about["network"]:
+        raise ValueError("network has settings that this program does not know")
+    return network
 
 
-def _generator(saved: dict[str, Any]) -> np.random.Generator:
-    kinds = {"PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"}
-    if saved["bit_generator"] not in kinds:
-        raise ValueError(f"generator must be one of {', '.join(sorted(kinds))}, got {saved['bit_generator']!r}")
-    bits = getattr(np.random, saved["bit_generator"])()
+def _restore(about: dict[str, Any], network: Network, arrays: Mapping[str, Array]) -> Checkpoint:
+    saved, ema = about["optimizer"], about["ema"]
+    _expect_keys("optimizer", saved, "beta_1", "beta_2", "eps", "weight_decay", "updates")
+    _expect_keys("ema", ema, "decay", "updates")
+    options = {name: value for name, value in saved.items() if name != "updates"}
+    rng = _generator(about["generator"])
+    state = TrainingState(network, rng=rng, ema_decay=ema["decay"], **options)
+    for name, vector in state._vectors().items():
+        vector[:] = real_array(name, arrays[name])
+    if state.optimizer.v.min() < 0:
+        raise ValueError("v must be at least 0")
+    state.step = count("step", about["step"], low=0)
+    state.optimizer.updates = count("the optimizer's updates", saved["updates"], low=0)
+    state.ema.updates = count("the average's updates", ema["updates"], low=0)
+    return Checkpoint(state, Schedule.from_beta(arrays["beta"]), about["config"])
+
+
+def _generator(saved: Any) -> np.random.Generator:
+    kind = saved["bit_generator"]
+    if kind not in GENERATORS:
+        raise ValueError(f"generator must be one of {', '.join(GENERATORS)}, got {kind!r}")
+    bits = getattr(np.random, kind)()
+    _expect_same_form(_listed(bits.state), saved)
+    # NumPy does not check these, and reads memory with them.
+    position = saved["state"].get("pos", 0), saved.get("buffer_pos", 0)
+    if position[0] > 624 or position[1] > 4:
+        raise ValueError("generator has a position outside its numbers")
     bits.state = saved  # lists in place of arrays are accepted
     return np.random.Generator(bits)
+
+
+def _expect_same_form(form: Any, value: Any) -> None:
+    """The same keys, list lengths and types as in a generator of that kind, and no number < 0."""
+    same = type(form) is type(value)
+    if same and isinstance(form, dict):
+        same = form.keys() == value.keys()
+    elif same and isinstance(form, list):
+        same = len(form) == len(value)
+    elif same and isinstance(form, int):
+        same = value >= 0
+    if not same:
+        raise ValueError("generator has a state that cannot be")
+    if isinstance(form, (dict, list)):
+        for key in form if isinstance(form, dict) else range(len(form)):
+            _expect_same_form(form[key], value[key])
+
+
+def _expect_keys(name: str, value: Any, *keys: str) -> None:
+    if not isinstance(value, dict) or value.keys() != {*keys}:
+        raise ValueError(f"{name} must hold {', '.join(keys)}, and nothing else")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
 
 
 def _listed(state: Any) -> Any:
@@ -171,7 +287,7 @@ def _listed(state: Any) -> Any:
     return state.tolist() if isinstance(state, (np.ndarray, np.generic)) else state
 
 
-def _digest(arrays: dict[str, Array]) -> bytes:
+def _digest(arrays: Mapping[str, Array]) -> bytes:
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = arrays[name]

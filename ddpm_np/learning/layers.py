@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_np._checks import Array, Steps, count, fraction
+from ddpm_np._checks import Array, Steps, count, fraction, real_array
 
-__all__ = ["Layer", "activate", "activation_slope", "sum_by_step"]
+__all__ = ["Layer", "activate", "activation_slope", "rows_at", "step_basis", "sum_by_step"]
 
 ACTIVATIONS = ("leaky_relu", "silu", "identity")
 CONDITIONS = ("gate", "shift", "none")
@@ -65,12 +65,36 @@ def _sigmoid(z: Array) -> Array:
     return (1 + np.tanh(z / 2)) / 2  # 1 / (1 + exp(-z)), without overflow
 
 
-def sum_by_step(rows: Array, t: Steps, size: int) -> Array:
-    """The backward pass of ``table[t]``: row s of the result sums the rows whose step is s.
+def rows_at(table: Array, t: Steps, basis: Array | None) -> Array:
+    """table[t], or with a basis its combination of the table's rows, basis[t] table."""
+    return table[t] if basis is None else basis[t] @ table
+
+
+def sum_by_step(rows: Array, t: Steps, size: int, basis: Array | None) -> Array:
+    """The backward pass of :func:`rows_at`: row s of the result sums the rows whose step is s.
 
     rows: (n, width); t: an int or (n,). Returns (size, width). A step may occur several times,
     so ``table[t] += rows`` would be wrong: it keeps one row of each step.
     """
+    t = np.broadcast_to(t, len(rows))
+    if basis is not None:
+        return basis[t].T @ rows
     table = np.zeros((size, rows.shape[1]), rows.dtype)
-    np.add.at(table, np.broadcast_to(t, len(rows)), rows)
+    np.add.at(table, t, rows)
     return table
+
+
+def step_basis(one_minus_alpha_bar: Array, size: int) -> Array:
+    """Hat functions of the log SNR, (T + 1, size): what a gate needs few numbers for.
+
+    With u_t = ln(alpha_bar_t / (1 - alpha_bar_t)), mapped to 0..size - 1 from T to 1,
+    basis[t, k] = max(0, 1 - |u_t - k|): linear between ``size`` values, equally far apart. Each
+    row sums to 1, so equal values give a constant. Row 0 is 0.
+    Checked by: tests/test_network.py.
+    """
+    noise = real_array("one_minus_alpha_bar", one_minus_alpha_bar, ndim=1)[1:]
+    size = count("size", size, low=2)
+    log_snr = np.log1p(-noise) - np.log(noise)
+    u = (size - 1) * (log_snr - log_snr[-1]) / (log_snr[0] - log_snr[-1] or 1)
+    hats = np.maximum(0, 1 - np.abs(u[:, None] - np.arange(size)))
+    return np.vstack([np.zeros(size), hats])

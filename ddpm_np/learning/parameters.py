@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pkgutil import resolve_name
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -23,6 +24,9 @@ __all__ = ["Network", "Parameter", "Parameters", "network_from_config"]
 KINDS = {"mlp": "ddpm_np.network:MLP", "unet": "ddpm_np.learning.unet:UNet"}
 
 ROWS = 512  # vectors predicted at once
+
+# The number of parameters that a network being made must have, where that is known.
+_wanted_size: ContextVar[int | None] = ContextVar("wanted size", default=None)
 
 _Network = TypeVar("_Network", bound="Network")
 
@@ -86,6 +90,9 @@ class Network(ABC):
 
     def _allocate(self, layout: tuple[Parameter, ...]) -> None:
         size = sum(math.prod(p.shape) for p in layout)
+        wanted = _wanted_size.get()
+        if wanted not in (None, size):
+            raise ValueError(f"network must have {wanted} parameters, got {size}")
         self.flat = np.zeros(size, self.dtype)
         self.params = Parameters(layout, self.flat)
 
@@ -170,14 +177,21 @@ class Network(ABC):
         return x, t
 
 
-def network_from_config(config: Mapping[str, Any]) -> Network:
-    """The untrained network that a ``config`` describes; ValueError for an unknown kind."""
+def network_from_config(config: Mapping[str, Any], *, size: int | None = None) -> Network:
+    """The untrained network that a ``config`` describes; ValueError for an unknown kind.
+
+    With ``size``, a network of another number of parameters is refused before it takes memory.
+    """
     arguments = dict(config)
     kind = arguments.pop("kind", None)
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     rng = np.random.default_rng(0)
-    network: Network = resolve_name(KINDS[kind])(rng=rng, **arguments)
+    token = _wanted_size.set(size)
+    try:
+        network: Network = resolve_name(KINDS[kind])(rng=rng, **arguments)
+    finally:
+        _wanted_size.reset(token)
     return network
 
 

@@ -1,7 +1,7 @@
 """Standard normal noise, drawn many numbers at a time.
 
-Beside the derivation: what training draws eps with, and sampling z. NumPy's own sampler takes one number after the other, which is a
-third of the time of sampling 1,000 signals; for float32 the transform below takes a third of that third.
+Training draws eps with it, and sampling z. NumPy's own sampler makes one number after the other;
+for float32 the transform below is applied to whole arrays and takes less than half the time.
 """
 
 from __future__ import annotations
@@ -14,14 +14,22 @@ __all__ = ["fill_normal"]
 
 
 def fill_normal(out: Array, *, rng: np.random.Generator) -> Array:
-    """Fills out, contiguous float32 or float64, with independent N(0, 1) numbers, and returns it.
+    """Fills out, float32 or float64, with independent N(0, 1) numbers, and returns it.
 
-    float32: two uniform numbers u, v in [0, 1) make two normal ones, r sin(2 pi v) and r cos(2 pi v) with r = sqrt(-2 ln(1 - u)).
-    As u has 24 bits, r stays below sqrt(48 ln 2) = 5.77, which one normal pair in 17 million exceeds. float64: NumPy's sampler.
+    float32: two uniform numbers u, v in [0, 1) make two normal ones, r sin(2 pi v) and r cos(2 pi
+    v) with r = sqrt(-2 ln(1 - u)). As u has 24 bits, r stays below sqrt(48 ln 2) = 5.77, which one
+    normal pair in 17 million exceeds. float64: NumPy's sampler. The numbers depend on the shape and
+    the dtype, not on the memory layout. TypeError for another dtype.
+
     Source: Box and Muller 1958. Checked by: tests/learning/test_random_numbers.py.
     """
-    if out.dtype != np.float32:
+    if out.dtype not in (np.float32, np.float64):
+        raise TypeError(f"out must be of float32 or float64, got {out.dtype}")
+    if out.dtype == np.float64:
         out[...] = rng.standard_normal(out.shape)
+        return out
+    if not out.flags.c_contiguous:  # the views below would be copies
+        out[...] = fill_normal(np.empty(out.shape, np.float32), rng=rng)
         return out
     flat = out.reshape(-1)
     half = flat.size // 2

@@ -42,6 +42,7 @@ class Exact(ExactNumber):
     """
 
     __slots__ = ("fraction",)
+    fraction: Fraction
 
     def __init__(self, numerator: int | Fraction, denominator: int = 1) -> None:
         if not isinstance(numerator, Rational) or not isinstance(denominator, Rational):

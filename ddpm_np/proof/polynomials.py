@@ -102,7 +102,11 @@ def quotient(p: Factor, d: Factor) -> Factor | None:
         if remainder or not _divides(lead, top):
             return None
         result[top - lead] = whole
-        rest = combine(1, rest, -whole, {m + top - lead: c for m, c in d})
+        for m, c in d:
+            m += top - lead
+            rest[m] = rest.get(m, 0) - whole * c
+            if not rest[m]:
+                del rest[m]
     return frozenset(result.items())
 
 

@@ -61,7 +61,8 @@ class Chart:
         not be declared
     free : more variables, which the sides see as they are
     arrays : name -> shape: arrays in which each element is a variable of its own that runs
-        through all real numbers
+        through all real numbers; the shape () gives a single variable
+    domain : makes the domain of the variables (:class:`ddpm_np.proof.signs.SignPattern` may)
     """
 
     variables: dict[str, Interval]
@@ -69,6 +70,7 @@ class Chart:
     roots: Callable[[SimpleNamespace], list[Any]] = lambda v: []
     free: dict[str, Interval] = field(default_factory=dict)
     arrays: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    domain: Callable[..., Domain] = Domain
 
     def also(self, **free: Interval) -> Chart:
         """The same chart with more free variables."""
@@ -81,18 +83,18 @@ class Chart:
     def namespace(self) -> SimpleNamespace:
         """What the sides see: on a domain of its own, with the roots declared."""
         elements = {
-            name: {i: f"{name}[{','.join(map(str, i))}]" for i in product(*map(range, shape))}
+            name: {i: f"{name}{list(i)}" if i else name for i in product(*map(range, shape))}
             for name, shape in self.arrays.items()
         }
         names = [n for of_array in elements.values() for n in of_array.values()]
-        domain = Domain(**self.variables, **self.free, **dict.fromkeys(names, ANY))
+        domain = self.domain(**self.variables, **self.free, **dict.fromkeys(names, ANY))
         v = self.build(**{name: domain[name] for name in self.variables})
         vars(v).update({name: domain[name] for name in self.free})
         for name, shape in self.arrays.items():
             array: Array = np.empty(shape, dtype=object)
             for i, element in elements[name].items():
                 array[i] = domain[element]
-            vars(v)[name] = array
+            vars(v)[name] = array if shape else domain[name]
         domain.declare(*self.roots(v))
         return v
 

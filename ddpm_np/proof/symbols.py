@@ -83,6 +83,9 @@ class Domain:
 
     def __init__(self, **variables: Interval) -> None:
         self.variables: dict[str, Interval] = {}
+        self.index: dict[str, int] = {}
+        self.arguments: dict[str, Symbol] = {}  # of the variables that stand for tanh
+        self._slopes: dict[tuple[str, str], Symbol] = {}
         for name, interval in variables.items():
             low, high = interval or (0, None)
             for end in (low, 0 if high is None else high):
@@ -92,7 +95,7 @@ class Domain:
                         f"the ends of {name} must be numbers or bounded variables before it, "
                         f"got {interval!r}"
                     )
-            self.variables[name] = interval
+            self._add(name, interval)
         self.roots: dict[Key, Symbol] = {c.key: c for c in (self.constant(0), self.constant(1))}
 
     @property
@@ -101,7 +104,11 @@ class Domain:
         return tuple(self[name] for name in self.variables)
 
     def __getitem__(self, name: str) -> Symbol:
-        return _symbol(self, poly.variable(list(self.variables).index(name)))
+        return _symbol(self, poly.variable(self.index[name]))
+
+    def _add(self, name: str, interval: Interval) -> None:
+        self.index[name] = len(self.variables)
+        self.variables[name] = interval
 
     def constant(self, value: Fraction | int) -> Symbol:
         """The function with this value everywhere."""
@@ -128,6 +135,30 @@ class Domain:
         last = max(occurring, default=-1)
         variables = tuple(self.variables.items())[: last + 1]
         return _positive(variables, number.scale, frozenset(number.factors.items()))
+
+    def sign(self, number: Symbol, comparison: str) -> int:
+        """1 or -1, where the sign of a symbol is known; here it is not, and TypeError is raised."""
+        raise TypeError(
+            f"a symbol cannot be compared ({comparison}), since the answer depends on its value: "
+            f"{_line()}"
+        )
+
+    def tanh(self, number: Symbol) -> Symbol:
+        """The variable that stands for tanh of the number."""
+        for name, argument in self.arguments.items():
+            if argument.key == number.key:
+                return self[name]
+        name = f"tanh_{len(self.arguments) + 1}"
+        self._add(name, ANY)
+        self.arguments[name] = number
+        return self[name]
+
+    def slope(self, tanh: str, name: str) -> Symbol:
+        """The derivative of that variable with respect to another."""
+        if (tanh, name) not in self._slopes:
+            inner = self.arguments[tanh].derivative(name)
+            self._slopes[tanh, name] = (1 - self[tanh] ** 2) * inner
+        return self._slopes[tanh, name]
 
     def schedule(self, beta: Sequence[Symbol]) -> Schedule:
         """The schedule of these betas, made by the public constructor.
@@ -232,12 +263,29 @@ class Symbol(ExactNumber):
                 return _plain(root)
         raise ValueError(f"{self} is not the square of a declared root: {_line()}")
 
+    def tanh(self) -> Symbol:
+        """A new variable that stands for tanh of this, the same one for the same argument.
+
+        What is proved with it as a free variable holds for tanh in particular; its derivative is
+        1 - tanh^2 times that of the argument.
+        """
+        return self.domain.tanh(self)
+
     def derivative(self, by: Symbol | str) -> Symbol:
         """The derivative with respect to a variable, given as its symbol or its name."""
-        i = next(
-            i for i, name in enumerate(self.domain.variables)
-            if (by == name if isinstance(by, str) else same(self.domain[name], by))
+        name = by if isinstance(by, str) else next(
+            name for name in self.domain.variables if same(self.domain[name], by)
         )
+        total = self._partial(name)
+        for tanh in self.domain.arguments:
+            outer = self._partial(tanh)
+            if not outer.is_zero():
+                total += outer * self.domain.slope(tanh, name)
+        return total
+
+    def _partial(self, name: str) -> Symbol:
+        """The derivative while the variables that stand for tanh are held fixed."""
+        i = self.domain.index[name]
         total = self.domain.constant(0)
         for f, k in self.factors.items():  # (f^k)' = k f^k f' / f
             if inner := poly.derivative(dict(f), i):
@@ -315,16 +363,16 @@ class Symbol(ExactNumber):
         self._refuse("cannot be compared (!=)")
 
     def __lt__(self, other: object) -> bool:
-        self._refuse("cannot be compared (<)")
+        return self.domain.sign(self - other, "<") < 0
 
     def __le__(self, other: object) -> bool:
-        self._refuse("cannot be compared (<=)")
+        return self.domain.sign(self - other, "<=") < 0
 
     def __gt__(self, other: object) -> bool:
-        self._refuse("cannot be compared (>)")
+        return self.domain.sign(self - other, ">") > 0
 
     def __ge__(self, other: object) -> bool:
-        self._refuse("cannot be compared (>=)")
+        return self.domain.sign(self - other, ">=") > 0
 
     def __bool__(self) -> bool:
         self._refuse("has no truth value")

@@ -1,4 +1,4 @@
-"""Multiplying a density by a measurement: the exact product, and the denoiser that is guided to it."""
+"""A density times a measurement: the exact product, and the denoiser guided to it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,38 @@ def world(seed: int, dim: int, rank: int) -> tuple[Gaussian, np.ndarray, np.ndar
     rng = np.random.default_rng(seed)
     factor = rng.standard_normal((rank, dim))
     observed = rng.permutation(dim)[: int(rng.integers(1, dim + 1))]
-    return Gaussian.from_factor(rng.standard_normal(dim), factor), observed, rng.standard_normal(len(observed))
+    return (
+        Gaussian.from_factor(rng.standard_normal(dim), factor),
+        observed,
+        rng.standard_normal(len(observed)),
+    )
 
 
 @pytest.mark.E26
-@given(seed=st.integers(0, 2**32 - 1), dim=st.integers(1, 6), rank=st.integers(1, 6), noise=st.sampled_from([0.1, 1.0, 10.0]))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    dim=st.integers(1, 6),
+    rank=st.integers(1, 6),
+    noise=st.sampled_from([0.1, 1.0, 10.0]),
+)
 def test_posterior_is_the_printed_formula(seed: int, dim: int, rank: int, noise: float) -> None:
     prior, observed, y = world(seed, dim, rank)
     posterior = condition(prior, observed, y, noise=noise)
     C = prior.cov
     S = C[np.ix_(observed, observed)] + noise**2 * np.eye(len(observed))
     gain = np.linalg.solve(S, C[observed]).T
-    rounding = 256 * EPS * np.linalg.cond(S) * (1 + np.linalg.norm(C)) * (1 + np.linalg.norm(y) + np.linalg.norm(prior.mean)) * dim
-    assert np.max(np.abs(posterior.mean - (prior.mean + gain @ (y - prior.mean[observed])))) <= rounding / noise
+    rounding = (
+        256
+        * EPS
+        * np.linalg.cond(S)
+        * (1 + np.linalg.norm(C))
+        * (1 + np.linalg.norm(y) + np.linalg.norm(prior.mean))
+        * dim
+    )
+    assert (
+        np.max(np.abs(posterior.mean - (prior.mean + gain @ (y - prior.mean[observed]))))
+        <= rounding / noise
+    )
     assert np.max(np.abs(posterior.cov - (C - gain @ C[observed]))) <= rounding
     assert posterior.spectrum.min() >= 0
 
@@ -47,7 +66,10 @@ def test_posterior_is_the_normalised_product_of_densities() -> None:
     x = np.random.default_rng(0).standard_normal((20, 2))
     log_product = prior.logpdf(x) + Gaussian([0.3], [[0.25]]).logpdf(x[:, 1:])
     log_evidence = Gaussian([-1.0], [[1.25]]).logpdf(np.array([0.3]))
-    assert np.max(np.abs(posterior.logpdf(x) - (log_product - log_evidence))) <= 1e3 * EPS * np.abs(log_product).max()
+    assert (
+        np.max(np.abs(posterior.logpdf(x) - (log_product - log_evidence)))
+        <= 1e3 * EPS * np.abs(log_product).max()
+    )
 
 
 @pytest.mark.E26
@@ -56,7 +78,10 @@ def test_measurements_one_after_the_other_are_measurements_at_once() -> None:
     y = prior.sample(1, rng=np.random.default_rng(1))[0]
     at_once = condition(prior, [3, 8, 15], y[[3, 8, 15]], noise=0.3)
     in_turn = condition(condition(prior, [3], y[[3]], noise=0.3), [8, 15], y[[8, 15]], noise=0.3)
-    assert np.max(np.abs(at_once.mean - in_turn.mean)) <= 1e4 * EPS and np.max(np.abs(at_once.cov - in_turn.cov)) <= 1e4 * EPS
+    assert (
+        np.max(np.abs(at_once.mean - in_turn.mean)) <= 1e4 * EPS
+        and np.max(np.abs(at_once.cov - in_turn.cov)) <= 1e4 * EPS
+    )
 
 
 @pytest.mark.E24
@@ -78,10 +103,16 @@ def test_identity_spread_is_exact_for_white_data_and_not_for_signals() -> None:
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((4, 5)), rng.standard_normal(2)
     white = Gaussian(np.zeros(5), np.eye(5))
-    both = [GuidedDenoiser(white, SCHEDULE, [0, 3], y, noise=0.5, spread=s)(x, 12) for s in ("exact", "identity")]
+    both = [
+        GuidedDenoiser(white, SCHEDULE, [0, 3], y, noise=0.5, spread=s)(x, 12)
+        for s in ("exact", "identity")
+    ]
     assert np.max(np.abs(both[0] - both[1])) <= 1e3 * EPS
     signals = MultiSine([1.0], dim=5)
-    both = [GuidedDenoiser(signals, SCHEDULE, [0, 3], y, noise=0.5, spread=s)(x, 12) for s in ("exact", "identity")]
+    both = [
+        GuidedDenoiser(signals, SCHEDULE, [0, 3], y, noise=0.5, spread=s)(x, 12)
+        for s in ("exact", "identity")
+    ]
     assert np.max(np.abs(both[0] - both[1])) > 1e-2
 
 
@@ -97,10 +128,23 @@ def test_guided_samples_have_the_exact_law_of_the_guided_chain(spread: str) -> N
     assert np.all(np.abs(np.cov(x, rowvar=False) - cov) <= 5 * error)
 
 
+@pytest.mark.E24
+@pytest.mark.parametrize("spread", ["exact", "identity"])
+def test_a_batch_of_any_shape_is_guided_row_by_row(spread: str) -> None:
+    prior = Gaussian([1.0, 0.0, -1.0], np.diag([1.0, 2.0, 3.0]))
+    # As many measurements as rows: a transposed batch would fit and be silently wrong.
+    guided = GuidedDenoiser(prior, SCHEDULE, [0, 2], [1.0, 2.0], noise=0.3, spread=spread)
+    x = np.random.default_rng(5).standard_normal((2, 2, 2, 3))
+    for batch in (x, x[0], x[0, 0], x[0, 0, 0]):
+        rows = np.array([guided(row, 5) for row in batch.reshape(-1, 3)]).reshape(batch.shape)
+        assert np.abs(guided(batch, 5) - rows).max() <= 64 * EPS * np.abs(rows).max()
+
+
 def test_measurements_that_make_no_sense_raise() -> None:
     prior = Gaussian(np.zeros(3), np.eye(3))
     for observed, y, noise, message in [
-        ([0, 0], [1.0, 1.0], 1.0, "observed must be a list of different indices"), ([3], [1.0], 1.0, r"observed must be in 0\.\.2"),
+        ([0, 0], [1.0, 1.0], 1.0, "observed must be a list of different indices"),
+        ([3], [1.0], 1.0, r"observed must be in 0\.\.2"),
         ([0], [1.0, 2.0], 1.0, "y must have one value for each observed index, got 2 for 1"),
         ([0], [1.0], 0.0, "noise must be above 0"),
     ]:

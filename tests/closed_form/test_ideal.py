@@ -14,6 +14,7 @@ from ddpm_np.closed_form.ideal import (
     eps_from_score,
     eps_from_v,
     estimate_excess,
+    estimate_floor,
     estimate_loss,
     optimal_loss,
     optimal_variance,
@@ -217,6 +218,33 @@ def test_standard_errors_are_the_scatter_of_repeated_estimates() -> None:
     assert abs(excess.std(ddof=1) / np.sqrt(np.square(claimed).mean()) - 1) <= 5 / np.sqrt(2 * repeats)
     loss, claimed = np.array([estimate_loss(off, law, schedule, n=20, rng=rng) for _ in range(repeats)])[:, :, 1:].transpose(1, 0, 2)
     assert np.all(np.abs(loss.std(0, ddof=1) / np.sqrt(np.square(claimed).mean(0)) - 1) <= 5 / np.sqrt(2 * repeats))
+
+
+@pytest.mark.E25
+def test_the_floor_by_the_divergence_is_the_closed_form_of_a_gaussian() -> None:
+    law, schedule = MultiSine(FREQUENCIES, dim=8), Schedule.sigmoid(12)
+    floor, error = estimate_floor(law, schedule, n=2, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(floor, optimal_loss(law, schedule), rtol=0, atol=1e-12)
+    assert np.isnan(error[0]) and np.all(error[1:] <= 1e-12)
+
+
+@pytest.mark.E25
+def test_the_floor_by_the_divergence_is_the_loss_of_the_ideal_denoiser() -> None:
+    law, schedule = Empirical([[-1.0, 0.5], [1.0, 0.0], [0.3, 2.0]]), Schedule.linear(6, beta_max=0.5)
+    floor, error = estimate_floor(law, schedule, n=2000, rng=np.random.default_rng(0))
+    loss, scatter = estimate_loss(IdealDenoiser(law, schedule), law, schedule, n=4000, rng=np.random.default_rng(1))
+    # At t = 1 the points are known: both are 0 to rounding.
+    assert np.all(np.abs(loss - floor)[1:] <= 5 * np.hypot(error, scatter)[1:] + 8 * EPS)
+
+
+@pytest.mark.E25
+def test_excess_over_the_floor_of_points() -> None:
+    law, schedule = Empirical([[-1.0, 0.5], [1.0, 0.0]]), Schedule.linear(6, beta_max=0.5)
+    ideal = IdealDenoiser(law, schedule)
+    floor, _ = estimate_floor(law, schedule, n=4000, rng=np.random.default_rng(2))
+    # adding 0.1 to every coordinate adds 0.01 to the loss at every t
+    excess, error = estimate_excess(lambda x, t: ideal(x, t) + 0.1, law, schedule, n=2000, rng=np.random.default_rng(0))
+    assert 0 < error < 0.1 * excess and abs(excess - 0.01 / floor[1:].mean()) <= 5 * error
 
 
 @pytest.mark.E25

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
+from ddpm_np.closed_form.distributions import (
+    Empirical,
+    Gaussian,
+    GaussianMixture,
+    PointMass,
+    kl_divergence,
+)
 from ddpm_np.closed_form.latent import (
     LinearDecoder,
     decoder_log_likelihood,
@@ -154,6 +160,110 @@ def test_ppca_of_a_covariance_of_lower_rank_has_no_noise() -> None:
     assert np.allclose(found.W @ found.W.T, W @ W.T, rtol=0, atol=100 * EPS * 5.25)
 
 
+@pytest.mark.E31
+@pytest.mark.parametrize("W", [[[0.3, 0.7]], [[1.0], [0.0]], [[1.0, 1.0], [1.0, 1.0], [0.0, 2.0]]])
+@pytest.mark.parametrize("noise", [1e-2, 1e-6, 1e-8, 1e-11])
+def test_small_noise_is_lost_neither_in_the_marginal_nor_in_the_posterior(
+    W: list[list[float]], noise: float
+) -> None:
+    decoder = LinearDecoder(W, np.zeros(len(W)), noise)
+    x = decoder(np.full(len(W[0]), 0.4))
+    marginal, posterior = decoder.marginal, decoder.posterior(x)
+    assert marginal.has_density and posterior.has_density
+    estimate = importance_sampling(
+        decoder, x, noise, posterior, n=500, rng=np.random.default_rng(1)
+    )
+    # x - G(z) is of size noise and known to the rounding of x.
+    rounding = 100 * EPS * (1 + np.abs(W).max()) / noise
+    assert abs(estimate.log_p - marginal.logpdf(x)) <= rounding * (1 + 1e3 * noise)
+    assert estimate.standard_error <= rounding and estimate.effective_draws >= 499
+    # det(W W^T + s^2 I) = s^(2 (dim - rank)) prod (S^2 + s^2), from the singular values.
+    S = np.zeros(len(W))
+    values = np.linalg.svd(np.array(W), compute_uv=False)
+    S[: len(values)] = values
+    assert np.allclose(np.sort(marginal.spectrum), np.sort(S**2 + noise**2), rtol=1e-12, atol=0)
+
+
+@pytest.mark.E32
+def test_known_densities_of_decoders_with_little_noise() -> None:
+    assert LinearDecoder([[0.3, 0.7]], [0.0], 1e-8).marginal.logpdf([0.5]) == pytest.approx(
+        -0.8621, abs=5e-5
+    )
+    beside = LinearDecoder([[1.0], [0.0]], [0.0, 0.0], 1e-8).marginal
+    assert beside.rank == 2 and beside.logpdf([0.3, 0.0]) == pytest.approx(16.54, abs=5e-3)
+    assert LinearDecoder([[1.0], [0.0]], [0.0, 0.0], 0.0).marginal.rank == 1
+
+
+@pytest.mark.E31
+def test_a_proposal_without_a_density_is_refused() -> None:
+    decoder, rng = LinearDecoder([[1.0]], [0.0], 1.0), np.random.default_rng(0)
+    for singular in (
+        PointMass([0.3]), Empirical([[0.3], [0.1]]),
+        GaussianMixture([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[0.0]]]),
+    ):
+        with pytest.raises(ValueError, match="proposal must have a density on the whole space"):
+            importance_sampling(decoder, [0.5], 1.0, singular, n=10, rng=rng)
+    blurred = Empirical([[0.3], [-0.6]]).noised(1.0, 1.0)
+    estimate = importance_sampling(decoder, [0.5], 1.0, blurred, n=20000, rng=rng)
+    assert abs(estimate.log_p - decoder.marginal.logpdf([0.5])) <= 5 * estimate.standard_error
+
+
+@pytest.mark.E31
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("z", [0.0, 0.025, 0.0125, 0.333])
+def test_quadrature_gives_the_integral_or_refuses(k: int, z: float) -> None:
+    # z on a node, between two, and elsewhere; on the second axis the integrand stays wide.
+    refused = 0
+    for noise in (1.0, 0.1, 0.07, 0.055, 0.05, 0.03, 1e-2, 1e-5):
+        decoder, x = LinearDecoder(np.eye(1, k), [0.0], noise), [z]
+        try:
+            found = quadrature(decoder, x, noise, k)
+        except ValueError as error:
+            assert "nodes must be enough to resolve the integrand, got 401" in str(error)
+            refused += 1
+        else:
+            assert refused == 0 and abs(found - decoder.marginal.logpdf(x)) <= 1e-9
+    assert 3 <= refused <= 5
+    assert quadrature(LinearDecoder([[1.0]], [0.0], 0.03), x, 0.03, 1, nodes=1001) == pytest.approx(
+        Gaussian([0.0], [[1 + 0.03**2]]).logpdf(x), abs=1e-12
+    )
+    with pytest.raises(ValueError, match=r"x must have its latents inside \[-10, 10\]"):
+        quadrature(lambda z: 0.01 * z[:, :1], [1.0], 0.001, k)
+
+
+@pytest.mark.E31
+def test_the_standard_error_is_the_scatter_of_repeated_estimates() -> None:
+    # 400 repetitions know a standard deviation to 1 / sqrt(800) = 3.5 %; its bound is five of these.
+    decoder, x, rng = LinearDecoder([[1.0]], [0.0], 0.5), [0.7], np.random.default_rng(11)
+    repeated = [naive_monte_carlo(decoder, x, 0.5, 1, n=300, rng=rng) for _ in range(400)]
+    scatter = np.std([e.log_p for e in repeated], ddof=1)
+    stated = np.sqrt(np.mean([e.standard_error**2 for e in repeated]))
+    assert abs(stated / scatter - 1) <= 5 / np.sqrt(800)
+
+
+@pytest.mark.E31
+def test_the_standard_error_is_the_delta_method() -> None:
+    decoder, x = LinearDecoder([[1.0]], [0.0], 0.5), [0.7]
+    estimate = naive_monte_carlo(decoder, x, 0.5, 1, n=300, rng=np.random.default_rng(12))
+    z = np.random.default_rng(12).standard_normal((300, 1))
+    w = np.exp(decoder_log_likelihood(x, decoder(z), 0.5))
+    assert estimate.log_p == pytest.approx(np.log(w.mean()), rel=1e-12)
+    error = np.sqrt(np.square(w - w.mean()).sum() / 299 / 300) / w.mean()
+    assert estimate.standard_error == pytest.approx(error, rel=1e-12)
+    assert estimate.effective_draws == pytest.approx(w.sum() ** 2 / np.square(w).sum(), rel=1e-12)
+
+
+def test_integers_count_as_float64() -> None:
+    # 2^24 + 1 is no float32.
+    big = 2**24 + 1
+    decoder = LinearDecoder([[big]], [big], 1)
+    assert decoder.W.dtype == decoder.mu.dtype == np.float64 and decoder.W[0, 0] == big
+    single = LinearDecoder(np.float32([[3]]), np.float32([1]), 1)
+    assert single.W.dtype == single.mu.dtype == np.float64
+    posterior = LinearDecoder([[1]], [0], 1e-8).posterior([big])
+    assert posterior.mean[0] == pytest.approx(big, rel=1e-15)
+
+
 def test_bad_arguments_are_refused_in_one_line() -> None:
     decoder, rng = linear_decoder(3, 2, 0.5), np.random.default_rng(0)
     x = np.zeros(3)
@@ -164,7 +274,16 @@ def test_bad_arguments_are_refused_in_one_line() -> None:
     with pytest.raises(ValueError, match="noise of the decoder must be above 0"):
         linear_decoder(3, 2, 0.0).posterior(x)
     with pytest.raises(ValueError, match="same last axis"):
+        decoder_log_likelihood(np.zeros(4), np.zeros((5, 3)), 0.5)
+    with pytest.raises(ValueError, match=r"decoder must return shape \(10, 4\), got \(10, 3\)"):
         naive_monte_carlo(decoder, np.zeros(4), 0.5, 2, n=10, rng=rng)
+    with pytest.raises(ValueError, match=r"decoder must return shape \(401, 3\), got \(3,\)"):
+        quadrature(lambda z: z[0] * x, x, 0.5, 1)
+    for wrong in (np.zeros(2), np.zeros((1, 3)), [np.nan, 0.0, 0.0]):
+        with pytest.raises(ValueError, match="x must"):
+            decoder.posterior(wrong)
+    with pytest.raises(ValueError, match="broaden must be above 0"):
+        decoder.posterior(x, broaden=0.0)
     with pytest.raises(ValueError, match="latent_dim must be below dim = 3"):
         ppca(np.zeros(3), np.eye(3), 3)
     with pytest.raises(TypeError, match="rng"):

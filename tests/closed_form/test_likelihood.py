@@ -17,13 +17,10 @@ from ddpm_np.closed_form.distributions import (
     kl_divergence,
 )
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
-from ddpm_np.closed_form.likelihood import (
-    VLBTerms,
-    bits_per_dim,
-    nll,
+from ddpm_np.closed_form.likelihood import VLBTerms, bits_per_dim, nll, vlb_terms
+from ddpm_np.closed_form.probability_flow import (
     probability_flow_logpdf,
     probability_flow_sample,
-    vlb_terms,
 )
 from ddpm_np.closed_form.reverse import reverse_variance, sampler_distribution
 from ddpm_np.sampling import ddim_sample
@@ -371,7 +368,7 @@ def test_bad_input_to_the_bound_is_refused_in_one_line() -> None:
         (ideal, white(4), {}, ValueError, "data must have the denoiser's dimension 3, got 4"),
         (ideal, np.zeros((2, 4)), {}, ValueError, "data must have a last axis of length 3"),
         (ideal, np.full((2, 3), np.nan), {}, ValueError, "data must be finite"),
-        (lambda x, t: x, law, {"variance": "kernel", "n": 10, "rng": rng}, ValueError, '"kernel" is that of the ideal denoiser'),
+        (lambda x, t: x, law, {"variance": "kernel", "n": 10, "rng": rng}, ValueError, '"kernel" is that of the ideal denoiser of a Gaussian'),
         (lambda x, t: x, law, {"n": 10}, TypeError, "rng must be given"),
         (lambda x, t: x, law, {"n": 1, "rng": rng}, ValueError, "n must be at least 2"),
         (lambda x, t: x, law, {"n": 10, "rng": np.random}, TypeError, "rng must be a numpy.random.Generator"),

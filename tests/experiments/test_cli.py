@@ -1,13 +1,9 @@
-"""The command line as its user meets it: what a run leaves, how it is taken up again, and what is refused."""
+"""The command line: what a run leaves, how it is resumed, and what is refused."""
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import re
 import signal
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,55 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import files, main, refused, start
 from tiny import TINY
 
-from ddpm_np import _figure_style, cli
+import ddpm_np
+from ddpm_np import _figure_style
 from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import folder as runs
-from ddpm_np.experiments.progress import follow
 from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.sampling import ancestral_sample, ddim_sample
-from ddpm_np.training import StepRecord
 
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has one way only to end a process
 LONG = 6000  # steps of a tiny training that lasts long enough to be stopped in the middle
-
-
-@pytest.fixture
-def tiny(monkeypatch, tmp_path):
-    """Small experiments, without pictures, in an empty working directory."""
-    for name, experiment in TINY.items():
-        monkeypatch.setitem(experiments.EXPERIMENTS, name, experiment)
-    monkeypatch.setattr(_figure_style, "available", lambda: False)
-    monkeypatch.chdir(tmp_path)
-
-
-def main(*argv):
-    """The exit code, also where argparse ends the program itself."""
-    try:
-        return cli.main([str(a) for a in argv])
-    except SystemExit as end:
-        return end.code
-
-
-def files(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
-
-
-def refused(capsys, *argv):
-    """Runs a command that must be refused with one line; returns that line."""
-    before = files(".")
-    assert main(*argv) == 2
-    assert files(".") == before, "a refused command must not write"
-    error = capsys.readouterr().err
-    assert error.startswith("error: ") and error.count("\n") == 1 and error.endswith("\n")
-    return error
-
-
-def start(*argv):
-    """The tiny program in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
-    command = [sys.executable, str(Path(__file__).parents[1] / "tiny.py"), *argv]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def weights(path):
@@ -71,7 +30,7 @@ def weights(path):
     return [state.network.flat, state.optimizer.m, state.optimizer.v, state.ema.average]
 
 
-# ---- run ------------------------------------------------------------------------------------------------------------------------
+# ---- run -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.E16
@@ -79,7 +38,8 @@ def test_both_experiments_leave_their_files_and_a_page_above_them(tiny, capsys):
     assert main("run") == 0
     left = files("runs/001")
     each = {"checkpoint.npz", "report.json", "report.md", "samples.npz"}
-    assert left.keys() == {"run.json", "report.json", "report.md", *(f"{e}/{f}" for e in TINY for f in each)}
+    below = {f"{experiment}/{file}" for experiment in TINY for file in each}
+    assert left.keys() == {"run.json", "report.json", "report.md", *below}
     with np.load("runs/001/ensemble/samples.npz") as arrays:
         assert arrays["samples"].shape == arrays["data"].shape == (20, 6)
     assert load_checkpoint("runs/001/curve/checkpoint.npz").state.step == 30
@@ -92,7 +52,8 @@ def test_without_matplotlib_it_says_so_once(tiny, capsys):
 
 def test_one_experiment_fills_the_folder_itself(tiny):
     assert main("run", "--experiment", "curve", "--out", "a/b") == 0
-    assert {"run.json", "checkpoint.npz", "report.json", "report.md", "samples.npz"} == files("a/b").keys()
+    wanted = {"run.json", "checkpoint.npz", "report.json", "report.md", "samples.npz"}
+    assert files("a/b").keys() == wanted
 
 
 def test_numbered_folders_go_up_from_the_highest(tiny):
@@ -123,24 +84,7 @@ def test_quick_takes_its_own_number_of_steps_unless_told(tiny):
     assert TINY["curve"].variant(quick=True, steps=3).steps == 3
 
 
-def test_lines_are_few_and_tell_loss_and_time(tiny, capsys):
-    main("run", "--experiment", "curve", "--steps", 1000)
-    told = [line for line in capsys.readouterr().out.splitlines() if "curve: step" in line]
-    assert len(told) == 10
-    assert all(re.fullmatch(r"curve: step \d+00/1000, loss \d\.\d{4}, \d+ s left", line) for line in told)
-
-
-def test_a_terminal_gets_a_bar(monkeypatch):
-    pytest.importorskip("tqdm")
-    terminal = io.StringIO()
-    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(sys, "stderr", terminal)
-    records = [StepRecord(step, 0.5, 1.0, 1e-3) for step in (1, 2, 3)]
-    assert list(follow(records, name="curve", start=0, steps=3)) == records
-    assert "curve: 100%" in terminal.getvalue() and "loss 0.5000" in terminal.getvalue()
-
-
-# ---- stop and resume ------------------------------------------------------------------------------------------------------------
+# ---- stop and resume -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +98,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.E16
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("stop", [KILL, signal.SIGINT])
 def test_a_stopped_run_resumes_bit_for_bit(tiny, capsys, uninterrupted, stop):
     process = start("run", "--experiment", "ensemble", "--steps", str(LONG), "--out", "x")
     while "step 1800/" not in (line := process.stdout.readline()):
@@ -165,15 +109,17 @@ def test_a_stopped_run_resumes_bit_for_bit(tiny, capsys, uninterrupted, stop):
     step = load_checkpoint("x/checkpoint.npz").state.step
     if stop == signal.SIGINT:
         assert process.returncode == 130
-        assert error.startswith(f"stopped at step {step} of {LONG}") and "--resume --out x" in error and error.count("\n") == 1
+        assert error.startswith(f"stopped at step {step} of {LONG}") and error.count("\n") == 1
+        assert "--resume --out x" in error
     else:
         assert step % 700 == 0, "a kill leaves the last periodic checkpoint"
     assert 0 < step < LONG and not Path("x/report.json").exists()
 
     assert main("run", "--resume", "--out", "x") == 0
-    for resumed, whole in zip(weights("x/checkpoint.npz"), weights(uninterrupted / "checkpoint.npz")):
-        assert np.array_equal(resumed, whole)
-    numbers = [json.loads((Path(folder) / "report.json").read_text()) for folder in ("x", uninterrupted)]
+    whole = weights(uninterrupted / "checkpoint.npz")
+    assert all(map(np.array_equal, weights("x/checkpoint.npz"), whole))
+    reports = (Path(folder) / "report.json" for folder in ("x", uninterrupted))
+    numbers = [json.loads(report.read_text()) for report in reports]
     assert numbers[0]["numbers"] == numbers[1]["numbers"]
     assert numbers[0]["training_loss"] == numbers[1]["training_loss"]
 
@@ -198,24 +144,13 @@ def test_resuming_a_complete_run_changes_nothing(tiny, capsys):
     assert capsys.readouterr().out.count("already complete") == 2
 
 
-def test_a_second_interrupt_is_not_held_back():
-    from ddpm_np.experiments.progress import deferred_interrupt
-
-    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as interrupted:
-        assert not interrupted()
-        signal.raise_signal(signal.SIGINT)
-        assert interrupted()
-        signal.raise_signal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-
-
 def test_divergence_stops_with_the_step_and_keeps_the_checkpoint(tiny, capsys, monkeypatch):
     wild = replace(TINY["ensemble"], learning_rate=1e38)
     monkeypatch.setitem(experiments.EXPERIMENTS, "ensemble", wild)
     assert main("run", "--experiment", "ensemble", "--out", "x") == 1
     error = capsys.readouterr().err
-    assert error.startswith("error: ensemble: the loss is") and "try a lower learning_rate" in error and error.count("\n") == 1
+    assert error.startswith("error: ensemble: the loss is") and error.count("\n") == 1
+    assert "try a lower learning_rate" in error
     assert "x/checkpoint.npz keeps step 0" in error
     assert np.isfinite(load_checkpoint("x/checkpoint.npz").state.network.flat).all()
 
@@ -231,15 +166,40 @@ def test_a_reader_that_leaves_does_no_harm(tiny, argv):
     assert argv[0] != "run" or Path("x/report.json").exists()
 
 
-# ---- bad input ------------------------------------------------------------------------------------------------------------------
+# ---- the parser itself ---------------------------------------------------------------------------
+
+
+def test_without_a_command_it_shows_the_help(tiny, capsys):
+    assert main() == 0
+    assert "COMMAND" in capsys.readouterr().out
+
+
+def test_it_tells_its_version(capsys):
+    assert main("--version") == 0
+    assert capsys.readouterr().out == f"ddpm_np {ddpm_np.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["run", "sample", "demo", "verify", "errata"])
+def test_every_command_has_help(capsys, command):
+    assert main(command, "--help") == 0
+    assert f"{command} " in capsys.readouterr().out
+
+
+# ---- bad input -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("argv, names", [
-    ([], "COMMAND"),
     (["fly"], "fly"),
     (["run", "--experiment", "moon"], "--experiment"),
     (["run", "--steps", "0"], "--steps"),
     (["run", "--steps", "1e3"], "--steps"),
+    (["run", "--steps", "1" + "0" * 400], "--steps"),
+    (["run", "--steps", "9" * 5000], "--steps"),
+    (["run", "--seed", "1\n2"], "--seed"),
+    (["run", "--out", "a\0b"], "--out"),
+    (["run", "--out", "a" * 300], "--out"),
+    (["run", "--resume", "--out", "a" * 300], "--resume"),
+    (["sample", "a" * 300, "--out", "s.npz"], "File name too long"),
     (["run", "--seed", "-1"], "--seed"),
     (["run", "--seed", "nan"], "--seed"),
     (["run", "--lr", "1"], "--lr"),
@@ -306,7 +266,31 @@ def test_a_damaged_configuration_is_refused(tiny, capsys):
     assert "run.json" in refused(capsys, "run", "--resume", "--out", "x")
 
 
-# ---- sample, demo ---------------------------------------------------------------------------------------------------------------
+# ---- text --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding, argv", [
+    ("ascii", ["errata"]), ("cp1252", ["demo"]), ("latin-1", ["run", "--out", "一条 曲线"]),
+])
+def test_any_encoding_of_standard_output_will_do(tiny, argv, encoding):
+    process = start(*argv, env={"PYTHONIOENCODING": encoding}, text=False)
+    out, error = process.communicate()
+    assert process.returncode == 0 and out and b"Traceback" not in error
+    assert argv[0] != "run" or Path("一条 曲线/report.md").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")
+def test_a_folder_whose_name_is_no_text_can_be_used(tiny):
+    name = b"a\xff"
+    process = start("run", "--experiment", "curve", "--out", name, text=False)
+    assert process.communicate()[1] == b"" and process.returncode == 0
+    with open(name + b"/report.md", encoding="utf-8") as page:
+        assert "a\\udcff/checkpoint.npz" in page.read()
+    process = start("run", "--resume", "--out", name, text=False)
+    assert process.communicate()[1] == b"" and process.returncode == 0
+
+
+# ---- sample, demo --------------------------------------------------------------------------------
 
 
 @pytest.mark.E17
@@ -314,19 +298,35 @@ def test_a_damaged_configuration_is_refused(tiny, capsys):
 def test_sample_draws_from_the_averaged_weights(tiny):
     main("run", "--experiment", "ensemble", "--out", "x")
     assert main("sample", "x/checkpoint.npz", "-n", 5, "--out", "a", "--seed", 3) == 0
-    assert main("sample", "x/checkpoint.npz", "--out", "b.npz", "--sampler", "ddim", "--sampler-steps", 4) == 0
+    ddim = ["--sampler", "ddim", "--sampler-steps", 4]
+    assert main("sample", "x/checkpoint.npz", "--out", "b.npz", *ddim) == 0
     state, schedule, _ = load_checkpoint("x/checkpoint.npz")
     network = state.ema_network()
     with np.load("a") as a, np.load("b.npz") as b:
-        assert np.array_equal(a["samples"], ancestral_sample(network, schedule, 5, 6, rng=np.random.default_rng(3)))
-        assert np.array_equal(b["samples"], ddim_sample(network, schedule, 16, 6, rng=np.random.default_rng(0), steps=4))
+        expected = ancestral_sample(network, schedule, 5, 6, rng=np.random.default_rng(3))
+        assert np.array_equal(a["samples"], expected)
+        expected = ddim_sample(network, schedule, 16, 6, rng=np.random.default_rng(0), steps=4)
+        assert np.array_equal(b["samples"], expected)
 
 
 def test_sample_refuses_what_cannot_be(tiny, capsys):
     main("run", "--experiment", "curve", "--out", "x")
     capsys.readouterr()
-    assert "T = 8" in refused(capsys, "sample", "x/checkpoint.npz", "--out", "s.npz", "--sampler-steps", 9)
-    assert "-n" in refused(capsys, "sample", "x/checkpoint.npz", "--out", "s.npz", "-n", 10**30)
+    argv = ["sample", "x/checkpoint.npz", "--out", "s.npz"]
+    assert "T = 8" in refused(capsys, *argv, "--sampler-steps", 9)
+    for n in (10**30, 10**17):  # no array can be so large; no memory can hold it
+        assert "-n" in refused(capsys, *argv, "-n", n)
+
+
+def test_a_refusal_of_the_sampler_is_not_told_as_lack_of_memory(tiny, monkeypatch):
+    main("run", "--experiment", "curve", "--out", "x")
+
+    def refuses(*args, **options):
+        raise ValueError("something else")
+
+    monkeypatch.setattr("ddpm_np.sampling.ancestral_sample", refuses)
+    with pytest.raises(ValueError, match="something else"):
+        main("sample", "x/checkpoint.npz", "--out", "s.npz")
 
 
 def test_demo_without_a_name_lists_them(tiny, capsys):

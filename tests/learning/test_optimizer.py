@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.learning.optimizer import EMA, AdamW, clip_by_global_norm, warmup_cosine
+from ddpm_np.learning.optimizer import BLOCK, EMA, AdamW, clip_by_global_norm, warmup_cosine
 
 ULP = np.finfo(np.float64).eps
 
@@ -26,8 +26,12 @@ def textbook_adamw(theta, gradients, rate, beta_1, beta_2, eps, decay):
 
 
 @given(
-    beta_1=st.floats(0, 0.99), beta_2=st.floats(0, 0.9999), decay=st.floats(0, 1), rate=st.floats(1e-6, 0.5),
-    updates=st.integers(1, 30), seed=st.integers(0, 99),
+    beta_1=st.floats(0, 0.99),
+    beta_2=st.floats(0, 0.9999),
+    decay=st.floats(0, 1),
+    rate=st.floats(1e-6, 0.5),
+    updates=st.integers(1, 30),
+    seed=st.integers(0, 99),
 )
 def test_adamw_is_the_textbook_algorithm(beta_1, beta_2, decay, rate, updates, seed):
     rng = np.random.default_rng(seed)
@@ -38,7 +42,9 @@ def test_adamw_is_the_textbook_algorithm(beta_1, beta_2, decay, rate, updates, s
         optimizer.step(theta, g, rate)
     # 1 - beta^k loses up to 1 / (1 - beta) ulp, and both sides round about ten times per update.
     condition = 1 / (1 - beta_1) + 1 / (1 - beta_2)
-    np.testing.assert_allclose(theta, expected, rtol=0, atol=20 * updates * condition * ULP * (1 + rate))
+    np.testing.assert_allclose(
+        theta, expected, rtol=0, atol=20 * updates * condition * ULP * (1 + rate)
+    )
 
 
 def test_first_update_is_the_sign_of_the_gradient_times_the_rate():
@@ -63,13 +69,20 @@ def test_rate_zero_changes_nothing_but_the_moments():
 
 
 def test_large_vectors_are_updated_everywhere_alike():
-    rng = np.random.default_rng(0)
-    theta, gradients = rng.standard_normal(100_003), rng.standard_normal((2, 100_003))
+    rng, size = np.random.default_rng(0), 2 * BLOCK + 3
+    theta, gradients = rng.standard_normal(size), rng.standard_normal((2, size))
     expected = textbook_adamw(theta, gradients, 0.1, 0.9, 0.999, 1e-8, 0.01)
-    optimizer = AdamW(theta.size, np.float64, weight_decay=0.01)
+    optimizer, ema = AdamW(size, np.float64, weight_decay=0.01), EMA(theta, 0.5)
     for g in gradients:
         optimizer.step(theta, g, 0.1)
+        ema.update(theta)
     np.testing.assert_allclose(theta, expected, rtol=0, atol=2000 * 20 * ULP)
+    first = textbook_adamw(
+        np.random.default_rng(0).standard_normal(size), gradients[:1], 0.1, 0.9, 0.999, 1e-8, 0.01
+    )
+    np.testing.assert_allclose(
+        ema.average, (first + 2 * expected) / 3, rtol=0, atol=2000 * 20 * ULP
+    )
 
 
 @given(scale=st.floats(1e-3, 1e3), max_norm=st.floats(1e-2, 1e2))
@@ -84,6 +97,27 @@ def test_clipping_shortens_only_what_is_too_long(scale, max_norm):
         np.testing.assert_allclose(gradient, kept * max_norm / norm, rtol=4 * ULP)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [-30, -22, 19, 20, 38, 180, -200])
+def test_clipping_measures_what_its_square_cannot_hold(dtype, exponent):
+    if not abs(exponent) < np.log10(float(np.finfo(dtype).max)):
+        pytest.skip("no number of this dtype")
+    unit = np.array([0.6, 0.0, -0.8], dtype)
+    gradient, ulp = unit * dtype(10.0**exponent), 8 * float(np.finfo(dtype).eps)
+    assert clip_by_global_norm(gradient, 0.5 * 10.0**exponent) == pytest.approx(
+        10.0**exponent, rel=ulp
+    )
+    np.testing.assert_allclose(gradient, 0.5 * 10.0**exponent * unit, rtol=ulp)
+    short = gradient.copy()
+    clip_by_global_norm(gradient, 10.0**exponent)
+    assert np.array_equal(gradient, short)
+
+
+def test_a_gradient_of_zeros_has_no_length():
+    gradient = np.zeros(3, np.float32)
+    assert clip_by_global_norm(gradient, 1.0) == 0 and not gradient.any()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_clipping_reports_what_is_not_finite(bad):
     gradient = np.array([1.0, bad])
@@ -91,17 +125,27 @@ def test_clipping_reports_what_is_not_finite(bad):
     assert gradient[0] == 1.0
 
 
-@given(steps=st.integers(1, 1000), warmup=st.integers(0, 999), peak=st.floats(1e-6, 1), final=st.floats(0, 1e-6))
+@given(
+    steps=st.integers(1, 1000),
+    warmup=st.integers(0, 999),
+    peak=st.floats(1e-6, 1),
+    final=st.floats(0, 1e-6),
+)
 def test_learning_rate_rises_to_its_peak_and_falls_to_its_final_value(steps, warmup, peak, final):
     warmup = min(warmup, steps - 1)
-    rates = [warmup_cosine(k, steps=steps, peak=peak, warmup=warmup, final=final) for k in range(1, steps + 1)]
+    rates = [
+        warmup_cosine(k, steps=steps, peak=peak, warmup=warmup, final=final)
+        for k in range(1, steps + 1)
+    ]
     assert rates[-1] == pytest.approx(final, abs=4 * ULP * peak)
     assert all(0 <= r <= peak * (1 + 4 * ULP) for r in rates)
     if warmup:
         assert rates[warmup - 1] == peak and rates[0] == pytest.approx(peak / warmup, rel=4 * ULP)
     for k in range(warmup + 1, steps + 1):
-        # (1 + cos 2a) / 2 = cos(a)^2; the argument's rounding, half an ulp of pi, is the largest error.
-        expected = final + (peak - final) * math.cos(math.pi / 2 * (k - warmup) / (steps - warmup)) ** 2
+        # (1 + cos 2a) / 2 = cos(a)^2; the largest error is the rounding of a, half an ulp of pi.
+        expected = (
+            final + (peak - final) * math.cos(math.pi / 2 * (k - warmup) / (steps - warmup)) ** 2
+        )
         assert rates[k - 1] == pytest.approx(expected, rel=0, abs=8 * ULP * peak)
     assert all(a <= b for a, b in zip(rates[:warmup], rates[1:warmup]))
     assert all(a >= b for a, b in zip(rates[warmup:], rates[warmup + 1 :]))
@@ -132,8 +176,14 @@ def test_ema_forgets_the_initial_weights_at_the_first_update():
 
 @pytest.mark.parametrize(
     ("arguments", "name"),
-    [({"beta_1": 1.0}, "beta_1"), ({"beta_2": -0.1}, "beta_2"), ({"eps": 0.0}, "eps"), ({"weight_decay": -1.0}, "weight_decay"),
-     ({"size": 0}, "size"), ({"beta_1": float("nan")}, "beta_1")],
+    [
+        ({"beta_1": 1.0}, "beta_1"),
+        ({"beta_2": -0.1}, "beta_2"),
+        ({"eps": 0.0}, "eps"),
+        ({"weight_decay": -1.0}, "weight_decay"),
+        ({"size": 0}, "size"),
+        ({"beta_1": float("nan")}, "beta_1"),
+    ],
 )
 def test_bad_arguments_are_named(arguments, name):
     with pytest.raises(ValueError, match=name):

@@ -31,7 +31,12 @@ def test_the_two_numbers_of_a_pair_are_independent():
     n = 200_000
     x = draw(n).astype(np.float64)
     a, b = x[: n // 2], x[n // 2 :]
-    for f, g, variance in ((a, b, 1), (a**2 - 1, b**2 - 1, 4), (a, b**2 - 1, 2), (np.sign(a), np.sign(b), 1)):
+    for f, g, variance in (
+        (a, b, 1),
+        (a**2 - 1, b**2 - 1, 4),
+        (a, b**2 - 1, 2),
+        (np.sign(a), np.sign(b), 1),
+    ):
         assert abs(np.mean(f * g)) <= 5 * np.sqrt(variance / (n // 2))
 
 
@@ -65,3 +70,18 @@ def test_a_matrix_is_filled_in_place():
     x = np.zeros((3, 5), np.float32)
     assert fill_normal(x, rng=np.random.default_rng(0)) is x
     assert np.array_equal(x.ravel(), draw(15))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_memory_layout_does_not_matter(dtype):
+    expected = fill_normal(np.empty((4, 6), dtype), rng=np.random.default_rng(3))
+    store = np.zeros((8, 12), dtype)
+    for out in (np.zeros((4, 6), dtype, order="F"), store[::2, ::2], store[:4, :6]):
+        assert fill_normal(out, rng=np.random.default_rng(3)) is out
+        assert np.array_equal(out, expected)
+
+
+@pytest.mark.parametrize("dtype", [int, np.float16, complex, object])
+def test_an_array_that_cannot_hold_the_noise_is_refused(dtype):
+    with pytest.raises(TypeError, match="^out must be of float32 or float64"):
+        fill_normal(np.zeros(4, dtype), rng=np.random.default_rng(0))

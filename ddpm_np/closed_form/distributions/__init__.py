@@ -1,14 +1,21 @@
-"""Distributions of the signal that stay themselves under diffusion, and the distances between them.
+"""Distributions of the signal, closed under diffusion, and the distances between them.
 
-First of the rooms of what is known. Each distribution has in closed form a density, its score, and the law of x_t (E5, E6):
+The first module of what is known exactly. Each distribution has in closed form its density, its
+score, and the law of x_t (E5, E6):
 
-    .dim, .mean, .cov, .sample(n, *, rng), .logpdf(x), .score(x), .divergence(x), .diffuse(schedule, t), .noised(kept, noise).
+    .dim, .mean, .cov, .has_density, .sample(n, *, rng), .logpdf(x), .score(x), .divergence(x),
+    .diffuse(schedule, t), .noised(kept, noise).
 
-:mod:`ddpm_np.signals` adds the multi-sine ensemble; :mod:`ddpm_np.closed_form.ideal` turns scores into denoisers.
+:mod:`ddpm_np.signals` adds the multi-sine ensemble; :mod:`ddpm_np.closed_form.ideal` turns scores
+into denoisers.
 """
 
 from ddpm_np.closed_form.distributions.distances import kl_divergence, wasserstein2
 from ddpm_np.closed_form.distributions.gaussian import Distribution, Gaussian, PointMass
 from ddpm_np.closed_form.distributions.mixtures import Empirical, GaussianMixture
+from ddpm_np.closed_form.distributions.rings import Rings
 
-__all__ = ["Distribution", "Empirical", "Gaussian", "GaussianMixture", "PointMass", "kl_divergence", "wasserstein2"]
+__all__ = [
+    "Distribution", "Empirical", "Gaussian", "GaussianMixture", "PointMass", "Rings",
+    "kl_divergence", "wasserstein2",
+]

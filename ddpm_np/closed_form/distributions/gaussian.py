@@ -1,19 +1,20 @@
 """The Gaussian on its own axes: regular, singular or a single point, one class for all (E5).
 
-On the eigenvectors of its covariance a Gaussian is a row of independent numbers, and diffusion only moves their variances
-towards 1. A direction of variance 0 is an ordinary direction: the density is then taken on the support, the plane through the mean
-along the other directions, and nothing is ever jittered to make a matrix invertible.
+Along the eigenvectors of its covariance the coordinates of a Gaussian are independent, and
+diffusion only moves their variances towards 1. A direction of variance 0 is an ordinary direction:
+the density is then taken on the support, the plane through the mean along the other directions. No
+matrix is jittered to make it invertible.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, positive, square, steps
+from ddpm_np._checks import Array, count, generator, positive, square, step
 from ddpm_np.closed_form.distributions.arguments import (
     checked_points,
     float_array,
@@ -24,13 +25,17 @@ from ddpm_np.schedule import Schedule
 
 __all__ = ["Diffusing", "Distribution", "Gaussian", "PointMass", "spectrum_of_factor"]
 
-_EPS = np.finfo(np.float64).eps
+_Law = TypeVar("_Law")
+_EPS = float(np.finfo(np.float64).eps)
 
 
 class Distribution(Protocol):
-    """What every distribution of this package answers."""
+    """What every distribution of this package provides."""
 
     dim: int
+
+    @property
+    def has_density(self) -> bool: ...
 
     @property
     def mean(self) -> Array: ...
@@ -38,7 +43,9 @@ class Distribution(Protocol):
     @property
     def cov(self) -> Array: ...
 
-    def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array: ...
+    def sample(
+        self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
+    ) -> Array: ...
 
     def logpdf(self, x: ArrayLike) -> Array: ...
 
@@ -51,44 +58,62 @@ class Distribution(Protocol):
     def noised(self, kept: float, noise: float) -> Distribution: ...
 
 
-class Diffusing:
+class Diffusing(Generic[_Law]):
     """Gives a distribution that knows :meth:`noised` its law at every step of a schedule."""
 
-    def diffuse(self, schedule: Schedule, t: int) -> Distribution:
-        """The distribution of x_t (E6): that of sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, 0 <= t <= T, t an int."""
-        t = steps("t", t, 0, schedule.T)
-        if not isinstance(t, int):
-            raise TypeError("t must be a single integer here, got an array")
+    dim: int
+
+    @property
+    def has_density(self) -> bool:
+        """Whether there is a density on the whole space; False for a singular distribution."""
+        return True
+
+    def noised(self, kept: float, noise: float) -> _Law:
+        """The law of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I)."""
+        raise NotImplementedError
+
+    def diffuse(self, schedule: Schedule, t: int) -> _Law:
+        """The law of x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, 0 <= t <= T (E6).
+
+        t is a single integer.
+        """
+        t = step("t", t, 0, schedule.T)
         return self.noised(schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
 
 
-class Gaussian(Diffusing):
+class Gaussian(Diffusing["Gaussian"]):
     r"""N(mean, cov), where cov may be singular.
 
     cov = sum_i spectrum_i axes_i axes_i^T, axes orthonormal, spectrum_i >= 0
-    log p(x) = -1/2 sum_i (c_i^2 / spectrum_i + ln(2 pi spectrum_i)),  c_i = axes_i . (x - mean), over spectrum_i > 0
+    log p(x) = -1/2 sum_i (c_i^2 / spectrum_i + ln(2 pi spectrum_i)),  c_i = axes_i . (x - mean),
+    where the sum runs over spectrum_i > 0
 
-    Source: N3, the multivariate normal density (line 63). Checked by: tests/closed_form/test_distributions.py.
+    Source: N3, the multivariate normal density (line 63).
+    Checked by: tests/closed_form/test_distributions.py.
 
     Parameters
     ----------
     mean : (dim,)
-    cov : (dim, dim), symmetric and without negative eigenvalues to rounding: 10 dim eps max|cov|, with the eps of its dtype
+    cov : (dim, dim), symmetric and without negative eigenvalues, to the rounding
+        10 dim eps max|cov| with the eps of its dtype
 
     Attributes
     ----------
-    spectrum : (dim,) variances along the axes, largest first, exactly 0 in the singular directions
+    spectrum : (dim,) variances along the axes, exactly 0 in the singular directions; the largest
+        first, except that :meth:`from_spectrum` keeps the order it is given
     axes : (dim, dim) orthonormal columns
     varies : (dim,) bool, where the spectrum is above 0
     rank : number of directions that vary
 
-    A matrix in floating point knows its eigenvalues to about eps times the largest. Those up to 10 dim eps times the largest
-    therefore count as 0. :meth:`from_factor` knows standard deviations, not variances, to that accuracy, and keeps far weaker
-    directions.
+    In floating point a matrix determines its eigenvalues to about eps times the largest. Those up
+    to 10 dim eps times the largest therefore count as 0. :meth:`from_factor` knows standard
+    deviations, not variances, to that accuracy, and keeps far weaker directions.
 
-    The density of a singular Gaussian is with respect to the Lebesgue measure of its support; a point off the support has logpdf
-    -inf and score NaN. "Off" is farther than 100 dim (eps (|x - mean| + |mean|) + e), eps that of the dtype of x, and e the
-    accuracy to which the support itself is known: eps sqrt(largest) for a factor, eps largest / sqrt(smallest above 0) for a matrix.
+    The density of a singular Gaussian is with respect to the Lebesgue measure of its support. A
+    point off the support has logpdf -inf and score NaN. "Off" means farther than
+    100 dim (eps (|x - mean| + |mean|) + e), where eps belongs to the dtype of x and e is the
+    accuracy to which the support itself is known: eps sqrt(largest) for a factor,
+    eps largest / sqrt(smallest above 0) for a matrix.
 
     >>> line = Gaussian([0.0, 1.0], [[1.0, 0.0], [0.0, 0.0]])
     >>> line
@@ -97,39 +122,53 @@ class Gaussian(Diffusing):
     array([-0.918939,      -inf])
     """
 
+    dim: int
+    rank: int
+    mean: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    spectrum: NDArray[np.float64]
+    varies: NDArray[np.bool_]
+
     def __init__(self, mean: ArrayLike, cov: ArrayLike) -> None:
         mean, given = float_array("mean", mean, ndim=1), square("cov", cov)
         cov = float_array("cov", given)
         if cov.shape != (mean.size, mean.size):
-            raise ValueError(f"cov must have shape {(mean.size, mean.size)} to fit the mean, got {cov.shape}")
+            fit = f"must have shape {(mean.size, mean.size)} to fit the mean"
+            raise ValueError(f"cov {fit}, got {cov.shape}")
         rounding = 10 * mean.size * np.finfo(given.dtype).eps
         asymmetry = np.abs(cov - cov.T).max()
         if asymmetry > rounding * np.abs(cov).max():
-            raise ValueError(f"cov must be symmetric, got entries that differ from their mirror image by {asymmetry:.3g}")
+            differ = f"entries that differ from their mirror image by {asymmetry:.3g}"
+            raise ValueError(f"cov must be symmetric, got {differ}")
         spectrum, axes = np.linalg.eigh((cov + cov.T) / 2)
         if -spectrum[0] > rounding * np.abs(spectrum).max():
             raise ValueError(f"cov must have no negative eigenvalue, got {spectrum[0]:.3g}")
         spectrum = np.where(spectrum > rounding * spectrum[-1], spectrum, 0.0)[::-1]
         smallest = spectrum[spectrum > 0].min(initial=np.inf)
-        self._set(mean, axes[:, ::-1], spectrum, _EPS * spectrum[0] / np.sqrt(smallest))
-        self.__dict__["cov"] = frozen(cov)
+        self._place(mean, axes[:, ::-1], spectrum, _EPS * spectrum[0] / np.sqrt(smallest))
+        self.cov = frozen(cov)
 
     @classmethod
     def from_factor(cls, mean: ArrayLike, factor: ArrayLike) -> Gaussian:
-        """The law of mean + z factor, z ~ N(0, I): covariance factor^T factor, from the singular values of the factor (m, dim).
+        """The law of mean + z factor, z ~ N(0, I), of covariance factor^T factor.
 
-        Singular values up to max(m, dim) eps times the largest count as 0.
+        factor: (m, dim). The spectrum comes from its singular values; those up to max(m, dim) eps
+        times the largest count as 0.
         """
-        mean, factor = float_array("mean", mean, ndim=1), float_array("factor", factor, ndim=2, dim=np.size(mean))
-        return Gaussian._new(mean, *spectrum_of_factor(factor))
+        mean = float_array("mean", mean, ndim=1)
+        factor = float_array("factor", factor, ndim=2, dim=mean.size)
+        return Gaussian.__new__(Gaussian)._place(mean, *spectrum_of_factor(factor))
 
     @classmethod
     def from_spectrum(cls, mean: ArrayLike, axes: ArrayLike, spectrum: ArrayLike) -> Gaussian:
-        """The Gaussian with the given variances (dim,), in any order, along the given orthonormal axes, the columns of (dim, dim).
+        """The Gaussian with given variances (dim,) along given orthonormal axes.
 
-        Read-only axes, such as those of another Gaussian, are shared: the distances between the two are then exact to rounding.
+        axes: (dim, dim), in columns. The order is kept. Read-only axes that own their memory, such
+        as those of another Gaussian, are shared: distances between the two are then exact to
+        rounding. All other arrays are copied.
         """
-        mean, spectrum = float_array("mean", mean, ndim=1), float_array("spectrum", spectrum, ndim=1)
+        mean = float_array("mean", mean, ndim=1)
+        spectrum = float_array("spectrum", spectrum, ndim=1)
         axes = float_array("axes", square("axes", axes))
         if axes.shape != 2 * mean.shape or spectrum.shape != mean.shape:
             shapes = f"{mean.shape}, {axes.shape} and {spectrum.shape}"
@@ -138,23 +177,25 @@ class Gaussian(Diffusing):
             raise ValueError(f"spectrum must not be negative, got {spectrum.min():.3g}")
         if np.abs(axes.T @ axes - np.eye(mean.size)).max() > 10 * mean.size * _EPS:
             raise ValueError("axes must have orthonormal columns")
-        return Gaussian._new(mean, axes, spectrum, _EPS * np.sqrt(spectrum.max()))
+        support_error = _EPS * np.sqrt(spectrum.max())
+        return Gaussian.__new__(Gaussian)._place(mean, axes, spectrum, support_error)
 
-    @classmethod
-    def _new(cls, mean: Array, axes: Array, spectrum: Array, support_error: float) -> Gaussian:
-        gaussian = object.__new__(Gaussian)
-        gaussian._set(mean, axes, spectrum, support_error)
-        return gaussian
-
-    def _set(self, mean: Array, axes: Array, spectrum: Array, support_error: float) -> None:
+    def _place(self, mean: Array, axes: Array, spectrum: Array, support_error: float) -> Gaussian:
+        """Sets what every constructor has to know; everything else follows from it."""
         self.dim = mean.size
         self.mean, self.axes, self.spectrum = frozen(mean), frozen(axes), frozen(spectrum)
         self.varies = frozen(spectrum > 0)
         self.rank = int(np.count_nonzero(self.varies))
         self._support_error = float(support_error)
+        return self
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(dim={self.dim}, rank={self.rank})"
+
+    @property
+    def has_density(self) -> bool:
+        """Whether every direction varies, so that there is a density on the whole space."""
+        return self.rank == self.dim
 
     @cached_property
     def cov(self) -> NDArray[np.float64]:
@@ -164,7 +205,7 @@ class Gaussian(Diffusing):
 
     @cached_property
     def root(self) -> NDArray[np.float64]:
-        """Rows sqrt(spectrum_i) axes_i of the directions that vary, (rank, dim): cov = root^T root."""
+        """Rows sqrt(spectrum_i) axes_i where spectrum_i > 0, (rank, dim): cov = root^T root."""
         return frozen((np.sqrt(self.spectrum) * self.axes)[:, self.varies].T)
 
     @property
@@ -172,69 +213,98 @@ class Gaussian(Diffusing):
         """-E log p(x) in nats, on the support: 1/2 sum_i ln(2 pi e spectrum_i); 0 for a point."""
         return float(0.5 * np.log(2 * np.pi * np.e * self.spectrum[self.varies]).sum())
 
-    def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
-        """n draws, (n, dim), float64 or float32: mean + z root, z ~ N(0, I), a number for each direction that varies."""
+    def sample(
+        self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
+    ) -> Array:
+        """n draws mean + z root, (n, dim), with z ~ N(0, I) of shape (n, rank).
+
+        dtype: float64 or float32.
+        """
         n, rng, dtype = count("n", n), generator(rng), float_dtype(dtype)
         z = rng.standard_normal((n, self.rank), dtype)
-        return z @ self.root.astype(dtype, copy=False) + self.mean.astype(dtype, copy=False)
+        x = z @ self.root.astype(dtype, copy=False) + self.mean.astype(dtype, copy=False)
+        return np.asarray(x)
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """log p(x), (...,) float64 in nats, for x (..., dim); -inf off the support. Computed in float64 for either dtype of x."""
+        """log p(x) in nats, (...,) float64, for x (..., dim); -inf off the support.
+
+        Computed in float64 for either dtype of x.
+        """
         c, on_support = self.coordinates(x)
         c, spectrum = c[..., self.varies], self.spectrum[self.varies]
-        logpdf = 0.0 - 0.5 * (np.square(c / np.sqrt(spectrum)).sum(-1) + np.log(2 * np.pi * spectrum).sum())
+        squares = np.square(c / np.sqrt(spectrum)).sum(-1)
+        logpdf = 0.0 - 0.5 * (squares + np.log(2 * np.pi * spectrum).sum())
         return np.where(on_support, logpdf, -np.inf)[()]
 
     def score(self, x: ArrayLike) -> Array:
-        """grad log p(x) along the support, (..., dim) in the dtype of x: -sum_i c_i / spectrum_i axes_i; NaN off the support."""
+        """grad log p(x) along the support, (..., dim) in the dtype of x; NaN off the support.
+
+        grad log p(x) = -sum_i c_i / spectrum_i axes_i
+        """
         return self._score(x).astype(checked_points(x, self.dim).dtype, copy=False)
 
-    def _score(self, x: ArrayLike) -> Array:
+    def _score(self, x: ArrayLike) -> NDArray[np.float64]:
+        """:meth:`score` before it is rounded to the dtype of x."""
         c, on_support = self.coordinates(x)
         score = -(c[..., self.varies] / self.spectrum[self.varies]) @ self.axes.T[self.varies]
         return np.where(on_support[..., None], score, np.nan)
 
     def divergence(self, x: ArrayLike) -> Array:
-        """The divergence of the score along the support, (...,) float64: -sum_i 1 / spectrum_i, for any x; NaN off the support."""
+        """The divergence of the score along the support, (...,) float64; NaN off the support.
+
+        It is -sum_i 1 / spectrum_i at every x of the support.
+        """
         _, on_support = self.coordinates(x)
         return np.where(on_support, -np.sum(1 / self.spectrum[self.varies]), np.nan)[()]
 
     def noised(self, kept: float, noise: float) -> Gaussian:
-        """The law of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I): the same axes, each variance kept spectrum_i + noise (E5)."""
+        """The law of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I) (E5).
+
+        The axes stay the same, and each variance becomes kept spectrum_i + noise.
+        """
         kept, noise = positive("kept", kept, zero=True), positive("noise", noise, zero=True)
         shrink = np.sqrt(kept)
-        return Gaussian._new(shrink * self.mean, self.axes, kept * self.spectrum + noise, shrink * self._support_error)
+        return Gaussian.__new__(Gaussian)._place(
+            shrink * self.mean, self.axes, kept * self.spectrum + noise,
+            shrink * self._support_error,
+        )
 
-    def coordinates(self, x: ArrayLike) -> tuple[Array, Array]:
-        """c_i = axes_i . (x - mean), (..., dim) float64, and whether x lies on the support, (...,) bool."""
+    def coordinates(self, x: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """c_i = axes_i . (x - mean), (..., dim), and whether x is on the support, (...,)."""
         x = checked_points(x, self.dim)
         away = x - self.mean
         c = away @ self.axes
-        eps = np.finfo(x.dtype).eps
-        reach = eps * (np.linalg.norm(away, axis=-1) + np.linalg.norm(self.mean)) + self._support_error
+        size = np.linalg.norm(away, axis=-1) + np.linalg.norm(self.mean)
+        reach = np.finfo(x.dtype).eps * size + self._support_error
         return c, np.linalg.norm(c[..., ~self.varies], axis=-1) <= 100 * self.dim * reach
 
 
 class PointMass(Gaussian):
-    """All mass on one point: the notes' single curve as a distribution, and a Gaussian of rank 0.
+    """All mass on one point: the notes' single curve as a distribution, a Gaussian of rank 0.
 
-    The support is the point, its measure counts points: logpdf is 0 there and -inf elsewhere, to the rounding stated for
-    :class:`Gaussian`; the score is 0 there and NaN elsewhere. Diffused, it is N(sqrt(alpha_bar_t) x, (1 - alpha_bar_t) I) (E6).
+    The support is the point, and its measure counts points: logpdf is 0 there and -inf elsewhere,
+    to the rounding stated for :class:`Gaussian`; the score is 0 there and NaN elsewhere. Diffused,
+    it is N(sqrt(alpha_bar_t) x, (1 - alpha_bar_t) I) (E6).
 
-    Source: N2 "信号是方差为零的随机变量". Checked by: tests/closed_form/test_distributions.py. x: (dim,).
+    Source: N2 "信号是方差为零的随机变量".
+    Checked by: tests/closed_form/test_distributions.py. x: (dim,).
     """
 
     def __init__(self, x: ArrayLike) -> None:
         x = float_array("x", x, ndim=1)
-        self._set(x, np.eye(x.size), np.zeros(x.size), 0.0)
+        self._place(x, np.eye(x.size), np.zeros(x.size), 0.0)
 
 
-def spectrum_of_factor(factor: Array) -> tuple[Array, Array, float]:
-    """axes, spectrum and accuracy of the support of factor^T factor, factor (m, dim), without forming the product.
+def spectrum_of_factor(
+    factor: Array,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Axes, spectrum and accuracy of the support of factor^T factor, factor (m, dim).
 
-    Squaring would put every singular value below sqrt(eps) of the largest under the rounding of the largest.
+    The product is not formed: squaring would push every singular value below sqrt(eps) of the
+    largest under the rounding of the largest.
     """
     _, singular, axes = np.linalg.svd(factor, full_matrices=True)
+    rounding = max(factor.shape) * _EPS * singular[0]
     std = np.zeros(factor.shape[1])
-    std[: singular.size] = np.where(singular > max(factor.shape) * _EPS * singular[0], singular, 0.0)
-    return axes.T, std**2, max(factor.shape) / factor.shape[1] * _EPS * singular[0]
+    std[: singular.size] = np.where(singular > rounding, singular, 0.0)
+    return axes.T, std**2, rounding / factor.shape[1]

@@ -19,8 +19,8 @@ from ddpm_np.proof.prover import POSITIVE, UNIT, Chart
 from ddpm_np.proof.symbols import Symbol
 
 __all__ = [
-    "DDIM_STEP", "STEP", "STEP_BETWEEN_LEVELS", "TS", "betas", "ddim_step", "levels", "reverse_step",
-    "routes", "segments", "signal_roots",
+    "DDIM_STEP", "STEP", "STEP_BETWEEN_LEVELS", "TS", "betas", "ddim_step", "levels",
+    "reverse_step", "routes", "segments", "signal_roots",
 ]
 
 TS = (1, 2, 3, 4, 5)
@@ -178,8 +178,8 @@ def ddim_step(T: int, s: int, t: int) -> Chart:
         schedule = _route(T, s, t, 1 - r * r, 1 - far * far / (g * g), m)
         eta = Root(std * std * (far / g) ** 2 / ((1 - 1 / (g * g)) * r * r))
         return SimpleNamespace(
-            T=T, g=g, far=far, near=near, std=std, schedule=schedule, eta=eta, route=(schedule, t, s),
-            roots=[1 / g, far, near, std],
+            T=T, g=g, far=far, near=near, std=std, schedule=schedule, eta=eta,
+            route=(schedule, t, s), roots=[1 / g, far, near, std],
         )
 
     return Chart(

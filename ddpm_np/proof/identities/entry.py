@@ -13,8 +13,8 @@ from ddpm_np.proof.identities.charts import TS, routes
 from ddpm_np.proof.prover import Chart, Identity
 
 __all__ = [
-    "BATCH", "IDENTITIES", "STACK", "Cases", "Sides", "V", "at", "each_T", "each_route", "each_step",
-    "identity", "steps_in_batch", "steps_in_stack",
+    "BATCH", "IDENTITIES", "STACK", "Cases", "Sides", "V", "at", "each_T", "each_route",
+    "each_step", "identity", "steps_in_batch", "steps_in_stack",
 ]
 
 IDENTITIES: list[Identity] = []

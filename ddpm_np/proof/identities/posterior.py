@@ -82,7 +82,7 @@ def _the_variance_of_the_mean(v: V) -> Sides:
 
 @identity("E14", STEP)
 def _the_coefficient_of_x_t_collapses(v: V) -> Sides:
-    """mean_xt_coef + mean_x0_coef / sqrt(alpha_bar_t), and the forms after it, = 1 / sqrt(alpha_t)."""
+    """mean_xt_coef + mean_x0_coef / sqrt(alpha_bar_t) is 1 / sqrt(alpha_t), as are later forms."""
     forms = posterior.mean_xt_coef_expanded, posterior.mean_xt_coef_collected
     left = [
         _mean_xt_coef(v) + _mean_x0_coef(v) / np.sqrt(v.alpha_bar),

@@ -1,6 +1,6 @@
 """The identities of the forms of a prediction, and the weights that relate their losses.
 
-They belong to E13, E15 and E24 to E26.
+They belong to E13, E15 and E24.
 """
 
 from __future__ import annotations
@@ -82,19 +82,6 @@ def _weights_in_the_bound(v: V) -> Sides:
     snr_prev, snr = v.p * v.p / v.one_minus_prev, v.q * v.q / v.one_minus
     expected = v.beta**2 / (2 * beta_tilde * v.alpha * v.one_minus)
     return [weight, weight * snr], [expected, (snr_prev - snr) / 2]
-
-
-@identity("E25 E26", STEP_BETWEEN_LEVELS, variance=())
-def _the_best_variance_of_a_reverse_step(v: V) -> Sides:
-    """beta_tilde_t + (eps coefficient)^2 floor_t = beta_t v_{t-1} / v_t,
-
-    where v_t = alpha_bar_t lambda + 1 - alpha_bar_t.
-    """
-    before, signal = v.p * v.p * v.variance + v.one_minus_prev, v.q * v.q * v.variance
-    now = signal + v.one_minus
-    beta_tilde = posterior.posterior_variance(v.beta, v.one_minus, v.one_minus_prev)
-    best = ideal.variance_from_loss(v.alpha, v.beta, v.one_minus, beta_tilde, signal / now)
-    return best, v.beta * before / now
 
 
 def _forms(v: V, eps: Any, t: int) -> tuple[Any, Any, Any]:

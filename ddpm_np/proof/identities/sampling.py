@@ -110,9 +110,9 @@ def _DDIM_keeps_the_marginals(v: V) -> Sides:
 
 @identity("E18", each_route(ddim_step, TS, first=1))
 def _DDIM_with_any_eta(v: V, _: ROUTE) -> Sides:
-    """1 / sqrt(alpha_{t|s}), sqrt(1 - alpha_bar_s - sigma^2) - sqrt((1 - alpha_bar_t) / alpha_{t|s}),
+    """It is 1 / sqrt(alpha_{t|s}), sqrt(1 - alpha_bar_s - sigma^2) -
 
-    and sigma.
+    sqrt((1 - alpha_bar_t) / alpha_{t|s}), and sigma.
     """
     return sampling.ddim_step(*v.route, eta=v.eta), [v.g, v.near - v.far, v.std]
 

@@ -1,0 +1,79 @@
+"""Failures on schedules that Hypothesis draws, shrunk to the smallest one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+from ddpm_np._checks import Array
+from ddpm_np.conformance.diagnosis import rows_of
+from ddpm_np.conformance.operations import measure
+from ddpm_np.conformance.report import Row
+from ddpm_np.conformance.strategies import schedules
+from ddpm_np.conformance.subject import Subject
+
+__all__ = ["Drawn"]
+
+_QUIET: dict[str, Any] = {
+    "derandomize": True, "deadline": None, "database": None,
+    "suppress_health_check": list(HealthCheck),
+}
+
+
+class Drawn:
+    """One operation of the subjects that ``make`` builds for drawn schedules."""
+
+    def __init__(self, view: Subject, make: Callable[[Any], Any], operation: str) -> None:
+        self.view, self.make, self.operation = view, make, operation
+        # Betas as they are met with; round ones first, so that these are what shrinking leaves.
+        round_ones = st.sampled_from([0.5, 0.25, 0.1, 0.02, 0.001, 0.0001])
+        few = st.lists(round_ones, min_size=1, max_size=4)
+        many = schedules(low=1e-4, high=0.9, max_T=12).map(lambda schedule: schedule.beta[1:])
+        self.betas = st.one_of(few, many).map(np.asarray)
+
+    def rows(self, betas: Array, *, explain: bool = False) -> list[Row]:
+        """The rows on one schedule."""
+        view = Subject(self.make(betas))
+        if view.T != len(betas):
+            raise ValueError(f"built T = {view.T} for {len(betas)} betas")
+        return rows_of(view, self.operation, measure(view, self.operation), explain=explain)
+
+    def failing(self) -> list[Row]:
+        """The failing rows, one a coefficient, each on the longest schedule that showed it."""
+        found: dict[tuple[Any, ...], Array] = {}
+
+        @settings(max_examples=15, phases=[Phase.generate], **_QUIET)
+        @given(self.betas)
+        def look(betas: Array) -> None:
+            for row in self.rows(betas):
+                if row.fails and len(betas) > len(found.get(row[:3], ())):
+                    found[row[:3]] = betas
+
+        look()
+        return [
+            row for key, betas in found.items()
+            for row in self.rows(betas, explain=True) if row[:3] == key
+        ]
+
+    def smallest(self, row: Row) -> str:
+        """The smallest schedule on which the row fails, and how; else what the row says already."""
+
+        def on(betas: Array) -> Row | None:
+            same = [r for r in self.rows(betas) if r[:3] == row[:3] and r.fails]
+            return same[0] if same else None
+
+        try:
+            betas = find(
+                self.betas, lambda b: on(b) is not None,
+                settings=settings(max_examples=60, **_QUIET),
+            )
+        except NoSuchExample:
+            return row.smallest_example
+        found = on(betas)
+        text = f": {found.smallest_example}" if found and found.smallest_example else ""
+        return f"betas = {[float(f'{b:.4g}') for b in betas]}{text}"

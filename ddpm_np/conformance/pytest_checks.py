@@ -1,0 +1,85 @@
+"""The checks as pytest's tests, one for each subject and equation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from ddpm_np.conformance.checks import (
+    ConformanceError,
+    check_names,
+    check_one,
+    expected_of,
+    subject_of,
+)
+from ddpm_np.conformance.subject import Subject
+
+__all__ = ["Check", "parametrize_with_checks"]
+
+Expected = Callable[[Any], Mapping[str, str] | Collection[str] | None]
+
+
+class Check:
+    """One equation of one subject; calling it raises :class:`ConformanceError` where it fails."""
+
+    def __init__(self, view: Subject, name: str) -> None:
+        self.view, self.name = view, name
+
+    def __call__(self, subject: Any = None) -> None:
+        """subject: another one than the one that it was made for."""
+        view = self.view if subject is None or subject is self.view.given else subject_of(subject)
+        report = check_one(view, self.name)
+        if not report.rows:
+            import pytest
+
+            pytest.skip(f"{view.name} has no {check_names()[self.name]}")
+        if report.failures:
+            raise ConformanceError(report)
+
+    def __repr__(self) -> str:
+        return f"{self.view.name}: {self.name}"
+
+
+def parametrize_with_checks(
+    subjects: Sequence[Any], *, expected_failed_checks: Expected | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorates a test that takes ``subject`` and ``check``: it runs once for each pair.
+
+    The ids read ``labml: E17 step``: the subject's ``name``, or that of its class, and the check.
+    Operations that a subject does not have are skipped. expected_failed_checks: a callable that
+    gives, for a subject, the checks that fail and why; they become strict xfails, so that one that
+    holds after all is reported, too. Checked by: tests/conformance/test_pytest_checks.py. ::
+
+        @parametrize_with_checks([Mine()], expected_failed_checks=lambda subject: {
+            "E17 step": "adds noise at the last step"})
+        def test_diffusion(subject, check):
+            check(subject)
+    """
+    import pytest
+
+    if isinstance(subjects, (str, bytes)) or not isinstance(subjects, Sequence):
+        raise TypeError(f"subjects must be a list of subjects, got {type(subjects).__name__}")
+    if expected_failed_checks is not None and not callable(expected_failed_checks):
+        raise TypeError("expected_failed_checks must be a callable: subject -> {check: reason}")
+    rows = []
+    for given in subjects:
+        view = subject_of(given)
+        expected = expected_of(expected_failed_checks(given) if expected_failed_checks else None)
+        for name in check_names():
+            marks = [pytest.mark.xfail(
+                reason=expected[name], strict=True, raises=ConformanceError
+            )] if name in expected else []
+            rows.append((given, Check(view, name), marks))
+
+    def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
+        both = "subject" in inspect.signature(test).parameters
+        params = [
+            pytest.param(*((given, check) if both else (check,)), marks=marks, id=repr(check))
+            for given, check, marks in rows
+        ]
+        names = ["subject", "check"] if both else ["check"]
+        decorated: Callable[..., Any] = pytest.mark.parametrize(names, params)(test)
+        return decorated
+
+    return decorate

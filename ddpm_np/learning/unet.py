@@ -1,0 +1,272 @@
+"""A U-Net for small pictures, with its gradient written by hand (E15).
+
+The notes use a U-Net for their pictures without saying what it is. It looks at a picture at several
+sizes: 3 x 3 convolutions at full size, at half, at a quarter, and on the way back up each size also
+sees what was there on the way down. A layer is
+
+    u = h * kernel,    z = gate[t] u + shift[t],    h = z sigmoid(z),
+
+with one gate and one shift for each step and channel, as in :class:`ddpm_np.network.MLP`. SiLU in
+place of its leaky ReLU halves what the loss has above its floor here. The network is a list of
+operations, "layer", "down" and "up"; the forward pass walks along it and the backward pass walks
+back. Their parts are in :mod:`ddpm_np.learning.convolution`. There is no normalisation and no
+attention.
+
+The prediction is eps_hat = skip[t] x_t + gain[t] F(x_t, t), with the numbers of
+:func:`preconditioning`: the first term is the best linear guess, and F has to learn a target whose
+size is the same at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ddpm_np._checks import Array, Steps, count, generator, positive, real_array
+from ddpm_np.learning.convolution import (
+    convolve,
+    convolve_backward,
+    double,
+    double_backward,
+    from_pictures,
+    halve,
+    halve_backward,
+    join,
+    join_backward,
+    kernel_backward,
+    neighbours,
+    to_pictures,
+)
+from ddpm_np.learning.layers import sum_by_step
+from ddpm_np.learning.parameters import Network, Parameter, Parameters
+from ddpm_np.schedule import Schedule
+
+__all__ = ["UNet", "preconditioning"]
+
+PIXELS = 2**14  # predicted at once
+
+
+def preconditioning(schedule: Schedule, mean_square: float) -> tuple[Array, Array]:
+    r"""skip and gain of eps_hat = skip[t] x_t + gain[t] F, each (T + 1,) float64, index t.
+
+    v_t = alpha_bar_t s^2 + 1 - alpha_bar_t,
+    skip_t = sqrt(1 - alpha_bar_t) / v_t,    gain_t = sqrt(alpha_bar_t s^2 / v_t)
+
+    From: for x_0 of mean square s^2 per pixel, skip_t x_t is the best multiple of x_t as a guess of
+    eps, and what is left has the mean square gain_t^2. F then has the size 1 at every t.
+    Source: Karras et al. 2022, section 5, in terms of eps. mean_square: s^2, above 0. Entry 0
+    belongs to no noise and is never used. Checked by: tests/learning/test_unet.py.
+    """
+    signal = schedule.alpha_bar * positive("mean_square", mean_square)
+    v = signal + schedule.one_minus_alpha_bar
+    return np.sqrt(schedule.one_minus_alpha_bar) / v, np.sqrt(signal / v)
+
+
+class UNet(Network):
+    """Predicts eps from (x_t, t) for square pictures of one channel (E15).
+
+    Source: N2 "反扩散的样例"; Ronneberger et al. 2015. Checked by: tests/learning/test_unet.py.
+
+    Parameters
+    ----------
+    size : pixels along an edge; a picture is a vector of length size * size, row after row
+    T : number of steps
+    widths : channels at full size, at half, at a quarter, and so on
+    layers : 3 x 3 convolutions at each size, on the way down and again on the way up
+    rng : draws the initial kernels
+    dtype : float32, or float64 for checks
+    skip, gain : (T + 1,) each, index t, not trained, or None for 0 and 1: :func:`preconditioning`
+    wrap : what is beyond the edge is the opposite side, and not zeros
+
+    Attributes
+    ----------
+    params : W1 (3, 3 * 1, width), gate1 and shift1 (T + 1, width), index t, row 0 never used; then
+        layer 2, and so on; last W (width, 1) and b (1,), the output of each pixel, which start as 0
+
+    With one width there is no other size: ``layers`` convolutions in a row, and each output pixel
+    sees 2 layers + 1 pixels each way. ValueError for a size that cannot be halved as often as asked.
+    """
+
+    kind: ClassVar[str] = "unet"
+
+    def __init__(
+        self, size: int, T: int, *, widths: Sequence[int] = (16, 32, 64), layers: int = 2,
+        rng: np.random.Generator, dtype: DTypeLike = np.float32, skip: ArrayLike | None = None,
+        gain: ArrayLike | None = None, wrap: bool = False,
+    ) -> None:
+        self.size = count("size", size)
+        super().__init__(self.size**2, T, dtype=dtype)
+        if not np.iterable(widths) or isinstance(widths, str) or not list(widths):
+            raise ValueError(f"widths must be a sequence of at least one width, got {widths!r}")
+        self.widths = tuple(count("widths", width) for width in widths)
+        self.layers, self.wrap = count("layers", layers), bool(wrap)
+        halvings = len(self.widths) - 1
+        if self.size % 2**halvings:
+            raise ValueError(
+                f"size must be divisible by {2**halvings} to be halved {halvings} times, as "
+                f"{len(self.widths)} widths ask, got {size}"
+            )
+        self.skip, self.gain = self._per_step("skip", skip), self._per_step("gain", gain)
+        self._plan = self._operations()
+        self._allocate(self._layout())
+        self._initialise(generator(rng))
+
+    def _per_step(self, name: str, values: ArrayLike | None) -> Array | None:
+        if values is None:
+            return None
+        array = real_array(name, values, ndim=1, dim=self.T + 1).astype(self.dtype)
+        array.flags.writeable = False
+        return array
+
+    def _operations(self) -> list[tuple[str, int, int]]:
+        """Each operation and two numbers: its input and its output channels, or what comes up."""
+        plan: list[tuple[str, int, int]] = []
+        channels = 1
+
+        def convolutions(inputs: int, width: int) -> int:
+            for _ in range(self.layers):
+                plan.append(("layer", inputs, width))
+                inputs = width
+            return width
+
+        for width in self.widths:
+            if plan:
+                plan.append(("down", channels, channels))
+            channels = convolutions(channels, width)
+        for width in reversed(self.widths[:-1]):
+            plan.append(("up", channels, channels + width))
+            channels = convolutions(channels + width, width)
+        return plan
+
+    def _layout(self) -> tuple[Parameter, ...]:
+        layout = []
+        channels = [(inputs, width) for what, inputs, width in self._plan if what == "layer"]
+        for l, (inputs, width) in enumerate(channels, 1):
+            layout.append(Parameter("W", l, (3, 3 * inputs, width)))
+            layout.append(Parameter("gate", l, (self.T + 1, width)))
+            layout.append(Parameter("shift", l, (self.T + 1, width)))
+        last = len(channels) + 1
+        return *layout, Parameter("W", last, (self.widths[0], 1)), Parameter("b", last, (1,))
+
+    def _initialise(self, rng: np.random.Generator) -> None:
+        """Kernels N(0, 2 / inputs) (He et al. 2015), gates 1, shifts and the output 0."""
+        for kind, l, shape in self.params.layout:
+            values = self.params[f"{kind}{l}"]
+            if kind == "gate":
+                values[:] = 1
+            elif kind == "W" and len(shape) == 3:
+                inputs = 3 * shape[1]
+                values[:] = np.sqrt(2 / inputs) * rng.standard_normal(shape, self.dtype)
+
+    def _forward(
+        self, p: Mapping[str, Array], x: Array, t: Steps
+    ) -> tuple[Array, dict[Any, Any]]:
+        t = np.broadcast_to(t, len(x))
+        cache: dict[Any, Any] = {"x": x, "t": t}
+        kept: list[Array] = []
+        h, l = from_pictures(x, self.size), 0           # (rows, n, columns, channels)
+        for what, _, _ in self._plan:
+            if what == "down":
+                kept.append(h)
+                h = halve(h)
+            elif what == "up":
+                h = join(double(h), kept.pop())
+            else:
+                l += 1
+                wide = neighbours(h, self.wrap)
+                u = convolve(wide, p[f"W{l}"])
+                gate = _spread(p[f"gate{l}"][t], u)
+                z = gate * u
+                z += _spread(p[f"shift{l}"][t], u)
+                s = _sigmoid(z)
+                h = z * s
+                cache[l] = wide, u, gate, h, s
+        L = l + 1
+        F = to_pictures(h @ p[f"W{L}"] + p[f"b{L}"])    # (n, size * size)
+        eps_hat = F if self.gain is None else self.gain[t, None] * F
+        if self.skip is not None:
+            eps_hat = eps_hat + self.skip[t, None] * x
+        cache["h"] = h
+        return eps_hat, cache
+
+    def _backward(
+        self, p: Mapping[str, Array], d_eps_hat: Array, cache: dict[Any, Any], g: Parameters
+    ) -> None:
+        t, h = cache["t"], cache["h"]
+        l = sum(what == "layer" for what, _, _ in self._plan)
+        L, kept = l + 1, list[Array]()
+        # eps_hat = skip[t] x + gain[t] F,  F = h W + b
+        d_F = d_eps_hat if self.gain is None else self.gain[t, None] * d_eps_hat
+        d_F = from_pictures(d_F, self.size)
+        g[f"b{L}"][:] = d_F.sum(axis=(0, 1, 2))
+        g[f"W{L}"][:] = h.reshape(-1, h.shape[-1]).T @ d_F.reshape(-1, 1)
+        d = d_F * p[f"W{L}"][:, 0]                      # (rows, n, columns, channels)
+        for what, channels, _ in reversed(self._plan):
+            if what == "down":
+                d = halve_backward(d) + kept.pop()
+            elif what == "up":
+                d, d_kept = join_backward(d, channels)
+                kept.append(d_kept)
+                d = double_backward(d)
+            else:
+                wide, u, gate, h, s = cache[l]
+                # h = z s,  s = sigmoid(z):  dh/dz = s + z s (1 - s) = s + h (1 - s)
+                slope = 1 - s
+                slope *= h
+                slope += s
+                d = np.multiply(d, slope, out=slope)    # d_z
+                # z = gate[t] u + shift[t]
+                g[f"shift{l}"][:] = sum_by_step(d.sum(axis=0).sum(axis=1), t, self.T + 1)
+                g[f"gate{l}"][:] = sum_by_step((u * d).sum(axis=0).sum(axis=1), t, self.T + 1)
+                d *= gate                               # d_u
+                # u = h * kernel
+                kernel_backward(d, wide, g[f"W{l}"])
+                if l > 1:
+                    d = convolve_backward(d, p[f"W{l}"], self.wrap)
+                l -= 1
+
+    def __call__(self, x: ArrayLike, t: Steps) -> Array:
+        """eps_hat for x_t (n, dim) at step t, in the memory of a few pictures."""
+        x, t = self._checked(x, t)
+        eps_hat, at_once = np.empty(x.shape, self.dtype), max(1, PIXELS // self.dim)
+        for start in range(0, len(x), at_once):
+            rows = slice(start, start + at_once)
+            t_rows = t if isinstance(t, int) else t[rows]
+            eps_hat[rows] = self._forward(self.params, x[rows], t_rows)[0]
+        return eps_hat
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What builds an untrained network like this one, in types that JSON knows."""
+        skip, gain = (None if v is None else [float(u) for u in v] for v in (self.skip, self.gain))
+        return {
+            "kind": self.kind, "size": self.size, "T": self.T, "widths": list(self.widths),
+            "layers": self.layers, "dtype": self.dtype.name, "skip": skip, "gain": gain,
+            "wrap": self.wrap,
+        }
+
+    def __repr__(self) -> str:
+        widths = "-".join(str(width) for width in self.widths)
+        return (
+            f"UNet({self.size} x {self.size}, {widths}, T={self.T}, {self.flat.size} parameters, "
+            f"{self.dtype.name})"
+        )
+
+
+def _spread(rows: Array, u: Array) -> Array:
+    """One row of channels for each picture, (n, channels), repeated along the picture's columns.
+
+    NumPy then multiplies long rows; with an axis of length 1 it would take a few channels at a time.
+    """
+    return np.repeat(rows[:, None], u.shape[2], axis=1)
+
+
+def _sigmoid(z: Array) -> Array:
+    s = z / 2
+    np.tanh(s, out=s)
+    s += 1
+    s /= 2
+    return s

@@ -1,0 +1,221 @@
+"""The identities of the Gaussian world: Bayes' rule along one axis, and the functions of it.
+
+They belong to E24 to E27. The kernels are proved on one axis. The public functions are then run on
+a Gaussian in two dimensions whose mean, axes and variances are symbols, and must be the kernels on
+those axes.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ddpm_np import sampling
+from ddpm_np._checks import Array
+from ddpm_np.closed_form import ideal, reverse
+from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.proof.identities.charts import STEP_BETWEEN_LEVELS, levels
+from ddpm_np.proof.identities.entry import (
+    BATCH,
+    Sides,
+    V,
+    at,
+    each_route,
+    each_T,
+    identity,
+    steps_in_batch,
+)
+from ddpm_np.proof.prover import POSITIVE, UNIT, Chart
+from ddpm_np.proof.symbols import Symbol
+
+
+def _level(u: Symbol) -> SimpleNamespace:
+    """p = sqrt(alpha_bar_t), c = sqrt(1 - alpha_bar_t)."""
+    p, c = (1 - u * u) / (1 + u * u), 2 * u / (1 + u * u)
+    return SimpleNamespace(p=p, c=c, roots=[p, c])
+
+
+LEVEL = Chart({"u": UNIT}, _level, lambda v: list(v.roots)).also(variance=POSITIVE)
+STEP = STEP_BETWEEN_LEVELS.also(variance=POSITIVE)
+
+
+def _with_law(T: int) -> Chart:
+    """The levels of a schedule, and a Gaussian in two dimensions on axes turned by any angle."""
+    chart = levels(T).also(turn=UNIT, variance_1=POSITIVE, variance_2=POSITIVE)
+    return chart.with_arrays(mean=(2,))
+
+
+def _law(v: V) -> Gaussian:
+    w = v.turn
+    cos, sin = (1 - w * w) / (1 + w * w), 2 * w / (1 + w * w)
+    axes = np.array([[cos, -sin], [sin, cos]], dtype=object)
+    return _on_axes(v.mean, axes, [v.variance_1, v.variance_2])
+
+
+def _on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
+    """The Gaussian itself; its constructors take floats only, because they look for the axes."""
+    law = object.__new__(Gaussian)
+    variances = np.array(spectrum, dtype=object)
+    law.__dict__.update(dim=len(mean), mean=mean, axes=axes, spectrum=variances)
+    return law
+
+
+# ---- E24, E25: the noise, given x_t -------------------------------------------------------------
+
+
+@identity("E24 E25", LEVEL, x=(), eps=(), mean=())
+def _Bayes_rule_for_the_noise(v: V) -> Sides:
+    """p(eps|x) p(x) = p(x|eps) p(eps) along an axis, with mean eps_star and variance floor.
+
+    The exponents are equal as polynomials in x and eps, and the products of the variances.
+    """
+    kept, noise = v.p**2, v.c**2
+    away = v.x - v.p * v.mean
+    eps_star = ideal.eps_star_gain(kept, noise, v.variance) * away
+    floor = ideal.bayes_floor(kept, noise, v.variance)
+    marginal = ideal.marginal_variance(kept, noise, v.variance)
+    left = (v.eps - eps_star) ** 2 / floor + away**2 / marginal
+    right = (away - v.c * v.eps) ** 2 / (kept * v.variance) + v.eps**2
+    return [left, floor * marginal], [right, kept * v.variance]
+
+
+@identity("E5 E24", LEVEL, x=(), mean=())
+def _the_noise_is_a_score(v: V) -> Sides:
+    """eps_star = -sqrt(1 - alpha_bar_t) d/dx log q(x), q = N(sqrt(alpha_bar_t) mean, v_t)."""
+    marginal = ideal.marginal_variance(v.p**2, v.c**2, v.variance)
+    log_density = -(v.x - v.p * v.mean) ** 2 / (2 * marginal)
+    eps_star = ideal.eps_star_gain(v.p**2, v.c**2, v.variance) * (v.x - v.p * v.mean)
+    return eps_star, -v.c * log_density.derivative("x")
+
+
+@identity("E24", each_T(_with_law), x=BATCH)
+def _the_ideal_denoiser(v: V, T: int) -> Sides:
+    """Along each axis it is the gain times the distance from the mean, t for each row and t = T."""
+    law, t = _law(v), steps_in_batch(T)
+    denoiser = ideal.IdealDenoiser(law, v.schedule)
+    left, right = [], []
+    for t in (steps_in_batch(T), np.full(BATCH[0], T)):
+        p, c = at(v.p, t), at(v.c, t)
+        left.append(denoiser(v.x, t) @ law.axes)
+        right.append(c / (p**2 * law.spectrum + c**2) * ((v.x - p * v.mean) @ law.axes))
+    return [*left, denoiser(v.x, T)], [*right, right[-1] @ law.axes.T]
+
+
+@identity("E25", each_T(_with_law))
+def _the_floor(v: V, T: int) -> Sides:
+    """optimal_loss is the mean over the axes of alpha_bar_t lambda / v_t, for every t."""
+    signal = [p**2 * _law(v).spectrum for p in v.p[1:]]
+    floors = [(s / (s + c**2)).sum() / 2 for s, c in zip(signal, v.c[1:])]
+    return ideal.optimal_loss(_law(v), v.schedule)[1:], floors
+
+
+@identity("E25 E26", each_T(_with_law))
+def _the_optimal_variance(v: V, T: int) -> Sides:
+    """optimal_variance is the mean over the axes of the true kernel's variances, for every t."""
+    variances = [reverse.reverse_variance(_law(v), v.schedule, t) for t in range(1, T + 1)]
+    expected = [of_axes.sum() / 2 for of_axes in variances]
+    return ideal.optimal_variance(_law(v), v.schedule)[1:], expected
+
+
+@identity("E25 E26", STEP)
+def _the_best_variance_of_a_reverse_step(v: V) -> Sides:
+    """beta_tilde_t + (eps coefficient)^2 floor_t = beta_t v_{t-1} / v_t."""
+    beta_tilde = v.beta * v.one_minus_prev / v.one_minus
+    floor = ideal.bayes_floor(v.alpha_bar, v.one_minus, v.variance)
+    best = ideal.variance_from_loss(v.alpha, v.beta, v.one_minus, beta_tilde, floor)
+    return best, reverse.kernel_variance(v.beta, *_variances(v))
+
+
+# ---- E26: the true reverse kernel ---------------------------------------------------------------
+
+
+@identity("E26", STEP, x_s=(), x_t=(), mean=())
+def _Bayes_rule_without_the_signal(v: V) -> Sides:
+    """q(x_s|x_t) q(x_t) = q(x_t|x_s) q(x_s) along an axis.
+
+    The exponents are equal as polynomials in x_s and x_t, and the products of the variances.
+    """
+    v_s, v_t = _variances(v)
+    m_s, m_t = v.p * v.mean, v.q * v.mean
+    mean = m_s + reverse.kernel_gain(v.alpha, v_s, v_t) * (v.x_t - m_t)
+    variance = reverse.kernel_variance(v.beta, v_s, v_t)
+    left = (v.x_s - mean) ** 2 / variance + (v.x_t - m_t) ** 2 / v_t
+    right = (v.x_t - v.a * v.x_s) ** 2 / v.beta + (v.x_s - m_s) ** 2 / v_s
+    return [left, variance * v_t], [right, v.beta * v_s]
+
+
+@identity("E26", each_route(lambda T, s, t: _with_law(T), (1, 2, 3)), x=(3, 2))
+def _the_reverse_kernel(v: V, route: tuple[int, int]) -> Sides:
+    """Along each axis, mean m_s + sqrt(alpha_{t|s}) v_s / v_t (x_t - m_t), variance beta v_s / v_t.
+
+    Across the axes the covariance is 0.
+    """
+    s, t = route
+    law = _law(v)
+    v_s, v_t = (v.p[i] ** 2 * law.spectrum + v.c[i] ** 2 for i in route)
+    alpha = (v.p[t] / v.p[s]) ** 2
+    gain, variance = v.p[t] / v.p[s] * v_s / v_t, (1 - alpha) * v_s / v_t
+    mean, cov = reverse.reverse_kernel(law, v.schedule, v.x, t, s)
+    along = reverse.reverse_variance(law, v.schedule, t, s)
+    expected = v.p[s] * v.mean @ law.axes + gain * ((v.x - v.p[t] * v.mean) @ law.axes)
+    on_axes = [[variance[0], 0], [0, variance[1]]]
+    return [mean @ law.axes, law.axes.T @ cov @ law.axes, along], [expected, on_axes, variance]
+
+
+# ---- E27: a sampler's step ----------------------------------------------------------------------
+
+
+@identity("E27", LEVEL, a=(), b=(), noise=(), x=(), mean=(), start=(), spread=())
+def _the_law_of_a_step(v: V) -> Sides:
+    """x_s = a x_t + b eps_star(x_t) + noise, x_t ~ N(start, spread).
+
+    Its mean is x_s at the mean of x_t, its variance the squared slope times spread, plus noise.
+    """
+    kept, noise = v.p**2, v.c**2
+    eps_star = ideal.eps_star_gain(kept, noise, v.variance) * (v.x - v.p * v.mean)
+    moved = v.a * v.x + v.b * eps_star
+    rest = reverse.noise_kept(v.a, v.b, noise)
+    gain = reverse.step_gain(v.a, rest, kept, noise, v.variance)
+    law = reverse.step_law(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
+    slope = moved.derivative("x")
+    return law, [moved - slope * (v.x - v.start), slope**2 * v.spread + v.noise]
+
+
+@identity("E27", each_T(levels))
+def _the_last_step_keeps_no_noise(v: V, T: int) -> Sides:
+    """In the step from any t to 0 the rest is 0, so that it may be set to 0."""
+    steps = [sampling.ddim_step(v.schedule, t, 0, eta=0) for t in range(1, T + 1)]
+    rests = [
+        reverse.noise_kept(step.xt_coef, step.eps_coef, v.c[t] ** 2)
+        for t, step in enumerate(steps, 1)
+    ]
+    return rests, [0] * T
+
+
+def _on_a_line(T: int) -> Chart:
+    return levels(T).also(variance=POSITIVE).with_arrays(mean=(1,))
+
+
+@identity("E27", {f"T = {T}": (_on_a_line(T), T) for T in (1, 2, 3)}, start=())
+def _the_law_of_a_sampler(v: V, T: int) -> Sides:
+    """With DDIM, eta = 0, all steps together are a linear map of the start, along one axis.
+
+    The moments are those of that map, found by running the steps on symbols.
+    """
+    law = _on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
+    denoiser, x = ideal.IdealDenoiser(law, v.schedule), np.array([v.start])
+    for t in range(T, 0, -1):
+        step = sampling.ddim_step(v.schedule, t, t - 1, eta=0)
+        x = step.xt_coef * x + step.eps_coef * denoiser(x, t)
+    at_start, one = np.array([v.start]), np.array([v.schedule.alpha_bar[0]])
+    visited = list(range(1, T + 1))
+    law_of_x = reverse.sampler_moments(law, v.schedule, visited, at_start, one, "posterior", 0)
+    return law_of_x, [x, x[0].derivative("start") ** 2]
+
+
+def _variances(v: V) -> tuple[Any, Any]:
+    """v_s and v_t, the variances of the data at both ends of the step."""
+    before = ideal.marginal_variance(v.alpha_bar_prev, v.one_minus_prev, v.variance)
+    return before, ideal.marginal_variance(v.alpha_bar, v.one_minus, v.variance)

@@ -1,0 +1,166 @@
+"""The identities of back-propagation (E15): what ``backward`` returns is the exact derivative.
+
+The networks are small, and everything in them is a variable: weights, biases, gates, shifts,
+inputs, targets and the gains of the skip connection. The loss is then one rational function, and
+its derivative by each parameter is compared with what ``backward`` returns.
+
+Leaky ReLUs are treated on every pattern of signs of the pre-activations
+(:mod:`ddpm_np.proof.signs`). SiLU is made of tanh, which stands as a variable of its own with a
+known derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from itertools import product
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ddpm_np._checks import Array
+from ddpm_np.learning.layers import Layer
+from ddpm_np.learning.parameters import Network, Parameters
+from ddpm_np.learning.unet import UNet
+from ddpm_np.network import MLP
+from ddpm_np.proof.identities.entry import Cases, Sides, V, identity
+from ddpm_np.proof.prover import Chart
+from ddpm_np.proof.signs import SignPattern
+
+T = 2
+# One step for the whole batch, a step for each row, the same step several times.
+BATCHES: list[tuple[Any, int]] = [(1, 2), ([2, 1], 2), ([2, 2], 2), ([1, 2, 1], 3)]
+
+
+def _mlp(*layers: Layer, dim: int = 2) -> Callable[[], MLP]:
+    return lambda: MLP(dim, T, hidden=layers, rng=np.random.default_rng(0))
+
+
+def _network_chart(make: Callable[[], Network], n: int, **options: Any) -> Chart:
+    """All parameters of the network, x and eps as arrays of variables; skip has a row for each t."""
+    network = make()
+    shapes = {p.name: p.shape for p in network.params.layout}
+    shapes |= {"x": (n, network.dim), "eps": (n, network.dim), "skip": (T + 1,)}
+    return Chart({}, SimpleNamespace, **options).with_arrays(**shapes)
+
+
+def _cases(networks: dict[str, Callable[[], Network]]) -> Cases:
+    return {
+        f"{name}, t = {t}": (_network_chart(make, n), (make, t))
+        for name, make in networks.items() for t, n in BATCHES
+    }
+
+
+def _on_symbols(v: V, network: Network) -> Any:
+    """The network with its parameters replaced by symbols; its public methods work as ever."""
+    layout = network.params.layout
+    flat = np.concatenate([vars(v)[p.name].ravel() for p in layout])
+    network.dtype, network.flat = np.dtype(object), flat
+    network.params = Parameters(layout, flat)
+    return network
+
+
+def _sides(v: V, network: Any, t: Any, loss: Callable[[Array], tuple[Any, Array]]) -> Sides:
+    """What backward returns, and the derivatives of the loss by each parameter."""
+    t = t if isinstance(t, int) else np.array(t)
+    eps_hat, cache = network.forward(v.x, t)
+    number, d_eps_hat = loss(eps_hat)
+    gradient = network.backward(d_eps_hat, cache)
+    derivatives = [number.derivative(_name(parameter)) for parameter in network.flat]
+    return gradient.flat, np.array(derivatives)
+
+
+def _name(parameter: Any) -> str:
+    return str(parameter)
+
+
+def _mean_square(v: V, eps_hat: Array) -> tuple[Any, Array]:
+    """The loss, and its gradient with respect to eps_hat."""
+    error = eps_hat - v.eps
+    return (error * error).sum() / error.size, 2 * error / error.size
+
+
+def _any_loss(v: V, eps_hat: Array) -> tuple[Any, Array]:
+    """A loss whose gradient with respect to eps_hat is any eps at all.
+
+    By the chain rule nothing else of a loss matters for its gradient by a parameter.
+    """
+    return (eps_hat * v.eps).sum(), v.eps
+
+
+STEPS = ("gate", "shift", "none")
+ONE = {f"one layer, {s}": _mlp(Layer(2, "identity", s)) for s in STEPS}
+TWO = {
+    f"two layers, {a} and {b}": _mlp(Layer(2, "identity", a), Layer(2, "identity", b))
+    for a, b in (("gate", "gate"), ("none", "shift"), ("shift", "gate"))
+}
+
+
+@identity("E15", _cases(ONE))
+def _back_propagation(v: V, case: Any) -> Sides:
+    """MLP.backward is the derivative of the mean squared error, with skip."""
+    make, t = case
+    network = _on_symbols(v, make())
+    network.skip = v.skip
+    return _sides(v, network, t, partial(_mean_square, v))
+
+
+@identity("E15", _cases(TWO))
+def _back_propagation_through_two_layers(v: V, case: Any) -> Sides:
+    """MLP.backward is the derivative of any loss, without skip."""
+    make, t = case
+    return _sides(v, _on_symbols(v, make()), t, partial(_any_loss, v))
+
+
+# ---- leaky ReLU and SiLU ------------------------------------------------------------------------
+
+LEAK = Fraction(1, 10)
+LEAKY = {
+    "one layer": (_mlp(Layer(2, "leaky_relu", "gate", leak=LEAK), dim=1), 4),
+    "two layers": (
+        _mlp(Layer(2, "leaky_relu", "gate", leak=LEAK),
+             Layer(1, "leaky_relu", "shift", leak=LEAK), dim=1), 6,
+    ),
+}
+
+
+@identity("E15", {
+    f"{name}, signs {''.join('-+'[s > 0] for s in signs)}":
+        (_network_chart(make, 2, domain=partial(SignPattern, signs)), make)
+    for name, (make, number) in LEAKY.items() for signs in product((1, -1), repeat=number)
+})
+def _back_propagation_through_leaky_ReLU(v: V, make: Callable[[], MLP]) -> Sides:
+    """MLP.backward is the derivative of the mean squared error on this piece."""
+    network = _on_symbols(v, make())
+    sides = _sides(v, network, [2, 2], partial(_mean_square, v))
+    if v.x[0, 0].domain.unused:
+        raise ValueError("the pattern has more signs than there are pre-activations")
+    return sides
+
+
+SILU = {"one layer": _mlp(Layer(2, "silu", "gate"), dim=1),
+        "two layers": _mlp(Layer(1, "silu", "gate"), Layer(1, "silu", "shift"), dim=1)}
+
+
+@identity("E15", _cases(SILU))
+def _back_propagation_through_SiLU(v: V, case: Any) -> Sides:
+    """MLP.backward is the derivative of any loss."""
+    make, t = case
+    return _sides(v, _on_symbols(v, make()), t, partial(_any_loss, v))
+
+
+UNETS = {
+    "one size": lambda: UNet(2, T, widths=(1,), layers=1, rng=np.random.default_rng(0)),
+    "two sizes": lambda: UNet(2, T, widths=(1, 1), layers=1, rng=np.random.default_rng(0)),
+}
+
+
+@identity("E15", _cases(UNETS))
+def _back_propagation_through_the_U_Net(v: V, case: Any) -> Sides:
+    """UNet.backward is the derivative of any loss, with skip and gain."""
+    make, t = case
+    network = _on_symbols(v, make())
+    network.skip, network.gain = v.skip, v.skip + 1
+    return _sides(v, network, t, partial(_any_loss, v))

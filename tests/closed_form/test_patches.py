@@ -1,0 +1,102 @@
+"""The best denoiser of a patch: against Bayes' rule written out, the ideal one, and a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ddpm_np.closed_form import patches
+from ddpm_np.closed_form.distributions import Empirical
+from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_loss
+from ddpm_np.closed_form.patches import PatchDenoiser
+from ddpm_np.schedule import Schedule
+
+Array = NDArray[np.float64]
+SCHEDULE = Schedule.linear(4, beta_min=0.05, beta_max=0.6)
+PICTURES = np.random.default_rng(0).standard_normal((3, 25))
+
+
+def by_the_rule(x: Array, t: int, q: tuple[int, int], reach: int, placed: bool) -> float:
+    """E[eps_q | patch] for one picture and one pixel, by Bayes' rule over all candidates."""
+    kept, noise = SCHEDULE.alpha_bar[t], SCHEDULE.one_minus_alpha_bar[t]
+
+    def patch(picture: Array, row: int, column: int) -> dict[tuple[int, int], float]:
+        around = range(-reach, reach + 1)
+        return {
+            (i, j): picture[row + i, column + j] for i in around for j in around
+            if 0 <= row + i < 5 and 0 <= column + j < 5
+        }
+
+    noisy, weights, middles = patch(x.reshape(5, 5), *q), [], []
+    for picture in PICTURES.reshape(-1, 5, 5):
+        for place in [q] if placed else list(np.ndindex(5, 5)):
+            clean = patch(picture, *place)
+            if clean.keys() == noisy.keys():  # the same pixels are outside the picture
+                square = sum((noisy[at] - np.sqrt(kept) * clean[at]) ** 2 for at in clean)
+                weights.append(np.exp(-square / 2 / noise))
+                middles.append(picture[place])
+    mean = np.dot(weights, middles) / np.sum(weights)
+    return float((x.reshape(5, 5)[q] - np.sqrt(kept) * mean) / np.sqrt(noise))
+
+
+@pytest.mark.E24
+@pytest.mark.parametrize("placed", [True, False])
+@pytest.mark.parametrize("patch", [1, 3, 5])
+def test_it_is_bayes_rule_for_each_pixel(
+    patch: int, placed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patches, "PAIRS", 40)  # several blocks of rows
+    denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=patch, placed=placed)
+    x = np.random.default_rng(1).standard_normal((2, 25))
+    t = np.array([1, 3])
+    eps_hat = denoiser(x, t).reshape(2, 5, 5)
+    for n, q in np.ndindex(2, 25):
+        pixel = divmod(q, 5)
+        expected = by_the_rule(x[n], int(t[n]), pixel, patch // 2, placed)
+        assert abs(eps_hat[n][pixel] - expected) <= 1e-10
+
+
+@pytest.mark.E24
+@pytest.mark.parametrize("placed", [True, False])
+def test_a_patch_that_covers_everything_is_the_ideal_denoiser(placed: bool) -> None:
+    denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=9, placed=placed)
+    ideal = IdealDenoiser(Empirical(PICTURES), SCHEDULE)
+    x = np.random.default_rng(1).standard_normal((4, 25))
+    for t in (1, 4):
+        np.testing.assert_allclose(denoiser(x, t), ideal(x, t), rtol=0, atol=1e-9)
+
+
+@pytest.mark.E25
+def test_its_floor_is_its_loss_and_falls_with_what_is_seen() -> None:
+    law = Empirical(PICTURES)
+    floors = {}
+    for placed in (True, False):
+        for patch in (1, 3):
+            denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=patch, placed=placed)
+            floor = denoiser.floor(n=1000, rng=np.random.default_rng(0))
+            loss, error = estimate_loss(
+                denoiser, law, SCHEDULE, n=1000, rng=np.random.default_rng(1)
+            )
+            # both are sampled, the floor with the smaller scatter
+            assert np.all(np.abs(loss - floor)[1:] <= 5 * np.sqrt(2) * error[1:])
+            assert np.isnan(floor[0])
+            floors[placed, patch] = floor[1:].mean()
+    assert floors[True, 3] < floors[True, 1] < floors[False, 1]
+    assert floors[True, 3] < floors[False, 3] < floors[False, 1]
+
+
+@pytest.mark.parametrize("error, call, says", [
+    (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=4), "patch must be odd"),
+    (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=0), "patch must be at least 1"),
+    (ValueError, lambda: PatchDenoiser(np.ones((2, 5)), SCHEDULE, patch=3), "pictures must be sq"),
+    (ValueError, lambda: PatchDenoiser(np.ones(25), SCHEDULE, patch=3), "pictures must have 2"),
+    (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones(25), 1), "x_t must"),
+    (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones((2, 24)), 1), "x must"),
+    (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones((2, 25)), 5), "t must"),
+])
+def test_bad_arguments_are_refused(error: type[Exception], call: Any, says: str) -> None:
+    with pytest.raises(error, match=says):
+        call()

@@ -1,0 +1,93 @@
+"""Convolution, pooling and joining: against SciPy, and each backward pass as a transpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.signal import correlate2d
+
+from ddpm_np.learning import convolution as c
+
+Array = NDArray[np.float64]
+SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 5), st.integers(1, 3))
+
+
+def integers(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Small whole numbers, whose sums of products float64 knows exactly."""
+    return rng.integers(-9, 10, shape).astype(float)
+
+
+@pytest.mark.E15
+@given(shape=SHAPES, c_out=st.integers(1, 3), wrap=st.booleans(), seed=st.integers(0, 99))
+def test_convolution_is_that_of_scipy(
+    shape: tuple[int, ...], c_out: int, wrap: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    h, kernel = integers(shape, rng), integers((3, 3, shape[3], c_out), rng)
+    u = c.convolve(c.neighbours(h, wrap), kernel.reshape(3, -1, c_out))
+    boundary = "wrap" if wrap else "fill"
+    for n in range(shape[1]):
+        for o in range(c_out):
+            expected = sum(
+                correlate2d(h[:, n, :, i], kernel[:, :, i, o], "same", boundary)
+                for i in range(shape[3])
+            )
+            assert np.array_equal(u[:, n, :, o], expected)
+
+
+@pytest.mark.E15
+@given(shape=SHAPES, c_out=st.integers(1, 3), wrap=st.booleans(), seed=st.integers(0, 99))
+def test_backward_of_the_convolution_is_its_transpose(
+    shape: tuple[int, ...], c_out: int, wrap: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    h, kernel = integers(shape, rng), integers((3, 3 * shape[3], c_out), rng)
+    wide = c.neighbours(h, wrap)
+    u = c.convolve(wide, kernel)
+    d_u, d_kernel = integers(u.shape, rng), np.full(kernel.shape, np.nan)
+    c.kernel_backward(d_u, wide, d_kernel)
+    # u is linear in h and in the kernel, so <u, d_u> = <h, d_h> = <kernel, d_kernel>
+    assert np.vdot(u, d_u) == np.vdot(h, c.convolve_backward(d_u, kernel, wrap))
+    assert np.vdot(u, d_u) == np.vdot(kernel, d_kernel)
+
+
+PAIRS: list[tuple[str, Callable[[Array], Array], Callable[[Array], Array], tuple[int, ...]]] = [
+    ("halve", c.halve, c.halve_backward, (4, 3, 6, 2)),
+    ("double", c.double, c.double_backward, (2, 3, 3, 2)),
+    ("to_pictures", c.to_pictures, lambda d: c.from_pictures(d, 4), (4, 3, 4, 1)),
+    ("join", lambda h: c.join(h, 0 * h), lambda d: c.join_backward(d, 2)[0], (4, 3, 6, 2)),
+    ("keep", lambda h: c.join(0 * h, h), lambda d: c.join_backward(d, 2)[1], (4, 3, 6, 2)),
+]
+
+
+@pytest.mark.E15
+@pytest.mark.parametrize("name, forward, backward, shape", PAIRS, ids=[p[0] for p in PAIRS])
+def test_each_other_part_has_its_transpose(
+    name: str, forward: Callable[[Array], Array], backward: Callable[[Array], Array],
+    shape: tuple[int, ...],
+) -> None:
+    rng = np.random.default_rng(0)
+    h = integers(shape, rng)
+    out = forward(h)
+    d = integers(out.shape, rng)
+    assert np.vdot(out, d) == np.vdot(h, backward(d))
+    assert np.any(out) and backward(d).shape == h.shape
+
+
+def test_a_mean_of_four_and_four_copies() -> None:
+    h = np.arange(16.0).reshape(4, 1, 4, 1)
+    assert np.array_equal(c.halve(h)[:, 0, :, 0], [[2.5, 4.5], [10.5, 12.5]])
+    assert np.array_equal(c.double(h)[:3, 0, :3, 0], [[0, 0, 1], [0, 0, 1], [4, 4, 5]])
+    assert np.array_equal(c.halve(c.double(h)), h)
+
+
+def test_pictures_go_in_and_come_back() -> None:
+    x = np.arange(2 * 9.0).reshape(2, 9)
+    h = c.from_pictures(x, 3)
+    assert h.shape == (3, 2, 3, 1) and h[1, 0, 2, 0] == x[0, 5]
+    assert np.array_equal(c.to_pictures(h), x)

@@ -1,0 +1,84 @@
+"""The fast gradient against the plain one: the same weights after training, for every kind of
+layer.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.learning.layers import step_basis
+from ddpm_np.network import MLP, Layer
+from ddpm_np.schedule import Schedule
+from ddpm_np.training import train
+
+DIM, T, STEPS = 5, 7, 200
+SCHEDULE, DATA = Schedule.sigmoid(T), Gaussian(np.full(DIM, 0.3), np.diag(np.arange(1.0, DIM + 1)))
+LAYERS = {
+    f"{activation}, {step}": (Layer(6, activation, step), Layer(4, activation, step))
+    for activation in ("leaky_relu", "silu", "identity") for step in ("gate", "shift", "none")
+}
+
+
+def trained(layers, n: int, *, fast: bool, dtype=np.float64, balanced: bool = True, **options):
+    """The weights after STEPS steps of training, and the losses and norms on the way."""
+    rng = np.random.default_rng(0)
+    mlp = MLP(DIM, T, hidden=layers, rng=rng, dtype=dtype, zero_output=False, **options)
+    records = train(
+        mlp, DATA, SCHEDULE, steps=STEPS, batch_size=n, learning_rate=1e-2, rng=rng,
+        balanced=balanced, fast=fast,
+    )
+    return mlp.flat, np.array([(record.loss, record.grad_norm) for record in records])
+
+
+# Batches without a whole round, of whole rounds only, and of rounds and a rest.
+@pytest.mark.E16
+@pytest.mark.parametrize(("n", "balanced"), [(3, True), (14, True), (17, True), (16, False)])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_training_gives_the_weights_of_the_plain_loop(kind, n, balanced):
+    skip = np.sqrt(SCHEDULE.one_minus_alpha_bar)
+    options = {"n": n, "balanced": balanced, "skip": skip}
+    weights, records = trained(LAYERS[kind], fast=True, **options)
+    plain_weights, plain_records = trained(LAYERS[kind], fast=False, **options)
+    if kind.startswith("silu"):  # exp in place of tanh
+        np.testing.assert_allclose(weights, plain_weights, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(records, plain_records, rtol=1e-11)
+    else:
+        assert np.array_equal(weights, plain_weights) and np.array_equal(records, plain_records)
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize("activation", ["leaky_relu", "silu"])
+@pytest.mark.parametrize("n", [3, 17])
+def test_training_with_a_basis_gives_the_weights_of_the_plain_loop(activation, n):
+    layers, basis = [Layer(6, activation)] * 2, step_basis(SCHEDULE.one_minus_alpha_bar, 4)
+    weights, _ = trained(layers, n, fast=True, basis=basis, mirrored=True)
+    plain_weights, _ = trained(layers, n, fast=False, basis=basis, mirrored=True)
+    np.testing.assert_allclose(weights, plain_weights, rtol=0, atol=1e-10)
+
+
+@pytest.mark.E16
+def test_float32_agrees_to_its_own_precision():
+    for activation, tolerance in (("leaky_relu", 0), ("silu", 2000)):
+        layers = [Layer(6, activation)]
+        weights, _ = trained(layers, 17, fast=True, dtype=np.float32)
+        plain_weights, _ = trained(layers, 17, fast=False, dtype=np.float32)
+        assert weights.dtype == np.float32
+        ulp = np.finfo(np.float32).eps * np.abs(plain_weights).max()
+        assert np.abs(weights - plain_weights).max() <= tolerance * ulp
+
+
+def test_nothing_but_the_training_loop_knows_of_the_twin():
+    package = Path(__file__).parents[2] / "ddpm_np"
+    knows = [
+        path.relative_to(package).as_posix() for path in sorted(package.rglob("*.py"))
+        if any(
+            isinstance(node, ast.ImportFrom) and node.module == "ddpm_np.learning.fast"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        )
+    ]
+    assert knows == ["training.py"]

@@ -1,0 +1,213 @@
+"""The U-Net: its gradient, what each output pixel sees, what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ddpm_np.learning.unet import UNet, preconditioning
+from ddpm_np.schedule import Schedule
+
+Array = NDArray[np.float64]
+H = 1e-200  # a complex step has no cancellation, so it can be this small
+
+
+def unet(
+    size: int = 4, widths: Sequence[int] = (2, 3), T: int = 5, *, seed: int = 0, **options: Any
+) -> UNet:
+    """A small network in float64, away from zero outputs and unit gates, which hide mistakes."""
+    rng = np.random.default_rng(seed)
+    network = UNet(size, T, widths=widths, rng=rng, dtype=np.float64, **options)
+    network.flat[:] += 0.3 * rng.standard_normal(network.flat.size)
+    return network
+
+
+def along(network: UNet, direction: Array, x: Array, t: Any, weights: Array) -> tuple[float, float]:
+    """The derivative of <eps_hat, weights> along a direction: by hand, and by a complex step."""
+    gradient = network.backward(weights, network.forward(x, t)[1]).flat
+    moved = type(network.params)(network.params.layout, network.flat + 1j * H * direction)
+    eps_hat, _ = network._forward(moved, x.astype(complex), t)
+    return float(gradient @ direction), float((eps_hat * weights).sum().imag / H)
+
+
+@pytest.mark.E15
+@given(
+    level=st.sampled_from([(3, (2,)), (4, (2, 3)), (6, (1, 2)), (4, (2, 1, 2)), (1, (2,))]),
+    n=st.integers(1, 4), layers=st.integers(1, 3), seed=st.integers(0, 99), wrap=st.booleans(),
+    scaled=st.booleans(),
+)
+def test_gradient_is_the_complex_step_derivative(
+    level: tuple[int, tuple[int, ...]], n: int, layers: int, seed: int, wrap: bool, scaled: bool
+) -> None:
+    size, widths = level
+    rng = np.random.default_rng(seed)
+    options = {"skip": rng.uniform(0.1, 1, 6), "gain": rng.uniform(0.1, 1, 6)} if scaled else {}
+    network = unet(size, widths, layers=layers, seed=seed, wrap=wrap, **options)
+    x, weights = rng.standard_normal((2, n, network.dim))
+    t = rng.integers(1, 6, n)
+    direction = rng.standard_normal(network.flat.size)
+    by_hand, exact = along(network, direction, x, t, weights)
+    gradient = network.backward(weights, network.forward(x, t)[1]).flat
+    assert abs(by_hand - exact) <= 1e-12 * np.abs(gradient * direction).sum()
+
+
+@pytest.mark.E15
+@pytest.mark.parametrize("t", [[2, 2, 2, 2], [5, 1, 5, 1], 3, [4]])
+def test_every_number_of_the_gradient_with_repeated_steps(t: Any) -> None:
+    network = unet(2, (2, 2), layers=1)
+    t = t if isinstance(t, int) else np.array(t)
+    rng = np.random.default_rng(1)
+    x, weights = rng.standard_normal((2, 4, 4))
+    gradient = network.backward(weights, network.forward(x, t)[1]).flat
+    steps = np.broadcast_to(t, 4)
+    for i, unit in enumerate(np.eye(network.flat.size)):
+        moved = type(network.params)(network.params.layout, network.flat + 1j * H * unit)
+        exact = (network._forward(moved, x.astype(complex), steps)[0] * weights).sum().imag / H
+        assert abs(gradient[i] - exact) <= 1e-12 * np.abs(gradient).max()
+
+
+def test_the_network_of_the_experiment_has_its_size() -> None:
+    network = UNet(16, 100, rng=np.random.default_rng(0))
+    assert network.flat.size == 182_305 and network.dtype == np.float32
+    assert repr(network) == "UNet(16 x 16, 16-32-64, T=100, 182305 parameters, float32)"
+
+
+def test_it_starts_as_its_skip() -> None:
+    schedule = Schedule.sigmoid(5)
+    skip, gain = preconditioning(schedule, 0.5)
+    network = UNet(4, 5, widths=(2, 3), rng=np.random.default_rng(0), skip=skip, gain=gain)
+    x = np.random.default_rng(1).standard_normal((3, 16)).astype(np.float32)
+    assert np.array_equal(network(x, 4), np.float32(skip[4]) * x)
+
+
+def test_preconditioning_is_the_best_multiple_and_what_it_leaves() -> None:
+    schedule, s2 = Schedule.sigmoid(20), 0.7
+    skip, gain = preconditioning(schedule, s2)
+    signal, noise = schedule.alpha_bar * s2, schedule.one_minus_alpha_bar
+    # E (eps - k x_t)^2 = (1 - k sqrt(noise))^2 + k^2 signal, least at the skip, where it is gain^2
+    left = (1 - skip * np.sqrt(noise)) ** 2 + skip**2 * signal
+    np.testing.assert_allclose(gain**2, left, rtol=1e-12)
+    for k in (skip + 1e-3, skip - 1e-3):
+        assert np.all((1 - k * np.sqrt(noise)) ** 2 + k**2 * signal > left)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_net_of_some_layers_sees_twice_as_many_pixels_and_one(layers: int) -> None:
+    size, at = 15, 7
+    network = unet(size, (3,), layers=layers)
+    x = np.random.default_rng(0).standard_normal((1, size**2))
+    pixels = np.zeros((size**2, size**2))
+    moved = x + np.eye(size**2)
+    pixels = network(moved, 2) != network(x, 2)
+    seen = pixels[:, at * size + at].reshape(size, size)  # which inputs move the middle output
+    expected = np.zeros((size, size), bool)
+    expected[at - layers : at + layers + 1, at - layers : at + layers + 1] = True
+    assert np.array_equal(seen, expected)
+
+
+def test_a_shift_by_the_coarsest_pixel_commutes_bit_for_bit() -> None:
+    network = unet(16, (4, 4, 4), wrap=True)
+    x = np.random.default_rng(0).standard_normal((2, 16, 16))
+    eps_hat = network(x.reshape(2, -1), 3).reshape(x.shape)
+
+    def after(rows: int, columns: int) -> Array:
+        shifted = np.roll(x, (rows, columns), (1, 2))
+        moved = network(shifted.reshape(2, -1), 3).reshape(x.shape)
+        return np.roll(moved, (-rows, -columns), (1, 2))
+
+    for shift in ((4, 0), (0, 4), (8, -4)):
+        assert np.array_equal(after(*shift), eps_hat)
+    for shift in ((1, 0), (0, 2)):
+        assert np.abs(after(*shift) - eps_hat).max() > 1e-3
+
+
+@settings(max_examples=10)
+@given(n=st.integers(1, 5), seed=st.integers(0, 9))
+def test_a_picture_does_not_see_the_others(n: int, seed: int) -> None:
+    network = unet(seed=seed)
+    rng = np.random.default_rng(seed)
+    x, t = rng.standard_normal((n, 16)), rng.integers(1, 6, n)
+    alone = np.concatenate([network(x[i : i + 1], t[i : i + 1]) for i in range(n)])
+    np.testing.assert_allclose(network(x, t), alone, rtol=0, atol=1e-13)
+
+
+def test_predicting_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = unet()
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((7, 16)), rng.integers(1, 6, 7)
+    whole = network(x, t)
+    monkeypatch.setattr("ddpm_np.learning.unet.PIXELS", 32)
+    np.testing.assert_allclose(network(x, t), whole, rtol=0, atol=1e-13)
+
+
+def test_forward_changes_neither_its_input_nor_an_earlier_result() -> None:
+    network = unet()
+    x = np.random.default_rng(0).standard_normal((2, 16))
+    before = x.copy()
+    first, cache = network.forward(x, 2)
+    kept = first.copy()
+    network.forward(x + 1, 3)
+    network.backward(np.ones_like(x), cache)
+    one = network.backward(np.ones_like(x), cache).flat
+    assert np.array_equal(x, before) and np.array_equal(first, kept)
+    assert np.array_equal(one, network.backward(np.ones_like(x), cache).flat)
+
+
+@pytest.mark.parametrize("how", [lambda n: n.copy(), copy.deepcopy,
+                                 lambda n: pickle.loads(pickle.dumps(n))])
+def test_copies_are_equal_and_share_nothing(how: Any) -> None:
+    skip, gain = preconditioning(Schedule.sigmoid(5), 0.5)
+    network = unet(layers=1, wrap=True, skip=skip, gain=gain)
+    other = how(network)
+    assert other.config == network.config and np.array_equal(other.flat, network.flat)
+    assert not np.shares_memory(other.flat, network.flat)
+    x = np.random.default_rng(0).standard_normal((2, 16))
+    assert np.array_equal(other(x, 2), network(x, 2))
+
+
+RNG = np.random.default_rng(0)
+REFUSED: list[tuple[type[Exception], dict[str, Any], str]] = [
+    (ValueError, {"size": 10}, "size must be divisible by 4 to be halved 2 times"),
+    (ValueError, {"size": 0}, "size must be at least 1"),
+    (TypeError, {"size": 16.0}, "size must be a whole number"),
+    (ValueError, {"T": 0}, "T must be at least 1"),
+    (ValueError, {"widths": ()}, "widths must be a sequence"),
+    (ValueError, {"widths": 16}, "widths must be a sequence"),
+    (ValueError, {"widths": (4, 0)}, "widths must be at least 1"),
+    (ValueError, {"layers": 0}, "layers must be at least 1"),
+    (TypeError, {"dtype": np.float16}, "dtype must be float32 or float64"),
+    (TypeError, {"rng": np.random.RandomState(0)}, "rng must be a numpy.random.Generator"),
+    (ValueError, {"skip": [1.0, 2.0]}, "skip must have a last axis of length 6"),
+    (ValueError, {"gain": [np.nan] * 6}, "gain must be finite"),
+]
+
+
+@pytest.mark.parametrize("error, arguments, says", REFUSED)
+def test_bad_arguments_are_refused(
+    error: type[Exception], arguments: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(error, match=says) as caught:
+        UNet(**{"size": 8, "T": 5, "rng": RNG, **arguments})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("x, t, says", [
+    (np.zeros((2, 15)), 1, "x must have a last axis of length 16"),
+    (np.zeros(16), 1, "x must have 2 axes"), (np.zeros((2, 16)), 6, "t must be in 1..5"),
+    (np.zeros((2, 16)), [1, 2, 3], "t of shape"),
+])
+def test_pictures_of_the_wrong_length_are_refused(x: Any, t: Any, says: str) -> None:
+    network = unet()
+    for call in (network, network.forward):
+        with pytest.raises(ValueError, match=says):
+            call(x, t)
+    with pytest.raises(ValueError, match="d_eps_hat must have the shape of the forward pass"):
+        network.backward(np.zeros((3, 16)), network.forward(np.zeros((2, 16)), 1)[1])
