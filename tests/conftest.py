@@ -10,6 +10,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ddpm_np.equations import EQUATIONS
+
 # The suite never looks at a clock and never draws its own seed: derandomised, no deadline, no example database.
 COMMON = {"derandomize": True, "deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=40, **COMMON)
@@ -22,5 +24,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("deep" if config.getoption("--deep") else "default")
-    for number in range(1, 34):
-        config.addinivalue_line("markers", f"E{number}: checks equation E{number} of the table in README.md")
+    for equation in EQUATIONS.values():
+        config.addinivalue_line("markers", f"{equation.number}: {equation.title}")

@@ -179,7 +179,8 @@ def _tests() -> dict[str, list[str]]:
     found = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        everywhere = set(_markers(n.value for n in tree.body if _is_pytestmark(n)))
+        marks = [n for n in tree.body if isinstance(n, ast.Assign) and _is_pytestmark(n)]
+        everywhere = set(_markers(n.value for n in marks))
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 for number in sorted(everywhere | set(_markers(node.decorator_list))):
@@ -187,8 +188,8 @@ def _tests() -> dict[str, list[str]]:
     return dict(found)
 
 
-def _is_pytestmark(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "pytestmark"
+def _is_pytestmark(node: ast.Assign) -> bool:
+    return getattr(node.targets[0], "id", "") == "pytestmark"
 
 
 def _markers(nodes: Iterable[Any]) -> Iterator[str]:

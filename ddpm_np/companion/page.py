@@ -88,7 +88,7 @@ def page() -> str:
 
 
 def fingerprint() -> str:
-    """A digest of what the page shows: register, sources and tests. Another one, another page."""
+    """A digest of the register, sources and errata that the page shows."""
     from ddpm_np.errata import ERRATA
 
     digest = hashlib.sha256()
@@ -98,7 +98,7 @@ def fingerprint() -> str:
         digest.update(repr(section).encode())
     for name in _functions():
         shown = source(name)
-        digest.update(repr((shown.name, shown.path, shown.signature, shown.body)).encode())
+        digest.update(repr(shown._replace(line=0)).encode())
     for entry in ERRATA:
         digest.update(repr(entry).encode())
     for name in ("page.html", "style.css"):
@@ -108,8 +108,8 @@ def fingerprint() -> str:
 
 def _functions() -> Iterable[str]:
     """All functions of the register, once each."""
-    owners = (*EQUATIONS.values(), *SECTIONS.values())
-    return dict.fromkeys(name for owner in owners for name in owner.functions)
+    named = [e.functions for e in EQUATIONS.values()] + [s.functions for s in SECTIONS.values()]
+    return dict.fromkeys(name for functions in named for name in functions)
 
 
 def _file(name: str) -> str:
