@@ -1,4 +1,4 @@
-"""The command line: run, sample, demo, verify, errata, check.
+"""The command line: run, sample, demo, verify, errata, check, companion.
 
 Each command has two functions here: one adds it to the parser, one reads its arguments and calls
 the module that does the work. A refusal becomes one line on standard error. Exit codes: 0 done,
@@ -87,7 +87,9 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--version", action="version", version=f"ddpm_np {__version__}")
     commands = _Commands(parser)
-    for add in (_add_run, _add_sample, _add_demo, _add_verify, _add_errata, _add_check):
+    for add in (
+        _add_run, _add_sample, _add_demo, _add_verify, _add_errata, _add_check, _add_companion,
+    ):
         add(commands)
     return parser
 
@@ -292,9 +294,17 @@ def _add_verify(commands: _Commands) -> None:
 
 
 def _verify(arguments: Arguments) -> int:
+    from ddpm_np.equations import EQUATIONS
     from ddpm_np.proof.verify import verify
 
-    return DONE if verify(out=say) else FAILED
+    def out(line: str) -> None:
+        """A line of the table, and below it the formula and the functions of its equation."""
+        say(line)
+        if equation := EQUATIONS.get(line.partition(" ")[0]):
+            say(f"    {equation.formulas[0].text}")
+            say(f"    {', '.join(equation.functions)}")
+
+    return DONE if verify(out=out) else FAILED
 
 
 # ---- errata ------------------------------------------------------------------------------------
@@ -350,3 +360,32 @@ def _check(arguments: Arguments) -> int:
         return _complain(f"error: argument MODULE:OBJECT: {error}", BAD_INPUT)
     say(text)
     return DONE if report.passed else FAILED
+
+
+# ---- companion ---------------------------------------------------------------------------------
+
+
+def _add_companion(commands: _Commands) -> None:
+    companion = commands.add(
+        "companion", _companion, "build the page that shows the notes' formulas beside the code"
+    )
+    companion.add_argument(
+        "--out", type=_path, default="companion.html", metavar="FILE",
+        help="new HTML file (default: companion.html)",
+    )
+
+
+def _companion(arguments: Arguments) -> int:
+    from ddpm_np.companion import MissingPackages, write_page
+
+    out = Path(arguments.out)
+    if out.exists():
+        return _complain(f"error: argument --out: must be a new file, but {out} exists", BAD_INPUT)
+    try:
+        write_page(out)
+    except MissingPackages as error:
+        return _complain(f"error: {error}", BAD_INPUT)
+    except RuntimeError as error:  # a formula that differs from its function, a failed proof
+        return _complain(f"error: {error}", FAILED)
+    say(f"the companion page is in {out}")
+    return DONE

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ddpm_np.equations import EQUATIONS
+
 # By default the suite looks at no clock and draws no seed of its own: the same examples each time,
 # no deadline, no example database.
 COMMON: dict[str, Any] = {
@@ -37,9 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("deep" if deep else "default")
     if deep and config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32))
-    for number in range(1, 34):
-        marker = f"E{number}: checks equation E{number} of the table in README.md"
-        config.addinivalue_line("markers", marker)
+    for equation in EQUATIONS.values():
+        config.addinivalue_line("markers", f"{equation.number}: {equation.title}")
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""The README is true: its table of equations, its examples, its commands and its links; and every docstring example runs."""
+"""The README is true: its examples, its commands and its links; and every docstring example runs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,13 @@ import numpy as np
 import pytest
 
 import ddpm_np
+from ddpm_np.equations import EQUATIONS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODULES = sorted(
     m.name for m in pkgutil.walk_packages(ddpm_np.__path__, "ddpm_np.") if not m.name.endswith("__main__")
 )
-ROW = re.compile(r"^\| (E\d+) \|(.+)\|$", re.MULTILINE)
-KNOWN = {"proved", "property", "statistical"}
-
-
-def rows() -> dict[str, list[str]]:
-    """The table of equations: number -> its other cells."""
-    return {number: [cell.strip() for cell in cells.split("|")] for number, cells in ROW.findall(README)}
 
 
 def docstrings(name: str):
@@ -45,28 +39,9 @@ def cited(text: str) -> set[str]:
     return {f"E{n}" for n in numbers}
 
 
-def test_the_table_numbers_its_equations_without_gaps():
-    assert list(rows()) == [f"E{n}" for n in range(1, len(rows()) + 1)] and len(rows()) >= 33
-
-
-@pytest.mark.parametrize("number", rows())
-def test_every_row_names_functions_and_tests_that_exist(number):
-    section, formula, functions, tests, known = rows()[number]
-    assert section and formula and set(re.split(r", ", known)) <= KNOWN
-    for name in re.findall(r"`([^`]+)`", functions):
-        found = pkgutil.resolve_name(f"ddpm_np.{name}")
-        assert callable(found) or isinstance(found, property), name
-    assert re.findall(r"`([^`]+)`", functions) and re.findall(r"`([^`]+)`", tests)
-    for name in re.findall(r"`([^`]+)`", tests):
-        source = next((ROOT / "tests").rglob(f"{name}.py")).read_text(encoding="utf-8")
-        assert f"pytest.mark.{number}\n" in source or f"pytest.mark.{number}," in source or f"pytest.mark.{number}]" in source, (
-            f"{name} has no test marked {number}"
-        )
-
-
 def test_equations_cited_in_docstrings_are_in_the_table_and_the_other_way_round():
     everywhere = {e for name in MODULES for _, text in docstrings(name) for e in cited(text)}
-    assert everywhere == set(rows())
+    assert everywhere == set(EQUATIONS)
 
 
 def test_checks_named_in_docstrings_exist():

@@ -20,6 +20,8 @@ from ddpm_np.errata import ERRATA, Erratum
 
 __all__ = ["Bug", "EquationPart", "NotePart", "PrintedPart", "SectionPart", "content"]
 
+SHORT = 20  # lines of code that stand beside a formula without being unfolded
+
 
 class Bug(NamedTuple):
     """A planted bug: its name, and the line it changes, before and after."""
@@ -34,12 +36,14 @@ class EquationPart(NamedTuple):
     """An equation with all that is known about it.
 
     compared: its formulas, each with how it was compared: "identity", "floating" or "".
-    identities: statements that were proved. error: the worst float64 error and what is allowed.
+    shown: how many sources are unfolded. identities: statements that were proved.
+    error: the worst float64 error and what is allowed.
     """
 
     equation: Equation
     compared: tuple[tuple[Formula, str], ...]
     sources: tuple[Source, ...]
+    shown: int
     identities: tuple[str, ...]
     error: tuple[float, float] | None
     tests: tuple[str, ...]
@@ -123,15 +127,26 @@ def _printed(printed: Printed) -> PrintedPart:
 def _equation(equation: Equation) -> EquationPart:
     order = list(EQUATIONS)
     i = order.index(equation.number)
+    sources = tuple(source(name) for name in equation.functions)
     statements, error = _proofs().get(equation.number, ((), None))
     return EquationPart(
         equation,
         tuple((formula, _compared(equation, formula)) for formula in equation.formulas),
-        tuple(source(name) for name in equation.functions),
-        statements, error, tuple(_tests().get(equation.number, ())), tuple(_bugs(equation)),
+        sources, _shown(sources), statements, error,
+        tuple(_tests().get(equation.number, ())), tuple(_bugs(equation)),
         tuple(e for e in ERRATA if e.equation == equation.number),
         order[i - 1] if i else "", order[i + 1] if i + 1 < len(order) else "",
     )
+
+
+def _shown(sources: tuple[Source, ...]) -> int:
+    """The first source, and more of them while they stay short."""
+    lines = 0
+    for i, each in enumerate(sources):
+        lines += 2 + sum(piece.count("\n") + 1 for piece, check in each.body if not check)
+        if i and lines > SHORT:
+            return i
+    return len(sources)
 
 
 def _compared(equation: Equation, formula: Formula) -> str:
@@ -164,7 +179,8 @@ def _tests() -> dict[str, list[str]]:
     found = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        everywhere = set(_markers(n.value for n in tree.body if _is_pytestmark(n)))
+        marks = [n for n in tree.body if isinstance(n, ast.Assign) and _is_pytestmark(n)]
+        everywhere = set(_markers(n.value for n in marks))
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 for number in sorted(everywhere | set(_markers(node.decorator_list))):
@@ -172,8 +188,8 @@ def _tests() -> dict[str, list[str]]:
     return dict(found)
 
 
-def _is_pytestmark(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "pytestmark"
+def _is_pytestmark(node: ast.Assign) -> bool:
+    return getattr(node.targets[0], "id", "") == "pytestmark"
 
 
 def _markers(nodes: Iterable[Any]) -> Iterator[str]:

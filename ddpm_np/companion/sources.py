@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ddpm_np.equations.typeset import symbol_class
 
@@ -54,7 +54,8 @@ def source(name: str) -> Source:
     found = pkgutil.resolve_name(f"ddpm_np.{name}")
     docstring = inspect.getdoc(found) or ""
     if inspect.isclass(found):
-        found = next((vars(found)[m] for m in ("__call__", "__init__") if m in vars(found)), found)
+        own = (vars(found).get(method) for method in ("__call__", "__init__"))
+        found = next((m for m in own if m and _is_written(m)), found)
     for wrapper in ("__func__", "func", "fget"):
         found = getattr(found, wrapper, None) or found
     found = inspect.unwrap(found)
@@ -68,6 +69,11 @@ def source(name: str) -> Source:
     return Source(name, path, first, *_parts(text, tree, docstring))
 
 
+def _is_written(method: Any) -> bool:
+    """Whether a method stands in a file, unlike one that a dataclass was given."""
+    return Path(method.__code__.co_filename).exists()
+
+
 def _parts(
     text: str, tree: ast.FunctionDef, docstring: str
 ) -> tuple[str, str, tuple[tuple[str, bool], ...]]:
@@ -77,7 +83,8 @@ def _parts(
     statements = body[1:] if has_docstring else body
     # Comments above a statement belong to it, so pieces begin where the statement before ended.
     start = (body[0].end_lineno or 0) if has_docstring else body[0].lineno - 1
-    signature = "\n".join(lines[: body[0].lineno - 1])
+    head = lines[tree.lineno - 1: body[0].lineno - 1]
+    signature = re.sub(r"\(\s+", "(", re.sub(r",?\s+\)", ")", " ".join(map(str.strip, head))))
     pieces: list[tuple[str, bool]] = []
     for statement in statements:
         end = statement.end_lineno or start

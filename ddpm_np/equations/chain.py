@@ -33,7 +33,7 @@ FORWARD = (
             Formula("1 - alpha_bar_t = alpha_t (1 - alpha_bar_{t-1}) + beta_t",
                     "schedule.one_minus_alpha_bar[t]"),
         ),
-        ("schedule.Schedule",), BOTH,
+        ("schedule.Schedule.from_beta",), BOTH,
         printed=("N2:381-384", "N2:431-436", "N2:539-542", "N3:110"),
     ),
     Equation(
@@ -123,7 +123,7 @@ POSTERIOR = (
         printed=("N2:579", "N2:585", "N2:600", "N2:591-594"), demo="posterior",
     ),
     Equation(
-        "E9", "N2:687", "psi_1, from the linear term", "一次项系数 ψ₁",
+        "E9", "N2:687", "$psi_1$, from the linear term", "一次项系数 $psi_1$",
         "Half the coefficient of $-x_{t-1}$: each of the two Gaussians votes with its precision.",
         "$psi_1$ 是 $-x_{t-1}$ 系数的一半：两个高斯分布各按自己的精度加权。",
         (
@@ -135,7 +135,7 @@ POSTERIOR = (
         printed=("N2:692", "N2:698", "N2:702", "N2:612-615"), demo="posterior",
     ),
     Equation(
-        "E10", "N2:707", "psi_2, from the quadratic term", "二次项系数 ψ₂",
+        "E10", "N2:707", "$psi_2$, from the quadratic term", "二次项系数 $psi_2$",
         "The precision of the step back is the sum of two precisions; $alpha_t + beta_t = 1$ "
         "makes one fraction of it.",
         "反向一步的精度等于两个精度之和，再由 $alpha_t + beta_t = 1$ 化为一个分式。",
@@ -192,7 +192,7 @@ POSTERIOR = (
         ("posterior.predict_x0", "posterior.predict_eps"), BOTH, printed=("N2:651", "N2:637"),
     ),
     Equation(
-        "E14", "N2:632", "The mean without the signal", "不含 x₀ 的均值",
+        "E14", "N2:632", "The mean without the signal", "不含 $x_0$ 的均值",
         "With $x_0$ replaced by the noise, the two coefficients of $x_t$ collapse to "
         "$1 / sqrt(alpha_t)$.",
         "用噪声代换 $x_0$ 之后，$x_t$ 的两项系数合并，化简为 $1 / sqrt(alpha_t)$。",

@@ -16,7 +16,7 @@ LEARNING = (
             Formula("grad loss = 2 (eps_hat - eps) / (n dim)",
                     "training.denoising_loss(eps_hat, eps)[1]", floating=True),
         ),
-        ("training.denoising_loss", "network.MLP.forward", "network.MLP.backward"), ("property",),
+        ("training.denoising_loss", "network.MLP._forward", "network.MLP._backward"), ("property",),
         printed=("N2:442", "N2:448"), demo="noise-target",
     ),
     Equation(
@@ -25,7 +25,8 @@ LEARNING = (
         "抽取信号、时刻与噪声，预测噪声，用 AdamW 更新一步，如此反复。",
         (Formula("x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps;"
                  " theta -> AdamW(theta, grad (|eps_hat(x_t, t) - eps|^2))"),),
-        ("training.train",), ("property", "statistical"), printed=("N2:431-436", "N2:448"),
+        ("training.train", "training._loop"), ("property", "statistical"),
+        printed=("N2:431-436", "N2:448"),
         no_value="it is a loop; a test repeats it with the algorithm written out",
     ),
     Equation(

@@ -196,7 +196,8 @@ class _LaTeX:
         return rf"{OPERATORS[operator][1]}_{{{index}}} "
 
     def fence(self, kind: str, inside: str) -> str:
-        left, right = {"(": "()", "[": "[]", "|": (r"\lVert ", r"\rVert ")}[kind]
+        left, right = {"(": ("(", ")"), "[": ("[", "]"),
+                       "|": (r"\lVert ", r"\rVert ")}[kind]
         tall = r"\frac" in inside or r"\sqrt" in inside
         return rf"\left{left}{inside}\right{right}" if tall else left + inside + right
 
@@ -256,7 +257,7 @@ class _MathML:
         return f"<munder><mo>{sign}</mo><mi>{index}</mi></munder>"
 
     def fence(self, kind: str, inside: str) -> str:
-        left, right = {"(": "()", "[": "[]", "|": "‖‖"}[kind]
+        left, right = {"(": ("(", ")"), "[": ("[", "]"), "|": ("‖", "‖")}[kind]
         return (f'<mrow><mo fence="true" form="prefix">{left}</mo>{inside}'
                 f'<mo fence="true" form="postfix">{right}</mo></mrow>')
 

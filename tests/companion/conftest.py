@@ -1,0 +1,19 @@
+"""The page, built once for all tests that look at it."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def built() -> str:
+    """The page as it is now; the proofs, which have tests of their own, are left out."""
+    pytest.importorskip("math_core")
+    pytest.importorskip("jinja2")
+    from ddpm_np.companion import content
+    from ddpm_np.companion.page import page
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(content, "_proofs", lambda: {"E6": (("one statement",), (1.5, 4.0))})
+        patch.setattr(content, "difference", lambda formula: "")
+        return page()
