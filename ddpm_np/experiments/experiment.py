@@ -23,12 +23,9 @@ import numpy as np
 from ddpm_np._checks import count, flag, fraction, positive
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, Rings
 from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
-<<<<<<< HEAD
 from ddpm_np.learning.layers import step_basis
-=======
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
->>>>>>> rings
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
@@ -124,11 +121,6 @@ class Experiment:
             return PointMass(curve)
         return MultiSine.random(self.n_frequencies, self.dim, rng=self.rng("signals"))
 
-<<<<<<< HEAD
-    def network(self) -> MLP:
-        """The untrained network; its skip is the exact answer for white noise of variance 1."""
-        noise = self.schedule().one_minus_alpha_bar
-=======
     def network(self) -> Network:
         """The untrained network: a U-Net for pictures, else an MLP.
 
@@ -140,8 +132,7 @@ class Experiment:
                 self._size(), self.T, widths=self.hidden, rng=self.rng("weights"), skip=skip,
                 gain=gain,
             )
-        skip = np.sqrt(self.schedule().one_minus_alpha_bar)
->>>>>>> rings
+        noise = self.schedule().one_minus_alpha_bar
         layers = [Layer(width, self.activation) for width in self.hidden]
         return MLP(
             self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=np.sqrt(noise),

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ddpm_np.proof.degree import Degree, Trace, Traced
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np import forward, posterior, sampling
 from ddpm_np.closed_form import ideal
 from ddpm_np.proof import ANY, UNIT, Chart, Identity, Proof, prove
-from ddpm_np.proof.degree import Degree, Trace, Traced
 from ddpm_np.proof.exact import Exact, Root
 from ddpm_np.proof.identities import IDENTITIES
 from ddpm_np.schedule import Schedule
