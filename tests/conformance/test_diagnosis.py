@@ -10,7 +10,7 @@ import pytest
 from ddpm_np.conformance import check_diffusion
 from ddpm_np.schedule import Schedule
 
-SOURCE = (Path(__file__).parent / "small_code.py").read_text()
+SOURCE = (Path(__file__).parents[1] / "small_code.py").read_text()
 NOISE_OF_STEP = "        if t == self.first_step:\n            return mean\n"
 
 # What the code says, what the bug makes of it, the checks that must fail, what they must say.
