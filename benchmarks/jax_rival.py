@@ -1,8 +1,9 @@
-"""JAX at its best: the training step, and the whole chain of the sampler, as one jit-compiled function.
+"""JAX at its best: the training step, and the whole chain of the sampler, as one jit-compiled
+function.
 
 AdamW stands here as its formula, because JAX has none. The weights, the moments and the key are
-donated, so that XLA may update them in place. The key is of threefry, the default, which in JAX 0.10
-draws normal numbers on a processor several times faster than rbg.
+donated, so that XLA may update them in place. The key is of threefry, the default, which in JAX
+0.10 draws normal numbers on a processor several times faster than rbg.
 """
 
 from __future__ import annotations
@@ -38,15 +39,19 @@ SCAN = 100  # training steps in a call of jax_scan
 def predictor(mlp: MLP) -> Callable[[Any, Any, Any], Any]:
     """(parameters, x, t) -> eps_hat."""
     skip = None if mlp.skip is None else jnp.asarray(mlp.skip)[:, None]
+    basis = None if mlp.basis is None else jnp.asarray(mlp.basis)
+
+    def rows(table: Any, t: Any) -> Any:
+        return table[t] if basis is None else basis[t] @ table
 
     def predict(p: Any, x: Any, t: Any) -> Any:
         h = x
         for l, layer in enumerate(mlp.hidden, 1):
             z = h @ p[f"W{l}"]
             if layer.step == "gate":
-                z = p[f"gate{l}"][t] * z + p[f"shift{l}"][t]
+                z = rows(p[f"gate{l}"], t) * z + rows(p[f"shift{l}"], t)
             else:
-                z = z + p[f"b{l}"] + (p[f"shift{l}"][t] if layer.step == "shift" else 0)
+                z = z + p[f"b{l}"] + (rows(p[f"shift{l}"], t) if layer.step == "shift" else 0)
             h = ACTIVATIONS[layer.activation](z, layer.leak)
         last = len(mlp.hidden) + 1
         out = h @ p[f"W{last}"] + p[f"b{last}"]
@@ -69,7 +74,9 @@ def jax_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
 
 
 def jax_scan(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
-    """SCAN steps a call by ``lax.scan``, which spares the dispatch of each; the losses come at its end."""
+    """SCAN steps a call by ``lax.scan``, which spares the dispatch of each; the losses come at its
+    end.
+    """
     step, state = _step(mlp, schedule, x_0)
     compiled = jax.jit(lambda state: jax.lax.scan(step, state, length=SCAN), donate_argnums=0)
 

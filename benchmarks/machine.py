@@ -8,8 +8,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_info
-
 __all__ = ["blas", "forced", "kernel", "lines"]
 
 FORCING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -28,6 +26,8 @@ def forced() -> str | None:
 
 def blas() -> dict[str, Any]:
     """What threadpoolctl knows of the BLAS that NumPy loaded."""
+    from threadpoolctl import threadpool_info
+
     libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
     ours = [info for info in libraries if "numpy" in info["filepath"]] or libraries
     return ours[0] if ours else {"internal_api": "unknown"}

@@ -11,11 +11,13 @@ from collections.abc import Callable
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.learning.fast import FastStep
+from ddpm_np.learning.fast import FastGradient
+from ddpm_np.learning.optimizer import AdamW, clip_by_global_norm
+from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import TrainingState
+from ddpm_np.training import balanced_steps
 
 __all__ = ["DECAY", "MAX_NORM", "RATE", "Run", "matrix_products", "our_sampling", "our_training"]
 
@@ -24,10 +26,21 @@ RATE, DECAY, MAX_NORM = 1e-3, 0.01, 1.0  # for everyone; the decay is the defaul
 
 
 def our_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
-    """The step that ``train`` repeats, on given clean signals."""
-    state = TrainingState(mlp, rng=np.random.default_rng(0), weight_decay=DECAY)
-    step = FastStep(state, schedule, len(x_0), max_norm=MAX_NORM)
-    return lambda: step.update(x_0, *step.draw(), RATE)
+    """The step that ``train`` repeats, on given clean signals and without the average of the
+    weights.
+    """
+    rng, optimizer = np.random.default_rng(0), AdamW(mlp.flat.size, mlp.dtype, weight_decay=DECAY)
+    fast = FastGradient(mlp, schedule, len(x_0))
+
+    def step() -> float:
+        t = balanced_steps(schedule.T, len(x_0), rng=rng)
+        eps = fill_normal(np.empty_like(x_0), rng=rng)
+        loss, gradient = fast(x_0, t, eps)
+        clip_by_global_norm(gradient.flat, MAX_NORM)
+        optimizer.step(mlp.flat, gradient.flat, RATE)
+        return loss
+
+    return step
 
 
 def our_sampling(mlp: MLP, schedule: Schedule, n: int) -> Run:
@@ -37,7 +50,8 @@ def our_sampling(mlp: MLP, schedule: Schedule, n: int) -> Run:
 
 
 def matrix_products(mlp: MLP, n: int) -> Run:
-    """Only the matrix products of a training step, through the same BLAS: what no step can go below.
+    """Only the matrix products of a training step, through the same BLAS: what no step can go
+    below.
 
     One product forward and two backward for each layer; one backward for the first.
     """

@@ -1,13 +1,15 @@
-"""The same numbers first: network, loss, gradients and training steps of the package and of its PyTorch twin.
+"""The same numbers first: loss, gradients and training steps of the package and of its PyTorch
+twin.
 
-From the same weights, x_0, eps and t. The clock of :mod:`benchmarks.timing` starts only after every :class:`Check` here has passed.
-A relative error is the largest difference between two arrays over the largest entry of PyTorch's.
+All start from the same weights, x_0, eps and t. :mod:`benchmarks.timing` measures only after every
+:class:`Check` here has passed. A relative error is the largest difference between two arrays over
+the largest entry of PyTorch's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,14 +18,18 @@ from torch.nn import functional
 from benchmarks.twin import Twin, named_arrays
 from ddpm_np._checks import Array
 from ddpm_np.forward import q_sample
+from ddpm_np.learning.fast import FastGradient
+from ddpm_np.learning.layers import step_basis
+from ddpm_np.learning.optimizer import AdamW, clip_by_global_norm
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import TrainingState, TrainingStep, denoising_loss
+from ddpm_np.training import denoising_loss
 
 __all__ = ["Check", "float32_checks", "networks", "parity", "step_checks", "training_check"]
 
 FLOAT64, WEIGHTS = 1e-12, 1e-9
-STEPS, RATE, MAX_NORM, DECAY = 200, 3e-3, 1.0, 0.01  # the gradient is longer than 1 at first, so that clipping is checked too
+# The gradient is longer than 1 at first, so that clipping is checked too.
+STEPS, RATE, MAX_NORM, DECAY = 200, 3e-3, 1.0, 0.01
 
 
 class Check(NamedTuple):
@@ -48,38 +54,52 @@ class Batch(NamedTuple):
 
 
 def networks(dim: int = 50, T: int = 100, *, seed: int = 0) -> dict[str, MLP]:
-    """What is compared, in float64, away from the zeros and ones of its start, which would hide mistakes."""
-    rng = np.random.default_rng(seed)
-    gains = np.sqrt(Schedule.sigmoid(T).one_minus_alpha_bar)
-    notes, default = MLP.notes(dim, T, rng=rng, dtype=np.float64), MLP(dim, T, rng=rng, dtype=np.float64, skip=gains)
-    silu = MLP(dim, T, hidden=[Layer(2 * dim, "silu")] * 2, rng=rng, dtype=np.float64, skip=gains)
-    found = {"notes' network": notes, "default network": default, "default network with SiLU": silu}
+    """What is compared, in float64, away from initial zeros and ones, which would hide mistakes."""
+    rng, noise = np.random.default_rng(seed), Schedule.sigmoid(T).one_minus_alpha_bar
+    options: dict[str, Any] = {"rng": rng, "dtype": np.float64, "skip": np.sqrt(noise)}
+    silu = [Layer(2 * dim, "silu")]
+    found = {
+        "notes' network": MLP.notes(dim, T, rng=rng, dtype=np.float64),
+        "default network": MLP(dim, T, **options),
+        "two layers of SiLU": MLP(dim, T, hidden=silu * 2, **options),
+        "SiLU with a basis": MLP(dim, T, hidden=silu, basis=step_basis(noise, 10), **options),
+    }
     for mlp in found.values():
         mlp.flat += 0.1 * rng.standard_normal(mlp.flat.size)
     return found
 
 
 def parity(n: int = 128) -> Iterator[Check]:
-    """Every check, for the notes' network and the default one, also with the activation that it has in the grid."""
+    """Every check, for every kind of network that is timed."""
     for name, mlp in networks().items():
-        for check in (*step_checks(mlp, n), training_check(mlp, n), *float32_checks(mlp, n), *_jax_checks(mlp, n)):
+        found = *step_checks(mlp, n), training_check(mlp, n), *float32_checks(mlp, n)
+        for check in (*found, *_jax_checks(mlp, n)):
             yield check._replace(name=f"{name}: {check.name}")
 
 
 def step_checks(mlp: MLP, n: int, seed: int = 1) -> list[Check]:
     """Output, loss and each gradient of one float64 step, against autograd's."""
-    ours, theirs = _ours(mlp, _batch(mlp, n, seed)), _theirs(mlp, _batch(mlp, n, seed))
+    batch = _batch(mlp, n, seed)
+    ours, theirs = _ours(mlp, batch), _theirs(mlp, batch)
     return [Check(f"{key}, float64", _error(ours[key], theirs[key]), FLOAT64) for key in theirs]
 
 
 def training_check(mlp: MLP, n: int, steps: int = STEPS) -> Check:
-    """Every weight after ``steps`` of training, clipped and decayed, each side with its own optimizer: ours in a copy."""
+    """Every weight after ``steps`` of training, clipped and decayed, each with its own optimizer.
+
+    Ours are the fast gradient, clipping and AdamW that ``train`` calls, on a copy of the network.
+    """
     schedule, copy, twin = Schedule.sigmoid(mlp.T), _cast(mlp, np.float64), Twin(mlp)
     optimizer = torch.optim.AdamW(twin.parameters(), RATE, weight_decay=DECAY)
-    step = TrainingStep(TrainingState(copy, rng=np.random.default_rng(0), weight_decay=DECAY), schedule, max_norm=MAX_NORM)
+    ours, fast = (
+        AdamW(copy.flat.size, np.float64, weight_decay=DECAY),
+        FastGradient(copy, schedule, n),
+    )
     for k in range(steps):
         batch = _batch(mlp, n, k)
-        step.update(*batch, RATE)
+        _, gradient = fast(*batch)
+        clip_by_global_norm(gradient.flat, MAX_NORM)
+        ours.step(copy.flat, gradient.flat, RATE)
         optimizer.zero_grad()
         _loss(twin, schedule, batch)[1].backward()
         _clip(twin)
@@ -90,9 +110,10 @@ def training_check(mlp: MLP, n: int, steps: int = STEPS) -> Check:
 
 
 def float32_checks(mlp: MLP, n: int, seed: int = 1) -> list[Check]:
-    """Float32, in units in the last place of each array's largest entry: the farthest that ours is from PyTorch's float64 numbers.
+    """How far our float32 is from PyTorch's float64, in ulp of each array's largest entry.
 
-    Allowed is one rounding for each term of the longest sum; rounding errors that do not conspire stay near its square root.
+    Allowed is one rounding for each term of the longest sum; rounding errors that do not conspire
+    stay near its square root.
     """
     exact = _theirs(mlp, _batch(mlp, n, seed))
     ours = _ours(_cast(mlp, np.float32), _batch(mlp, n, seed))
@@ -115,7 +136,9 @@ def _jax_checks(mlp: MLP, n: int) -> list[Check]:
     predicted = predictor(single)(dict(single.params), batch.x_0.astype(np.float32), batch.t)
     error = _error(np.asarray(predicted), mlp(batch.x_0, batch.t))
     longest = max(mlp.dim, *(layer.width for layer in mlp.hidden))
-    return [Check("output of JAX, float32", error / float(np.finfo(np.float32).eps), longest, "ulp")]
+    return [
+        Check("output of JAX, float32", error / float(np.finfo(np.float32).eps), longest, "ulp")
+    ]
 
 
 def _ours(mlp: MLP, batch: Batch) -> dict[str, Array]:
@@ -123,7 +146,11 @@ def _ours(mlp: MLP, batch: Batch) -> dict[str, Array]:
     eps_hat, cache = mlp.forward(x_t, batch.t)
     loss, d_eps_hat = denoising_loss(eps_hat, batch.eps.astype(mlp.dtype))
     gradients = mlp.backward(d_eps_hat, cache)
-    return {"output": eps_hat, "loss": np.array(loss), **{f"gradient of {name}": g for name, g in gradients.items()}}
+    return {
+        "output": eps_hat,
+        "loss": np.array(loss),
+        **{f"gradient of {name}": g for name, g in gradients.items()},
+    }
 
 
 def _theirs(mlp: MLP, batch: Batch) -> dict[str, Array]:
@@ -137,13 +164,14 @@ def _theirs(mlp: MLP, batch: Batch) -> dict[str, Array]:
 
 def _loss(twin: Twin, schedule: Schedule, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     x_0, t, eps = (torch.from_numpy(value) for value in batch)
-    alpha_bar, one_minus_alpha_bar = (torch.tensor(v)[:, None] for v in (schedule.alpha_bar, schedule.one_minus_alpha_bar))
-    eps_hat = twin(alpha_bar[t].sqrt() * x_0 + one_minus_alpha_bar[t].sqrt() * eps, t)
+    signal = torch.tensor(schedule.alpha_bar).sqrt()[:, None]
+    noise = torch.tensor(schedule.one_minus_alpha_bar).sqrt()[:, None]
+    eps_hat = twin(signal[t] * x_0 + noise[t] * eps, t)
     return eps_hat, functional.mse_loss(eps_hat, eps)
 
 
 def _clip(twin: Twin) -> None:
-    """To the length MAX_NORM exactly; ``torch.nn.utils.clip_grad_norm_`` divides by the norm plus 1e-6 and misses it by as much."""
+    """To the length MAX_NORM exactly; ``clip_grad_norm_`` divides by the norm plus 1e-6."""
     gradients = [p.grad for p in twin.parameters()]
     norm = torch.sqrt(sum(torch.sum(g * g) for g in gradients))
     if norm > MAX_NORM:
@@ -159,7 +187,8 @@ def _batch(mlp: MLP, n: int, seed: int) -> Batch:
 
 
 def _cast(mlp: MLP, dtype: type) -> MLP:
-    copy = MLP(mlp.dim, mlp.T, hidden=mlp.hidden, rng=np.random.default_rng(0), dtype=dtype, skip=mlp.skip)
+    options = {"dtype": dtype, "skip": mlp.skip, "basis": mlp.basis}
+    copy = MLP(mlp.dim, mlp.T, hidden=mlp.hidden, rng=np.random.default_rng(0), **options)
     copy.flat[:] = mlp.flat
     return copy
 

@@ -1,9 +1,10 @@
 """One training step and one sampling run by PyTorch, as callables that the clock calls repeatedly.
 
-Each starts from the same weights and clean signals as the package and does the same work: draw t and
-eps, mix x_t, predict, loss, gradients, clip to length 1, AdamW. Each side draws t in its own way: one
-``torch.randint`` here, ``balanced_steps`` there. The normal numbers are drawn outside of a compiled
-graph, because ``torch.randn`` is faster than the generator that Inductor has for the processor.
+Each starts from the same weights and clean signals as the package and does the same work: draw t
+and eps, mix x_t, predict, loss, gradients, clip to length 1, AdamW. Each side draws t in its own
+way: one ``torch.randint`` here, ``balanced_steps`` there. The normal numbers are drawn outside of a
+compiled graph, because ``torch.randn`` is faster than the generator that Inductor has for the
+processor.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ def best_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
     """PyTorch at its best: mixing, loss, gradient, clipping and AdamW as one compiled graph.
 
     A PyTorch engineer who needs speed writes the step as a function of the parameters
-    (``functional_call``, ``grad_and_value``), updates them in place, and lets Inductor fuse all of it.
-    The leaky ReLU is ``torch.maximum(z, leak * z)``, whose gradient Inductor compiles to code that is
-    twice as fast as that of ``F.leaky_relu``.
+    (``functional_call``, ``grad_and_value``), updates them in place, and lets Inductor fuse all of
+    it. The leaky ReLU is ``torch.maximum(z, leak * z)``, whose gradient Inductor compiles to code
+    that is twice as fast as that of ``F.leaky_relu``.
     """
     twin, x, n = Twin(mlp, maximum=True), torch.tensor(x_0), len(x_0)
     signal, noise = _roots(schedule, x.dtype)

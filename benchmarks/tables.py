@@ -12,8 +12,11 @@ __all__ = ["SHORT", "checks", "grid_ratios", "short", "timing"]
 
 Rows = Sequence[dict[str, Any]]
 SHORT = {
-    "PyTorch eager": "eager", "PyTorch eager, fused AdamW": "fused",
-    "PyTorch, one compiled graph": "torch best", "JAX jit": "JAX", "JAX scan of 100 steps": "JAX scan",
+    "PyTorch eager": "eager",
+    "PyTorch eager, fused AdamW": "fused",
+    "PyTorch, one compiled graph": "torch best",
+    "JAX jit": "JAX",
+    "JAX scan of 100 steps": "JAX scan",
     "matrix products alone": "products",
 }
 PRODUCTS = "matrix products alone"
@@ -102,7 +105,9 @@ def _summary(rows: Rows) -> str:
 
 def _lengths(rows: Rows) -> str:
     """Our step for each T."""
-    found = [(row["config"], f"{row['ours_us']:.0f}") for row in rows if row["config"].startswith("T =")]
+    found = [
+        (row["config"], f"{row['ours_us']:.0f}") for row in rows if row["config"].startswith("T =")
+    ]
     return markdown(("our step, main job's network", "us"), found) if found else ""
 
 

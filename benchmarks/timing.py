@@ -1,8 +1,9 @@
-"""The clock: in each configuration, the package and its rivals take turns, round by round, in one process.
+"""The clock: in each configuration, the package and its rivals take turns, round by round, in one
+process.
 
 Whatever else the machine does affects all contenders of a round alike, so that the ratio within a
-round is steadier than the times. Reported are medians over the rounds, and the quartiles of the ratio.
-Everyone computes on one thread.
+round is steadier than the times. Reported are medians over the rounds, and the quartiles of the
+ratio. Everyone computes on one thread.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ def cells(quick: bool) -> Iterator[Cell]:
     for n in (10, 128, 1000):
         yield _training(f"notes' network, batch {n}", _notes, n, compiled=not quick)
     yield _training(f"default network, batch {ENSEMBLE.batch_size}", _default, ENSEMBLE.batch_size)
-    yield _training(f"main job's network, batch {ENSEMBLE.batch_size}", ENSEMBLE.network, ENSEMBLE.batch_size)
+    yield _training(
+        f"main job's network, batch {ENSEMBLE.batch_size}", ENSEMBLE.network, ENSEMBLE.batch_size
+    )
     yield _sampling(f"sampling {SAMPLES} signals")
     for width in WIDTHS[::2] if quick else WIDTHS:
         for n in (16, 1024) if quick else BATCHES:
@@ -81,7 +84,7 @@ def measure(cell: Cell, *, quick: bool) -> list[dict[str, object]]:
     """A row for each rival of the cell."""
     with one_thread():
         runs = {name: make() for name, make in cell.contenders.items()}
-        seconds = _interleaved(runs, Effort(5, 0.02, 0.7) if quick else Effort(9, 0.02, 3.0))
+        seconds = _interleaved(runs, Effort(5, 0.02, 0.7) if quick else Effort(9, 0.02, 2.0))
     ours = seconds.pop("ours")
     return [_row(cell, rival, ours, theirs) for rival, theirs in seconds.items()]
 

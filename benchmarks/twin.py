@@ -1,6 +1,6 @@
-"""The PyTorch twin of :class:`ddpm_np.network.MLP`: the same network, loss and optimizer with nothing by hand.
+"""The PyTorch twin of :class:`ddpm_np.network.MLP`: the same network, with nothing by hand.
 
-Linear layers, embeddings, autograd and ``torch.optim.AdamW``, written as a PyTorch user would. Weights move both ways.
+Linear layers, embeddings and autograd, written as a PyTorch user would. Weights move both ways.
 :mod:`benchmarks.parity` compares the numbers, :mod:`benchmarks.rivals` the time.
 """
 
@@ -21,7 +21,12 @@ ACTIVATIONS = {
     "leaky_relu": functional.leaky_relu,
     "identity": lambda z, _: z,
 }
-MODULES = {"W": "linear{}.weight", "b": "linear{}.bias", "gate": "gate{}.weight", "shift": "shift{}.weight"}
+MODULES = {
+    "W": "linear{}.weight",
+    "b": "linear{}.bias",
+    "gate": "gate{}.weight",
+    "shift": "shift{}.weight",
+}
 
 
 class Twin(nn.Module):
@@ -37,17 +42,22 @@ class Twin(nn.Module):
             self.activations["leaky_relu"] = lambda z, leak: torch.maximum(z, leak * z)
         dtype = torch.float64 if mlp.dtype == np.float64 else torch.float32
         self.layers = mlp.hidden
+        rows = mlp.T + 1 if mlp.basis is None else mlp.basis.shape[1]
         width = mlp.dim
         for l, layer in enumerate(mlp.hidden, 1):
-            self.add_module(f"linear{l}", nn.Linear(width, layer.width, bias=layer.step != "gate", dtype=dtype))
+            self.add_module(
+                f"linear{l}", nn.Linear(width, layer.width, bias=layer.step != "gate", dtype=dtype)
+            )
             if layer.step == "gate":
-                self.add_module(f"gate{l}", nn.Embedding(mlp.T + 1, layer.width, dtype=dtype))
+                self.add_module(f"gate{l}", nn.Embedding(rows, layer.width, dtype=dtype))
             if layer.step != "none":
-                self.add_module(f"shift{l}", nn.Embedding(mlp.T + 1, layer.width, dtype=dtype))
+                self.add_module(f"shift{l}", nn.Embedding(rows, layer.width, dtype=dtype))
             width = layer.width
         self.add_module(f"linear{len(mlp.hidden) + 1}", nn.Linear(width, mlp.dim, dtype=dtype))
         skip = np.zeros((mlp.T + 1, 1)) if mlp.skip is None else mlp.skip[:, None]
-        self.has_skip = mlp.skip is not None
+        self.has_skip, self.has_basis = mlp.skip is not None, mlp.basis is not None
+        basis = torch.zeros(0) if mlp.basis is None else torch.tensor(mlp.basis, dtype=dtype)
+        self.register_buffer("basis", basis, persistent=False)
         self.register_buffer("skip", torch.tensor(skip, dtype=dtype), persistent=False)
         self.load_state_dict(to_torch_state_dict(mlp))
 
@@ -56,21 +66,31 @@ class Twin(nn.Module):
         for l, layer in enumerate(self.layers, 1):
             z = getattr(self, f"linear{l}")(h)
             if layer.step == "gate":
-                z = getattr(self, f"gate{l}")(t) * z + getattr(self, f"shift{l}")(t)
+                z = self._rows(f"gate{l}", t) * z + self._rows(f"shift{l}", t)
             elif layer.step == "shift":
-                z = z + getattr(self, f"shift{l}")(t)
+                z = z + self._rows(f"shift{l}", t)
             h = self.activations[layer.activation](z, layer.leak)
         out = getattr(self, f"linear{len(self.layers) + 1}")(h)
         return out + self.skip[t] * x if self.has_skip else out
 
+    def _rows(self, name: str, t: Tensor) -> Tensor:
+        table = getattr(self, name)
+        return self.basis[t] @ table.weight if self.has_basis else table(t)
+
 
 def to_torch_state_dict(mlp: MLP) -> dict[str, Tensor]:
-    """The network's weights as the twin's ``load_state_dict`` wants them: copies; W (in, out) becomes weight (out, in)."""
-    return {_torch_name(name): torch.tensor(value.T if name.startswith("W") else value) for name, value in mlp.params.items()}
+    """Copies of the weights for the twin's ``load_state_dict``; W (in, out) becomes (out, in)."""
+    return {
+        _torch_name(name): torch.tensor(value.T if name.startswith("W") else value)
+        for name, value in mlp.params.items()
+    }
 
 
 def from_torch_state_dict(mlp: MLP, state: dict[str, Tensor]) -> None:
-    """Writes the twin's ``state_dict()`` into the network. ValueError for other names or shapes; then nothing is written."""
+    """Writes the twin's ``state_dict()`` into the network.
+
+    ValueError for other names or shapes; then nothing is written.
+    """
     arrays = named_arrays(state)
     wanted = {name: value.shape for name, value in mlp.params.items()}
     got = {name: value.shape for name, value in arrays.items()}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = [
-    "Array", "ExactNumber", "Number", "Steps", "count", "finite_result", "flag", "fraction",
+    "Array", "ExactNumber", "Number", "Steps", "choice", "count", "flag", "float_dtype", "fraction",
     "function", "generator", "instance", "methods", "per_matrix", "per_row", "positive", "real",
     "real_array", "same_dim", "square", "step", "steps",
 ]
@@ -98,23 +98,16 @@ def square(name: str, matrix: ArrayLike) -> Array:
     return matrix
 
 
-def finite_result(name: str, result: Array) -> Array:
-    """The result of a computation on finite input; a ValueError where it overflowed.
-
-    ``name`` is the argument that was too large.
-    """
-    if result.dtype.kind == "f" and not np.isfinite(result).all():
-        raise ValueError(f"{name} must be small enough for a finite result in {result.dtype}")
-    return result
-
-
 def steps(
-    name: str, t: Any, low: int, high: int, *, batch: tuple[int, ...] | None = None
+    name: str, t: Any, low: int, high: int | None = None, *, of: Any = None,
+    batch: tuple[int, ...] | None = None,
 ) -> Steps:
     """t as an int or an integer array with low <= t <= high.
 
-    With ``batch``, an array must broadcast against that shape.
+    With ``of``, which must be a schedule, its T is the end in place of ``high``. With ``batch``, an
+    array must broadcast against that shape.
     """
+    high = _last(of) if high is None else high
     if _is_integer(t):
         return _in_range(name, int(t), low, high)
     array = _unmasked(name, t)
@@ -137,8 +130,9 @@ def steps(
     return array.astype(np.intp, copy=False)
 
 
-def step(name: str, t: Any, low: int, high: int) -> int:
+def step(name: str, t: Any, low: int, high: int | None = None, *, of: Any = None) -> int:
     """t as one int with low <= t <= high, where an array of steps has no meaning."""
+    high = _last(of) if high is None else high
     if isinstance(t, np.ndarray) and t.ndim == 0 and t.dtype.kind in "iu":
         t = int(_unmasked(name, t))
     if not _is_integer(t):
@@ -191,6 +185,24 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {_what(value)}")
     return bool(value)
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """float32 or float64."""
+    try:
+        found = np.dtype(dtype)
+    except Exception:  # NumPy asks strange objects for their repr
+        found = np.dtype(object)
+    if found not in (np.float32, np.float64):
+        raise TypeError(f"dtype must be float32 or float64, got {_what(dtype)}")
+    return found
+
+
+def choice(name: str, value: Any, *options: str) -> str:
+    """One of the given words."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(options)}, got {_what(value)}")
+    return value
 
 
 def generator(rng: Any, name: str = "rng") -> np.random.Generator:
@@ -266,6 +278,13 @@ def _objects(name: str, array: Array) -> Array:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def _last(schedule: Any) -> int:
+    """The T of a schedule, known by its tables: this module stands below its class."""
+    if isinstance(schedule, type) or not hasattr(schedule, "one_minus_alpha_bar"):
+        raise TypeError(f"schedule must be a Schedule, got {_what(schedule)}")
+    return int(schedule.T)
 
 
 def _in_range(name: str, t: int, low: int, high: int) -> int:

@@ -1,9 +1,9 @@
-"""The command line: run, sample, demo, verify, errata, companion.
+"""The command line: run, sample, demo, verify, errata, check, companion.
 
 Each command has two functions here: one adds it to the parser, one reads its arguments and calls
 the module that does the work. A refusal becomes one line on standard error. Exit codes: 0 done,
-1 the work itself failed (training diverged, a proof did not hold, the disk is full), 2 bad input,
-130 stopped with Ctrl-C.
+1 the work itself failed (training diverged, a proof or a checked equation did not hold, the disk is
+full), 2 bad input, 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -81,13 +81,15 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog=name if name.startswith("ddpm-np") else "python -m ddpm_np",
         description="Denoising diffusion in NumPy, with the exact answer next to the learned one.",
-        epilog="Exit codes: 0 done, 1 the work failed (training diverged, a proof did not hold, "
-        "the disk is full), 2 bad input, 130 stopped with Ctrl-C.",
+        epilog="Exit codes: 0 done, 1 the work failed (training diverged, a proof or a checked "
+        "equation did not hold, the disk is full), 2 bad input, 130 stopped with Ctrl-C.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"ddpm_np {__version__}")
     commands = _Commands(parser)
-    for add in (_add_run, _add_sample, _add_demo, _add_verify, _add_errata, _add_companion):
+    for add in (
+        _add_run, _add_sample, _add_demo, _add_verify, _add_errata, _add_check, _add_companion,
+    ):
         add(commands)
     return parser
 
@@ -125,7 +127,8 @@ def _add_run(commands: _Commands) -> None:
         "run", _run, "train on the notes' curve and on the multi-sine ensemble, and write a report"
     )
     run.add_argument(
-        "--experiment", choices=["curve", "ensemble"], help="run only this one (default: both)"
+        "--experiment", choices=["curve", "ensemble", "rings"],
+        help="run only this one (default: curve and ensemble)",
     )
     run.add_argument(
         "--out", type=_path, metavar="DIR",
@@ -144,7 +147,7 @@ def _add_run(commands: _Commands) -> None:
 
 
 def _run(arguments: Arguments) -> int:
-    from ddpm_np.experiments.experiment import EXPERIMENTS
+    from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS
     from ddpm_np.experiments.folder import Failed, Interrupted, Refused, RunFolder
 
     one = arguments.experiment
@@ -159,7 +162,7 @@ def _run(arguments: Arguments) -> int:
             settings = {
                 "seed": arguments.seed, "steps": arguments.steps, "quick": arguments.quick
             }
-            chosen = [EXPERIMENTS[name] for name in (EXPERIMENTS if one is None else [one])]
+            chosen = [EXPERIMENTS[name] for name in (BY_DEFAULT if one is None else [one])]
             try:
                 experiments = [experiment.variant(**settings) for experiment in chosen]
             except ValueError as error:  # it names the setting
@@ -331,6 +334,32 @@ def _errata(arguments: Arguments) -> int:
     for line in lines:
         say(line)
     return DONE
+
+
+# ---- check -------------------------------------------------------------------------------------
+
+
+def _add_check(commands: _Commands) -> None:
+    check = commands.add(
+        "check", _check, "compare a diffusion code with the equations, coefficient by coefficient"
+    )
+    check.add_argument(
+        "subject", metavar="MODULE:OBJECT",
+        help="an object with betas and operations such as q_sample, or what makes one without "
+        "arguments; the working directory is searched first",
+    )
+    check.add_argument("--markdown", action="store_true", help="print the report as Markdown")
+
+
+def _check(arguments: Arguments) -> int:
+    from ddpm_np.conformance.command import BadSubject, check_path
+
+    try:
+        text, report = check_path(arguments.subject, markdown=arguments.markdown)
+    except BadSubject as error:
+        return _complain(f"error: argument MODULE:OBJECT: {error}", BAD_INPUT)
+    say(text)
+    return DONE if report.passed else FAILED
 
 
 # ---- companion ---------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def q_step(schedule: Schedule, x_prev: ArrayLike, t: Steps, eps: ArrayLike) -> A
     fit, TypeError for other dtypes than float32, float64 and exact numbers.
     """
     x_prev, eps = same_dim(x_prev=x_prev, eps=eps)
-    t = steps("t", t, 1, schedule.T, batch=_batch(x_prev, eps))
+    t = steps("t", t, 1, of=schedule, batch=_batch(x_prev, eps))
     signal = per_row(np.sqrt(schedule.alpha[t]), x_prev.dtype)  # alpha_t = 1 - beta_t
     noise = per_row(np.sqrt(schedule.beta[t]), eps.dtype)
     return signal * x_prev + noise * eps
@@ -59,7 +59,7 @@ def covariance_step(schedule: Schedule, Sigma_prev: ArrayLike, t: Steps) -> Arra
     noise there. The factor is sqrt(beta_t), and its square stands in this equation.
     """
     Sigma_prev = square("Sigma_prev", Sigma_prev)
-    t = steps("t", t, 1, schedule.T, batch=Sigma_prev.shape[:-2])
+    t = steps("t", t, 1, of=schedule, batch=Sigma_prev.shape[:-2])
     alpha = per_matrix(schedule.alpha[t], Sigma_prev.dtype)
     beta = per_matrix(schedule.beta[t], Sigma_prev.dtype)
     return alpha * Sigma_prev + beta * _identity(Sigma_prev)
@@ -77,8 +77,8 @@ def q_skip(schedule: Schedule, x_s: ArrayLike, s: Steps, t: Steps, eps: ArrayLik
     for bit.
     """
     x_s, eps = same_dim(x_s=x_s, eps=eps)
+    t = steps("t", t, 1, of=schedule, batch=_batch(x_s, eps))
     s = steps("s", s, 0, schedule.T - 1, batch=_batch(x_s, eps))
-    t = steps("t", t, 1, schedule.T, batch=_batch(x_s, eps))
     alpha_ts, beta_ts = schedule.between(s, t)  # alpha_bar_t / alpha_bar_s and 1 - that
     signal = per_row(np.sqrt(alpha_ts), x_s.dtype)
     noise = per_row(np.sqrt(beta_ts), eps.dtype)
@@ -97,7 +97,7 @@ def covariance_at(schedule: Schedule, Sigma_0: ArrayLike, t: Steps) -> Array:
     as 1 + alpha_bar_t (lambda - 1).
     """
     Sigma_0 = square("Sigma_0", Sigma_0)
-    t = steps("t", t, 0, schedule.T, batch=Sigma_0.shape[:-2])
+    t = steps("t", t, 0, of=schedule, batch=Sigma_0.shape[:-2])
     alpha_bar = per_matrix(schedule.alpha_bar[t], Sigma_0.dtype)
     one_minus_alpha_bar = per_matrix(schedule.one_minus_alpha_bar[t], Sigma_0.dtype)
     return alpha_bar * Sigma_0 + one_minus_alpha_bar * _identity(Sigma_0)
@@ -118,7 +118,7 @@ def q_sample(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) -> Ar
     array([1.4])
     """
     x_0, eps = same_dim(x_0=x_0, eps=eps)
-    t = steps("t", t, 0, schedule.T, batch=_batch(x_0, eps))
+    t = steps("t", t, 0, of=schedule, batch=_batch(x_0, eps))
     signal = per_row(np.sqrt(schedule.alpha_bar[t]), x_0.dtype)
     noise = per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), eps.dtype)
     return signal * x_0 + noise * eps
@@ -133,7 +133,7 @@ def q_mean_variance(schedule: Schedule, x_0: ArrayLike, t: Steps) -> tuple[Array
     coordinate, float64 in the shape of t.
     """
     x_0 = real_array("x_0", x_0)
-    t = steps("t", t, 0, schedule.T, batch=x_0.shape[:-1])
+    t = steps("t", t, 0, of=schedule, batch=x_0.shape[:-1])
     mean = per_row(np.sqrt(schedule.alpha_bar[t]), x_0.dtype) * x_0
     return mean, schedule.one_minus_alpha_bar[t]
 

@@ -45,7 +45,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np._checks import Array, Steps, count, generator, real_array
+from ddpm_np._checks import Array, Steps, count, flag, generator, real_array
 from ddpm_np.learning.layers import Layer, activate, activation_slope, rows_at, sum_by_step
 from ddpm_np.learning.parameters import Network, Parameter, Parameters
 
@@ -102,9 +102,10 @@ class MLP(Network):
         mirrored: bool = False,
     ) -> None:
         super().__init__(dim, T, dtype=dtype)
-        if isinstance(hidden, (int, Layer)) or not hidden:
+        if not isinstance(hidden, (list, tuple)) or not hidden:
             raise ValueError(
-                f"hidden must be a sequence of at least one width or Layer, got {hidden!r}"
+                "hidden must be a list or tuple of at least one width or Layer, "
+                f"got a {type(hidden).__name__}"
             )
         self.hidden = tuple(_layer(h) for h in hidden)
         self.skip = None
@@ -119,6 +120,7 @@ class MLP(Network):
                 raise ValueError(
                     f"basis must have T + 1 = {self.T + 1} rows, got {len(self.basis)}"
                 )
+        zero_output, mirrored = flag("zero_output", zero_output), flag("mirrored", mirrored)
         if mirrored and any(layer.width % 2 for layer in self.hidden):
             raise ValueError(f"the widths of a mirrored network must be even, got {self.hidden}")
         self._allocate(self._layout())
@@ -245,7 +247,7 @@ class MLP(Network):
 def _layer(h: int | Layer | Mapping[str, Any]) -> Layer:
     if isinstance(h, Mapping):  # as in a config
         return Layer(**h)
-    return h if isinstance(h, Layer) else Layer(h)
+    return h if isinstance(h, Layer) else Layer(count("hidden", h))
 
 
 def _mirror(W: Array, *, inputs: bool, outputs: bool) -> None:

@@ -222,7 +222,7 @@ def posterior_mean_variance(
     (:func:`ddpm_np.closed_form.reverse.reverse_kernel`).
     """
     x_0, x_t = same_dim(x_0=x_0, x_t=x_t)
-    t = steps("t", t, 1, schedule.T, batch=_batch(x_0, x_t))
+    t = steps("t", t, 1, of=schedule, batch=_batch(x_0, x_t))
     now, before = schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[t - 1]
     from_x0 = mean_x0_coef(schedule.beta[t], schedule.alpha_bar[t - 1], now)
     from_xt = mean_xt_coef(schedule.alpha[t], now, before)
@@ -244,7 +244,7 @@ def predict_x0(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> 
     is 0 in the dtype of the arrays: no trace of the signal is left.
     """
     x_t, eps = same_dim(x_t=x_t, eps=eps)
-    t = steps("t", t, 1, schedule.T, batch=_batch(x_t, eps))
+    t = steps("t", t, 1, of=schedule, batch=_batch(x_t, eps))
     root = np.asarray(np.sqrt(schedule.alpha_bar[t])).astype(x_t.dtype)
     if x_t.dtype != object and np.any(root == 0):  # exact numbers do not underflow
         first = np.broadcast_to(t, root.shape)[root == 0].flat[0]
@@ -266,7 +266,7 @@ def predict_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, x_0: ArrayLike) ->
     x_t, x_0: (..., dim); 1 <= t <= T.
     """
     x_t, x_0 = same_dim(x_t=x_t, x_0=x_0)
-    t = steps("t", t, 1, schedule.T, batch=_batch(x_t, x_0))
+    t = steps("t", t, 1, of=schedule, batch=_batch(x_t, x_0))
     signal = per_row(np.sqrt(schedule.alpha_bar[t]), x_t.dtype) * x_0
     return (x_t - signal) / per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype)
 
@@ -285,7 +285,7 @@ def posterior_mean_from_eps(
     x_t, eps: (..., dim); 1 <= t <= T. alpha_bar_t may be 0: this form does not divide by it.
     """
     x_t, eps = same_dim(x_t=x_t, eps=eps)
-    t = steps("t", t, 1, schedule.T, batch=_batch(x_t, eps))
+    t = steps("t", t, 1, of=schedule, batch=_batch(x_t, eps))
     from_xt = mean_xt_coef_in_eps_form(schedule.alpha[t])
     now = schedule.one_minus_alpha_bar[t]
     from_eps = mean_eps_coef(schedule.alpha[t], schedule.beta[t], now)
@@ -300,7 +300,7 @@ def _batch(*arrays: Array) -> tuple[int, ...]:
 def _not_first(
     name: str, schedule: Schedule, t: Steps, *, batch: tuple[int, ...] | None = None
 ) -> Steps:
-    t = steps("t", t, 1, schedule.T, batch=batch)
+    t = steps("t", t, 1, of=schedule, batch=batch)
     if np.any(np.asarray(t) == 1):
         raise ValueError(
             f"t must be in 2..{schedule.T} for {name}, got t = 1, where x_0 is known exactly and "

@@ -19,7 +19,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np._checks import Array, Number, count, fraction, generator, real_array
+from ddpm_np._checks import (
+    Array,
+    Number,
+    count,
+    flag,
+    float_dtype,
+    fraction,
+    function,
+    generator,
+    instance,
+    real_array,
+)
+from ddpm_np._checks import step as checked_step
 from ddpm_np._checks import steps as checked_steps
 from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.posterior import mean_eps_coef, mean_xt_coef_in_eps_form, posterior_variance
@@ -111,7 +123,7 @@ def ancestral_sample(
     the sample, the last entry the start. Equal generator states and n give equal bits.
     """
     x, rng, pairs = _begin(denoiser, schedule, n, dim, rng, steps, start, dtype)
-    path = [x]
+    path, trajectory = [x], flag("trajectory", trajectory)
     for s, t in pairs:
         step = ancestral_step(schedule, t, s, variance=variance)
         xt_coef, eps_coef, std = _rounded(step, x.dtype, s, t)
@@ -225,7 +237,7 @@ def ddim_sample(
     """
     x, rng, pairs = _begin(denoiser, schedule, n, dim, rng, steps, start, dtype)
     eta = fraction("eta", eta)
-    path = [x]
+    path, trajectory = [x], flag("trajectory", trajectory)
     for s, t in pairs:
         step = ddim_step(schedule, t, s, eta=eta)
         xt_coef, eps_coef, std = _rounded(step, x.dtype, s, t)
@@ -247,16 +259,17 @@ def step_sequence(
 
     steps: None for all of them, a number of them evenly spread, or the steps themselves.
     """
-    last = schedule.T if last is None else last
+    T = instance("schedule", schedule, Schedule).T
+    last = T if last is None else last
     end = f"T = {last}" if last == schedule.T else f"t = {last}"
     if steps is None:
         return list(range(1, last + 1))
-    if np.ndim(steps) == 0:
+    if isinstance(steps, (int, np.integer)):
         number = count("steps", steps)
         if number > last:
             raise ValueError(f"steps must be at most {end}, got {number}")
         return [last * i // number for i in range(1, number + 1)]
-    visited = np.asarray(checked_steps("steps", steps, 1, schedule.T))
+    visited = np.asarray(checked_steps("steps", steps, 1, of=schedule))
     if visited.ndim != 1 or np.any(np.diff(visited) <= 0) or visited[-1] != last:
         raise ValueError(f"steps must increase and end in {end}, got {visited.tolist()}")
     return visited.tolist()
@@ -274,21 +287,21 @@ def _begin(
 ) -> tuple[Array, np.random.Generator, list[tuple[int, int]]]:
     """Checks the arguments; the first x_t, the generator, and the pairs (s, t) from T down to 0."""
     n, dim, rng = count("n", n), count("dim", dim), generator(rng)
-    if not callable(denoiser):
-        what = type(denoiser).__name__
-        raise TypeError(f"denoiser must be a callable (x_t, t) -> eps_hat, got {what}")
+    function("denoiser", denoiser)
+    instance("schedule", schedule, Schedule)
     T = getattr(denoiser, "T", schedule.T)
     if T != schedule.T:
         raise ValueError(f"denoiser and schedule must have the same T, got {T} and {schedule.T}")
     dtype = getattr(denoiser, "dtype", np.float64) if dtype is None else dtype
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype}")
+    dtype = float_dtype(dtype)
     if start is None:
         last = schedule.T
         x = fill_normal(np.empty((n, dim), dtype), rng=rng)
     else:
+        if not isinstance(start, tuple) or len(start) != 2:
+            raise TypeError("start must be a pair (x_t, t)")
         x_t, t = start
-        last = _single("the t of start", t, 0, schedule.T)
+        last = checked_step("the t of start", t, 0, of=schedule)
         x = real_array("the x_t of start", x_t, ndim=2, dim=dim).astype(dtype)
         if len(x) != n:
             raise ValueError(f"start must hold n = {n} signals, got {len(x)}")
@@ -347,12 +360,5 @@ def _between(schedule: Schedule, s: int, t: int) -> tuple[Number, Number]:
 
 
 def _span(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
-    t = _single("t", t, 1, schedule.T)
-    return (t - 1 if s is None else _single("s", s, 0, t - 1)), t
-
-
-def _single(name: str, t: object, low: int, high: int) -> int:
-    checked = checked_steps(name, t, low, high)
-    if not isinstance(checked, int):
-        raise TypeError(f"{name} must be a single integer here, got an array")
-    return checked
+    t = checked_step("t", t, 1, of=schedule)
+    return (t - 1 if s is None else checked_step("s", s, 0, t - 1)), t

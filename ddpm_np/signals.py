@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, positive
-from ddpm_np.closed_form.distributions.arguments import float_array, float_dtype, frozen
+from ddpm_np._checks import Array, count, float_dtype, generator, positive
+from ddpm_np.closed_form.distributions.arguments import float_array, frozen
 from ddpm_np.closed_form.distributions.gaussian import Gaussian, spectrum_of_factor
 
 __all__ = ["MultiSine", "multi_sine_curve"]

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, positive, real_array
+from ddpm_np._checks import Array, count, flag, generator, instance, methods, positive, real_array
 from ddpm_np.forward import q_sample
 from ddpm_np.learning.checkpoint import TrainingState
 from ddpm_np.learning.fast import FastGradient
@@ -66,6 +66,7 @@ def balanced_steps(T: int, n: int, *, rng: np.random.Generator) -> NDArray[np.in
 
     Source: Kingma et al. 2021, appendix I.1. Checked by: tests/test_training.py.
     """
+    T, n, rng = count("T", T), count("n", n), generator(rng)
     rounds, r = divmod(n, T)
     rest = 1 + np.floor(T * (np.arange(r) + rng.random()) / max(r, 1)).astype(np.intp)
     np.minimum(rest, T, out=rest)  # rounding can lift T (r - 1 + u) / r to T
@@ -81,7 +82,8 @@ def denoising_loss(eps_hat: ArrayLike, eps: ArrayLike) -> tuple[float, Array]:
     Source: N2 "扩散模型的训练过程", which prints the norm without the square; Ho et al. 2020,
     eq. 14, divided by dim. Checked by: tests/test_training.py.
 
-    eps_hat, eps: (n, dim). Returns the loss and the gradient (n, dim) of that same number.
+    eps_hat, eps: (n, dim). Returns the loss and the gradient (n, dim) of that same number. The
+    loss is inf where the squares overflow.
     """
     eps_hat, eps = real_array("eps_hat", eps_hat, finite=False), real_array("eps", eps)
     if eps_hat.shape != eps.shape:
@@ -129,6 +131,10 @@ def train(
 
     Raises Divergence, before it changes the weights, when loss or gradient are not finite.
     """
+    instance("network", network, Network)
+    instance("schedule", schedule, Schedule)
+    methods("distribution", distribution, "dim", "sample")
+    balanced, fast = flag("balanced", balanced), flag("fast", fast)
     steps, batch_size = count("steps", steps), count("batch_size", batch_size)
     learning_rate = positive("learning_rate", learning_rate)
     max_norm = positive("max_norm", max_norm)

@@ -1,28 +1,50 @@
-"""Hypothesis profiles and the equation markers: ``pytest -m E10`` runs what checks equation E10, ``pytest --deep`` looks harder."""
+"""Hypothesis profiles and the equation markers: ``pytest -m E10`` runs what checks equation E10.
+
+``pytest --deep`` tries 1,000 new examples of every property and prints the seed that repeats them.
+"""
 
 from __future__ import annotations
 
 import os
 
-# One thread for the matrix products: those of the tests are small, and two threads that share a busy core only wait for each other.
+# One thread for the matrix products: those of the tests are small, and two threads that share a
+# busy core only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import secrets
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from ddpm_np.equations import EQUATIONS
 
-# The suite never looks at a clock and never draws its own seed: derandomised, no deadline, no example database.
-COMMON = {"derandomize": True, "deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("default", max_examples=40, **COMMON)
-settings.register_profile("deep", max_examples=1000, **COMMON)
+# By default the suite looks at no clock and draws no seed of its own: the same examples each time,
+# no deadline, no example database.
+COMMON: dict[str, Any] = {
+    "deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]
+}
+settings.register_profile("default", max_examples=40, derandomize=True, **COMMON)
+settings.register_profile("deep", max_examples=1000, derandomize=False, **COMMON)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--deep", action="store_true", help="run every property on 1000 examples instead of 40")
+    told = "run every property on 1000 new examples instead of the same 40, and print the seed"
+    parser.addoption("--deep", action="store_true", help=told)
 
 
+@pytest.hookimpl(tryfirst=True)  # before Hypothesis reads its seed
 def pytest_configure(config: pytest.Config) -> None:
-    settings.load_profile("deep" if config.getoption("--deep") else "default")
+    deep = config.getoption("--deep")
+    settings.load_profile("deep" if deep else "default")
+    if deep and config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(secrets.randbelow(2**32))
     for equation in EQUATIONS.values():
         config.addinivalue_line("markers", f"{equation.number}: {equation.title}")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.getoption("--deep"):
+        seed = config.option.hypothesis_seed
+        again = f"pytest --deep --hypothesis-seed={seed} repeats them"
+        terminalreporter.write_line(f"The examples were drawn with seed {seed}: {again}.")

@@ -35,10 +35,15 @@ from ddpm_np.proof.exact import Exact
 from ddpm_np.proof.reference import Sum
 from ddpm_np.schedule import Schedule
 
-# With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its own.
-ROUTES, STEPS_IN, LATER = schedules_and_routes(max_T=40), schedules_and_steps(max_T=40), schedules_and_routes(stops=3, max_T=40)
-# sqrt(kept) x + sqrt(noise) eps: 1.5 roundings in a root (half of its argument's and its own), one each in product and sum; in
-# float32 one each for coefficient, product and sum.
+# With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its
+# own.
+ROUTES, STEPS_IN, LATER = (
+    schedules_and_routes(max_T=40),
+    schedules_and_steps(max_T=40),
+    schedules_and_routes(stops=3, max_T=40),
+)
+# sqrt(kept) x + sqrt(noise) eps: 1.5 roundings in a root (half of its argument's and its own), one
+# each in product and sum; in float32 one each for coefficient, product and sum.
 MIX = 4
 
 
@@ -47,11 +52,15 @@ def exact(schedule: Schedule) -> Reference:
 
 
 def scale_of(expected: Sum, *arrays: Any) -> Any:
-    """The sum's terms, and what a coefficient that underflows in the arrays' dtype costs: up to half the smallest number."""
-    return expected.scale.astype(float) + float(np.finfo(arrays[0].dtype).tiny) * sum(np.abs(x.astype(float)) for x in arrays)
+    """The sum's terms, and what a coefficient that underflows in the arrays' dtype costs: up to
+    half the smallest number.
+    """
+    return expected.scale.astype(float) + float(np.finfo(arrays[0].dtype).tiny) * sum(
+        np.abs(x.astype(float)) for x in arrays
+    )
 
 
-# ---- each kernel is its formula -------------------------------------------------------------------------------------------------
+# ---- each kernel is its formula -----------------------------------------------------------------
 
 
 @pytest.mark.E1
@@ -59,7 +68,9 @@ def scale_of(expected: Sum, *arrays: Any) -> Any:
 def test_one_step_is_the_formula(case: tuple[Schedule, int], arrays: Any) -> None:
     (schedule, t), (x, eps) = case, arrays
     expected = exact(schedule).q_skip(x, t - 1, t, eps)
-    assert_close(q_step(schedule, x, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x, eps))
+    assert_close(
+        q_step(schedule, x, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x, eps)
+    )
 
 
 @pytest.mark.E4
@@ -67,7 +78,9 @@ def test_one_step_is_the_formula(case: tuple[Schedule, int], arrays: Any) -> Non
 def test_skipping_is_the_formula(case: tuple[Schedule, int, int], arrays: Any) -> None:
     (schedule, s, t), (x, eps) = case, arrays
     expected = exact(schedule).q_skip(x, s, t, eps)
-    assert_close(q_skip(schedule, x, s, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x, eps))
+    assert_close(
+        q_skip(schedule, x, s, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x, eps)
+    )
 
 
 @pytest.mark.E6
@@ -75,29 +88,41 @@ def test_skipping_is_the_formula(case: tuple[Schedule, int, int], arrays: Any) -
 def test_all_steps_at_once_is_the_formula(case: tuple[Schedule, int], arrays: Any) -> None:
     (schedule, t), (x_0, eps) = case, arrays
     expected = exact(schedule).q_skip(x_0, 0, t, eps)
-    assert_close(q_sample(schedule, x_0, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x_0, eps))
+    assert_close(
+        q_sample(schedule, x_0, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x_0, eps)
+    )
     mean, variance = q_mean_variance(schedule, x_0, t)
-    assert np.array_equal(mean, q_sample(schedule, x_0, t, np.zeros_like(x_0))) and mean.dtype == x_0.dtype
+    assert (
+        np.array_equal(mean, q_sample(schedule, x_0, t, np.zeros_like(x_0)))
+        and mean.dtype == x_0.dtype
+    )
     assert_close(variance, exact(schedule).one_minus_alpha_bar[t], ulp=0.501)
 
 
 @pytest.mark.E3
 @pytest.mark.E5
 @given(ROUTES, st.sampled_from([np.float64, np.float32]), st.data())
-def test_covariances_are_the_formulas(case: tuple[Schedule, int, int], dtype: Any, data: st.DataObject) -> None:
+def test_covariances_are_the_formulas(
+    case: tuple[Schedule, int, int], dtype: Any, data: st.DataObject
+) -> None:
     schedule, _, t = case
     Sigma = data.draw(st.integers(1, 3).flatmap(lambda dim: signals(shape=(dim, dim), dtype=dtype)))
-    for actual, s in ((covariance_step(schedule, Sigma, t), t - 1), (covariance_at(schedule, Sigma, t), 0)):
+    for actual, s in (
+        (covariance_step(schedule, Sigma, t), t - 1),
+        (covariance_at(schedule, Sigma, t), 0),
+    ):
         expected = exact(schedule).covariance_skip(Sigma, s, t)
         assert_close(actual, expected.value, ulp=3, scale=scale_of(expected, Sigma))
 
 
-# ---- how they hang together -----------------------------------------------------------------------------------------------------
+# ---- how they hang together ---------------------------------------------------------------------
 
 
 @pytest.mark.E4
 @given(STEPS_IN, signals(2))
-def test_skipping_one_step_is_q_step_and_from_the_signal_q_sample_bit_for_bit(case: tuple[Schedule, int], arrays: Any) -> None:
+def test_skipping_one_step_is_q_step_and_from_the_signal_q_sample_bit_for_bit(
+    case: tuple[Schedule, int], arrays: Any
+) -> None:
     (schedule, t), (x, eps) = case, arrays
     assert np.array_equal(q_skip(schedule, x, t - 1, t, eps), q_step(schedule, x, t, eps))
     assert np.array_equal(q_skip(schedule, x, 0, t, eps), q_sample(schedule, x, t, eps))
@@ -108,7 +133,9 @@ def test_skipping_one_step_is_q_step_and_from_the_signal_q_sample_bit_for_bit(ca
 @given(LATER)
 def test_Chapman_Kolmogorov_for_any_split(case: tuple[Schedule, int, int, int]) -> None:
     schedule, r, s, t = case
-    (a, b), (c, d), (kept, noise) = (_coefficients(schedule, *route) for route in ((r, s), (s, t), (r, t)))
+    (a, b), (c, d), (kept, noise) = (
+        _coefficients(schedule, *route) for route in ((r, s), (s, t), (r, t))
+    )
     # 1.5 roundings per root, squared and multiplied; all terms are positive.
     assert_close(c * a, kept, ulp=6)
     assert_close((c * b) ** 2 + d**2, noise**2, ulp=16)
@@ -119,15 +146,21 @@ def test_Chapman_Kolmogorov_for_any_split(case: tuple[Schedule, int, int, int]) 
 @given(STEPS_IN, gaussians())
 def test_the_covariance_is_that_of_the_step(case: tuple[Schedule, int], law: Any) -> None:
     (schedule, t), identity = case, np.eye(law.dim)
-    from_x, from_eps = (q_step(schedule, a, t, b) for a, b in ((identity, 0 * identity), (0 * identity, identity)))
-    moved, scale = (from_x.T @ cov @ from_x + from_eps.T @ from_eps for cov in (law.cov, np.abs(law.cov)))
+    from_x, from_eps = (
+        q_step(schedule, a, t, b) for a, b in ((identity, 0 * identity), (0 * identity, identity))
+    )
+    moved, scale = (
+        from_x.T @ cov @ from_x + from_eps.T @ from_eps for cov in (law.cov, np.abs(law.cov))
+    )
     assert_close(covariance_step(schedule, law.cov, t), moved, ulp=12 + 2 * law.dim, scale=scale)
 
 
 @pytest.mark.E3
 @pytest.mark.E5
 @given(STEPS_IN, gaussians())
-def test_the_recursion_of_the_covariance_is_its_closed_form(case: tuple[Schedule, int], law: Any) -> None:
+def test_the_recursion_of_the_covariance_is_its_closed_form(
+    case: tuple[Schedule, int], law: Any
+) -> None:
     schedule, t = case
     Sigma = law.cov
     for i in range(1, t + 1):
@@ -138,30 +171,44 @@ def test_the_recursion_of_the_covariance_is_its_closed_form(case: tuple[Schedule
 
 @pytest.mark.E5
 @given(STEPS_IN, gaussians())
-def test_eigenvectors_stay_and_eigenvalues_move_to_one(case: tuple[Schedule, int], law: Any) -> None:
+def test_eigenvectors_stay_and_eigenvalues_move_to_one(
+    case: tuple[Schedule, int], law: Any
+) -> None:
     (schedule, t), axes = case, law.axes
     Sigma = covariance_at(schedule, law.cov, t)
     assert np.array_equal(Sigma, covariance_at(schedule, law.cov.T, t).T)
     spectrum = np.diag(axes.T @ Sigma @ axes)[: len(law.spectrum)]
     size = 1 + law.spectrum.max(initial=0.0)
-    assert np.abs(spectrum - (1 + schedule.alpha_bar[t] * (law.spectrum - 1))).max() <= 8 * law.dim**2 * np.finfo(float).eps * size
+    assert (
+        np.abs(spectrum - (1 + schedule.alpha_bar[t] * (law.spectrum - 1))).max()
+        <= 8 * law.dim**2 * np.finfo(float).eps * size
+    )
 
 
 @pytest.mark.E1
 @pytest.mark.E6
 @given(ROUTES, st.integers(1, 4), st.data())
-def test_turning_before_or_after_is_the_same(case: tuple[Schedule, int, int], dim: int, data: st.DataObject) -> None:
+def test_turning_before_or_after_is_the_same(
+    case: tuple[Schedule, int, int], dim: int, data: st.DataObject
+) -> None:
     schedule, s, t = case
-    turn, (x, eps) = data.draw(rotations(dim)), data.draw(signals(2, shape=(3, dim), dtype=np.float64))
+    turn, (x, eps) = (
+        data.draw(rotations(dim)),
+        data.draw(signals(2, shape=(3, dim), dtype=np.float64)),
+    )
     for kernel in (
-        lambda x, eps: q_step(schedule, x, t, eps), lambda x, eps: q_sample(schedule, x, t, eps),
-        lambda x, eps: q_skip(schedule, x, s, t, eps), lambda x, eps: q_mean_variance(schedule, x, t)[0],
+        lambda x, eps: q_step(schedule, x, t, eps),
+        lambda x, eps: q_sample(schedule, x, t, eps),
+        lambda x, eps: q_skip(schedule, x, s, t, eps),
+        lambda x, eps: q_mean_variance(schedule, x, t)[0],
     ):
         size = (np.abs(x) + np.abs(eps)).sum(-1, keepdims=True) + np.zeros(dim)
-        assert_close(kernel(x @ turn, eps @ turn), kernel(x, eps) @ turn, ulp=2 * MIX + 2 * dim, scale=size)
+        assert_close(
+            kernel(x @ turn, eps @ turn), kernel(x, eps) @ turn, ulp=2 * MIX + 2 * dim, scale=size
+        )
 
 
-# ---- batches, dtypes, edges -----------------------------------------------------------------------------------------------------
+# ---- batches, dtypes, edges ---------------------------------------------------------------------
 
 
 @given(schedules(max_T=12), st.data())
@@ -193,18 +240,39 @@ def test_batches_broadcast() -> None:
 
 
 @pytest.mark.parametrize("batch", [(), (2,), (4, 2)])
-def test_steps_broadcast_against_the_batch_and_never_against_the_vector(batch: tuple[int, ...]) -> None:
-    schedule, x, Sigma, t = Schedule.linear(9), np.ones((*batch, 3)), np.ones((*batch, 3, 3)), np.array([2, 9])
+def test_steps_broadcast_against_the_batch_and_never_against_the_vector(
+    batch: tuple[int, ...],
+) -> None:
+    schedule, x, Sigma, t = (
+        Schedule.linear(9),
+        np.ones((*batch, 3)),
+        np.ones((*batch, 3, 3)),
+        np.array([2, 9]),
+    )
     shape = np.broadcast_shapes(batch, (2,))
     skips = q_skip(schedule, x, 1, t, x), q_skip(schedule, x, t - 1, 9, x)
-    assert {r.shape for r in (q_step(schedule, x, t, x), q_sample(schedule, x, t, x), *skips)} == {(*shape, 3)}
+    assert {r.shape for r in (q_step(schedule, x, t, x), q_sample(schedule, x, t, x), *skips)} == {
+        (*shape, 3)
+    }
     assert q_mean_variance(schedule, x, t)[0].shape == (*shape, 3)
-    assert covariance_step(schedule, Sigma, t).shape == covariance_at(schedule, Sigma, t).shape == (*shape, 3, 3)
+    assert (
+        covariance_step(schedule, Sigma, t).shape
+        == covariance_at(schedule, Sigma, t).shape
+        == (*shape, 3, 3)
+    )
     each = [covariance_step(schedule, np.ones((3, 3)), int(i)) for i in t]
-    assert np.array_equal(covariance_step(schedule, Sigma, t), np.broadcast_to(each, (*shape, 3, 3)))
-    for function, of in ((q_step, (x, t, x)), (covariance_step, (Sigma, t)), (covariance_at, (Sigma, t))):
+    assert np.array_equal(
+        covariance_step(schedule, Sigma, t), np.broadcast_to(each, (*shape, 3, 3))
+    )
+    for function, of in (
+        (q_step, (x, t, x)),
+        (covariance_step, (Sigma, t)),
+        (covariance_at, (Sigma, t)),
+    ):
         if batch:
-            refuses(lambda: function(schedule, of[0], np.array([2, 3, 9]), *of[2:]), ValueError, "t")
+            refuses(
+                lambda: function(schedule, of[0], np.array([2, 3, 9]), *of[2:]), ValueError, "t"
+            )
 
 
 @pytest.mark.parametrize("x", [np.float32, np.float64, np.int32, np.float16, np.longdouble, ">f8"])
@@ -212,9 +280,16 @@ def test_steps_broadcast_against_the_batch_and_never_against_the_vector(batch: t
 def test_the_result_has_the_arrays_dtype(x: Any, eps: Any) -> None:
     schedule, ones = Schedule.linear(3), np.ones((2, 3))
     expected = np.float32 if x == eps == np.float32 else np.float64
-    for result in (q_step(schedule, ones.astype(x), 2, ones.astype(eps)), q_sample(schedule, ones.astype(eps), 3, ones.astype(x))):
+    for result in (
+        q_step(schedule, ones.astype(x), 2, ones.astype(eps)),
+        q_sample(schedule, ones.astype(eps), 3, ones.astype(x)),
+    ):
         assert result.dtype == expected and result.dtype.isnative
-    assert covariance_at(schedule, np.eye(2, dtype=eps), 1).dtype == q_mean_variance(schedule, ones.astype(eps), 1)[0].dtype == eps
+    assert (
+        covariance_at(schedule, np.eye(2, dtype=eps), 1).dtype
+        == q_mean_variance(schedule, ones.astype(eps), 1)[0].dtype
+        == eps
+    )
 
 
 @pytest.mark.E6
@@ -235,7 +310,8 @@ def test_where_alpha_bar_underflows_only_noise_is_left(arrays: Any) -> None:
     assert schedule.alpha_bar[-1] == 0 and 0 < schedule.alpha_bar[53] < np.finfo(float).tiny
     assert np.array_equal(q_sample(schedule, x_0, 60, eps), eps)
     assert np.array_equal(covariance_at(schedule, np.ones((2, 2)), 60), np.eye(2))
-    # The root of a subnormal has as few digits as that: an absolute error of at most sqrt(5e-324) |x_0|.
+    # The root of a subnormal has as few digits as that: an absolute error of at most sqrt(5e-324)
+    # |x_0|.
     off = q_mean_variance(schedule, np.ones(1), 53)[0] - float(exact(schedule).alpha_bar[53].sqrt())
     assert 0 < abs(off) < 2.3e-162
     assert np.array_equal(q_skip(schedule, x_0, 58, 60, eps), q_skip(schedule, x_0, 1, 3, eps))
@@ -256,30 +332,53 @@ def test_exact_numbers_stay_exact(schedule: Schedule, x: Exact, eps: Exact) -> N
 def test_arguments_are_left_as_they_were(case: tuple[Schedule, int], arrays: Any) -> None:
     (schedule, t), (x, eps) = case, arrays
     copies = x.copy(), eps.copy()
-    for result in (q_step(schedule, x, t, eps), q_sample(schedule, x, 0, eps), q_mean_variance(schedule, x, 0)[0]):
+    for result in (
+        q_step(schedule, x, t, eps),
+        q_sample(schedule, x, 0, eps),
+        q_mean_variance(schedule, x, 0)[0],
+    ):
         result *= 0
     assert np.array_equal(x, copies[0]) and np.array_equal(eps, copies[1])
 
 
-# ---- bad input ------------------------------------------------------------------------------------------------------------------
+# ---- bad input ----------------------------------------------------------------------------------
 
 S, X, STACK = Schedule.from_beta([0.5, 0.5, 0.5]), np.ones((2, 3)), np.ones((2, 3, 3))
 OF_ARRAYS = {
-    "q_step x_prev": lambda v: q_step(S, v, 2, X), "q_step eps": lambda v: q_step(S, X, 2, v),
-    "q_skip x_s": lambda v: q_skip(S, v, 1, 2, X), "q_skip eps": lambda v: q_skip(S, X, 1, 2, v),
-    "q_sample x_0": lambda v: q_sample(S, v, 2, X), "q_sample eps": lambda v: q_sample(S, X, 2, v),
+    "q_step x_prev": lambda v: q_step(S, v, 2, X),
+    "q_step eps": lambda v: q_step(S, X, 2, v),
+    "q_skip x_s": lambda v: q_skip(S, v, 1, 2, X),
+    "q_skip eps": lambda v: q_skip(S, X, 1, 2, v),
+    "q_sample x_0": lambda v: q_sample(S, v, 2, X),
+    "q_sample eps": lambda v: q_sample(S, X, 2, v),
 }
 OF_STEPS = {
     "q_step t": lambda v: q_step(S, X, v, X),
-    "q_skip s": lambda v: q_skip(S, X, v, 3, X), "q_skip t": lambda v: q_skip(S, X, 0, v, X),
-    "q_sample t": lambda v: q_sample(S, X, v, X), "q_mean_variance t": lambda v: q_mean_variance(S, X, v),
-    "covariance_step t": lambda v: covariance_step(S, STACK, v), "covariance_at t": lambda v: covariance_at(S, STACK, v),
+    "q_skip s": lambda v: q_skip(S, X, v, 3, X),
+    "q_skip t": lambda v: q_skip(S, X, 0, v, X),
+    "q_sample t": lambda v: q_sample(S, X, v, X),
+    "q_mean_variance t": lambda v: q_mean_variance(S, X, v),
+    "covariance_step t": lambda v: covariance_step(S, STACK, v),
+    "covariance_at t": lambda v: covariance_at(S, STACK, v),
 }
 MATRICES = [
-    *((ValueError, v) for v in (np.ones(3), np.ones((2, 3)), np.zeros((0, 0)), [[np.nan]], [[1.0, np.inf], [0.0, 1.0]], 1.0)),
+    *(
+        (ValueError, v)
+        for v in (
+            np.ones(3),
+            np.ones((2, 3)),
+            np.zeros((0, 0)),
+            [[np.nan]],
+            [[1.0, np.inf], [0.0, 1.0]],
+            1.0,
+        )
+    ),
     *((TypeError, v) for v in ([["a"]], [[1j]], None, [[None]], [[True]])),
 ]
-OF_MATRICES = {"Sigma_prev": lambda v: covariance_step(S, v, 2), "Sigma_0": lambda v: covariance_at(S, v, 2)}
+OF_MATRICES = {
+    "Sigma_prev": lambda v: covariance_step(S, v, 2),
+    "Sigma_0": lambda v: covariance_at(S, v, 2),
+}
 
 
 @pytest.mark.parametrize("call", OF_ARRAYS)

@@ -1,4 +1,6 @@
-"""The network: its gradients against complex steps, its parameters as live views, and nothing overwritten behind the caller's back."""
+"""The network: its gradients against complex steps, its parameters as live views, and nothing
+overwritten behind the caller's back.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from ddpm_np.network import MLP, Layer
 from ddpm_np.training import denoising_loss
 
 LAYERS = st.builds(
-    Layer, width=st.integers(1, 7), activation=st.sampled_from(["silu", "leaky_relu", "identity"]),
+    Layer,
+    width=st.integers(1, 7),
+    activation=st.sampled_from(["silu", "leaky_relu", "identity"]),
     step=st.sampled_from(["gate", "shift", "none"]),
 )
 H = 1e-200  # a complex step has no cancellation, so it can be this small
@@ -23,24 +27,33 @@ def network(hidden=(4, 5), dim=3, T=6, seed=0, skip=True, **options) -> MLP:
     rng = np.random.default_rng(seed)
     gains = rng.uniform(0.1, 1, T + 1) if skip else None
     mlp = MLP(dim, T, hidden=hidden, rng=rng, dtype=np.float64, skip=gains, **options)
-    mlp.flat += 0.5 * rng.standard_normal(mlp.flat.size)  # away from zero outputs and unit gates, which would hide mistakes
+    mlp.flat += 0.5 * rng.standard_normal(
+        mlp.flat.size
+    )  # away from zero outputs and unit gates, which would hide mistakes
     return mlp
 
 
 def batch(mlp: MLP, n: int, seed: int = 1):
     rng = np.random.default_rng(seed)
-    return rng.standard_normal((n, mlp.dim)), rng.integers(1, mlp.T + 1, n), rng.standard_normal((n, mlp.dim))
+    return (
+        rng.standard_normal((n, mlp.dim)),
+        rng.integers(1, mlp.T + 1, n),
+        rng.standard_normal((n, mlp.dim)),
+    )
 
 
 def loss_at(mlp: MLP, params, x, t, eps):
-    """The loss in the dtype of the parameters: complex ones run through the very same forward pass."""
+    """The loss in the dtype of the parameters: complex ones run through the very same forward pass.
+    """
     t = t if isinstance(t, int) else np.broadcast_to(t, len(x))
     eps_hat, _ = mlp._forward(params, x.astype(next(iter(params.values())).dtype), t)
     return np.sum((eps_hat - eps) ** 2) / eps.size
 
 
 def worst_relative_error(mlp: MLP, grads, x, t, eps) -> float:
-    """Each parameter's gradient against the complex step in that one number, relative to the array's largest gradient."""
+    """Each parameter's gradient against the complex step in that one number, relative to the
+    array's largest gradient.
+    """
     worst = 0.0
     for name, grad in grads.items():
         params = {key: value.astype(complex) for key, value in mlp.params.items()}
@@ -50,7 +63,9 @@ def worst_relative_error(mlp: MLP, grads, x, t, eps) -> float:
             exact[index] = loss_at(mlp, params, x, t, eps).imag / H
             params[name][index] -= 1j * H
         scale = np.abs(exact).max()
-        worst = max(worst, float(np.abs(grad - exact).max() / scale) if scale else float(np.abs(grad).max()))
+        worst = max(
+            worst, float(np.abs(grad - exact).max() / scale) if scale else float(np.abs(grad).max())
+        )
     return worst
 
 
@@ -60,7 +75,12 @@ def gradients(mlp: MLP, x, t, eps):
 
 
 @pytest.mark.E15
-@given(hidden=st.lists(LAYERS, min_size=1, max_size=3), n=st.integers(1, 5), seed=st.integers(0, 99), skip=st.booleans())
+@given(
+    hidden=st.lists(LAYERS, min_size=1, max_size=3),
+    n=st.integers(1, 5),
+    seed=st.integers(0, 99),
+    skip=st.booleans(),
+)
 def test_gradient_is_the_complex_step_derivative_of_the_returned_loss(hidden, n, seed, skip):
     mlp = network(hidden, seed=seed, skip=skip)
     x, t, eps = batch(mlp, n, seed)
@@ -91,7 +111,9 @@ def test_a_basis_of_unit_rows_is_a_table():
     table, basis = network(), network(basis=np.eye(7))
     x, t, eps = batch(table, 9)
     assert np.array_equal(table.flat, basis.flat) and np.array_equal(table(x, t), basis(x, t))
-    for ours, theirs in zip(gradients(table, x, t, eps).values(), gradients(basis, x, t, eps).values()):
+    for ours, theirs in zip(
+        gradients(table, x, t, eps).values(), gradients(basis, x, t, eps).values()
+    ):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)
     assert np.array_equal(basis.copy()(x, t), basis(x, t))
 
@@ -102,7 +124,12 @@ def test_a_basis_that_does_not_fit_is_refused(basis):
         network(basis=basis)
 
 
-@given(T=st.integers(1, 40), size=st.integers(2, 9), low=st.floats(1e-9, 0.4), high=st.floats(0.5, 0.999999))
+@given(
+    T=st.integers(1, 40),
+    size=st.integers(2, 9),
+    low=st.floats(1e-9, 0.4),
+    high=st.floats(0.5, 0.999999),
+)
 def test_hat_functions_add_up_to_one_and_interpolate_the_log_snr(T, size, low, high):
     noise = np.concatenate([[0], np.linspace(low, high, T)])
     basis = step_basis(noise, size)
@@ -110,7 +137,9 @@ def test_hat_functions_add_up_to_one_and_interpolate_the_log_snr(T, size, low, h
     np.testing.assert_allclose(basis[1:].sum(1), 1, rtol=1e-12)
     log_snr = np.log(1 - noise[1:]) - np.log(noise[1:])
     places = np.linspace(log_snr[-1], log_snr[0], size)
-    np.testing.assert_allclose(basis[1:] @ places, log_snr, rtol=0, atol=1e-12 * np.abs(log_snr).max())
+    np.testing.assert_allclose(
+        basis[1:] @ places, log_snr, rtol=0, atol=1e-12 * np.abs(log_snr).max()
+    )
 
 
 @pytest.mark.parametrize("activation", ["silu", "leaky_relu"])
@@ -124,7 +153,9 @@ def test_a_mirrored_network_is_linear(activation, depth):
     x, y = rng.standard_normal((2, 4, 3))
     scale = np.abs(mlp(x, 2)).max()
     assert scale > 1e-3
-    np.testing.assert_allclose(mlp(x - 100 * y, 2), mlp(x, 2) - 100 * mlp(y, 2), rtol=0, atol=1e-11 * scale)
+    np.testing.assert_allclose(
+        mlp(x - 100 * y, 2), mlp(x, 2) - 100 * mlp(y, 2), rtol=0, atol=1e-11 * scale
+    )
 
 
 def test_an_odd_width_cannot_be_mirrored():
@@ -143,7 +174,9 @@ def test_notes_network_has_right_gradients_along_random_directions():
         params = {name: p + 1j * H * direction[name] for name, p in mlp.params.items()}
         exact = loss_at(mlp, params, x, t, eps).imag / H
         terms = [np.sum(grads[name] * direction[name]) for name in grads]
-        assert abs(sum(terms) - exact) <= 1e-12 * sum(np.sum(np.abs(grads[n] * direction[n])) for n in grads)
+        assert abs(sum(terms) - exact) <= 1e-12 * sum(
+            np.sum(np.abs(grads[n] * direction[n])) for n in grads
+        )
 
 
 @pytest.mark.parametrize("name", ["W1", "gate1", "shift1", "W2", "b2"])
@@ -159,10 +192,21 @@ def test_notes_architecture():
     mlp = MLP.notes(rng=np.random.default_rng(0))
     shapes = {name: value.shape for name, value in mlp.params.items()}
     assert shapes == {
-        "W1": (50, 100), "b1": (100,), "W2": (100, 200), "b2": (200,), "shift2": (101, 200), "W3": (200, 100), "b3": (100,),
-        "W4": (100, 50), "b4": (50,),
+        "W1": (50, 100),
+        "b1": (100,),
+        "W2": (100, 200),
+        "b2": (200,),
+        "shift2": (101, 200),
+        "W3": (200, 100),
+        "b3": (100,),
+        "W4": (100, 50),
+        "b4": (50,),
     }
-    p, x, t = mlp.params, np.random.default_rng(1).standard_normal((3, 50)).astype(np.float32), np.array([1, 50, 100])
+    p, x, t = (
+        mlp.params,
+        np.random.default_rng(1).standard_normal((3, 50)).astype(np.float32),
+        np.array([1, 50, 100]),
+    )
 
     def leaky(z):
         return np.where(z > 0, z, 0.01 * z)
@@ -170,7 +214,9 @@ def test_notes_architecture():
     core = leaky(x @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"] + p["shift2"][t]
     by_hand = leaky(core @ p["W3"] + p["b3"]) @ p["W4"] + p["b4"]
     # Two evaluations in different order: sums of up to 200 float32 products of size about 1.
-    np.testing.assert_allclose(mlp(x, t), by_hand, rtol=0, atol=200 * np.finfo(np.float32).eps * np.abs(by_hand).max())
+    np.testing.assert_allclose(
+        mlp(x, t), by_hand, rtol=0, atol=200 * np.finfo(np.float32).eps * np.abs(by_hand).max()
+    )
 
 
 def test_a_new_network_predicts_its_skip_exactly():
@@ -188,7 +234,8 @@ def test_each_row_gets_its_own_step(step):
     x, t, _ = batch(mlp, 6)
     together = mlp(x, t)
     for i in range(6):
-        # One row's product may be summed in another order than six rows': a few roundings of numbers of size 1.
+        # One row's product may be summed in another order than six rows': a few roundings of
+        # numbers of size 1.
         np.testing.assert_allclose(mlp(x[i : i + 1], int(t[i]))[0], together[i], rtol=0, atol=1e-14)
     other = t % mlp.T + 1
     assert (np.abs(mlp(x, other) - together).max(axis=1) > 1e-6).all()
@@ -199,23 +246,36 @@ def test_each_row_gets_its_own_step(step):
 def test_many_rows_are_predicted_block_by_block_each_at_its_own_step():
     mlp = network((4,))
     x, t, _ = batch(mlp, 2 * ROWS + 3)
-    np.testing.assert_allclose(mlp(x, t), mlp.forward(x, t)[0], rtol=0, atol=1e-14)  # products of other shapes, as above
+    np.testing.assert_allclose(
+        mlp(x, t), mlp.forward(x, t)[0], rtol=0, atol=1e-14
+    )  # products of other shapes, as above
 
 
 def test_new_weights_are_pytorchs_new_gates_are_1_and_new_gated_shifts_0():
-    mlp = MLP(20, 9, hidden=(30, Layer(40, step="shift"), Layer(25, step="none")), rng=np.random.default_rng(0), zero_output=False)
+    mlp = MLP(
+        20,
+        9,
+        hidden=(30, Layer(40, step="shift"), Layer(25, step="none")),
+        rng=np.random.default_rng(0),
+        zero_output=False,
+    )
     p = mlp.params
     assert (p["gate1"] == 1).all() and (p["shift1"] == 0).all()
     embedding = p["shift2"].ravel()  # N(0, 1): mean and mean square within five standard errors
-    assert abs(embedding.mean()) < 5 / np.sqrt(embedding.size) and abs(np.mean(embedding**2) - 1) < 5 * np.sqrt(2 / embedding.size)
+    assert abs(embedding.mean()) < 5 / np.sqrt(embedding.size) and abs(
+        np.mean(embedding**2) - 1
+    ) < 5 * np.sqrt(2 / embedding.size)
     for l, inputs in enumerate((20, 30, 40, 25), 1):
         bound = np.float32(1 / np.sqrt(inputs))
         for values in (p[f"W{l}"], p.get(f"b{l}")):
             if values is not None:
                 assert np.abs(values).max() <= bound and np.unique(values).size > 1
-        # uniform within the bound: mean square bound^2 / 3, whose standard error is bound^2 sqrt(4 / 45 / size)
+        # uniform within the bound: mean square bound^2 / 3, whose standard error is bound^2 sqrt(4
+        # / 45 / size)
         weights = p[f"W{l}"].astype(float)
-        assert abs(np.mean(weights**2) - bound**2 / 3) < 5 * bound**2 * np.sqrt(4 / 45 / weights.size)
+        assert abs(np.mean(weights**2) - bound**2 / 3) < 5 * bound**2 * np.sqrt(
+            4 / 45 / weights.size
+        )
 
 
 def test_params_are_live_views_and_constants_are_not_among_them():
@@ -255,7 +315,6 @@ def test_backward_does_not_change_its_arguments():
     assert np.array_equal(x, x_kept) and np.array_equal(t, t_kept) and np.array_equal(eps, eps_kept)
 
 
-
 def test_float32_by_default_and_float64_on_request():
     rng = np.random.default_rng(0)
     single, double = MLP.notes(rng=rng), MLP.notes(rng=rng, dtype=np.float64)
@@ -264,21 +323,38 @@ def test_float32_by_default_and_float64_on_request():
     assert single(x, t).dtype == np.float32 and double(x.astype(np.float32), t).dtype == np.float64
     assert all(value.dtype == np.float32 for value in gradients(single, x, t, x).values())
     # Four matrix products of at most 200 terms, each rounded in float32.
-    np.testing.assert_allclose(single(x, t), double(x, t), rtol=0, atol=200 * np.finfo(np.float32).eps)
+    np.testing.assert_allclose(
+        single(x, t), double(x, t), rtol=0, atol=200 * np.finfo(np.float32).eps
+    )
 
 
 def test_same_seed_same_bits():
-    a, b = (MLP(5, 7, hidden=(8, Layer(6, "leaky_relu", "shift")), rng=np.random.default_rng(3)) for _ in range(2))
+    a, b = (
+        MLP(5, 7, hidden=(8, Layer(6, "leaky_relu", "shift")), rng=np.random.default_rng(3))
+        for _ in range(2)
+    )
     assert np.array_equal(a.flat, b.flat)
-    assert not np.array_equal(a.flat, MLP(5, 7, hidden=(8, Layer(6, "leaky_relu", "shift")), rng=np.random.default_rng(4)).flat)
+    assert not np.array_equal(
+        a.flat,
+        MLP(5, 7, hidden=(8, Layer(6, "leaky_relu", "shift")), rng=np.random.default_rng(4)).flat,
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        ({"dim": 0}, "dim"), ({"T": 0}, "T"), ({"T": 2.5}, "T"), ({"hidden": ()}, "hidden"), ({"hidden": 3}, "hidden"),
-        ({"hidden": (0,)}, "width"), ({"dtype": np.int32}, "dtype"), ({"dtype": complex}, "dtype"), ({"skip": [1.0, 2.0]}, "skip"),
-        ({"skip": np.full(6, np.nan)}, "skip"), ({"rng": np.random.RandomState(0)}, "rng"), ({"rng": None}, "rng"),
+        ({"dim": 0}, "dim"),
+        ({"T": 0}, "T"),
+        ({"T": 2.5}, "T"),
+        ({"hidden": ()}, "hidden"),
+        ({"hidden": 3}, "hidden"),
+        ({"hidden": (0,)}, "width"),
+        ({"dtype": np.int32}, "dtype"),
+        ({"dtype": complex}, "dtype"),
+        ({"skip": [1.0, 2.0]}, "skip"),
+        ({"skip": np.full(6, np.nan)}, "skip"),
+        ({"rng": np.random.RandomState(0)}, "rng"),
+        ({"rng": None}, "rng"),
         ({"rng": 0}, "rng"),
     ],
 )
@@ -296,10 +372,19 @@ def test_unknown_layers_are_named(layer):
 @pytest.mark.parametrize(
     ("x", "t", "name"),
     [
-        (np.zeros((2, 4)), 1, "x"), (np.zeros(3), 1, "x"), (np.zeros((0, 3)), 1, "x"), (np.full((1, 3), np.nan), 1, "x"),
-        (np.zeros((2, 3), complex), 1, "x"), (np.full((2, 3), "a"), 1, "x"), (np.zeros((2, 3)), 0, "t"), (np.zeros((2, 3)), 7, "t"),
-        (np.zeros((2, 3)), 1.0, "t"), (np.zeros((2, 3)), np.array([1, 2, 3]), "t"), (np.zeros((2, 3)), np.array([1, 9]), "t"),
-        (np.zeros((2, 3)), True, "t"), (np.zeros((2, 3)), np.array([[1], [2]]), "t"),
+        (np.zeros((2, 4)), 1, "x"),
+        (np.zeros(3), 1, "x"),
+        (np.zeros((0, 3)), 1, "x"),
+        (np.full((1, 3), np.nan), 1, "x"),
+        (np.zeros((2, 3), complex), 1, "x"),
+        (np.full((2, 3), "a"), 1, "x"),
+        (np.zeros((2, 3)), 0, "t"),
+        (np.zeros((2, 3)), 7, "t"),
+        (np.zeros((2, 3)), 1.0, "t"),
+        (np.zeros((2, 3)), np.array([1, 2, 3]), "t"),
+        (np.zeros((2, 3)), np.array([1, 9]), "t"),
+        (np.zeros((2, 3)), True, "t"),
+        (np.zeros((2, 3)), np.array([[1], [2]]), "t"),
     ],
 )
 def test_bad_inputs_are_named(x, t, name):

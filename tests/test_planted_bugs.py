@@ -1,8 +1,10 @@
-"""Tests that can fail: bugs that other code bases really had are planted one by one, and the named test must catch each.
+"""Tests that can fail: bugs that other code bases really had are planted one by one, and the named
+test must catch each.
 
-A bug replaces one piece of a function's source. The new code object is put into the function that everybody already holds, so that
-it is wrong wherever it is used; afterwards the old one is put back. The test's file is executed anew for every bug: what it makes
-when it is loaded is then made with the bug, and goes with it.
+A bug replaces one piece of a function's source. The new code object is put into the function that
+everybody already holds, so that it is wrong wherever it is used; afterwards the old one is put
+back. The test's file is executed anew for every bug: what it makes when it is loaded is then made
+with the bug, and goes with it.
 """
 
 from __future__ import annotations
@@ -24,10 +26,15 @@ from hypothesis import Phase, settings
 from planted_bugs import BUGS, Bug
 
 # A bug shows early; caught, it needs no shortest example, and no second one.
-ONCE = {"max_examples": 20, "phases": [Phase.explicit, Phase.generate], "report_multiple_bugs": False}
+ONCE = {
+    "max_examples": 20,
+    "phases": [Phase.explicit, Phase.generate],
+    "report_multiple_bugs": False,
+}
 settings.register_profile("planted", settings.get_profile("default"), **ONCE)
 
-# What a test says when what it states does not hold. A bug that crashes would say nothing about the test.
+# What a test says when what it states does not hold. A bug that crashes would say nothing about the
+# test.
 SAYS_SO = (AssertionError, pytest.fail.Exception)
 
 
@@ -59,13 +66,20 @@ def planted(bug: Bug) -> Iterator[None]:
     """The package with the bug in it."""
     function = function_of(bug.where)
     source = textwrap.dedent(inspect.getsource(function))
-    assert source.count(bug.right) == 1, f"{bug.where} must hold {bug.right!r} once, found it {source.count(bug.right)} times"
+    assert source.count(bug.right) == 1, (
+        f"{bug.where} must hold {bug.right!r} once, found it {source.count(bug.right)} times"
+    )
     code = compile(
-        source.replace(bug.right, bug.wrong), f"<planted: {bug.name}>", "exec", flags=__future__.annotations.compiler_flag,
+        source.replace(bug.right, bug.wrong),
+        f"<planted: {bug.name}>",
+        "exec",
+        flags=__future__.annotations.compiler_flag,
         dont_inherit=True,
     )
     tree: dict[str, object] = {}
-    exec(code, function.__globals__, tree)  # where the original stands, so that it sees the names of its module
+    exec(
+        code, function.__globals__, tree
+    )  # where the original stands, so that it sees the names of its module
     kept, function.__code__ = function.__code__, _unwrapped(tree[function.__name__]).__code__
     try:
         yield
@@ -76,7 +90,9 @@ def planted(bug: Bug) -> Iterator[None]:
 def run(test: str) -> None:
     """Runs "file::test", with every one of its parameters."""
     file, _, name = test.partition("::")
-    spec = importlib.util.spec_from_file_location(file, next(Path(__file__).parent.rglob(f"{file}.py")))
+    spec = importlib.util.spec_from_file_location(
+        file, next(Path(__file__).parent.rglob(f"{file}.py"))
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     function = getattr(module, name)
@@ -85,7 +101,9 @@ def run(test: str) -> None:
         if mark.name == "parametrize":
             names, values = mark.args
             names = [n.strip() for n in names.split(",")] if isinstance(names, str) else names
-            values = [v.values if hasattr(v, "marks") else v if len(names) > 1 else (v,) for v in values]
+            values = [
+                v.values if hasattr(v, "marks") else v if len(names) > 1 else (v,) for v in values
+            ]
             sets.append([dict(zip(names, v)) for v in values])
     for choice in itertools.product(*sets):
         arguments = {key: value for part in choice for key, value in part.items()}
@@ -101,9 +119,12 @@ def test_planted_bug_is_caught(bug):
         run(bug.caught_by)
 
 
-@pytest.mark.parametrize("bug", {bug.caught_by: bug for bug in BUGS}.values(), ids=lambda bug: bug.caught_by)
+@pytest.mark.parametrize(
+    "bug", {bug.caught_by: bug for bug in BUGS}.values(), ids=lambda bug: bug.caught_by
+)
 def test_catching_tests_pass_when_what_is_planted_is_no_bug(bug):
-    # Otherwise a test that always fails, or one that fails because something was planted, would seem to catch everything.
+    # Otherwise a test that always fails, or one that fails because something was planted, would
+    # seem to catch everything.
     with planted(bug._replace(wrong=bug.right)):
         run(bug.caught_by)
 

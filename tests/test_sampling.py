@@ -1,4 +1,6 @@
-"""The reverse steps against decimals, and the loops: order, shapes, noise, seeds, and where they lead."""
+"""The reverse steps against decimals, and the loops: order, shapes, noise, seeds, and where they
+lead.
+"""
 
 from __future__ import annotations
 
@@ -72,13 +74,15 @@ def schedules_and_sequences(draw: st.DrawFn, max_T: int = 12) -> tuple[Schedule,
 
 
 SAMPLERS = {
-    "ancestral": ancestral_sample, "beta": lambda *a, **k: ancestral_sample(*a, variance="beta", **k), "ddim": ddim_sample,
+    "ancestral": ancestral_sample,
+    "beta": lambda *a, **k: ancestral_sample(*a, variance="beta", **k),
+    "ddim": ddim_sample,
     "ddim, eta = 1": lambda *a, **k: ddim_sample(*a, eta=1.0, **k),
 }
 every_sampler = pytest.mark.parametrize("name", SAMPLERS)
 
 
-# ---- one step -------------------------------------------------------------------------------------------------------------------
+# ---- one step -----------------------------------------------------------------------------------
 
 
 @pytest.mark.E17
@@ -86,7 +90,11 @@ every_sampler = pytest.mark.parametrize("name", SAMPLERS)
 def test_the_ancestral_step_is_the_formula(case: tuple[Schedule, int, int], variance: str) -> None:
     schedule, s, t = case
     *coefficients, std = ancestral_step(schedule, t, s, variance=variance)
-    assert_close(coefficients, exact(schedule).mean_from_eps([1.0, 0.0], t, [0.0, 1.0], s).value, ulp=ANCESTRAL)
+    assert_close(
+        coefficients,
+        exact(schedule).mean_from_eps([1.0, 0.0], t, [0.0, 1.0], s).value,
+        ulp=ANCESTRAL,
+    )
     posterior, beta = exact(schedule).reverse_variance(t, s), exact(schedule).between(s, t)[1]
     assert_close(std**2, posterior if variance == "posterior" or s == 0 else beta, ulp=7)
 
@@ -96,8 +104,11 @@ def test_the_ancestral_step_is_the_formula(case: tuple[Schedule, int, int], vari
 def test_the_ddim_step_is_the_formula(case: tuple[Schedule, int, int], eta: float) -> None:
     schedule, s, t = case
     *coefficients, std = ddim_step(schedule, t, s, eta=eta)
-    assert_close(coefficients, exact(schedule).ddim_mean([1.0, 0.0], t, [0.0, 1.0], s, eta).value, ulp=DDIM)
-    # Where eta^2 is subnormal, or 0, so is the variance; a unit in the last place of the smallest normal number covers it.
+    assert_close(
+        coefficients, exact(schedule).ddim_mean([1.0, 0.0], t, [0.0, 1.0], s, eta).value, ulp=DDIM
+    )
+    # Where eta^2 is subnormal, or 0, so is the variance; a unit in the last place of the smallest
+    # normal number covers it.
     variance = exact(schedule).reverse_variance(t, s, eta)
     assert_close(std**2, variance, ulp=9, scale=float(variance) + 3 * np.finfo(float).tiny)
 
@@ -114,26 +125,40 @@ def test_ddim_with_eta_1_is_the_ancestral_step(case: tuple[Schedule, int, int]) 
 @pytest.mark.E14
 @pytest.mark.E17
 @given(schedules_and_steps(max_T=40), signals(2, dtype=np.float64))
-def test_by_default_the_step_goes_back_by_one_and_its_mean_is_the_posteriors(case: tuple[Schedule, int], arrays: Any) -> None:
+def test_by_default_the_step_goes_back_by_one_and_its_mean_is_the_posteriors(
+    case: tuple[Schedule, int], arrays: Any
+) -> None:
     (schedule, t), (x_t, eps) = case, arrays
     step = ancestral_step(schedule, t)
-    assert step == ancestral_step(schedule, t, t - 1) and ddim_step(schedule, t) == ddim_step(schedule, t, t - 1)
-    assert np.array_equal(step.xt_coef * x_t + step.eps_coef * eps, posterior_mean_from_eps(schedule, x_t, t, eps))
+    assert step == ancestral_step(schedule, t, t - 1) and ddim_step(schedule, t) == ddim_step(
+        schedule, t, t - 1
+    )
+    assert np.array_equal(
+        step.xt_coef * x_t + step.eps_coef * eps, posterior_mean_from_eps(schedule, x_t, t, eps)
+    )
     assert_close(step.std**2, posterior_mean_variance(schedule, x_t, x_t, t)[1], ulp=6)
 
 
 @pytest.mark.E17
 @pytest.mark.E18
 @given(ROUTES, ETAS)
-def test_a_step_with_the_true_noise_keeps_the_marginals(case: tuple[Schedule, int, int], eta: float) -> None:
-    # Given x_0, eps_hat = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t) makes of q(x_t | x_0) exactly q(x_s | x_0).
+def test_a_step_with_the_true_noise_keeps_the_marginals(
+    case: tuple[Schedule, int, int], eta: float
+) -> None:
+    # Given x_0, eps_hat = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t) makes of q(x_t |
+    # x_0) exactly q(x_s | x_0).
     schedule, s, t = case
     signal, noise = np.sqrt(schedule.alpha_bar), np.sqrt(schedule.one_minus_alpha_bar)
     for step in (ancestral_step(schedule, t, s), ddim_step(schedule, t, s, eta=eta)):
         assert_close(step.xt_coef * signal[t], signal[s], ulp=8)
         left = step.xt_coef * noise[t] + step.eps_coef
         size = step.xt_coef * noise[t] + abs(step.eps_coef)
-        assert_close(left**2 + step.std**2, schedule.one_minus_alpha_bar[s], ulp=2 * DDIM + 12, scale=size**2 + step.std**2)
+        assert_close(
+            left**2 + step.std**2,
+            schedule.one_minus_alpha_bar[s],
+            ulp=2 * DDIM + 12,
+            scale=size**2 + step.std**2,
+        )
 
 
 @pytest.mark.E17
@@ -141,15 +166,22 @@ def test_a_step_with_the_true_noise_keeps_the_marginals(case: tuple[Schedule, in
 @given(schedules_and_steps(max_T=40))
 def test_the_last_step_adds_no_noise(case: tuple[Schedule, int]) -> None:
     schedule, t = case
-    for step in (*(ancestral_step(schedule, t, 0, variance=v) for v in ("posterior", "beta")), ddim_step(schedule, t, 0, eta=1.0)):
+    for step in (
+        *(ancestral_step(schedule, t, 0, variance=v) for v in ("posterior", "beta")),
+        ddim_step(schedule, t, 0, eta=1.0),
+    ):
         assert step.std == 0
 
 
 @pytest.mark.E17
 @given(schedules_and_steps(max_T=12), st.data())
-def test_a_table_of_variances_is_used_as_given_and_entry_0_is_not_read(case: tuple[Schedule, int], data: st.DataObject) -> None:
+def test_a_table_of_variances_is_used_as_given_and_entry_0_is_not_read(
+    case: tuple[Schedule, int], data: st.DataObject
+) -> None:
     schedule, t = case
-    table = np.array([np.nan, *data.draw(st.lists(st.floats(0, 1e6), min_size=schedule.T, max_size=schedule.T))])
+    table = np.array(
+        [np.nan, *data.draw(st.lists(st.floats(0, 1e6), min_size=schedule.T, max_size=schedule.T))]
+    )
     for entry_0 in (np.nan, np.inf, -1.0):
         table[0] = entry_0
         step = ancestral_step(schedule, t, variance=table)
@@ -164,20 +196,33 @@ def test_exact_schedules_give_exact_steps(schedule: Schedule) -> None:
         step = ddim_step(schedule, t, s, eta=0)
         assert {type(v) for v in step} == {Exact} and step.std == 0
         assert step.xt_coef**2 * schedule.alpha_bar[t] == schedule.alpha_bar[s]
-        assert step.xt_coef * np.sqrt(schedule.one_minus_alpha_bar[t]) + step.eps_coef == np.sqrt(schedule.one_minus_alpha_bar[s])
+        assert step.xt_coef * np.sqrt(schedule.one_minus_alpha_bar[t]) + step.eps_coef == np.sqrt(
+            schedule.one_minus_alpha_bar[s]
+        )
 
 
-# ---- the order of things --------------------------------------------------------------------------------------------------------
+# ---- the order of things ------------------------------------------------------------------------
 
 
 @every_sampler
-@given(schedules_and_sequences(), st.integers(1, 3), st.integers(1, 3), st.sampled_from([np.float32, np.float64]))
-def test_trajectories_run_in_the_order_of_t(name: str, case: tuple[Schedule, list[int]], n: int, dim: int, dtype: Any) -> None:
+@given(
+    schedules_and_sequences(),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_trajectories_run_in_the_order_of_t(
+    name: str, case: tuple[Schedule, list[int]], n: int, dim: int, dtype: Any
+) -> None:
     (schedule, visited), sample = case, SAMPLERS[name]
-    path = sample(denoiser, schedule, n, dim, rng=rng(), steps=visited, trajectory=True, dtype=dtype)
+    path = sample(
+        denoiser, schedule, n, dim, rng=rng(), steps=visited, trajectory=True, dtype=dtype
+    )
     assert path.shape == (len(visited) + 1, n, dim) and path.dtype == dtype
     assert np.array_equal(path[-1], fill_normal(np.empty((n, dim), dtype), rng=rng()))
-    assert np.array_equal(path[0], sample(denoiser, schedule, n, dim, rng=rng(), steps=visited, dtype=dtype))
+    assert np.array_equal(
+        path[0], sample(denoiser, schedule, n, dim, rng=rng(), steps=visited, dtype=dtype)
+    )
 
 
 @every_sampler
@@ -189,11 +234,18 @@ def test_the_denoiser_sees_each_step_once_from_T_down(name: str) -> None:
         return denoiser(x_t, t)
 
     schedule = Schedule.linear(7)
-    for steps, visited in ((None, [1, 2, 3, 4, 5, 6, 7]), (3, [2, 4, 7]), ([2, 5, 7], [2, 5, 7]), (np.array([7]), [7])):
+    for steps, visited in (
+        (None, [1, 2, 3, 4, 5, 6, 7]),
+        (3, [2, 4, 7]),
+        ([2, 5, 7], [2, 5, 7]),
+        (np.array([7]), [7]),
+    ):
         seen.clear()
         path = SAMPLERS[name](spy, schedule, 2, 3, rng=rng(), steps=steps, trajectory=True)
         assert [t for t, _ in seen] == visited[::-1] and all(type(t) is int for t, _ in seen)
-        assert all(np.array_equal(x, path[i]) for i, (_, x) in zip(range(len(visited), 0, -1), seen))
+        assert all(
+            np.array_equal(x, path[i]) for i, (_, x) in zip(range(len(visited), 0, -1), seen)
+        )
 
 
 @pytest.mark.E17
@@ -210,8 +262,10 @@ def test_every_step_is_its_coefficients_with_fresh_noise_but_none_at_the_end(
     for i in range(len(visited), 0, -1):
         s, t = ([0, *visited])[i - 1], visited[i - 1]
         step = {
-            "ancestral": lambda: ancestral_step(schedule, t, s), "beta": lambda: ancestral_step(schedule, t, s, variance="beta"),
-            "ddim": lambda: ddim_step(schedule, t, s), "ddim, eta = 1": lambda: ddim_step(schedule, t, s, eta=1.0),
+            "ancestral": lambda: ancestral_step(schedule, t, s),
+            "beta": lambda: ancestral_step(schedule, t, s, variance="beta"),
+            "ddim": lambda: ddim_step(schedule, t, s),
+            "ddim, eta = 1": lambda: ddim_step(schedule, t, s, eta=1.0),
         }[name]()
         expected = step.xt_coef * path[i] + step.eps_coef * denoiser(path[i], t)
         if s > 0 and name != "ddim":
@@ -234,22 +288,34 @@ def test_a_table_of_variances_adds_noise_at_the_last_step_too() -> None:
 
 
 @given(schedules(max_T=60), st.data())
-def test_a_number_of_steps_is_spread_evenly_and_ends_in_T(schedule: Schedule, data: st.DataObject) -> None:
+def test_a_number_of_steps_is_spread_evenly_and_ends_in_T(
+    schedule: Schedule, data: st.DataObject
+) -> None:
     number = data.draw(st.integers(1, schedule.T))
     visited = step_sequence(schedule, number)
     assert len(visited) == number and visited[-1] == schedule.T and visited[0] >= 1
     gaps = set(np.diff([0, *visited]).tolist())
     assert min(gaps) >= 1 and max(gaps) - min(gaps) <= 1
-    assert step_sequence(schedule, None) == step_sequence(schedule, schedule.T) == list(range(1, schedule.T + 1))
+    assert (
+        step_sequence(schedule, None)
+        == step_sequence(schedule, schedule.T)
+        == list(range(1, schedule.T + 1))
+    )
     explicit = data.draw(sub_sequences(schedule))
-    assert all(step_sequence(schedule, kind(explicit)) == explicit for kind in (list, tuple, np.array))
+    assert all(
+        step_sequence(schedule, kind(explicit)) == explicit for kind in (list, tuple, np.array)
+    )
 
 
-# ---- where they lead ------------------------------------------------------------------------------------------------------------
+# ---- where they lead ----------------------------------------------------------------------------
 
 
 @pytest.mark.E18
-@given(schedules_and_sequences(), signals(shape=(2, 3), dtype=np.float64, size=4.0), st.integers(0, 2**32))
+@given(
+    schedules_and_sequences(),
+    signals(shape=(2, 3), dtype=np.float64, size=4.0),
+    st.integers(0, 2**32),
+)
 def test_ddim_with_the_true_noise_stays_on_the_forward_path_for_every_sequence(
     case: tuple[Schedule, list[int]], eps: Any, seed: int
 ) -> None:
@@ -260,16 +326,25 @@ def test_ddim_with_the_true_noise_stays_on_the_forward_path_for_every_sequence(
     for i in range(len(visited), 0, -1):
         s, t = ([0, *visited])[i - 1], visited[i - 1]
         step = ddim_step(schedule, t, s)
-        # A step multiplies the error that is there by its coefficient, and adds the roundings of its own.
-        error = step.xt_coef * error + 16 * np.spacing(step.xt_coef * np.abs(path[i]) + np.abs(step.eps_coef * eps))
+        # A step multiplies the error that is there by its coefficient, and adds the roundings of
+        # its own.
+        error = step.xt_coef * error + 16 * np.spacing(
+            step.xt_coef * np.abs(path[i]) + np.abs(step.eps_coef * eps)
+        )
         on_path = exact(schedule).q_skip(x_0.value, 0, s, eps).value if s else x_0.value
         assert np.all(ulp_error(path[i - 1], on_path, scale=1.0) * np.spacing(1.0) <= error)
 
 
 @pytest.mark.E13
 @every_sampler
-@given(schedules_and_sequences(max_T=9), signals(shape=(3,), dtype=np.float64, size=4.0), st.integers(0, 2**32))
-def test_a_denoiser_that_knows_the_signal_ends_on_it(name: str, case: tuple[Schedule, list[int]], x_0: Any, seed: int) -> None:
+@given(
+    schedules_and_sequences(max_T=9),
+    signals(shape=(3,), dtype=np.float64, size=4.0),
+    st.integers(0, 2**32),
+)
+def test_a_denoiser_that_knows_the_signal_ends_on_it(
+    name: str, case: tuple[Schedule, list[int]], x_0: Any, seed: int
+) -> None:
     schedule, visited = case
 
     def knows(x_t: Any, t: int) -> Any:
@@ -278,13 +353,20 @@ def test_a_denoiser_that_knows_the_signal_ends_on_it(name: str, case: tuple[Sche
     path = SAMPLERS[name](knows, schedule, 2, 3, rng=rng(seed), steps=visited, trajectory=True)
     # The last step is predict_x0, whose error is that of x_t and eps_hat over sqrt(alpha_bar).
     signal = np.sqrt(schedule.alpha_bar[visited[0]])
-    assert_close(path[0], np.broadcast_to(x_0, (2, 3)), ulp=24, scale=np.abs(path[1]) / signal + 2 * np.abs(x_0))
+    assert_close(
+        path[0],
+        np.broadcast_to(x_0, (2, 3)),
+        ulp=24,
+        scale=np.abs(path[1]) / signal + 2 * np.abs(x_0),
+    )
 
 
 @pytest.mark.E17
 @pytest.mark.E18
 @given(schedules_and_sequences(), st.integers(0, 2**32))
-def test_ddim_with_eta_1_walks_with_the_ancestral_sampler(case: tuple[Schedule, list[int]], seed: int) -> None:
+def test_ddim_with_eta_1_walks_with_the_ancestral_sampler(
+    case: tuple[Schedule, list[int]], seed: int
+) -> None:
     schedule, visited = case
     paths = [
         sample(denoiser, schedule, 2, 3, rng=rng(seed), steps=visited, trajectory=True, **options)
@@ -295,14 +377,19 @@ def test_ddim_with_eta_1_walks_with_the_ancestral_sampler(case: tuple[Schedule, 
         step = ancestral_step(schedule, visited[i - 1], ([0, *visited])[i - 1])
         x, eps = np.abs(paths[0][i]), np.abs(denoiser(paths[0][i], visited[i - 1]))
         error = (step.xt_coef + abs(step.eps_coef) / 2) * error
-        error = error + 2 * (ANCESTRAL + DDIM) * np.spacing(step.xt_coef * x + abs(step.eps_coef) * eps + 6 * step.std)
+        error = error + 2 * (ANCESTRAL + DDIM) * np.spacing(
+            step.xt_coef * x + abs(step.eps_coef) * eps + 6 * step.std
+        )
         assert np.all(np.abs(paths[0][i - 1] - paths[1][i - 1]) <= error)
 
 
 @every_sampler
 @given(schedules_and_sequences(max_T=6), rotations(3), st.integers(0, 2**32))
-def test_turning_the_starting_noise_turns_the_sample(name: str, case: tuple[Schedule, list[int]], turn: Any, seed: int) -> None:
-    # A denoiser that only stretches commutes with rotations. Only the linear part is compared: all noise is drawn unturned.
+def test_turning_the_starting_noise_turns_the_sample(
+    name: str, case: tuple[Schedule, list[int]], turn: Any, seed: int
+) -> None:
+    # A denoiser that only stretches commutes with rotations. Only the linear part is compared: all
+    # noise is drawn unturned.
     schedule, visited = case
 
     class Turned(np.random.Generator):
@@ -310,24 +397,36 @@ def test_turning_the_starting_noise_turns_the_sample(name: str, case: tuple[Sche
             return super().standard_normal(*arguments) @ turn
 
     plain, turned = (
-        SAMPLERS[name](lambda x, t: x / (1 + t), schedule, 4, 3, rng=kind(np.random.PCG64(seed)), steps=visited, trajectory=True)
+        SAMPLERS[name](
+            lambda x, t: x / (1 + t),
+            schedule,
+            4,
+            3,
+            rng=kind(np.random.PCG64(seed)),
+            steps=visited,
+            trajectory=True,
+        )
         for kind in (np.random.Generator, Turned)
     )
     error = 16 * np.spacing(np.abs(plain[-1]).sum(-1, keepdims=True))
     for i in range(len(visited), 0, -1):
         step = ancestral_step(schedule, visited[i - 1], ([0, *visited])[i - 1], variance="beta")
         gain = step.xt_coef + 2 * abs(step.eps_coef)
-        error = gain * error + 40 * np.spacing(gain * np.abs(plain[i]).sum(-1, keepdims=True) + 20 * step.std)
+        error = gain * error + 40 * np.spacing(
+            gain * np.abs(plain[i]).sum(-1, keepdims=True) + 20 * step.std
+        )
         assert np.all(np.abs(plain[i - 1] @ turn - turned[i - 1]) <= error)
 
 
-# ---- seeds, dtypes, edges -------------------------------------------------------------------------------------------------------
+# ---- seeds, dtypes, edges -----------------------------------------------------------------------
 
 
 @every_sampler
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(name: str) -> None:
     def bits(seed: int, **options: Any) -> bytes:
-        return SAMPLERS[name](denoiser, Schedule.linear(20), 3, 4, rng=rng(seed), **options).tobytes()
+        return SAMPLERS[name](
+            denoiser, Schedule.linear(20), 3, 4, rng=rng(seed), **options
+        ).tobytes()
 
     assert bits(1) == bits(1) == bits(1, steps=20) == bits(1, steps=range(1, 21)) != bits(2)
     state = np.random.get_state()[1].tobytes()
@@ -350,7 +449,10 @@ def test_dtype_is_asked_for_or_the_denoisers_or_float64(name: str) -> None:
     assert kind(Denoiser()) == np.float32 and kind(denoiser) == np.float64
     assert kind(denoiser, dtype=np.float32) == kind(denoiser, dtype="float32") == np.float32
     # What the denoiser returns is brought to the dtype of the samples.
-    assert kind(lambda x, t: x.astype(np.float64), dtype=np.float32) == np.float32 and kind(lambda x, t: x.tolist()) == np.float64
+    assert (
+        kind(lambda x, t: x.astype(np.float64), dtype=np.float32) == np.float32
+        and kind(lambda x, t: x.tolist()) == np.float64
+    )
 
 
 @every_sampler
@@ -365,7 +467,9 @@ def test_one_step_one_signal_one_dimension(name: str, beta: float) -> None:
 
 
 @every_sampler
-def test_float32_and_float64_agree_as_far_as_float32_goes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_float32_and_float64_agree_as_far_as_float32_goes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The generator draws other normals in float32, so both start from and are given the same ones.
     def same(out: Any, *, rng: np.random.Generator) -> Any:
         out[...] = rng.standard_normal(out.shape, np.float32)
@@ -374,37 +478,67 @@ def test_float32_and_float64_agree_as_far_as_float32_goes(name: str, monkeypatch
     monkeypatch.setattr(sampling, "fill_normal", same)
     schedule = Schedule.sigmoid(50)
     narrow, wide = (
-        SAMPLERS[name](denoiser, schedule, 8, 3, rng=rng(1), trajectory=True, dtype=dtype) for dtype in (np.float32, np.float64)
+        SAMPLERS[name](denoiser, schedule, 8, 3, rng=rng(1), trajectory=True, dtype=dtype)
+        for dtype in (np.float32, np.float64)
     )
     error = np.zeros((8, 3))
     for t in range(50, 0, -1):
         step = ancestral_step(schedule, t, variance="beta")
-        error = (step.xt_coef + abs(step.eps_coef)) * error + 8 * np.spacing(np.float32(np.abs(wide[t]).max() + t + 6 * step.std))
+        error = (step.xt_coef + abs(step.eps_coef)) * error + 8 * np.spacing(
+            np.float32(np.abs(wide[t]).max() + t + 6 * step.std)
+        )
         assert np.all(np.abs(narrow[t - 1] - wide[t - 1]) <= error)
 
 
-# ---- bad input ------------------------------------------------------------------------------------------------------------------
+# ---- bad input ----------------------------------------------------------------------------------
 
 S = Schedule.from_beta([0.5, 0.5, 0.5])
 SAMPLE = {"ancestral_sample": ancestral_sample, "ddim_sample": ddim_sample}
 OF_BOTH: list[tuple[type[Exception], dict[str, Any]]] = [
     *((TypeError, {name: v}) for name in ("n", "dim") for v in (1.0, "1", None, True, [1])),
     *((ValueError, {name: v}) for name in ("n", "dim") for v in (0, -1)),
-    *((TypeError, {"rng": v}) for v in (None, 0, np.random, np.random.RandomState(0), np.random.PCG64(0))),
-    *((ValueError, {"steps": v}) for v in (0, -1, 4, [1, 2], [3, 3], [2, 1, 3], [0, 3], [1, 4], [[1, 3]], np.array([], int))),
+    *(
+        (TypeError, {"rng": v})
+        for v in (None, 0, np.random, np.random.RandomState(0), np.random.PCG64(0))
+    ),
+    *(
+        (ValueError, {"steps": v})
+        for v in (0, -1, 4, [1, 2], [3, 3], [2, 1, 3], [0, 3], [1, 4], [[1, 3]], np.array([], int))
+    ),
     *((TypeError, {"steps": v}) for v in (2.0, "3", True, [1.0, 3.0], ["1", "3"], [True], [])),
-    *((TypeError, {"dtype": v}) for v in (int, "float16", np.longdouble, complex, "nonsense", 0, object)),
+    *(
+        (TypeError, {"dtype": v})
+        for v in (int, "float16", np.longdouble, complex, "nonsense", 0, object)
+    ),
     *((TypeError, {"denoiser": v}) for v in (None, 3, "f")),
-    *((ValueError, {"denoiser": v}) for v in (lambda x, t: x[0], lambda x, t: x.T, lambda x, t: 0.0)),
+    *(
+        (ValueError, {"denoiser": v})
+        for v in (lambda x, t: x[0], lambda x, t: x.T, lambda x, t: 0.0)
+    ),
 ]
 OF_ANCESTRAL: list[tuple[type[Exception], Any]] = [
-    (ValueError, "small"), (ValueError, np.ones(3)), (ValueError, np.ones((4, 1))), (ValueError, [0.0, 1.0, -1e-9, 1.0]),
-    (ValueError, [0.0, 1.0, np.nan, 1.0]), (ValueError, [0.0, 1.0, np.inf, 1.0]), (ValueError, []), (ValueError, 0.5),
-    (TypeError, None), (TypeError, ["a"] * 4), (TypeError, [1j] * 4),
+    (ValueError, "small"),
+    (ValueError, np.ones(3)),
+    (ValueError, np.ones((4, 1))),
+    (ValueError, [0.0, 1.0, -1e-9, 1.0]),
+    (ValueError, [0.0, 1.0, np.nan, 1.0]),
+    (ValueError, [0.0, 1.0, np.inf, 1.0]),
+    (ValueError, []),
+    (ValueError, 0.5),
+    (TypeError, None),
+    (TypeError, ["a"] * 4),
+    (TypeError, [1j] * 4),
 ]
 OF_ETA: list[tuple[type[Exception], Any]] = [
-    (ValueError, -0.1), (ValueError, 1.1), (ValueError, np.nan), (ValueError, np.inf), (TypeError, "0"), (TypeError, None),
-    (TypeError, 1j), (TypeError, True), (TypeError, np.zeros(2)),
+    (ValueError, -0.1),
+    (ValueError, 1.1),
+    (ValueError, np.nan),
+    (ValueError, np.inf),
+    (TypeError, "0"),
+    (TypeError, None),
+    (TypeError, 1j),
+    (TypeError, True),
+    (TypeError, np.zeros(2)),
 ]
 OF_ROUTE: list[tuple[type[Exception], str, dict[str, Any]]] = [
     *((ValueError, "t", {"t": v}) for v in (0, 4, -1)),
@@ -416,7 +550,9 @@ OF_ROUTE: list[tuple[type[Exception], str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("sampler", SAMPLE)
 @pytest.mark.parametrize("error, options", OF_BOTH)
-def test_bad_arguments_of_a_sampler_are_refused(sampler: str, error: type[Exception], options: dict[str, Any]) -> None:
+def test_bad_arguments_of_a_sampler_are_refused(
+    sampler: str, error: type[Exception], options: dict[str, Any]
+) -> None:
     arguments = {"denoiser": denoiser, "schedule": S, "n": 3, "dim": 2, "rng": rng()} | options
     refuses(lambda: SAMPLE[sampler](**arguments), error, next(iter(options)))
 
@@ -424,7 +560,9 @@ def test_bad_arguments_of_a_sampler_are_refused(sampler: str, error: type[Except
 @pytest.mark.parametrize("error, value", OF_ANCESTRAL)
 def test_bad_variances_are_refused(error: type[Exception], value: Any) -> None:
     refuses(lambda: ancestral_step(S, 2, variance=value), error, "variance")
-    refuses(lambda: ancestral_sample(denoiser, S, 2, 3, rng=rng(), variance=value), error, "variance")
+    refuses(
+        lambda: ancestral_sample(denoiser, S, 2, 3, rng=rng(), variance=value), error, "variance"
+    )
 
 
 @pytest.mark.parametrize("error, value", OF_ETA)
@@ -435,7 +573,9 @@ def test_bad_etas_are_refused(error: type[Exception], value: Any) -> None:
 
 @pytest.mark.parametrize("step", [ancestral_step, ddim_step])
 @pytest.mark.parametrize("error, name, route", OF_ROUTE)
-def test_bad_routes_are_refused(step: Any, error: type[Exception], name: str, route: dict[str, Any]) -> None:
+def test_bad_routes_are_refused(
+    step: Any, error: type[Exception], name: str, route: dict[str, Any]
+) -> None:
     refuses(lambda: step(S, **route), error, name)
 
 
@@ -443,8 +583,14 @@ def test_bad_routes_are_refused(step: Any, error: type[Exception], name: str, ro
 def test_steps_that_are_too_far_apart_are_refused(name: str) -> None:
     far = Schedule.from_beta([1 - 1e-6] * 60)
     refuses(lambda: SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=1), ValueError, "steps")
-    refuses(lambda: SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=4, dtype=np.float32), ValueError, "steps")
-    assert np.all(np.isfinite(SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=[14, 28, 44, 60])))
+    refuses(
+        lambda: SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=4, dtype=np.float32),
+        ValueError,
+        "steps",
+    )
+    assert np.all(
+        np.isfinite(SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=[14, 28, 44, 60]))
+    )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1j])

@@ -1,4 +1,6 @@
-"""The tables against integer arithmetic, their properties, the constructors, and everything a schedule refuses."""
+"""The tables against integer arithmetic, their properties, the constructors, and everything a
+schedule refuses.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ EPS = np.finfo(np.float64).eps
 
 
 def exact_tables(beta: Any) -> dict[str, list[tuple[int, int]]]:
-    """The tables as ratios of whole numbers: every float is a whole number over a power of two, so nothing is ever rounded."""
+    """The tables as ratios of whole numbers: every float is a whole number over a power of two, so
+    nothing is ever rounded.
+    """
     kept, over, before = 1, 1, (0, 1)
     tables: dict[str, list[tuple[int, int]]] = {name: [] for name in TABLES[:-1]}
     for b, d in (float(b).as_integer_ratio() for b in beta):
@@ -46,7 +50,9 @@ def exact_tables(beta: Any) -> dict[str, list[tuple[int, int]]]:
 
 
 def is_rounded(value: float, exact: tuple[int, int]) -> bool:
-    """value is the nearest float, or one of two that are equally near. Python divides whole numbers with one rounding."""
+    """value is the nearest float, or one of two that are equally near. Python divides whole numbers
+    with one rounding.
+    """
     p, q = exact
     nearest = p / q
     if value == nearest:
@@ -62,7 +68,7 @@ def assert_tables(schedule: Schedule) -> None:
         assert not wrong, f"{name} is not the exact value rounded at t = {wrong}"
 
 
-# ---- the tables -----------------------------------------------------------------------------------------------------------------
+# ---- the tables ---------------------------------------------------------------------------------
 
 
 @pytest.mark.E2
@@ -72,10 +78,16 @@ def test_every_entry_is_the_exact_value_rounded_once(schedule: Schedule) -> None
 
 
 LONG = {
-    "linear": Schedule.linear(), "cosine": Schedule.cosine(), "beta = 1e-12": Schedule.from_beta(np.full(1000, 1e-12)),
+    "linear": Schedule.linear(),
+    "cosine": Schedule.cosine(),
+    "beta = 1e-12": Schedule.from_beta(np.full(1000, 1e-12)),
     "beta = 1 - 1e-6, underflow": Schedule.from_beta(np.full(1000, 1 - 1e-6)),
-    "1e-12 to 1 - 1e-6": Schedule.from_beta(1 / (1 + np.exp(-np.linspace(np.log(1e-12), np.log(1e6 - 1), 1000)))),
-    "shuffled": Schedule.from_beta(np.random.default_rng(0).permutation(10.0 ** np.linspace(-12, -0.01, 1000))),
+    "1e-12 to 1 - 1e-6": Schedule.from_beta(
+        1 / (1 + np.exp(-np.linspace(np.log(1e-12), np.log(1e6 - 1), 1000)))
+    ),
+    "shuffled": Schedule.from_beta(
+        np.random.default_rng(0).permutation(10.0 ** np.linspace(-12, -0.01, 1000))
+    ),
 }
 
 
@@ -90,7 +102,11 @@ def test_a_thousand_steps_are_as_exact(name: str) -> None:
 def test_log_snr_is_the_exact_logarithm_rounded_once(schedule: Schedule) -> None:
     exact = Reference(schedule.beta[1:])
     assert np.isposinf(schedule.log_snr[0])
-    assert_close(schedule.log_snr[1:], np.array([exact.log_snr(t) for t in range(1, schedule.T + 1)]), ulp=0.501)
+    assert_close(
+        schedule.log_snr[1:],
+        np.array([exact.log_snr(t) for t in range(1, schedule.T + 1)]),
+        ulp=0.501,
+    )
 
 
 @pytest.mark.E2
@@ -99,7 +115,9 @@ def test_log_snr_survives_the_underflow_of_alpha_bar() -> None:
     assert schedule.alpha_bar[-1] == 0 and schedule.one_minus_alpha_bar[-1] == 1
     # alpha_bar_T = 1e-6^T for beta = 1 - 1e-6, and 1 - alpha_bar is 1: the logarithm is a sum.
     log_alpha = float(np.log1p(-schedule.beta[1]))
-    assert_close(schedule.log_snr[-1], np.float64(1000 * log_alpha), ulp=2 / (1e-6 * abs(log_alpha)) + 2)
+    assert_close(
+        schedule.log_snr[-1], np.float64(1000 * log_alpha), ulp=2 / (1e-6 * abs(log_alpha)) + 2
+    )
 
 
 @pytest.mark.E2
@@ -114,9 +132,20 @@ def test_log_snr_of_one_step_is_the_logit(beta: float) -> None:
 def test_tables_are_ordered_as_the_mathematics_says(schedule: Schedule) -> None:
     s, later = schedule, slice(1, None)
     assert [getattr(s, name)[0] for name in TABLES] == [0, 1, 1, 0, 0, np.inf]
-    assert all(getattr(s, name).shape == (s.T + 1,) and getattr(s, name).dtype == np.float64 for name in TABLES)
-    assert np.all(np.diff(s.alpha_bar) <= 0) and np.all(np.diff(s.one_minus_alpha_bar) >= 0) and np.all(np.diff(s.log_snr) <= 0)
-    assert s.beta_tilde[1] == 0 and np.all(s.beta_tilde[later] <= s.beta[later]) and np.all(s.beta_tilde[2:] > 0)
+    assert all(
+        getattr(s, name).shape == (s.T + 1,) and getattr(s, name).dtype == np.float64
+        for name in TABLES
+    )
+    assert (
+        np.all(np.diff(s.alpha_bar) <= 0)
+        and np.all(np.diff(s.one_minus_alpha_bar) >= 0)
+        and np.all(np.diff(s.log_snr) <= 0)
+    )
+    assert (
+        s.beta_tilde[1] == 0
+        and np.all(s.beta_tilde[later] <= s.beta[later])
+        and np.all(s.beta_tilde[2:] > 0)
+    )
     assert np.all(s.alpha[later] < 1) and np.all(s.one_minus_alpha_bar[later] > 0)
 
 
@@ -126,15 +155,20 @@ def test_exact_betas_give_exact_tables(schedule: Schedule) -> None:
     kept = Fraction(1)
     for t in range(1, schedule.T + 1):
         before, kept = kept, kept * (1 - schedule.beta[t].fraction)
-        assert [schedule.alpha[t].fraction, schedule.alpha_bar[t].fraction] == [1 - schedule.beta[t].fraction, kept]
+        assert [schedule.alpha[t].fraction, schedule.alpha_bar[t].fraction] == [
+            1 - schedule.beta[t].fraction,
+            kept,
+        ]
         assert schedule.one_minus_alpha_bar[t].fraction == 1 - kept
-        assert schedule.beta_tilde[t].fraction == schedule.beta[t].fraction * (1 - before) / (1 - kept)
+        assert schedule.beta_tilde[t].fraction == schedule.beta[t].fraction * (1 - before) / (
+            1 - kept
+        )
     with pytest.raises(TypeError, match="^log_snr of an exact schedule is not rational$"):
         schedule.log_snr
     assert repr(schedule) == f"Schedule(T={schedule.T}, exact)"
 
 
-# ---- several steps as one -------------------------------------------------------------------------------------------------------
+# ---- several steps as one -----------------------------------------------------------------------
 
 
 @pytest.mark.E4
@@ -151,13 +185,16 @@ def test_between_over_one_step_and_from_the_signal_is_the_table(schedule: Schedu
     t = np.arange(1, schedule.T + 1)
     for actual, table in zip(schedule.between(t - 1, t), (schedule.alpha, schedule.beta)):
         assert np.array_equal(actual, table[1:])
-    for actual, table in zip(schedule.between(0, t), (schedule.alpha_bar, schedule.one_minus_alpha_bar)):
+    for actual, table in zip(
+        schedule.between(0, t), (schedule.alpha_bar, schedule.one_minus_alpha_bar)
+    ):
         assert np.array_equal(actual, table[1:])
 
 
 @pytest.mark.E4
 def test_between_over_one_step_is_the_table_even_where_alpha_is_a_tie() -> None:
-    # For an odd multiple of 2^-54, 1 - beta lies halfway between two floats: the last digit of a quotient would decide.
+    # For an odd multiple of 2^-54, 1 - beta lies halfway between two floats: the last digit of a
+    # quotient would decide.
     odd = np.random.default_rng(0).integers(2**49, 2**51, 50) * 2 + 1
     schedule = Schedule.from_beta(odd * 2.0**-54)
     t = np.arange(1, 51)
@@ -168,7 +205,11 @@ def test_between_over_one_step_is_the_table_even_where_alpha_is_a_tie() -> None:
 @given(schedules_and_routes(stops=3, max_T=40))
 def test_between_composes(case: tuple[Schedule, int, int, int]) -> None:
     schedule, r, s, t = case
-    (a, b), (c, d), (alpha, beta) = schedule.between(r, s), schedule.between(s, t), schedule.between(r, t)
+    (a, b), (c, d), (alpha, beta) = (
+        schedule.between(r, s),
+        schedule.between(s, t),
+        schedule.between(r, t),
+    )
     assert_close(c * a, alpha, ulp=3)
     assert_close(c * b + d, beta, ulp=4)
 
@@ -179,11 +220,15 @@ def test_between_broadcasts() -> None:
     s, t = np.array([[0], [3]]), np.array([5, 600, 1000])
     alpha, beta = schedule.between(s, t)
     assert alpha.shape == beta.shape == (2, 3)
-    assert all((alpha[i, j], beta[i, j]) == schedule.between(int(s[i, 0]), int(t[j])) for i in range(2) for j in range(3))
+    assert all(
+        (alpha[i, j], beta[i, j]) == schedule.between(int(s[i, 0]), int(t[j]))
+        for i in range(2)
+        for j in range(3)
+    )
     assert all(np.ndim(v) == 0 for v in schedule.between(3, 5))
 
 
-# ---- a schedule is a value ------------------------------------------------------------------------------------------------------
+# ---- a schedule is a value ----------------------------------------------------------------------
 
 
 @given(schedules(max_T=12), st.sampled_from(TABLES))
@@ -191,10 +236,17 @@ def test_nothing_about_it_can_be_changed(schedule: Schedule, name: str) -> None:
     table = getattr(schedule, name)
     before = table.copy()
     for change in (
-        lambda: table.__setitem__(1, 0.5), lambda: table.sort(), lambda: np.multiply(table, 2, out=table), lambda: table.fill(0),
-        lambda: setattr(schedule, name, before), lambda: delattr(schedule, name), lambda: setattr(schedule, "anything", 1),
+        lambda: table.__setitem__(1, 0.5),
+        lambda: table.sort(),
+        lambda: np.multiply(table, 2, out=table),
+        lambda: table.fill(0),
+        lambda: setattr(schedule, name, before),
+        lambda: delattr(schedule, name),
+        lambda: setattr(schedule, "anything", 1),
     ):
-        with pytest.raises((ValueError, AttributeError), match="read-only|cannot assign|cannot delete"):
+        with pytest.raises(
+            (ValueError, AttributeError), match="read-only|cannot assign|cannot delete"
+        ):
             change()
     assert getattr(schedule, name) is table and np.array_equal(table, before)
 
@@ -208,9 +260,16 @@ def test_it_keeps_no_tie_to_the_array_it_was_made_from(schedule: Schedule) -> No
     assert made == schedule
 
 
-@given(st.one_of(schedules(max_T=12), exact_schedules()), st.sampled_from(range(2, pickle.HIGHEST_PROTOCOL + 1)))
+@given(
+    st.one_of(schedules(max_T=12), exact_schedules()),
+    st.sampled_from(range(2, pickle.HIGHEST_PROTOCOL + 1)),
+)
 def test_copies_are_equal_and_as_immutable(schedule: Schedule, protocol: int) -> None:
-    for twin in (copy.copy(schedule), copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule, protocol))):
+    for twin in (
+        copy.copy(schedule),
+        copy.deepcopy(schedule),
+        pickle.loads(pickle.dumps(schedule, protocol)),
+    ):
         assert twin == schedule and hash(twin) == hash(schedule)
         for name in TABLES[:-1]:
             assert np.array_equal(getattr(twin, name), getattr(schedule, name))
@@ -222,18 +281,40 @@ def test_copies_are_equal_and_as_immutable(schedule: Schedule, protocol: int) ->
 
 def test_equality_is_that_of_the_betas() -> None:
     schedule = Schedule.from_beta([0.25, 0.5])
-    assert schedule == Schedule.from_beta(np.array([0.25, 0.5], np.float32)) and len({schedule, Schedule.from_beta([0.25, 0.5])}) == 1
-    for other in (Schedule.from_beta([0.25]), Schedule.from_beta([0.5, 0.25]), Schedule.from_beta([0.25, np.nextafter(0.5, 1)]), [0.25, 0.5], None, 1):
+    assert (
+        schedule == Schedule.from_beta(np.array([0.25, 0.5], np.float32))
+        and len({schedule, Schedule.from_beta([0.25, 0.5])}) == 1
+    )
+    for other in (
+        Schedule.from_beta([0.25]),
+        Schedule.from_beta([0.5, 0.25]),
+        Schedule.from_beta([0.25, np.nextafter(0.5, 1)]),
+        [0.25, 0.5],
+        None,
+        1,
+    ):
         assert schedule != other and other != schedule
     exact = Schedule.from_beta([Exact(1, 4), Exact(1, 2)])
-    assert exact != schedule and schedule != exact and exact == Schedule.from_beta([Exact(1, 4), Exact(2, 4)])
+    assert (
+        exact != schedule
+        and schedule != exact
+        and exact == Schedule.from_beta([Exact(1, 4), Exact(2, 4)])
+    )
 
 
 @given(schedules())
 def test_its_repr_is_one_short_line(schedule: Schedule) -> None:
-    assert repr(Schedule.from_beta([0.125, 0.0625, 0.25])) == "Schedule(T=3, beta=0.125..0.25, alpha_bar_T=0.615)"
+    assert (
+        repr(Schedule.from_beta([0.125, 0.0625, 0.25]))
+        == "Schedule(T=3, beta=0.125..0.25, alpha_bar_T=0.615)"
+    )
     text = repr(schedule)
-    assert text.startswith(f"Schedule(T={schedule.T}, beta=") and text.endswith(")") and "\n" not in text and len(text) < 80
+    assert (
+        text.startswith(f"Schedule(T={schedule.T}, beta=")
+        and text.endswith(")")
+        and "\n" not in text
+        and len(text) < 80
+    )
 
 
 def test_the_logarithms_wait_until_they_are_asked_for() -> None:
@@ -242,7 +323,7 @@ def test_the_logarithms_wait_until_they_are_asked_for() -> None:
     assert schedule.log_snr is schedule.log_snr
 
 
-# ---- the constructors -----------------------------------------------------------------------------------------------------------
+# ---- the constructors ---------------------------------------------------------------------------
 
 
 @pytest.mark.E19
@@ -256,7 +337,9 @@ def test_sigmoid_is_the_formula(T: int, beta_min: float, beta_max: float, span: 
 @pytest.mark.E19
 def test_sigmoid_is_the_notes_by_default() -> None:
     schedule = Schedule.sigmoid()
-    assert schedule.T == 100 and schedule == Schedule.sigmoid(100, beta_max=0.1, beta_min=0.0, span=6.0)
+    assert schedule.T == 100 and schedule == Schedule.sigmoid(
+        100, beta_max=0.1, beta_min=0.0, span=6.0
+    )
     sigmoid = 1 / (1 + np.exp(-np.linspace(-6, 6, 100)))
     assert np.abs(schedule.beta[1:] / (0.1 * sigmoid) - 1).max() < 20 * EPS
     # their program's own alpha_bar_100, with beta_min = 1e-5
@@ -268,7 +351,9 @@ def test_linear_is_a_line_that_ends_where_it_should() -> None:
     assert schedule.T == 1000 and schedule.beta[1] == 1e-4 and schedule.beta[-1] == 0.02
     steps = np.diff(schedule.beta[1:])
     assert np.abs(steps - (0.02 - 1e-4) / 999).max() < 2 * np.spacing(0.02)
-    assert f"{schedule.alpha_bar[-1]:.3g}" == "4.04e-05"  # Ho et al. 2020, section 4: the KL of q(x_T) is close to 0
+    assert (
+        f"{schedule.alpha_bar[-1]:.3g}" == "4.04e-05"
+    )  # Ho et al. 2020, section 4: the KL of q(x_T) is close to 0
     falling = Schedule.linear(7, beta_min=0.3, beta_max=0.1)
     assert np.all(np.diff(falling.beta[1:]) < 0)
 
@@ -279,8 +364,11 @@ def test_cosine_is_the_squared_cosine_up_to_the_clipped_steps(T: int, s: float) 
     schedule, t = Schedule.cosine(T, s=s), np.arange(T + 1)
     f = np.cos(np.pi / 2 * (t / T + s) / (1 + s)) ** 2
     free = schedule.beta < 0.999
-    assert np.all(schedule.beta <= 0.999) and not free[-1] and free[1:-1].sum() >= min(T - 2, 0.98 * T)
-    # b - a carries the rounding of angles near 1, and is their difference over T; 1 - beta divides it by alpha.
+    assert (
+        np.all(schedule.beta <= 0.999) and not free[-1] and free[1:-1].sum() >= min(T - 2, 0.98 * T)
+    )
+    # b - a carries the rounding of angles near 1, and is their difference over T; 1 - beta divides
+    # it by alpha.
     error = 8 * EPS * T * np.cumsum(schedule.beta / schedule.alpha)
     angle = np.pi / 2 * (t / T + s) / (1 + s)
     error += 8 * EPS * (1 + angle * np.tan(angle))
@@ -301,7 +389,8 @@ def test_cosine_loses_no_digits(T: int) -> None:
         context.prec = 60
         # Machin's formula for pi, each arc tangent as its series.
         pi = 4 * sum(
-            k * sum(Decimal((-1) ** i) / ((2 * i + 1) * Decimal(n) ** (2 * i + 1)) for i in range(45))
+            k
+            * sum(Decimal((-1) ** i) / ((2 * i + 1) * Decimal(n) ** (2 * i + 1)) for i in range(45))
             for k, n in ((4, 5), (-1, 239))
         )
         s = Decimal(0.008)
@@ -314,7 +403,9 @@ def test_cosine_loses_no_digits(T: int) -> None:
 def test_cosine_is_the_papers_by_default_and_clips_where_it_is_told() -> None:
     assert Schedule.cosine() == Schedule.cosine(1000, s=0.008, beta_max=0.999)
     assert Schedule.cosine(10, beta_max=0.25).beta.max() == 0.25
-    assert np.array_equal(Schedule.cosine(10, beta_max=0.25).beta[1:3], Schedule.cosine(10).beta[1:3])
+    assert np.array_equal(
+        Schedule.cosine(10, beta_max=0.25).beta[1:3], Schedule.cosine(10).beta[1:3]
+    )
 
 
 @pytest.mark.parametrize("make", [Schedule.sigmoid, Schedule.linear, Schedule.cosine])
@@ -323,35 +414,66 @@ def test_constructors_work_from_one_step_on(make: Any, T: int) -> None:
     assert make(T).T == T and type(make(T).T) is int and make(T) == make(T)
 
 
-# ---- bad input ------------------------------------------------------------------------------------------------------------------
+# ---- bad input ----------------------------------------------------------------------------------
 
 HALF = Schedule.from_beta([0.5, 0.5, 0.5])
 MAKERS = Schedule.sigmoid, Schedule.linear, Schedule.cosine
 ENDS = "beta_min", "beta_max"
 BAD = [
-    *((ValueError, "beta", lambda b=b: Schedule.from_beta([0.1, b])) for b in (0.0, 1.0, -0.1, 1.1, 1 - 2.0**-60, 2)),
-    *((ValueError, "beta", lambda b=b: Schedule.from_beta([0.1, b])) for b in (np.nan, np.inf, -np.inf)),
-    *((ValueError, "beta", lambda b=b: Schedule.from_beta(b)) for b in ([], [[0.1]], 0.1, np.zeros((0, 2)), [0.1, [0.2]], [Exact(1)])),
-    *((TypeError, "beta", lambda b=b: Schedule.from_beta(b)) for b in (["0.1"], "0.1", [0.1j], [None], None, [True], [Fraction(1, 2)])),
+    *(
+        (ValueError, "beta", lambda b=b: Schedule.from_beta([0.1, b]))
+        for b in (0.0, 1.0, -0.1, 1.1, 1 - 2.0**-60, 2)
+    ),
+    *(
+        (ValueError, "beta", lambda b=b: Schedule.from_beta([0.1, b]))
+        for b in (np.nan, np.inf, -np.inf)
+    ),
+    *(
+        (ValueError, "beta", lambda b=b: Schedule.from_beta(b))
+        for b in ([], [[0.1]], 0.1, np.zeros((0, 2)), [0.1, [0.2]], [Exact(1)])
+    ),
+    *(
+        (TypeError, "beta", lambda b=b: Schedule.from_beta(b))
+        for b in (["0.1"], "0.1", [0.1j], [None], None, [True], [Fraction(1, 2)])
+    ),
     *((TypeError, "T", lambda m=m, T=T: m(T)) for m in MAKERS for T in (2.0, "2", None, True)),
     *((ValueError, "T", lambda m=m, T=T: m(T)) for m in MAKERS for T in (0, -1)),
-    *((ValueError, n, lambda n=n, v=v: Schedule.linear(3, **{n: v})) for n in ENDS for v in (-0.1, 1.5, np.nan, np.inf)),
-    *((TypeError, n, lambda n=n, v=v: Schedule.sigmoid(3, **{n: v})) for n in (*ENDS, "span") for v in ("1", 1j, None, True)),
-    *((ValueError, "span", lambda v=v: Schedule.sigmoid(3, span=v)) for v in (0.0, -6.0, np.nan, np.inf)),
+    *(
+        (ValueError, n, lambda n=n, v=v: Schedule.linear(3, **{n: v}))
+        for n in ENDS
+        for v in (-0.1, 1.5, np.nan, np.inf)
+    ),
+    *(
+        (TypeError, n, lambda n=n, v=v: Schedule.sigmoid(3, **{n: v}))
+        for n in (*ENDS, "span")
+        for v in ("1", 1j, None, True)
+    ),
+    *(
+        (ValueError, "span", lambda v=v: Schedule.sigmoid(3, span=v))
+        for v in (0.0, -6.0, np.nan, np.inf)
+    ),
     *((ValueError, "s", lambda v=v: Schedule.cosine(3, s=v)) for v in (-0.1, np.nan, np.inf)),
     (TypeError, "s", lambda: Schedule.cosine(3, s="0")),
     (ValueError, "beta", lambda: Schedule.linear(3, beta_min=0.0)),
     (ValueError, "beta", lambda: Schedule.sigmoid(3, beta_max=0.0)),
     *((ValueError, "beta_max", lambda m=m: m(3, beta_max=1.0)) for m in MAKERS),
-    *((ValueError, "s", lambda s=s: HALF.between(s, 3)) for s in (-1, 3, np.array([0, 3]), np.array([], int))),
+    *(
+        (ValueError, "s", lambda s=s: HALF.between(s, 3))
+        for s in (-1, 3, np.array([0, 3]), np.array([], int))
+    ),
     *((ValueError, "t", lambda t=t: HALF.between(0, t)) for t in (0, 4, np.array([1, 4]))),
-    *((TypeError, "t", lambda t=t: HALF.between(0, t)) for t in (1.0, "1", None, True, np.array([1.0]), np.array([True]))),
+    *(
+        (TypeError, "t", lambda t=t: HALF.between(0, t))
+        for t in (1.0, "1", None, True, np.array([1.0]), np.array([True]))
+    ),
     *((ValueError, "s", lambda s=s: HALF.between(s, 2)) for s in (2, np.array([1, 2]))),
 ]
 
 
 @pytest.mark.parametrize("error, name, call", BAD)
-def test_bad_input_is_one_line_that_names_the_argument(error: type[Exception], name: str, call: Any) -> None:
+def test_bad_input_is_one_line_that_names_the_argument(
+    error: type[Exception], name: str, call: Any
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(error, match=rf"^{name} ") as caught:

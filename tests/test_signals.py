@@ -18,14 +18,21 @@ seeds = st.integers(0, 2**32)
 
 
 @given(seeds, st.integers(2, 80), st.integers(1, 7))
-def test_a_curve_has_unit_deviation_and_is_the_stated_sum(seed: int, dim: int, n_frequencies: int) -> None:
+def test_a_curve_has_unit_deviation_and_is_the_stated_sum(
+    seed: int, dim: int, n_frequencies: int
+) -> None:
     curve = multi_sine_curve(dim, n_frequencies, rng=np.random.default_rng(seed))
     rng, tau = np.random.default_rng(seed), np.linspace(0, 1, dim)
-    frequencies, phases = rng.uniform(0, dim / 10, n_frequencies), rng.uniform(0, 2 * np.pi, n_frequencies)
+    frequencies, phases = (
+        rng.uniform(0, dim / 10, n_frequencies),
+        rng.uniform(0, 2 * np.pi, n_frequencies),
+    )
     plain = sum(np.cos(2 * np.pi * f * tau + phi) for f, phi in zip(frequencies, phases))
     assert curve.shape == (dim,) and curve.dtype == np.float64
     assert curve.std() == pytest.approx(1, rel=100 * EPS / plain.std())
-    assert np.allclose(curve, plain / plain.std(), rtol=0, atol=1000 * n_frequencies * EPS / plain.std() ** 2)
+    assert np.allclose(
+        curve, plain / plain.std(), rtol=0, atol=1000 * n_frequencies * EPS / plain.std() ** 2
+    )
 
 
 def test_phases_cover_the_circle_so_that_curves_average_to_zero() -> None:
@@ -35,22 +42,32 @@ def test_phases_cover_the_circle_so_that_curves_average_to_zero() -> None:
 
 
 @given(seeds, st.integers(1, 60), st.integers(1, 6), st.floats(0, 2))
-def test_covariance_depends_on_the_distance_in_time_alone(seed: int, dim: int, k: int, noise: float) -> None:
+def test_covariance_depends_on_the_distance_in_time_alone(
+    seed: int, dim: int, k: int, noise: float
+) -> None:
     rng = np.random.default_rng(seed)
     frequencies, scale = rng.uniform(0, 5, k), rng.uniform(0, 2, k)
     tau = np.linspace(0, 1, dim)
     distance = tau[:, None] - tau
-    expected = sum(s**2 * np.cos(2 * np.pi * f * distance) for f, s in zip(frequencies, scale)) + noise**2 * np.eye(dim)
+    expected = sum(
+        s**2 * np.cos(2 * np.pi * f * distance) for f, s in zip(frequencies, scale)
+    ) + noise**2 * np.eye(dim)
     ensemble = MultiSine(frequencies, scale, dim, noise)
     assert ensemble.factor.shape == (2 * k, dim)
-    assert np.allclose(ensemble.cov, expected, rtol=0, atol=200 * k * EPS * (np.square(scale).sum() + noise**2))
+    assert np.allclose(
+        ensemble.cov, expected, rtol=0, atol=200 * k * EPS * (np.square(scale).sum() + noise**2)
+    )
     on_axes = (ensemble.axes * ensemble.spectrum) @ ensemble.axes.T
     assert np.allclose(on_axes, ensemble.cov, rtol=0, atol=50 * EPS * (ensemble.spectrum.max() + 1))
     assert ensemble.rank == dim if noise**2 > 0 else ensemble.rank <= min(dim, 2 * k)
 
 
 def test_every_coordinate_has_unit_variance_by_default() -> None:
-    for ensemble in (MultiSine(FREQUENCIES), MultiSine(FREQUENCIES, 1 / np.sqrt(5)), MultiSine(FREQUENCIES, [1 / np.sqrt(5)] * 5)):
+    for ensemble in (
+        MultiSine(FREQUENCIES),
+        MultiSine(FREQUENCIES, 1 / np.sqrt(5)),
+        MultiSine(FREQUENCIES, [1 / np.sqrt(5)] * 5),
+    ):
         assert np.allclose(np.diag(ensemble.cov), 1, rtol=4 * EPS)
         assert np.array_equal(ensemble.cov, MultiSine(FREQUENCIES).cov)
     assert not MultiSine(FREQUENCIES).mean.any() and MultiSine(FREQUENCIES).rank == 10
@@ -62,39 +79,59 @@ def test_samples_are_the_stated_sums_with_the_stated_covariance(dtype: type) -> 
     x = ensemble.sample(n, rng=np.random.default_rng(0), dtype=dtype)
     assert x.shape == (n, 50) and x.dtype == dtype
     products = x[:, ::7, None].astype(np.float64) * x[:, None, ::7]
-    assert np.all(np.abs(products.mean(0) - ensemble.cov[::7, ::7]) <= 5 * products.std(0) / np.sqrt(n))
+    assert np.all(
+        np.abs(products.mean(0) - ensemble.cov[::7, ::7]) <= 5 * products.std(0) / np.sqrt(n)
+    )
     assert np.all(np.abs(x.mean(0)) <= 5 * np.sqrt(np.diag(ensemble.cov) / n))
     rng, clean = np.random.default_rng(1), MultiSine(FREQUENCIES)
-    assert np.array_equal(clean.sample(3, rng=np.random.default_rng(1)), rng.standard_normal((3, 10)) @ clean.factor)
+    assert np.array_equal(
+        clean.sample(3, rng=np.random.default_rng(1)), rng.standard_normal((3, 10)) @ clean.factor
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_noise_of_a_sample_has_the_stated_deviation(dtype: type) -> None:
-    noise = MultiSine([1.0], scale=0.0, noise=0.3).sample(400, rng=np.random.default_rng(0), dtype=dtype)
-    assert noise.dtype == dtype and abs(np.square(noise).mean() / 0.09 - 1) <= 5 * np.sqrt(2 / noise.size)
+    noise = MultiSine([1.0], scale=0.0, noise=0.3).sample(
+        400, rng=np.random.default_rng(0), dtype=dtype
+    )
+    assert noise.dtype == dtype and abs(np.square(noise).mean() / 0.09 - 1) <= 5 * np.sqrt(
+        2 / noise.size
+    )
 
 
 def test_log_density_of_a_sample_is_that_of_its_coefficients() -> None:
-    # With well separated frequencies the factor is an injective linear map: p(x) = p(coefficients) / |det|, on the support.
+    # With well separated frequencies the factor is an injective linear map: p(x) = p(coefficients)
+    # / |det|, on the support.
     ensemble, rng = MultiSine([1.0, 2.0, 3.5]), np.random.default_rng(0)
     coefficients = rng.standard_normal((4, 6))
     volume = np.log(np.linalg.svd(ensemble.factor, compute_uv=False)).sum()
     expected = -0.5 * np.square(coefficients).sum(1) - 3 * np.log(2 * np.pi) - volume
     condition = np.sqrt(ensemble.spectrum.max() / ensemble.spectrum[ensemble.varies].min())
-    assert np.abs(ensemble.logpdf(coefficients @ ensemble.factor) - expected).max() <= 1000 * EPS * condition
+    assert (
+        np.abs(ensemble.logpdf(coefficients @ ensemble.factor) - expected).max()
+        <= 1000 * EPS * condition
+    )
 
 
 @given(seeds, st.sampled_from(["random", "slow", "twins", "equal", "zero"]), st.integers(1, 60))
-def test_own_samples_always_have_a_density_and_points_beside_the_support_never(seed: int, kind: str, dim: int) -> None:
+def test_own_samples_always_have_a_density_and_points_beside_the_support_never(
+    seed: int, kind: str, dim: int
+) -> None:
     rng = np.random.default_rng(seed)
     frequencies = {
-        "random": rng.uniform(0, 5, 5), "slow": rng.uniform(0, 0.5, 5),
+        "random": rng.uniform(0, 5, 5),
+        "slow": rng.uniform(0, 0.5, 5),
         "twins": np.repeat(rng.uniform(0, 5, 2), 2) + [0, 1e-7, 0, 0.01],
-        "equal": np.full(3, 2.0), "zero": np.array([0.0, 1.0]),
+        "equal": np.full(3, 2.0),
+        "zero": np.array([0.0, 1.0]),
     }[kind]
     ensemble = MultiSine(frequencies, dim=dim)
     x = ensemble.sample(20, rng=rng)
-    assert np.isfinite(ensemble.logpdf(x)).all() and np.isfinite(ensemble.score(x)).all() and np.isfinite(ensemble.entropy)
+    assert (
+        np.isfinite(ensemble.logpdf(x)).all()
+        and np.isfinite(ensemble.score(x)).all()
+        and np.isfinite(ensemble.entropy)
+    )
     assert np.isfinite(ensemble.logpdf(ensemble.sample(20, rng=rng, dtype=np.float32))).all()
     if ensemble.rank < dim:
         assert np.all(ensemble.logpdf(x + 1e-6 * ensemble.axes[:, -1]) == -np.inf)
@@ -125,8 +162,11 @@ def test_it_is_a_gaussian_like_any_other() -> None:
     assert isinstance(ensemble, Gaussian)
     x_T = ensemble.diffuse(schedule, 100)
     assert x_T.rank == 50 and np.allclose(np.diag(x_T.cov), 1, rtol=50 * EPS)
-    # The same law from reordered rows; axes whose variance is below eps of the largest cannot be told apart.
-    assert wasserstein2(ensemble, MultiSine(FREQUENCIES[::-1])) <= np.sqrt(10 * 50 * EPS * np.trace(ensemble.cov))
+    # The same law from reordered rows; axes whose variance is below eps of the largest cannot be
+    # told apart.
+    assert wasserstein2(ensemble, MultiSine(FREQUENCIES[::-1])) <= np.sqrt(
+        10 * 50 * EPS * np.trace(ensemble.cov)
+    )
 
 
 def test_random_ensembles_draw_frequencies_below_a_tenth_of_the_sampling_rate() -> None:
@@ -141,17 +181,28 @@ def test_random_ensembles_draw_frequencies_below_a_tenth_of_the_sampling_rate() 
     assert np.array_equal(draws[0], draws[1]) and not (draws[0] == draws[2]).any()
 
 
-@pytest.mark.parametrize(("arguments", "error", "message"), [
-    ({"frequencies": []}, ValueError, "frequencies must not be empty"),
-    ({"frequencies": [np.nan]}, ValueError, "frequencies must be finite"),
-    ({"frequencies": 1.0}, ValueError, "frequencies must have 1 axis"),
-    ({"frequencies": [1.0, 2.0], "scale": [1.0, 2.0, 3.0]}, ValueError, "scale must be a number or one per frequency"),
-    ({"frequencies": [1.0], "scale": -1.0}, ValueError, "scale must be a number or one per frequency, none negative"),
-    ({"frequencies": [1.0], "scale": "large"}, TypeError, "scale must hold real numbers"),
-    ({"frequencies": [1.0], "dim": 0}, ValueError, "dim must be at least 1"),
-    ({"frequencies": [1.0], "dim": 5.0}, TypeError, "dim must be a whole number"),
-    ({"frequencies": [1.0], "noise": -0.1}, ValueError, "noise must be at least 0"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"frequencies": []}, ValueError, "frequencies must not be empty"),
+        ({"frequencies": [np.nan]}, ValueError, "frequencies must be finite"),
+        ({"frequencies": 1.0}, ValueError, "frequencies must have 1 axis"),
+        (
+            {"frequencies": [1.0, 2.0], "scale": [1.0, 2.0, 3.0]},
+            ValueError,
+            "scale must be a number or one per frequency",
+        ),
+        (
+            {"frequencies": [1.0], "scale": -1.0},
+            ValueError,
+            "scale must be a number or one per frequency, none negative",
+        ),
+        ({"frequencies": [1.0], "scale": "large"}, TypeError, "scale must hold real numbers"),
+        ({"frequencies": [1.0], "dim": 0}, ValueError, "dim must be at least 1"),
+        ({"frequencies": [1.0], "dim": 5.0}, TypeError, "dim must be a whole number"),
+        ({"frequencies": [1.0], "noise": -0.1}, ValueError, "noise must be at least 0"),
+    ],
+)
 def test_wrong_ensembles_are_refused(arguments: dict, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         MultiSine(**arguments)

@@ -1,4 +1,6 @@
-"""The look of the pictures: settings come back, captions fit, files are small and equal for equal numbers."""
+"""The look of the pictures: settings come back, captions fit, files are small and equal for equal
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ def test_drawing_gives_the_callers_settings_back() -> None:
 
 def test_a_caption_makes_room_below_and_stays_inside() -> None:
     short, long = picture("short"), picture("one word after another " * 40)
-    assert short.get_size_inches()[0] == long.get_size_inches()[0] and long.get_size_inches()[1] > short.get_size_inches()[1] + 0.5
+    assert (
+        short.get_size_inches()[0] == long.get_size_inches()[0]
+        and long.get_size_inches()[1] > short.get_size_inches()[1] + 0.5
+    )
     long.draw_without_rendering()
     width, height = long.get_size_inches() * long.dpi
     box = long.texts[-1].get_window_extent()
@@ -40,14 +45,19 @@ def test_a_caption_makes_room_below_and_stays_inside() -> None:
 
 
 def test_equal_figures_give_equal_small_files(tmp_path: Path) -> None:
-    first, second = save(picture("the same"), tmp_path / "1.png"), save(picture("the same"), tmp_path / "2.png")
+    first, second = (
+        save(picture("the same"), tmp_path / "1.png"),
+        save(picture("the same"), tmp_path / "2.png"),
+    )
     assert first.read_bytes() == second.read_bytes() and first.stat().st_size < 60_000
 
 
 def test_no_two_colours_are_close_in_lightness_and_hue() -> None:
     rgb = {name: matplotlib.colors.to_rgb(c) for name, c in COLOURS.items()}
     pairs = [(a, b) for a in rgb for b in rgb if a < b]
-    distances = {pair: sum((x - y) ** 2 for x, y in zip(rgb[pair[0]], rgb[pair[1]])) ** 0.5 for pair in pairs}
+    distances = {
+        pair: sum((x - y) ** 2 for x, y in zip(rgb[pair[0]], rgb[pair[1]])) ** 0.5 for pair in pairs
+    }
     assert min(distances.values()) > 0.25
 
 

@@ -19,6 +19,8 @@ from ddpm_np.schedule import Schedule
 from ddpm_np.training import (
     Divergence,
     TrainingState,
+    _independent_steps,
+    _refuse_divergence,
     balanced_steps,
     denoising_loss,
     train,
@@ -29,10 +31,19 @@ DATA = Gaussian(np.zeros(3), np.diag([1.0, 0.5, 0.0]))
 
 
 def small_network(seed: int = 0, **options) -> MLP:
-    return MLP(3, 10, hidden=(8,), rng=np.random.default_rng(seed), skip=np.sqrt(SCHEDULE.one_minus_alpha_bar), **options)
+    return MLP(
+        3,
+        10,
+        hidden=(8,),
+        rng=np.random.default_rng(seed),
+        skip=np.sqrt(SCHEDULE.one_minus_alpha_bar),
+        **options,
+    )
 
 
-def run(steps: int = 20, seed: int = 1, state: TrainingState | None = None, **options) -> tuple[TrainingState, list]:
+def run(
+    steps: int = 20, seed: int = 1, state: TrainingState | None = None, **options
+) -> tuple[TrainingState, list]:
     if state is None:
         state = TrainingState(small_network(), rng=np.random.default_rng(seed))
     options = {"batch_size": 16, "learning_rate": 1e-2, **options}
@@ -47,7 +58,9 @@ def test_loss_is_the_mean_square_and_its_gradient_is_that_of_the_number_returned
     loss, gradient = denoising_loss(eps_hat, eps)
     assert loss == pytest.approx(np.mean((eps_hat - eps) ** 2), rel=1e-14)
     # The loss is quadratic, so the central difference is exact but for rounding, at any step width.
-    slope = (denoising_loss(eps_hat + direction, eps)[0] - denoising_loss(eps_hat - direction, eps)[0]) / 2
+    slope = (
+        denoising_loss(eps_hat + direction, eps)[0] - denoising_loss(eps_hat - direction, eps)[0]
+    ) / 2
     size = np.mean((np.abs(eps_hat - eps) + np.abs(direction)) ** 2)
     assert slope == pytest.approx(np.sum(gradient * direction), abs=50 * np.finfo(float).eps * size)
 
@@ -76,9 +89,13 @@ def test_balanced_steps_come_equally_often_in_rounds(T, n, seed):
 @pytest.mark.parametrize(("T", "n"), [(10, 3), (7, 10), (100, 10)])
 def test_every_step_has_the_same_expected_count(T, n):
     rng, draws = np.random.default_rng(0), 4000
-    counts = sum(np.bincount(balanced_steps(T, n, rng=rng), minlength=T + 1)[1:] for _ in range(draws))
+    counts = sum(
+        np.bincount(balanced_steps(T, n, rng=rng), minlength=T + 1)[1:] for _ in range(draws)
+    )
     share = n / T - n // T  # the chance of one more than n // T
-    assert (np.abs(counts - draws * n / T) <= 5 * np.sqrt(draws * share * (1 - share)) + 1e-9 * draws).all()
+    assert (
+        np.abs(counts - draws * n / T) <= 5 * np.sqrt(draws * share * (1 - share)) + 1e-9 * draws
+    ).all()
 
 
 class AlmostOne(np.random.Generator):
@@ -116,8 +133,10 @@ def test_the_loop_is_the_algorithm_written_out(max_norm):
     for k, record in enumerate(loop, 1):
         x_0, t = DATA.sample(16, rng=rng), balanced_steps(10, 16, rng=rng)
         eps = rng.standard_normal((16, 3))
-        x_t = (np.sqrt(SCHEDULE.alpha_bar[t, None]) * x_0
-               + np.sqrt(SCHEDULE.one_minus_alpha_bar[t, None]) * eps)
+        x_t = (
+            np.sqrt(SCHEDULE.alpha_bar[t, None]) * x_0
+            + np.sqrt(SCHEDULE.one_minus_alpha_bar[t, None]) * eps
+        )
         eps_hat, cache = twin.forward(x_t, t)
         gradient = twin.backward(2 * (eps_hat - eps) / eps.size, cache).flat
         norm = np.linalg.norm(gradient)
@@ -165,18 +184,31 @@ def test_same_seed_same_bits():
 def test_stopping_and_going_on_gives_the_bits_of_an_unbroken_run():
     whole, _ = run(20)
     state = TrainingState(small_network(), rng=np.random.default_rng(1))
-    steps = train(state.network, DATA, SCHEDULE, steps=20, batch_size=16, learning_rate=1e-2, state=state)
+    steps = train(
+        state.network, DATA, SCHEDULE, steps=20, batch_size=16, learning_rate=1e-2, state=state
+    )
     for _ in range(7):
         next(steps)
     steps.close()
     assert state.step == 7
     run(20, state=state)
-    assert np.array_equal(state.network.flat, whole.network.flat) and np.array_equal(state.ema.average, whole.ema.average)
+    assert np.array_equal(state.network.flat, whole.network.flat) and np.array_equal(
+        state.ema.average, whole.ema.average
+    )
     assert run(20, state=state)[1] == []  # a finished run has nothing left to do
 
 
 @pytest.mark.E16
-@pytest.mark.parametrize("change", [{"balanced": False}, {"max_norm": 1e-3}, {"warmup": 7}, {"learning_rate": 2e-2}, {"batch_size": 8}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"balanced": False},
+        {"max_norm": 1e-3},
+        {"warmup": 7},
+        {"learning_rate": 2e-2},
+        {"batch_size": 8},
+    ],
+)
 def test_every_option_changes_the_result(change):
     assert not np.array_equal(run()[0].network.flat, run(**change)[0].network.flat)
 
@@ -185,14 +217,28 @@ def test_every_option_changes_the_result(change):
 def test_without_a_state_the_generator_given_drives_the_run():
     networks = [small_network() for _ in range(2)]
     for network in networks:
-        list(train(network, DATA, SCHEDULE, steps=5, batch_size=4, learning_rate=1e-3, rng=np.random.default_rng(7)))
-    assert np.array_equal(networks[0].flat, networks[1].flat) and not np.array_equal(networks[0].flat, small_network().flat)
+        list(
+            train(
+                network,
+                DATA,
+                SCHEDULE,
+                steps=5,
+                batch_size=4,
+                learning_rate=1e-3,
+                rng=np.random.default_rng(7),
+            )
+        )
+    assert np.array_equal(networks[0].flat, networks[1].flat) and not np.array_equal(
+        networks[0].flat, small_network().flat
+    )
 
 
 def test_ema_network_is_another_network_with_the_averaged_weights():
     state, _ = run(5)
     average = state.ema_network()
-    assert np.array_equal(average.flat, state.ema.average) and average.config == state.network.config
+    assert (
+        np.array_equal(average.flat, state.ema.average) and average.config == state.network.config
+    )
     assert not np.shares_memory(average.flat, state.ema.average)
 
 
@@ -209,25 +255,54 @@ def test_divergence_stops_before_the_weights_are_touched():
 @pytest.mark.E16
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_training_stays_in_the_dtype_of_the_network(dtype):
-    network = MLP(3, 10, hidden=(8, Layer(4, "leaky_relu", "shift")), rng=np.random.default_rng(0), dtype=dtype)
-    list(train(network, DATA, SCHEDULE, steps=3, batch_size=4, learning_rate=1e-3, rng=np.random.default_rng(0)))
+    network = MLP(
+        3,
+        10,
+        hidden=(8, Layer(4, "leaky_relu", "shift")),
+        rng=np.random.default_rng(0),
+        dtype=dtype,
+    )
+    list(
+        train(
+            network,
+            DATA,
+            SCHEDULE,
+            steps=3,
+            batch_size=4,
+            learning_rate=1e-3,
+            rng=np.random.default_rng(0),
+        )
+    )
     assert network.flat.dtype == dtype and all(p.dtype == dtype for p in network.params.values())
 
 
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"steps": 0}, "steps"), ({"steps": 1.5}, "steps"), ({"batch_size": -1}, "batch_size"), ({"learning_rate": 0.0}, "learning_rate"),
-        ({"learning_rate": float("nan")}, "learning_rate"), ({"warmup": 20}, "warmup"), ({"max_norm": -1.0}, "max_norm"),
-        ({"rng": np.random.RandomState(0)}, "rng"), ({"rng": None}, "rng"), ({"schedule": Schedule.sigmoid(9)}, "schedule"),
+        ({"steps": 0}, "steps"),
+        ({"steps": 1.5}, "steps"),
+        ({"batch_size": -1}, "batch_size"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"warmup": 20}, "warmup"),
+        ({"max_norm": -1.0}, "max_norm"),
+        ({"rng": np.random.RandomState(0)}, "rng"),
+        ({"rng": None}, "rng"),
+        ({"schedule": Schedule.sigmoid(9)}, "schedule"),
         ({"distribution": Gaussian(np.zeros(2), np.eye(2))}, "distribution"),
         ({"state": TrainingState(small_network(), rng=np.random.default_rng(0))}, "state"),
     ],
 )
 def test_bad_arguments_are_named_at_the_call(change, name):
     arguments = {
-        "network": small_network(), "distribution": DATA, "schedule": SCHEDULE, "steps": 20, "batch_size": 4, "learning_rate": 1e-3,
-        "rng": np.random.default_rng(0), **change,
+        "network": small_network(),
+        "distribution": DATA,
+        "schedule": SCHEDULE,
+        "steps": 20,
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+        "rng": np.random.default_rng(0),
+        **change,
     }
     with pytest.raises((TypeError, ValueError), match=name):
         train(**arguments)
@@ -235,5 +310,56 @@ def test_bad_arguments_are_named_at_the_call(change, name):
 
 def test_train_is_a_generator_that_starts_nothing_by_itself():
     network = small_network()
-    steps = train(network, DATA, SCHEDULE, steps=5, batch_size=4, learning_rate=1e-3, rng=np.random.default_rng(0))
+    steps = train(
+        network,
+        DATA,
+        SCHEDULE,
+        steps=5,
+        batch_size=4,
+        learning_rate=1e-3,
+        rng=np.random.default_rng(0),
+    )
     assert inspect.isgenerator(steps) and np.array_equal(network.flat, small_network().flat)
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize(
+    ("loss", "norm"), [(np.inf, 1.0), (1.0, np.inf), (np.nan, 1.0), (1.0, np.nan)]
+)
+def test_a_loss_or_a_norm_that_is_not_finite_is_divergence_each_alone(loss, norm):
+    with pytest.raises(Divergence, match="step 7"):
+        _refuse_divergence(loss, norm, 7)
+    _refuse_divergence(1.0, 1e30, 7)
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize("balanced", [True, False])
+def test_no_step_is_drawn_more_often_than_another(balanced):
+    T, n = 5, 500_000
+    draw = balanced_steps if balanced else _independent_steps
+    t = draw(T, n, rng=np.random.default_rng(0))
+    counts = np.bincount(t, minlength=T + 1)
+    # Five standard errors of a share of 1/5 are 1.4 % of it: a skew of 3 % is seen.
+    assert counts[0] == 0 and len(counts) == T + 1
+    assert np.all(np.abs(counts[1:] / (n / T) - 1) <= 5 * np.sqrt((T - 1) / n))
+    # Nor does the step depend on the place in the batch.
+    first = np.bincount(t[: n // 2], minlength=T + 1)[1:]
+    assert np.all(np.abs(first / (n / 2 / T) - 1) <= 5 * np.sqrt(2 * (T - 1) / n))
+
+
+class Grid:
+    """In place of a generator: one uniform number after the other, in the middle of 700 cells."""
+
+    def __init__(self) -> None:
+        self.numbers = iter((np.arange(700) + 0.5) / 700)
+
+    def random(self) -> float:
+        return next(self.numbers)
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize("r", [1, 3, 6])
+def test_the_steps_that_do_not_fill_a_round_are_drawn_equally_often(r):
+    T, grid = 7, Grid()
+    t = np.concatenate([balanced_steps(T, r, rng=grid) for _ in range(700)])
+    assert np.all(np.abs(np.bincount(t, minlength=T + 1)[1:] - 700 * r / T) <= 1)

@@ -10,8 +10,16 @@ from ddpm_np import _figure_style
 from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import folder as runs
 
-SMALL = {"hidden": (6,), "batch_size": 8, "dim": 6, "n_frequencies": 2, "T": 8, "samples": 20, "steps": 30}
-TINY = {name: replace(experiment, **SMALL) for name, experiment in experiments.EXPERIMENTS.items()}
+SMALL = {
+    "hidden": (6,),
+    "batch_size": 8,
+    "dim": 6,
+    "n_frequencies": 2,
+    "T": 8,
+    "samples": 20,
+    "steps": 30,
+}
+TINY = {n: replace(experiments.EXPERIMENTS[n], **SMALL) for n in experiments.BY_DEFAULT}
 
 if __name__ == "__main__":
     from ddpm_np.cli import main

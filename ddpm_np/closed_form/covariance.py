@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, Steps, count, positive, real, real_array, square, steps
+from ddpm_np._checks import Array, Steps, count, instance, positive, real, real_array, square, steps
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
 from ddpm_np.schedule import Schedule
 
@@ -208,7 +208,8 @@ def reshaping_error(C1: ArrayLike, rank: int) -> float:
     >>> round(reshaping_error(np.eye(100), 50), 2)
     7.07
     """
-    return float(np.sqrt(np.sum(spectrum(C1)[count("rank", rank, low=0) :] ** 2)))
+    values = np.maximum(_eigen("C1", C1)[0], 0.0)
+    return float(np.linalg.norm(values[count("rank", rank, low=0) :]))
 
 
 def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
@@ -235,6 +236,8 @@ def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
     half = (U * np.sqrt(np.maximum(target, 0.0))) @ U.T @ root
     # (C^{1/2} C_1 C^{1/2})^{1/2} = (half^T half)^{1/2}, taken from the SVD of half: its small
     # singular values are not squared away.
+    if not np.isfinite(half).all():
+        raise ValueError("C and C1 must be small enough for their product to fit into float64")
     _, size, W = np.linalg.svd(half)
     return np.asarray(inverse @ ((W.T * size) @ W) @ inverse)
 
@@ -279,7 +282,7 @@ def covariance_two_steps(schedule: Schedule, Sigma: ArrayLike, t: int) -> Array:
     t <= T, a single integer.
     """
     Sigma, t = square("Sigma", Sigma).astype(np.float64), count("t", t, low=2)
-    a, b = schedule.between(t - 2, t)
+    a, b = instance("schedule", schedule, Schedule).between(t - 2, t)
     return np.asarray(a * Sigma + b * np.eye(Sigma.shape[-1]))
 
 
@@ -300,6 +303,7 @@ def kl_to_noise(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float6
     """
     if not isinstance(distribution, Gaussian):
         raise TypeError(f"distribution must be a Gaussian, got {type(distribution).__name__}")
+    instance("schedule", schedule, Schedule)
     dim = distribution.dim
     white = Gaussian.from_spectrum(np.zeros(dim), distribution.axes, np.ones(dim))
     along = (distribution.diffuse(schedule, t) for t in range(schedule.T + 1))
@@ -316,7 +320,7 @@ def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.f
     Checked by: tests/closed_form/test_covariance.py. values: (n,); t: int or (k,), 0 <= t <= T.
     Returns (n,) or (k, n).
     """
-    values, t = real_array("values", values, ndim=1), np.asarray(steps("t", t, 0, schedule.T))
+    values, t = real_array("values", values, ndim=1), np.asarray(steps("t", t, 0, of=schedule))
     return schedule.alpha_bar[t][..., None] * values + schedule.one_minus_alpha_bar[t][..., None]
 
 
@@ -332,7 +336,7 @@ def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:
     t: 1..T, int or integer array. It is 1 at t = T. The ratio of the two alpha_bar comes from
     :meth:`ddpm_np.schedule.Schedule.between`, so that it is right where they underflow.
     """
-    t, T = steps("t", t, 1, schedule.T), schedule.T
+    t, T = steps("t", t, 1, of=schedule), schedule.T
     kept = np.where(np.equal(t, T), 1.0, schedule.between(np.minimum(t, T - 1), T)[0])
     return np.sqrt(kept * schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[T])
 
@@ -350,10 +354,11 @@ def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
     Checked by: tests/closed_form/test_covariance.py. floor: (T + 1,). Returns (T + 1,), entry 0
     NaN.
     """
-    floor = real_array("floor", floor, ndim=1, dim=schedule.T + 1, finite=False)
+    T = instance("schedule", schedule, Schedule).T
+    floor = real_array("floor", floor, ndim=1, dim=T + 1, finite=False)
     return np.append(
         np.nan,
-        1 - end_noise_correlation(schedule, np.arange(1, schedule.T + 1)) ** 2 * (1 - floor[1:]),
+        1 - end_noise_correlation(schedule, np.arange(1, T + 1)) ** 2 * (1 - floor[1:]),
     )
 
 
@@ -374,7 +379,10 @@ def _eigen(name: str, C: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.flo
             f"{name} must be symmetric, got entries that differ by {asymmetry:.3g} "
             f"from their mirror images"
         )
-    values, vectors = np.linalg.eigh((C + C.T) / 2)
+    try:
+        values, vectors = np.linalg.eigh(C / 2 + C.T / 2)
+    except np.linalg.LinAlgError:
+        raise ValueError(f"{name} must have eigenvalues that fit into float64") from None
     if values[0] < -scale * len(C):
         raise ValueError(
             f"{name} must be positive semidefinite, got an eigenvalue of {values[0]:.3g}"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, positive, real_array, step, steps
+from ddpm_np._checks import Array, choice, instance, positive, real_array, step, steps
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.posterior import predict_x0
@@ -65,8 +65,7 @@ class GuidedDenoiser:
         self, prior: Gaussian, schedule: Schedule, observed: ArrayLike, y: ArrayLike, *,
         noise: float, spread: str = "exact",
     ) -> None:
-        if spread not in ("exact", "identity"):
-            raise ValueError(f'spread must be "exact" or "identity", got "{spread}"')
+        choice("spread", spread, "exact", "identity")
         self.observed, self.y, self.noise = _measurement(prior, observed, y, noise)
         self.prior, self.schedule, self.spread, self.dim = prior, schedule, spread, prior.dim
         self._ideal = IdealDenoiser(prior, schedule)
@@ -94,7 +93,7 @@ class GuidedDenoiser:
 def _measurement(
     prior: Gaussian, observed: ArrayLike, y: ArrayLike, noise: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], float]:
-    if not isinstance(prior, Gaussian) or prior.rank == 0:
+    if instance("prior", prior, Gaussian).rank == 0:
         raise ValueError(f"prior must be a Gaussian that varies, got {prior!r}")
     index = np.atleast_1d(np.asarray(steps("observed", observed, 0, prior.dim - 1)))
     if index.ndim != 1 or len(set(index.tolist())) != len(index):

@@ -26,7 +26,10 @@ from ddpm_np._checks import (
     Array,
     Steps,
     count,
+    function,
     generator,
+    instance,
+    methods,
     per_row,
     positive,
     real_array,
@@ -100,7 +103,7 @@ def _level(schedule: Schedule, t: Steps, **arrays: ArrayLike) -> tuple[Array, ..
     """sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t), both shaped for rows, and the checked arrays."""
     checked = same_dim(**arrays)
     batch = np.broadcast_shapes(*(x.shape for x in checked))[:-1]
-    t = steps("t", t, 1, schedule.T, batch=batch)
+    t = steps("t", t, 1, of=schedule, batch=batch)
     tables = schedule.alpha_bar, schedule.one_minus_alpha_bar
     return (*(per_row(np.sqrt(table[t]), checked[0].dtype) for table in tables), *checked)
 
@@ -168,14 +171,15 @@ class IdealDenoiser:
                 "distribution must be one of ddpm_np.closed_form.distributions, "
                 f"got {type(distribution).__name__}"
             )
-        self.distribution, self.schedule, self.dim = distribution, schedule, distribution.dim
+        self.schedule = instance("schedule", schedule, Schedule)
+        self.distribution, self.dim = distribution, distribution.dim
 
     def __repr__(self) -> str:
         return f"IdealDenoiser({self.distribution!r}, {self.schedule!r})"
 
     def __call__(self, x_t: ArrayLike, t: Steps) -> Array:
         """eps_star at the given steps; each row of x_t may have its own."""
-        x_t = self._points(x_t)
+        x_t = self._points(x_t, "x_t")
         t = steps("t", t, 1, self.schedule.T, batch=x_t.shape[:-1])
         kept, noise = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t]
         if isinstance(t, int) or isinstance(self.distribution, Gaussian):
@@ -219,11 +223,11 @@ class IdealDenoiser:
         eps_star = ((x - np.sqrt(kept) * law.mean) @ law.axes * gain) @ law.axes.T
         return eps_star.astype(x.dtype, copy=False)
 
-    def _points(self, x: ArrayLike) -> Array:
+    def _points(self, x: ArrayLike, name: str = "x") -> Array:
         """Points (..., dim) of float32 or float64; of exact numbers if the distribution's are."""
         if np.asarray(self.distribution.mean).dtype == object:
-            return real_array("x", x, dim=self.dim)
-        return checked_points(x, self.dim)
+            return real_array(name, x, dim=self.dim)
+        return checked_points(x, self.dim, name)
 
 
 # ---- its loss -----------------------------------------------------------------------------------
@@ -248,6 +252,7 @@ def optimal_loss(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float
             "distribution must be a Gaussian for the closed form, "
             f"got {type(distribution).__name__}"
         )
+    instance("schedule", schedule, Schedule)
     kept, noise = schedule.alpha_bar[1:, None], schedule.one_minus_alpha_bar[1:, None]
     return np.append(np.nan, bayes_floor(kept, noise, distribution.spectrum).mean(1))
 
@@ -311,6 +316,8 @@ def estimate_excess(
     n draws at each t, at least 2. Returns the excess and its standard error. ValueError where the
     floor is 0 (:class:`PointMass`). Checked by: tests/closed_form/test_ideal.py.
     """
+    function("denoiser", denoiser)
+    instance("schedule", schedule, Schedule)
     if isinstance(distribution, Gaussian):
         floors, scatter = optimal_loss(distribution, schedule), np.zeros(schedule.T + 1)
     else:
@@ -336,6 +343,9 @@ def _estimate(
     between the denoiser and the target; the target None is eps itself.
     """
     n, rng = count("n", n, low=2), generator(rng)
+    function("denoiser", denoiser)
+    instance("schedule", schedule, Schedule)
+    methods("distribution", distribution, "dim", "sample")
     dim, dtype = distribution.dim, np.dtype(getattr(denoiser, "dtype", np.float64))
     own_dim = getattr(denoiser, "dim", dim)
     if own_dim != dim:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np._checks import Array, count, generator, positive, real_array, square
+from ddpm_np._checks import Array, count, function, generator, methods, positive, real_array, square
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 
 __all__ = [
@@ -177,7 +177,7 @@ def importance_sampling(
     from scipy.special import logsumexp
 
     x, n = real_array("x", x, ndim=1), count("n", n, low=2)
-    if not proposal.has_density:
+    if not methods("proposal", proposal, "has_density", "sample", "logpdf").has_density:
         whole = "must have a density on the whole space of z"
         raise ValueError(f"proposal {whole}, got the singular {proposal!r}")
     z = proposal.sample(n, rng=generator(rng))
@@ -199,6 +199,7 @@ def zero_one(
     Source: N4 "一个符合直觉的定义". Checked by: tests/closed_form/test_latent.py.
     """
     z = generator(rng).standard_normal((count("n", n), count("latent_dim", latent_dim)))
+    function("decoder", decoder)
     return float((decoder(z) == real_array("x", x, ndim=1)).all(-1).mean())
 
 
@@ -231,7 +232,7 @@ def _log_prior(z: Array) -> Array:
 
 def _means(decoder: Decoder, z: Array, x: Array) -> Array:
     """G(z), one row for each z."""
-    mean = np.asarray(decoder(z))
+    mean = np.asarray(function("decoder", decoder)(z))
     if mean.shape != (len(z), len(x)):
         raise ValueError(f"decoder must return shape {(len(z), len(x))}, got {mean.shape}")
     return mean

@@ -18,7 +18,7 @@ from typing import Any, TypeGuard, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, positive, real_array
+from ddpm_np._checks import Array, count, function, generator, instance, positive, real_array
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.reverse import step_variance
@@ -146,9 +146,8 @@ def vlb_terms(
     >>> print(f"{vlb_terms(ideal, data, schedule).total - data.entropy:.3f}")
     0.468
     """
-    if not callable(denoiser):
-        kind = "a callable (x_t, t) -> eps_hat"
-        raise TypeError(f"denoiser must be {kind}, got {type(denoiser).__name__}")
+    function("denoiser", denoiser)
+    instance("schedule", schedule, Schedule)
     model = denoiser.distribution if isinstance(denoiser, IdealDenoiser) else None
     kernel = isinstance(variance, str) and variance == "kernel"
     if kernel and not isinstance(model, Gaussian):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, Steps, count, generator, real_array, steps
+from ddpm_np._checks import Array, Steps, count, generator, steps
 from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen
 from ddpm_np.closed_form.distributions.mixtures import Empirical
 from ddpm_np.schedule import Schedule
@@ -24,9 +24,9 @@ PAIRS = 2**20  # pairs of a noisy and a clean patch whose likelihoods are held a
 
 
 class PatchDenoiser:
-    r"""(x_t, t) -> E[eps_q | the patch of x_t around q] for each pixel q, over given pictures (E24).
+    r"""(x_t, t) -> E[eps_q | the patch of x_t around q], q each pixel, over given pictures (E24).
 
-    With x the noisy patch around q, y the clean patches that it may come from, and y_q their middle,
+    With x the noisy patch around q, y the clean patches it may come from, and y_q their middle,
 
     r_y = exp(-|x - sqrt(alpha_bar_t) y|^2 / (2 (1 - alpha_bar_t))), normalised over y,
     eps_hat_q = (x_q - sqrt(alpha_bar_t) sum_y r_y y_q) / sqrt(1 - alpha_bar_t).
@@ -132,7 +132,8 @@ class PatchDenoiser:
     def _patches(self, x: Array) -> Array:
         """The patch around each pixel, (n, size, size, p p), with zeros outside the picture."""
         reach = self.patch // 2
-        padded = np.pad(x.reshape(-1, self.size, self.size), ((0, 0), (reach, reach), (reach, reach)))
+        around = (0, 0), (reach, reach), (reach, reach)
+        padded = np.pad(x.reshape(-1, self.size, self.size), around)
         windows = np.lib.stride_tricks.sliding_window_view(padded, (self.patch,) * 2, axis=(1, 2))
         return windows.reshape(*windows.shape[:3], -1)
 

@@ -26,7 +26,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, real_array
+from ddpm_np._checks import Array, count, generator, instance, methods, real_array
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.schedule import Schedule
@@ -150,7 +150,7 @@ def _solve(
             raise ArithmeticError(f"the probability flow is too stiff: {reached} {way}")
         return velocity(u, state)
 
-    solution = solve_ivp(counted, span, start, t_eval=span[1:], **_TOLERANCES)
+    solution = solve_ivp(counted, span, start, **_TOLERANCES)
     if not solution.success:
         raise ArithmeticError(f"the probability flow could not be solved: {solution.message}")
     return np.asarray(solution.y[:, -1])
@@ -162,13 +162,14 @@ def _checked(
     if not isinstance(denoiser, IdealDenoiser):
         kind = "an IdealDenoiser, which answers at any noise level"
         raise TypeError(f"denoiser must be {kind}, got {type(denoiser).__name__}")
+    instance("schedule", schedule, Schedule)
     alpha_bar = schedule.alpha_bar[schedule.T]
     if alpha_bar == 0:
         needed = "alpha_bar_T above 0 for the probability flow"
         raise ValueError(f"schedule must have {needed}, got 0, where sigma is infinite")
     if terminal is None:
         terminal = Gaussian(np.zeros(denoiser.dim), np.eye(denoiser.dim))
-    if terminal.dim != denoiser.dim:
+    if methods("terminal", terminal, "dim", "sample", "logpdf").dim != denoiser.dim:
         dims = f"dimension {denoiser.dim}, got {terminal.dim}"
         raise ValueError(f"terminal must have the denoiser's {dims}")
     sigma = np.sqrt(schedule.one_minus_alpha_bar[schedule.T]) / np.sqrt(alpha_bar)

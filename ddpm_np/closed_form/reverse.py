@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, real_array
-from ddpm_np._checks import steps as checked_steps
+from ddpm_np._checks import Array, real_array, step
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.closed_form.ideal import marginal_variance
 from ddpm_np.sampling import Variance, ancestral_step, ddim_step, step_sequence
@@ -240,12 +239,8 @@ def _marginal(distribution: Gaussian, schedule: Schedule, t: int) -> tuple[Array
 
 def _route(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
     """s, by default t - 1, and t, both checked."""
-    end = checked_steps("t", t, 1, schedule.T)
-    if not isinstance(end, int):
-        raise TypeError("t must be a single integer here, got an array")
-    start = end - 1 if s is None else checked_steps("s", s, 0, end - 1)
-    if not isinstance(start, int):
-        raise TypeError("s must be a single integer here, got an array")
+    end = step("t", t, 1, of=schedule)
+    start = end - 1 if s is None else step("s", s, 0, end - 1)
     return start, end
 
 

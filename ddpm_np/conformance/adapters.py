@@ -57,7 +57,7 @@ def adapt(
 
     It recognises the tables betas and alphas_cumprod (also beta, alpha_bar, ...), and q_sample
     (add_noise), q_posterior_mean_variance (q_posterior), predict_x0 (predict_start_from_noise),
-    p_sample or step, a step with eta (DDIM), and loss, by the names of their parameters. t may
+    p_sample or step, a step with eta (DDIM), and loss, by the names of their parameters, or by their number. t may
     be an int or one a row. A p_sample that asks a model within gets one that answers eps, and
     fresh noise that is drawn within, by torch.randn, torch.randn_like or the functions of
     numpy.random, is replaced by z for the call.
@@ -89,9 +89,8 @@ def adapt(
         raise ValueError(f"first_step must be 0 or 1, got {first_step!r}")
     own = [o for o in OPERATIONS if callable(getattr(obj, o, None))]
     tables = any(_has_table(obj, name) for name in _TABLES)
-    if tables and own and any(hasattr(obj, o) for o in _OWN) and not (
-        first_step or dtype or name or axes
-    ):
+    plain = first_step is None and not (dtype or name or axes)
+    if plain and tables and own and any(hasattr(obj, o) for o in _OWN):
         return obj
     adapted = _Adapted(obj, first_step, dtype, name, axes)
     kind = adapted.name
@@ -100,6 +99,8 @@ def adapt(
             f"nothing is recognised in {kind}: it needs betas or alphas_cumprod and an operation "
             "such as q_sample; see the adapter class in help(ddpm_np.conformance.adapt)"
         )
+    if not adapted.methods and own and hasattr(obj, "betas"):
+        return obj  # the report will say what is wrong with its operations
     if not adapted.methods and "alphas_cumprod" not in adapted.tables:
         raise TypeError(
             f"no operation is recognised in {kind}; see the adapter class in "
@@ -123,7 +124,8 @@ class _Adapted:
         }
         padded = self._strip()
         config = getattr(obj, "config", None)
-        for kind in (getattr(config, "prediction_type", ""), getattr(obj, "objective", "")):
+        kinds = ((config, "prediction_type"), (obj, "prediction_type"), (obj, "objective"))
+        for kind in (getattr(holder, kind, "") for holder, kind in kinds):
             if isinstance(kind, str) and kind not in ("", "epsilon", "pred_noise"):
                 raise TypeError(f"{self.name} must be set to predict eps, is set to {kind}")
         guess = 1 if padded else getattr(obj, "first_step", 0)
@@ -151,13 +153,12 @@ class _Adapted:
     def _strip(self) -> bool:
         """Drops the clean signal's entry; whether there was one."""
         clean = {"betas": 0.0, "alphas_cumprod": 1.0}
-        padded = False
-        for name, table in self.tables.items():
-            try:
-                if len(table) > 1 and float(table[0]) == clean[name]:
-                    self.tables[name], padded = table[1:], True
-            except (TypeError, ValueError):
-                pass
+        try:
+            padded = all(len(t) > 1 and float(t[0]) == clean[n] for n, t in self.tables.items())
+        except (TypeError, ValueError):
+            return False
+        if padded:
+            self.tables = {name: table[1:] for name, table in self.tables.items()}
         return padded
 
     def _call(self, operation: str, arguments: tuple[Any, ...]) -> Any:
@@ -166,7 +167,7 @@ class _Adapted:
         arguments = tuple(a[longer] if hasattr(a, "shape") else a for a in arguments)
         at = dict(zip(OPERATIONS[operation], arguments))
         x = arguments[0]
-        if operation == "ddim_step" and "s" not in names:
+        if operation == "ddim_step" and names and "s" not in names:
             self._stride(at["t"], at["s"])
         rowwise = self._row_of_t.get(operation)
         forms = [at["t"]] if "t" in at and rowwise is False else []
@@ -191,6 +192,8 @@ class _Adapted:
     def _invoke(
         self, method: str, names: dict[str, str], at: dict[str, Any], operation: str
     ) -> Any:
+        if not names:  # its parameters have names of its own: by position
+            return getattr(self._obj, method)(*(at[name] for name in OPERATIONS[operation]))
         given = {theirs: at[ours] for ours, theirs in names.items() if ours in at}
         with ExitStack() as stack:
             if operation in ("reverse_step", "ddim_step") and "z" not in names:
@@ -243,7 +246,8 @@ def _has_table(obj: Any, name: str) -> bool:
 def _bound(obj: Any, operation: str, method: str) -> tuple[str, dict[str, str]] | None:
     """The method's parameters under our names, or None where one that it needs is unknown."""
     try:
-        parameters = dict(inspect.signature(getattr(obj, method)).parameters)
+        signature = inspect.signature(getattr(obj, method))
+        parameters = dict(signature.parameters)
     except (TypeError, ValueError):
         return None
     if method == "step" and (("eta" in parameters) != (operation == "ddim_step")
@@ -264,7 +268,9 @@ def _bound(obj: Any, operation: str, method: str) -> tuple[str, dict[str, str]] 
     inside = {"z", "s", "eta"} | (
         {"eps"} if "model" in found or any(hasattr(obj, m) for m in _MODELS) else set())
     missing = {o for o in OPERATIONS[operation] if o not in found} - inside
-    return None if missing or not needed <= set(found.values()) else (method, found)
+    if not missing and needed <= set(found.values()):
+        return method, found
+    return (method, {}) if method == operation and len(needed) == len(OPERATIONS[operation]) else None
 
 
 def _rows_of(t: int, x: Any) -> Any:

@@ -128,6 +128,12 @@ def diagnose(
         for name_of, values in candidates(operation, name, tables, steps):
             if _explains(actual, values, failing, operation, name, steps, tables, u):
                 return name_of
+    if operation == "ddim_step":
+        for far in (d for k in range(1, 31) for d in (-k, k)):
+            s = np.where(steps.s > 0, np.clip(steps.s + far, 0, steps.t), 0)
+            values = value(FORMULAS[operation, name][0], symbols(tables, steps._replace(s=s)))
+            if _explains(actual, values, failing, operation, name, steps, tables, _unit(measured)):
+                return f"it goes to another step than asked: to s {far:+d}"
     base = value(FORMULAS[operation, name][0], symbols(tables, steps))
     with np.errstate(all="ignore"):
         ratio = (actual / base)[base != 0]

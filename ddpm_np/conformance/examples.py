@@ -47,7 +47,7 @@ class Drawn:
         """The failing rows, one a coefficient, each on the longest schedule that showed it."""
         found: dict[tuple[Any, ...], Array] = {}
 
-        @settings(max_examples=15, phases=[Phase.generate], **_QUIET)
+        @settings(max_examples=10, phases=[Phase.generate], **_QUIET)
         @given(self.betas)
         def look(betas: Array) -> None:
             for row in self.rows(betas):

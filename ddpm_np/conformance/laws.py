@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
+from typing import Any
+
 import numpy as np
 
-from ddpm_np._checks import Array
 from ddpm_np.conformance.operations import Measured, exact
 from ddpm_np.conformance.report import Law
 from ddpm_np.conformance.subject import Subject
@@ -29,22 +31,25 @@ def laws_of(subject: Subject, operation: str, measured: Measured, beta: bool) ->
     if not np.array_equal(steps.t[chosen], np.arange(subject.T, 0, -1)):
         return []
     own = [measured.values[name][chosen] for name in ("x_t", "eps", "z")]
-    table = exact(subject.reference, operation, steps.only(chosen))
-    names = ("x_t", "eps", "z, beta" if beta else "z")
-    true = [table[name][0].astype(np.float64) for name in names]
     if not all(np.isfinite(v).all() for v in own):
         return []
-    bar = np.array([float(a) for a in subject.reference.alpha_bar[:0:-1]])
-    noise = np.array([float(a) for a in subject.reference.one_minus_alpha_bar[:0:-1]])
+    table = exact(subject.reference, operation, steps.only(chosen))
+    true = [table[name][0] for name in ("x_t", "eps", "z, beta" if beta else "z")]
     named = operation if operation == "reverse_step" else f"{operation}, eta = 0.5"
     return [
-        Law(named, v, _output(own, bar, noise, v), _output(true, bar, noise, v)) for v in VARIANCES
+        Law(named, v, _output(subject, own, v), _output(subject, true, v))
+        for v in VARIANCES
     ]
 
 
-def _output(coefficients: list[Array], bar: Array, noise: Array, v: float) -> float:
-    variance = 1.0
-    slope = np.sqrt(noise) / (bar * v + noise)
-    for xt, eps, std, g in zip(*coefficients, slope):
-        variance = (xt + eps * g) ** 2 * variance + std**2
-    return float(variance)
+def _output(subject: Subject, coefficients: list[Any], v: float) -> float:
+    """V_s = (xt_coef + eps_coef g_t)^2 V_t + std^2 from t = T down, in decimals."""
+    r, variance, spread = subject.reference, Decimal(1), Decimal(v)
+    with localcontext() as context:
+        context.prec = 120
+        for t, xt, eps, std in zip(range(subject.T, 0, -1), *coefficients):
+            noise = r.one_minus_alpha_bar[t]
+            slope = noise.sqrt() / (r.alpha_bar[t] * spread + noise)
+            gain = Decimal(xt) + Decimal(eps) * slope
+            variance = gain**2 * variance + Decimal(std) ** 2
+    return float(variance) if variance > Decimal(1e-100) else 0.0  # rounding in the last digits

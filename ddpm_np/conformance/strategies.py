@@ -30,7 +30,7 @@ try:
 except ImportError:
     raise ImportError(
         "ddpm_np.conformance.strategies needs hypothesis, which comes with the extra: "
-        "pip install 'ddpm_np[test]'"
+        "pip install '.[test]'"
     ) from None
 
 from ddpm_np._checks import Array, Steps, real

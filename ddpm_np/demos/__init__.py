@@ -31,6 +31,7 @@ DEMOS = {
     "moon": "between full and half moon: what the ideal denoiser, a Gaussian fit and a trained network return",
     "multiply": "the density times a measurement: denoising and filling in, exact posterior beside guided sampler",
     "memory": "one signal, a few, many: does a sampler remember its data or invent new signals",
+    "rings": "circles that are not round: denoisers of five pictures that see all of them, or a patch",
 }
 
 

@@ -7,8 +7,9 @@ variance 1 - alpha_bar_t. A straight line between two independent noises does no
     Var((1 - w) eps_a + w eps_b) = (1 - w)^2 + w^2,
 
 which is 1/2 in the middle; weights on a quarter of a circle keep it at 1. The way back is the
-ancestral sampler of :mod:`ddpm_np.sampling`, begun at t. Where the denoiser is affine in x_t, as
-the ideal one of any Gaussian is, the result is a Gaussian, computed here.
+ancestral sampler, begun at t: :func:`ddpm_np.sampling.ancestral_sample` with ``start=(x_t, t)``.
+Where the denoiser is affine in x_t, as the ideal one of any Gaussian is, the result is a Gaussian,
+computed here.
 """
 
 from __future__ import annotations
@@ -16,14 +17,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, fraction, generator, real_array, same_dim, square, step
+from ddpm_np._checks import Array, fraction, real_array, same_dim, square, step
 from ddpm_np.forward import q_sample
 from ddpm_np.sampling import Denoiser, Variance, ancestral_step
 from ddpm_np.schedule import Schedule
 
-__all__ = [
-    "affine_law", "line_position", "linear_weights", "mix", "sample_from", "spherical_weights",
-]
+__all__ = ["affine_law", "line_position", "linear_weights", "mix", "spherical_weights"]
 
 
 def linear_weights(w: float) -> tuple[float, float]:
@@ -66,29 +65,6 @@ def mix(
     a, b = linear_weights(w)
     u, v = spherical_weights(w) if spherical else (a, b)
     return q_sample(schedule, a * x_a + b * x_b, t, u * eps_a + v * eps_b)
-
-
-def sample_from(
-    denoiser: Denoiser, schedule: Schedule, x_t: ArrayLike, t: int, *, rng: np.random.Generator,
-    variance: str | ArrayLike = "posterior",
-) -> Array:
-    """The ancestral sampler, begun at x_t instead of at the noise x_T (E17).
-
-    The first step goes from t to t - 1, so that the given x_t is read at its own noise level.
-    (Several public programs start at t - 1 with an x_t of level t, and hand back signals that are
-    too noisy.) Source: N1 "神奇的语意融合". Checked by: tests/demos/test_interpolation.py. x_t: (n,
-    dim); 0 <= t <= T, at t = 0 it is returned; variance as for
-    :func:`ddpm_np.sampling.ancestral_sample`.
-    """
-    x, t, rng = real_array("x_t", x_t, ndim=2), step("t", t, 0, schedule.T), generator(rng)
-    for now in range(t, 0, -1):
-        xt_coef, eps_coef, std = (
-            x.dtype.type(c) for c in ancestral_step(schedule, now, variance=variance)
-        )
-        x = xt_coef * x + eps_coef * np.asarray(denoiser(x, now)).astype(x.dtype, copy=False)
-        if std > 0:
-            x = x + std * rng.standard_normal(x.shape, x.dtype)
-    return x
 
 
 def affine_law(

@@ -14,14 +14,13 @@ from ddpm_np.demos.interpolation import (
     line_position,
     linear_weights,
     mix,
-    sample_from,
     spherical_weights,
 )
 from ddpm_np.demos.learned import SCHEDULE, trained
 from ddpm_np.demos.moon_pictures import moon
 from ddpm_np.demos.points import nearest
 from ddpm_np.demos.table import Row, Shown
-from ddpm_np.sampling import Denoiser
+from ddpm_np.sampling import Denoiser, ancestral_sample
 
 NOTE = 'N1 "神奇的语意融合"'
 STARTS = (40, 60, 80)
@@ -58,7 +57,8 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
     for name, denoiser in denoisers.items():
         for t in STARTS:
             x_t = mix(SCHEDULE, half, full, MIDDLE, t, *rng.standard_normal((2, n, half.size)))
-            x = sample_from(denoiser, SCHEDULE, x_t, t, rng=rng)
+            walk = {"rng": rng, "start": (x_t, t), "dtype": x_t.dtype}
+            x = ancestral_sample(denoiser, SCHEDULE, *x_t.shape, **walk)
             w, off = line_position(x, half, full)
             positions[name][t] = w
             if name == "ideal denoiser of the two":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ddpm_np.demos import pictures_chain as chain
 from ddpm_np.demos import pictures_signals as signals
 from ddpm_np.demos import pictures_uses as uses
+from ddpm_np.demos import rings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ _FIGURES = {
     "averaging": signals.averaging, "covariance": signals.covariance, "reshape": signals.reshape,
     "forward": chain.forward, "posterior": chain.posterior, "variance": chain.variance, "noise-target": chain.noise_target,
     "likelihood": uses.likelihood, "moon": uses.moon, "multiply": uses.multiply, "memory": uses.memory,
+    "rings": rings.draw,
 }
 
 

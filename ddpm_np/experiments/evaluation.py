@@ -26,7 +26,7 @@ from ddpm_np.experiments.experiment import Training
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 
-__all__ = ["Evaluation", "Row", "chain_from_first_step", "evaluate", "rms_distance", "sample_covariance"]
+__all__ = ["Evaluation", "Row", "chain_from_first_step", "evaluate", "rms_distance"]
 
 REPEATS = 20  # equally large true samples that the distance of the network's sample is compared with
 
@@ -100,9 +100,9 @@ def evaluate(training: Training) -> Evaluation:
         spectra = {
             "data": law.spectrum,
             "exact sampler": sampler_distribution(law, schedule).spectrum,
-            "network": np.linalg.eigvalsh(sample_covariance(samples))[::-1],
-            "ideal": np.linalg.eigvalsh(sample_covariance(ideal_samples))[::-1],
-            "true sample": np.linalg.eigvalsh(sample_covariance(data))[::-1],
+            "network": np.linalg.eigvalsh(_unbiased_covariance(samples))[::-1],
+            "ideal": np.linalg.eigvalsh(_unbiased_covariance(ideal_samples))[::-1],
+            "true sample": np.linalg.eigvalsh(_unbiased_covariance(data))[::-1],
         }
     return Evaluation(
         rows, floor, loss, loss_error, excess, excess_error, samples, ideal_samples, data, path, ideal_path, spectra
@@ -121,9 +121,19 @@ def _excess_per_step(network: Denoiser, ideal: IdealDenoiser, n: int, rng: np.ra
 
 
 def _draw(denoiser: Denoiser, schedule: Schedule, n: int, seed: int) -> tuple[Array, Array]:
-    """n samples and the way of the first."""
-    way = ancestral_sample(denoiser, schedule, n, denoiser.dim, rng=np.random.default_rng(seed), trajectory=True, dtype=np.float64)
-    return way[0], way[:, 0].copy()
+    """n samples, and the way of the first, (T + 1, dim), noted as it passes the denoiser.
+
+    The whole trajectory would hold T times as many numbers as the samples.
+    """
+    way: list[Array] = []
+
+    def noting(x: Array, t: int) -> Array:
+        way.append(x[0].copy())
+        return denoiser(x, t)
+
+    rng = np.random.default_rng(seed)
+    samples = ancestral_sample(noting, schedule, n, denoiser.dim, rng=rng, dtype=np.float64)
+    return samples, np.stack([samples[0], *way[::-1]])
 
 
 def rms_distance(samples: Array, curve: Array) -> Array:
@@ -131,7 +141,7 @@ def rms_distance(samples: Array, curve: Array) -> Array:
     return np.sqrt(np.square(samples - curve).mean(1))
 
 
-def sample_covariance(samples: Array) -> Array:
+def _unbiased_covariance(samples: Array) -> Array:
     """The unbiased covariance of a sample, (dim, dim)."""
     return np.atleast_2d(np.cov(samples.T))
 
@@ -173,7 +183,7 @@ def _distance_rows(samples: Array, ideal: Array, law: Gaussian, schedule: Schedu
 
 
 def _frechet(samples: Array, law: Gaussian) -> float:
-    return wasserstein2(Gaussian(samples.mean(0), sample_covariance(samples)), law)
+    return wasserstein2(Gaussian(samples.mean(0), _unbiased_covariance(samples)), law)
 
 
 def _scatter(values: Array) -> str:

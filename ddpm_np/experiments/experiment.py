@@ -1,16 +1,18 @@
-"""The two experiments of ``run``: their settings, and how one is trained, saved and loaded.
+"""The experiments of ``run``: their settings, and how one is trained, saved and loaded.
 
 ``curve`` is the experiment of the notes, one random curve of 50 points; ``ensemble`` is the whole
-family of signals with its frequencies. Every number that decides the outcome is a field of
-:class:`Experiment`, with its value in ``CURVE`` and ``ENSEMBLE`` below. The module
+family of signals with its frequencies; ``rings`` is the notes' experiment with pictures, in
+:mod:`ddpm_np.experiments.rings`. Every number that decides the outcome is a field of
+:class:`Experiment`, with its value in ``CURVE``, ``ENSEMBLE`` and ``RINGS`` below. The module
 :mod:`ddpm_np.experiments.evaluation` measures what was learned, and
 :mod:`ddpm_np.experiments.folder` keeps the folder.
 
-Source: N2 "扩散模型的信号生成实践".
+Source: N2 "扩散模型的信号生成实践", "反扩散的样例".
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -19,16 +21,24 @@ from typing import Any
 import numpy as np
 
 from ddpm_np._checks import count, flag, fraction, positive
-from ddpm_np.closed_form.distributions import Gaussian, PointMass
+from ddpm_np.closed_form.distributions import Gaussian, PointMass, Rings
 from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
+<<<<<<< HEAD
+from ddpm_np.learning.layers import step_basis
+=======
+from ddpm_np.learning.parameters import Network
+from ddpm_np.learning.unet import UNet, preconditioning
+>>>>>>> rings
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
 from ddpm_np.training import Divergence, StepRecord, TrainingState, train
 
-__all__ = ["CURVE", "ENSEMBLE", "EXPERIMENTS", "Experiment", "Training"]
+__all__ = [
+    "BY_DEFAULT", "CURVE", "ENSEMBLE", "EXPERIMENTS", "RINGS", "Experiment", "Training"
+]
 
-NAMES = ("curve", "ensemble")
+NAMES = ("curve", "ensemble", "rings")
 # The smallest and the largest value of each whole number. The largest are far above what anyone
 # runs; they keep a damaged file from asking for more memory or time than there is.
 RANGES = {
@@ -42,7 +52,8 @@ class Experiment:
     """The settings of one experiment; equal ones give equal numbers, bit for bit on one machine.
 
     The frequencies are drawn with the seed, uniformly from (0, dim / 10) Hz, and both experiments
-    draw the same ones. ``samples`` is the number of samples drawn to measure the result.
+    draw the same ones. ``samples`` is the number of samples drawn to measure the result. For
+    ``rings``, dim is the number of pixels, a square, and ``hidden`` holds the widths of the U-Net.
 
     TypeError or ValueError, naming the field, for a value of another type or out of its range.
     """
@@ -54,6 +65,9 @@ class Experiment:
     learning_rate: float
     ema_decay: float
     activation: str = "leaky_relu"
+    mirrored: bool = False
+    basis_size: int = 0
+    beta_2: float = 0.999
     max_norm: float = 1.0
     dim: int = 50
     n_frequencies: int = 5
@@ -77,9 +91,15 @@ class Experiment:
         for name in ("learning_rate", "max_norm"):
             positive(name, getattr(self, name))
         fraction("ema_decay", self.ema_decay, below_one=True)
+        fraction("beta_2", self.beta_2, below_one=True)
+        if not 0 <= count("basis_size", self.basis_size, low=0) <= 10**4 or self.basis_size == 1:
+            raise ValueError("basis_size must be 0, for no basis, or from 2 to 10000")
+        flag("mirrored", self.mirrored)
         if not 0 < fraction("beta_max", self.beta_max, below_one=True):
             raise ValueError("beta_max must be above 0")
         Layer(1, self.activation)
+        if self.name == "rings" and self._size() ** 2 != self.dim:
+            raise ValueError(f"dim must be a square for pictures, got {self.dim}")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool):
             raise TypeError("seed must be a whole number")
         if self.seed < 0:
@@ -95,18 +115,43 @@ class Experiment:
         """The schedule of the notes."""
         return Schedule.sigmoid(self.T, beta_max=self.beta_max)
 
-    def distribution(self) -> Gaussian:
-        """The distribution of x_0: a point for ``curve``, a multi-sine family for ``ensemble``."""
+    def distribution(self) -> Gaussian | Rings:
+        """The distribution of x_0: a point, a multi-sine family, or a family of rings."""
+        if self.name == "rings":
+            return Rings(self._size())
         if self.name == "curve":
             curve = multi_sine_curve(self.dim, self.n_frequencies, rng=self.rng("signals"))
             return PointMass(curve)
         return MultiSine.random(self.n_frequencies, self.dim, rng=self.rng("signals"))
 
+<<<<<<< HEAD
     def network(self) -> MLP:
         """The untrained network; its skip is the exact answer for white noise of variance 1."""
+        noise = self.schedule().one_minus_alpha_bar
+=======
+    def network(self) -> Network:
+        """The untrained network: a U-Net for pictures, else an MLP.
+
+        The skip of the MLP is the exact answer for white noise of variance 1.
+        """
+        if self.name == "rings":
+            skip, gain = preconditioning(self.schedule(), Rings(self._size()).mean_square)
+            return UNet(
+                self._size(), self.T, widths=self.hidden, rng=self.rng("weights"), skip=skip,
+                gain=gain,
+            )
         skip = np.sqrt(self.schedule().one_minus_alpha_bar)
+>>>>>>> rings
         layers = [Layer(width, self.activation) for width in self.hidden]
-        return MLP(self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=skip)
+        return MLP(
+            self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=np.sqrt(noise),
+            basis=step_basis(noise, self.basis_size) if self.basis_size else None,
+            mirrored=self.mirrored,
+        )
+
+    def _size(self) -> int:
+        """The edge of a picture, in pixels."""
+        return math.isqrt(self.dim)
 
     def variant(
         self, *, seed: int | None = None, steps: int | None = None, quick: bool = False
@@ -115,7 +160,8 @@ class Experiment:
 
         ``quick`` trains for few steps, unless ``steps`` is given, and measures with few samples.
         """
-        chosen = replace(self, **QUICK, quick=True) if quick else self
+        short = QUICK_RINGS if self.name == "rings" else QUICK
+        chosen = replace(self, **short, quick=True) if quick else self
         return replace(
             chosen, seed=self.seed if seed is None else seed,
             steps=chosen.steps if steps is None else steps,
@@ -146,11 +192,17 @@ CURVE = Experiment(
     ema_decay=0.99,
 )  # with the leaky ReLU the samples miss the curve by twice as much
 ENSEMBLE = Experiment(
-    "ensemble", hidden=(128, 128), steps=20_000, batch_size=500, learning_rate=1e-2,
-    ema_decay=0.999,
+    "ensemble", hidden=(128,), activation="silu", mirrored=True, basis_size=40, steps=12_000,
+    batch_size=500, learning_rate=1e-2, beta_2=0.99, ema_decay=0.9993,
 )
-EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE)}
+RINGS = Experiment(
+    "rings", hidden=(16, 32, 64), activation="silu", steps=7000, batch_size=8, learning_rate=3e-3,
+    ema_decay=0.99, dim=256, samples=64,
+)
+EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE, RINGS)}
+BY_DEFAULT = ("curve", "ensemble")  # what ``run`` runs; the rings take minutes
 QUICK: dict[str, Any] = {"steps": 500, "samples": 500, "ema_decay": 0.99}  # a shorter average
+QUICK_RINGS: dict[str, Any] = {"steps": 40, "samples": 16, "ema_decay": 0.9}
 HISTORY = 200  # points of the loss curve: each is the mean over a block of steps
 
 
@@ -167,7 +219,8 @@ class Training:
         self.experiment = experiment
         self.schedule, self.distribution = experiment.schedule(), experiment.distribution()
         self.state = TrainingState(
-            experiment.network(), rng=experiment.rng("training"), ema_decay=experiment.ema_decay
+            experiment.network(), rng=experiment.rng("training"),
+            ema_decay=experiment.ema_decay, beta_2=experiment.beta_2,
         )
         self.losses: list[float] = []
         self.block: list[float] = []

@@ -23,6 +23,7 @@ from ddpm_np.experiments.experiment import EXPERIMENTS, Experiment, Training
 from ddpm_np.experiments.lock import FolderLock, Locked
 from ddpm_np.experiments.progress import deferred_interrupt, follow, say
 from ddpm_np.experiments.report import FILES, is_reported, write_report, write_summary
+from ddpm_np.experiments.rings import evaluate_rings
 from ddpm_np.training import Divergence
 
 __all__ = ["CHECKPOINT", "CHECKPOINT_EVERY", "Failed", "Interrupted", "Refused", "RunFolder"]
@@ -148,7 +149,8 @@ class RunFolder:
         self._train(training, place / CHECKPOINT)
         trained = time.perf_counter()
         say(f"{experiment.name}: trained in {trained - clock:.0f} s; measuring the result")
-        evaluation = evaluate(training)
+        measure = evaluate_rings if experiment.name == "rings" else evaluate
+        evaluation = measure(training)
         times = {
             "training_s": trained - clock, "from_step": start,
             "measuring_s": time.perf_counter() - trained,

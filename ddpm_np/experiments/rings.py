@@ -12,8 +12,7 @@ Source: N2 "反扩散的样例". Checked by: tests/experiments/test_rings.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,11 +23,12 @@ from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.patches import PatchDenoiser
 from ddpm_np.experiments.evaluation import Evaluation, Row
-from ddpm_np.experiments.progress import follow
+from ddpm_np.experiments.progress import say
 from ddpm_np.forward import q_sample
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.network import MLP, Layer
+from ddpm_np.posterior import predict_x0
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import Source, TrainingState, train
@@ -36,9 +36,9 @@ from ddpm_np.training import Source, TrainingState, train
 if TYPE_CHECKING:
     from ddpm_np.experiments.experiment import Experiment, Training
 
-__all__ = ["Memory", "RingsEvaluation", "evaluate_rings", "ring_network"]
+__all__ = ["Memory", "RingsEvaluation", "evaluate_rings"]
 
-PICTURES = (5, 16, 64, 256)  # trained on so many pictures of the family
+PICTURES = (5, 16, 64, 256)  # trained on so many pictures of the family; a quick run on two
 PATCHES = (3, 5, 7, 11)  # fields of view, in pixels
 SEEN = 7  # the field of view of three layers
 SHOWN = 8  # samples in a picture, all from the same noise
@@ -73,60 +73,59 @@ class RingsEvaluation(Evaluation):
     columns : name -> (SHOWN, dim), samples of denoisers of the same five pictures, from equal noise
     patch_floors : (patch, placed) -> (T + 1,), the least loss with that field of view, on the five
     mlp_samples : (n, dim)
+    guesses, ideal_guesses : (T, dim), x0_hat of the first chain at t = 1..T, network and exact
     """
 
     memories: tuple[Memory, ...]
     columns: dict[str, Array]
     patch_floors: dict[tuple[int, bool], Array]
     mlp_samples: Array
-
-
-def ring_network(e: Experiment, **options: object) -> UNet:
-    """The U-Net of the experiment, untrained; its widths are ``hidden``."""
-    size = round(e.dim**0.5)
-    skip, gain = preconditioning(e.schedule(), Rings(size).mean_square)
-    arguments = {"widths": e.hidden, **options}
-    return UNet(size, e.T, rng=e.rng("weights"), skip=skip, gain=gain, **arguments)  # type: ignore[arg-type]
+    guesses: Array
+    ideal_guesses: Array
 
 
 def evaluate_rings(training: Training) -> RingsEvaluation:
     """Measures the main network and trains and measures the others."""
     e, schedule, law = training.experiment, training.schedule, training.distribution
     assert isinstance(law, Rings)
-    rng, network, ideal = e.rng("evaluation"), training.state.ema_network(), IdealDenoiser(law, schedule)
-    floor, loss, loss_error, excess, excess_error = _losses(network, law, schedule, e.samples // 2, rng)
+    rng, network, n = e.rng("evaluation"), training.state.ema_network(), e.samples
+    floor, excess, excess_error = _excess(network, law, schedule, max(2, n // 2), rng)
     seed = int(rng.integers(2**63))
+    ideal = IdealDenoiser(law, schedule)
     path, ideal_path = (_chain(d, schedule, SHOWN, seed) for d in (network, ideal))
-    samples = ancestral_sample(network, schedule, e.samples, e.dim, rng=rng)
-    mlp = _trained(e, "an MLP", _mlp(e), law, e.steps)
-    mlp_losses = _losses(mlp, law, schedule, max(2, e.samples // 8), rng)
-    mlp_samples = ancestral_sample(mlp, schedule, e.samples, e.dim, rng=rng)
-    rows = _family_rows(samples, path[0], ideal_path[0], floor, loss, loss_error, excess, excess_error)
+    samples = ancestral_sample(network, schedule, n, e.dim, rng=rng)
+    slower = replace(e, learning_rate=e.learning_rate / 3)  # at the U-Net's rate it diverges
+    mlp = _trained(slower, "an MLP", _mlp(e, law), law, e.steps)
+    mlp_losses = _excess(mlp, law, schedule, max(2, n // 8), rng)
+    mlp_samples = ancestral_sample(mlp, schedule, n, e.dim, rng=rng)
+    rows = _family_rows(samples, path[0], ideal_path[0], floor, excess, excess_error)
     rows |= _mlp_rows(mlp_samples, mlp_losses)
     memories, networks = [], []
-    for k in PICTURES:
+    for k in PICTURES[:2] if e.quick else PICTURES:
         pictures = law.sample(k, rng=e.rng("signals"))
-        steps = max(1, round(MEMORY_SHARE * e.steps))
-        networks.append(_trained(e, f"{k} pictures", ring_network(e), Empirical(pictures), steps))
-        memories.append(_memory(networks[-1], pictures, law, schedule, e.samples, rng))
+        steps, points = max(1, round(MEMORY_SHARE * e.steps)), Empirical(pictures)
+        networks.append(_trained(e, f"a U-Net on {k} pictures", e.network(), points, steps))
+        memories.append(_memory(networks[-1], pictures, law, schedule, n, rng))
     rows |= _memory_rows(memories, law.sample(PICTURES[0], rng=e.rng("signals")))
     columns, floors, more = _five(e, law, schedule, networks[0], rng)
     return RingsEvaluation(
-        rows | more, floor, loss, loss_error, excess, excess_error, samples, ideal_path[0],
-        law.sample(e.samples, rng=rng), path[:, 0], ideal_path[:, 0], {}, tuple(memories), columns,
-        floors, mlp_samples,
+        rows | more, floor, floor + excess, excess_error, excess, excess_error, samples,
+        ideal_path[0], law.sample(n, rng=rng), path[:, 0], ideal_path[:, 0], {}, tuple(memories),
+        columns, floors, mlp_samples, _guesses(network, schedule, path[:, 0]),
+        _guesses(ideal, schedule, ideal_path[:, 0]),
     )
 
 
 # ---- the family ----------------------------------------------------------------------------------
 
 
-def _losses(
+def _excess(
     network: Denoiser, law: Rings, schedule: Schedule, n: int, rng: np.random.Generator
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Floor, loss, its standard error, excess, its standard error: (T + 1,) each, entry 0 NaN.
+) -> tuple[Array, Array, Array]:
+    """The floor, the excess over it, and its standard error: (T + 1,) each, entry 0 NaN.
 
-    The excess is E|eps_hat - eps_star|^2 / dim, and the loss is the floor and the excess.
+    The excess is E|eps_hat - eps_star|^2 / dim; the loss is their sum. As in
+    :func:`~ddpm_np.closed_form.ideal.estimate_floor`, but one quadrature serves both.
     """
     floor, excess, scatter = np.full((3, schedule.T + 1), np.nan)
     for t in range(1, schedule.T + 1):
@@ -134,11 +133,10 @@ def _losses(
         noised = law.diffuse(schedule, t)
         x_t = noised.sample(n, rng=rng)
         mean, spread = noised.posterior(x_t)
-        # floor_t of estimate_floor, with the divergence written out
         floor[t] = kept / noise * spread.mean() / law.dim
         off = np.square(network(x_t, t) - (x_t - np.sqrt(kept) * mean) / np.sqrt(noise)).mean(1)
         excess[t], scatter[t] = off.mean(), off.std(ddof=1) / np.sqrt(n)
-    return floor, floor + excess, scatter, excess, scatter
+    return floor, excess, scatter
 
 
 def _chain(denoiser: Denoiser, schedule: Schedule, n: int, seed: int) -> Array:
@@ -150,20 +148,26 @@ def _chain(denoiser: Denoiser, schedule: Schedule, n: int, seed: int) -> Array:
     )
 
 
+def _guesses(denoiser: Denoiser, schedule: Schedule, path: Array) -> Array:
+    """x0_hat on the way of one picture, (T, dim), in the order of t = 1..T."""
+    x_t = path[1:, None]
+    return np.concatenate([
+        predict_x0(schedule, x, t, np.asarray(denoiser(x, t), np.float64))
+        for t, x in enumerate(x_t, 1)
+    ])
+
+
 def _family_rows(
-    samples: Array, shown: Array, ideal: Array, floor: Array, loss: Array, loss_error: Array,
-    excess: Array, excess_error: Array,
+    samples: Array, shown: Array, ideal: Array, floor: Array, excess: Array, excess_error: Array
 ) -> dict[str, Row]:
-    T = len(floor) - 1
-    mean_error = float(np.sqrt(np.square(loss_error[1:]).sum()) / T)
-    over = excess[1:].mean() / floor[1:].mean()
-    over_error = float(np.sqrt(np.square(excess_error[1:]).sum()) / T / floor[1:].mean())
+    T, least = len(floor) - 1, float(floor[1:].mean())
+    error = float(np.sqrt(np.square(excess_error[1:]).sum()) / T)
+    over = float(excess[1:].mean())
     fit, ideal_fit = nearest_ring(samples), nearest_ring(ideal)
     n = len(samples)
     rows = {
-        "loss": Row("loss, mean over t", float(loss[1:].mean()), mean_error,
-                    float(floor[1:].mean()), "the exact value is the Bayes floor"),
-        "excess": Row("excess of the loss, in floors", float(over), over_error, 0.0,
+        "loss": Row("loss, mean over t", least + over, error, least, "beside the Bayes floor"),
+        "excess": Row("excess of the loss, in floors", over / least, error / least, 0.0,
                       "mean over t of E|eps_hat - eps_star|^2, over dim times the floor"),
         "ring": Row("distance of the samples to the nearest ring", *_mean(fit.distance), 0.0,
                     f"root mean square per pixel, {n} samples; rings of any place and size"),
@@ -182,19 +186,19 @@ def _family_rows(
     return rows
 
 
-def _mlp(e: Experiment) -> MLP:
-    skip, _ = preconditioning(e.schedule(), Rings(round(e.dim**0.5)).mean_square)
+def _mlp(e: Experiment, law: Rings) -> MLP:
+    skip, _ = preconditioning(e.schedule(), law.mean_square)
     layers = [Layer(2 * e.dim, "silu")] * 2
     return MLP(e.dim, e.T, hidden=layers, rng=e.rng("weights"), skip=skip)
 
 
 def _mlp_rows(samples: Array, losses: tuple[Array, ...]) -> dict[str, Row]:
-    floor, _, _, excess, _ = losses
-    over = float(excess[1:].mean() / floor[1:].mean())
+    floor, excess, _ = losses
+    over, fit = float(excess[1:].mean() / floor[1:].mean()), nearest_ring(samples)
     return {
-        "mlp_excess": Row("excess in floors, an MLP", over, None, 0.0, "the same steps and batches"),
-        "mlp_ring": Row("distance to the nearest ring, the MLP", *_mean(nearest_ring(samples).distance),
-                        0.0, f"{len(samples)} samples"),
+        "mlp_excess": Row("excess in floors, an MLP", over, None, 0.0, "equal steps and batches"),
+        "mlp_ring": Row("distance to the nearest ring, the MLP", *_mean(fit.distance), 0.0,
+                        f"{len(samples)} samples"),
     }
 
 
@@ -256,11 +260,9 @@ def _five(
     """Denoisers of the same five pictures, with more and less of the picture in view."""
     five = law.sample(PICTURES[0], rng=e.rng("signals"))
     points = Empirical(five)
-    short = _trained(e, "5 pictures, short", ring_network(e), points, max(1, round(SHORT_SHARE * e.steps)))
-    three = _trained(
-        e, "three layers", ring_network(e, widths=(2 * e.hidden[0],), layers=SEEN // 2), points,
-        max(1, round(MEMORY_SHARE * e.steps)),
-    )
+    steps, few = (max(1, round(share * e.steps)) for share in (MEMORY_SHARE, SHORT_SHARE))
+    short = _trained(e, "a U-Net on 5 pictures, short", e.network(), points, few)
+    three = _trained(e, "three layers on 5 pictures", _three_layers(e, law), points, steps)
     patches = {
         (p, placed): PatchDenoiser(five, schedule, patch=p, placed=placed)
         for p in PATCHES for placed in (True, False) if p < 2 * law.size
@@ -295,6 +297,15 @@ def _five(
     return {"five": five, **columns}, floors, rows
 
 
+def _three_layers(e: Experiment, law: Rings) -> UNet:
+    """Convolutions at full size only, twice as wide: each sees 2 pixels more, SEEN in all."""
+    skip, gain = preconditioning(e.schedule(), law.mean_square)
+    return UNet(
+        law.size, e.T, widths=(2 * e.hidden[0],), layers=SEEN // 2, rng=e.rng("weights"), skip=skip,
+        gain=gain,
+    )
+
+
 def _empirical_loss(
     network: Network, points: Empirical, schedule: Schedule, n: int, rng: np.random.Generator
 ) -> tuple[float, float]:
@@ -319,13 +330,14 @@ def _empirical_loss(
 def _trained(
     e: Experiment, name: str, network: Network, source: Source, steps: int
 ) -> Network:
-    """The averaged network after so many steps, with its progress shown."""
+    """The averaged network after so many steps; a line says what is being trained."""
+    say(f"{e.name}: training {name}, {steps} steps")
     state = TrainingState(network, rng=e.rng("training"), ema_decay=e.ema_decay)
     records = train(
         network, source, e.schedule(), steps=steps, batch_size=e.batch_size,
         learning_rate=e.learning_rate, max_norm=e.max_norm, state=state,
     )
-    for _ in follow(records, name=f"{e.name}, {name}", start=0, steps=steps):
+    for _ in records:
         pass
     return state.ema_network()
 

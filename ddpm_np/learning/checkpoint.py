@@ -21,7 +21,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np._checks import Array, count, generator, instance, real_array
+from ddpm_np._checks import Array, count, fraction, generator, instance, real_array
 from ddpm_np._files import open_regular, write_atomically
 from ddpm_np.learning.optimizer import EMA, AdamW
 from ddpm_np.learning.parameters import Network, network_from_config
@@ -49,6 +49,7 @@ class TrainingState:
         weight_decay: float = 0.0, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8,
     ) -> None:
         self.network = instance("network", network, Network)
+        fraction("ema_decay", ema_decay, below_one=True)
         self.optimizer = AdamW(
             network.flat.size, network.dtype, beta_1=beta_1, beta_2=beta_2, eps=eps,
             weight_decay=weight_decay,
@@ -127,7 +128,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     program, with values that cannot be or weights that are not finite. OSError if it cannot be
     read. It takes about as much memory as the file is large.
     """
-    with _naming(path), open_regular(path, limit=LARGEST) as file:
+    with open_regular(path, limit=LARGEST) as file, _naming(path):
         _check_end(file)
         with zipfile.ZipFile(file) as archive:
             _check_members(archive)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_np._checks import Array, Steps, count, fraction, real_array
+from ddpm_np._checks import Array, Steps, choice, count, fraction, real_array
 
 __all__ = ["Layer", "activate", "activation_slope", "rows_at", "step_basis", "sum_by_step"]
 
@@ -34,12 +34,8 @@ class Layer:
     def __post_init__(self) -> None:
         count("width", self.width)
         fraction("leak", self.leak)
-        if self.activation not in ACTIVATIONS:
-            names = ", ".join(ACTIVATIONS)
-            raise ValueError(f"activation must be one of {names}, got {self.activation!r}")
-        if self.step not in CONDITIONS:
-            names = ", ".join(CONDITIONS)
-            raise ValueError(f"step must be one of {names}, got {self.step!r}")
+        choice("activation", self.activation, *ACTIVATIONS)
+        choice("step", self.step, *CONDITIONS)
 
 
 def activate(layer: Layer, z: Array) -> Array:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ddpm_np._checks import Array, count, fraction, positive
+from ddpm_np._checks import Array, count, float_dtype, fraction, positive
 
 __all__ = ["EMA", "AdamW", "clip_by_global_norm", "warmup_cosine"]
 
@@ -52,6 +52,7 @@ class AdamW:
         self.beta_2 = fraction("beta_2", beta_2, below_one=True)
         self.eps = positive("eps", eps)
         self.weight_decay = positive("weight_decay", weight_decay, zero=True)
+        dtype = float_dtype(dtype)
         self.m, self.v = np.zeros(count("size", size), dtype), np.zeros(size, dtype)
         self.updates = 0
         self._work = np.empty(min(size, BLOCK), dtype)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np._checks import Array, Steps, count, real_array, steps
+from ddpm_np._checks import Array, Steps, count, float_dtype, real_array, steps
 
 __all__ = ["Network", "Parameter", "Parameters", "network_from_config"]
 
@@ -84,9 +84,7 @@ class Network(ABC):
     kind: ClassVar[str]
 
     def __init__(self, dim: int, T: int, *, dtype: DTypeLike) -> None:
-        self.dim, self.T, self.dtype = count("dim", dim), count("T", T), np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise TypeError(f"dtype must be float32 or float64, got {self.dtype}")
+        self.dim, self.T, self.dtype = count("dim", dim), count("T", T), float_dtype(dtype)
 
     def _allocate(self, layout: tuple[Parameter, ...]) -> None:
         size = sum(math.prod(p.shape) for p in layout)

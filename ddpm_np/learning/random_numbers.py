@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddpm_np._checks import Array
+from ddpm_np._checks import Array, generator
 
 __all__ = ["fill_normal"]
 
@@ -23,8 +23,10 @@ def fill_normal(out: Array, *, rng: np.random.Generator) -> Array:
 
     Source: Box and Muller 1958. Checked by: tests/learning/test_random_numbers.py.
     """
-    if out.dtype not in (np.float32, np.float64):
-        raise TypeError(f"out must be of float32 or float64, got {out.dtype}")
+    if not isinstance(out, np.ndarray) or out.dtype not in (np.float32, np.float64):
+        what = getattr(out, "dtype", type(out).__name__)
+        raise TypeError(f"out must be an array of float32 or float64, got {what}")
+    generator(rng)
     if out.dtype == np.float64:
         out[...] = rng.standard_normal(out.shape)
         return out

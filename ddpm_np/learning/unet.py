@@ -4,10 +4,11 @@ The notes use a U-Net for their pictures without saying what it is. It looks at 
 sizes: 3 x 3 convolutions at full size, at half, at a quarter, and on the way back up each size also
 sees what was there on the way down. A layer is
 
-    u = h * kernel,    z = gate[t] u + shift[t],    h = z sigmoid(z),
+    u = h * kernel,    z = gate[t] u + shift[t],    h <- z sigmoid(z) [+ h],
 
 with one gate and one shift for each step and channel, as in :class:`ddpm_np.network.MLP`. SiLU in
-place of its leaky ReLU halves what the loss has above its floor here. The network is a list of
+place of its leaky ReLU halves what the loss has above its floor here. A layer that leaves the
+number of channels as it is adds its input, so that it learns a change. The network is a list of
 operations, "layer", "down" and "up"; the forward pass walks along it and the backward pass walks
 back. Their parts are in :mod:`ddpm_np.learning.convolution`. There is no normalisation and no
 attention.
@@ -40,7 +41,7 @@ from ddpm_np.learning.convolution import (
     neighbours,
     to_pictures,
 )
-from ddpm_np.learning.layers import sum_by_step
+from ddpm_np.learning.layers import rows_at, sum_by_step
 from ddpm_np.learning.parameters import Network, Parameter, Parameters
 from ddpm_np.schedule import Schedule
 
@@ -79,15 +80,18 @@ class UNet(Network):
     rng : draws the initial kernels
     dtype : float32, or float64 for checks
     skip, gain : (T + 1,) each, index t, not trained, or None for 0 and 1: :func:`preconditioning`
+    basis : (T + 1, K), or None; gates and shifts are basis[t] times K rows, in place of a row for
+        each step: :func:`~ddpm_np.learning.layers.step_basis`
     wrap : what is beyond the edge is the opposite side, and not zeros
 
     Attributes
     ----------
-    params : W1 (3, 3 * 1, width), gate1 and shift1 (T + 1, width), index t, row 0 never used; then
-        layer 2, and so on; last W (width, 1) and b (1,), the output of each pixel, which start as 0
+    params : W1 (3, 3 * 1, width), gate1 and shift1 (T + 1, width), index t, row 0 never used, or
+        (K, width) with a basis; then layer 2, and so on; last W (width, 1) and b (1,), the output
+        of each pixel, which start as 0
 
     With one width there is no other size: ``layers`` convolutions in a row, and each output pixel
-    sees 2 layers + 1 pixels each way. ValueError for a size that cannot be halved as often as asked.
+    sees 2 layers + 1 pixels. ValueError for a size that cannot be halved as often as asked.
     """
 
     kind: ClassVar[str] = "unet"
@@ -95,7 +99,7 @@ class UNet(Network):
     def __init__(
         self, size: int, T: int, *, widths: Sequence[int] = (16, 32, 64), layers: int = 2,
         rng: np.random.Generator, dtype: DTypeLike = np.float32, skip: ArrayLike | None = None,
-        gain: ArrayLike | None = None, wrap: bool = False,
+        gain: ArrayLike | None = None, basis: ArrayLike | None = None, wrap: bool = False,
     ) -> None:
         self.size = count("size", size)
         super().__init__(self.size**2, T, dtype=dtype)
@@ -110,6 +114,12 @@ class UNet(Network):
                 f"{len(self.widths)} widths ask, got {size}"
             )
         self.skip, self.gain = self._per_step("skip", skip), self._per_step("gain", gain)
+        self.basis = None
+        if basis is not None:
+            self.basis = real_array("basis", basis, ndim=2).astype(self.dtype)
+            self.basis.flags.writeable = False
+            if len(self.basis) != self.T + 1:
+                raise ValueError(f"basis must have {self.T + 1} rows, got {len(self.basis)}")
         self._plan = self._operations()
         self._allocate(self._layout())
         self._initialise(generator(rng))
@@ -142,12 +152,12 @@ class UNet(Network):
         return plan
 
     def _layout(self) -> tuple[Parameter, ...]:
-        layout = []
+        layout, rows = [], self.T + 1 if self.basis is None else self.basis.shape[1]
         channels = [(inputs, width) for what, inputs, width in self._plan if what == "layer"]
         for l, (inputs, width) in enumerate(channels, 1):
             layout.append(Parameter("W", l, (3, 3 * inputs, width)))
-            layout.append(Parameter("gate", l, (self.T + 1, width)))
-            layout.append(Parameter("shift", l, (self.T + 1, width)))
+            layout.append(Parameter("gate", l, (rows, width)))
+            layout.append(Parameter("shift", l, (rows, width)))
         last = len(channels) + 1
         return *layout, Parameter("W", last, (self.widths[0], 1)), Parameter("b", last, (1,))
 
@@ -178,12 +188,13 @@ class UNet(Network):
                 l += 1
                 wide = neighbours(h, self.wrap)
                 u = convolve(wide, p[f"W{l}"])
-                gate = _spread(p[f"gate{l}"][t], u)
+                gate = _spread(rows_at(p[f"gate{l}"], t, self.basis), u)
                 z = gate * u
-                z += _spread(p[f"shift{l}"][t], u)
+                z += _spread(rows_at(p[f"shift{l}"], t, self.basis), u)
                 s = _sigmoid(z)
-                h = z * s
-                cache[l] = wide, u, gate, h, s
+                act = z * s
+                cache[l] = wide, u, gate, act, s
+                h = act + h if h.shape == act.shape else act
         L = l + 1
         F = to_pictures(h @ p[f"W{L}"] + p[f"b{L}"])    # (n, size * size)
         eps_hat = F if self.gain is None else self.gain[t, None] * F
@@ -204,28 +215,30 @@ class UNet(Network):
         g[f"b{L}"][:] = d_F.sum(axis=(0, 1, 2))
         g[f"W{L}"][:] = h.reshape(-1, h.shape[-1]).T @ d_F.reshape(-1, 1)
         d = d_F * p[f"W{L}"][:, 0]                      # (rows, n, columns, channels)
-        for what, channels, _ in reversed(self._plan):
+        for what, inputs, channels in reversed(self._plan):
             if what == "down":
                 d = halve_backward(d) + kept.pop()
             elif what == "up":
-                d, d_kept = join_backward(d, channels)
+                d, d_kept = join_backward(d, inputs)
                 kept.append(d_kept)
                 d = double_backward(d)
             else:
-                wide, u, gate, h, s = cache[l]
-                # h = z s,  s = sigmoid(z):  dh/dz = s + z s (1 - s) = s + h (1 - s)
-                slope = 1 - s
-                slope *= h
-                slope += s
-                d = np.multiply(d, slope, out=slope)    # d_z
+                wide, u, gate, act, s = cache[l]
+                # act = z s,  s = sigmoid(z):  d act / dz = s + z s (1 - s) = s + act (1 - s)
+                d_z = 1 - s
+                d_z *= act
+                d_z += s
+                d_z *= d
                 # z = gate[t] u + shift[t]
-                g[f"shift{l}"][:] = sum_by_step(d.sum(axis=0).sum(axis=1), t, self.T + 1)
-                g[f"gate{l}"][:] = sum_by_step((u * d).sum(axis=0).sum(axis=1), t, self.T + 1)
-                d *= gate                               # d_u
+                for name, d_row in (("shift", d_z), ("gate", u * d_z)):
+                    rows = d_row.sum(axis=0).sum(axis=1)    # (n, channels)
+                    g[f"{name}{l}"][:] = sum_by_step(rows, t, self.T + 1, self.basis)
+                d_u = np.multiply(d_z, gate, out=d_z)
                 # u = h * kernel
-                kernel_backward(d, wide, g[f"W{l}"])
+                kernel_backward(d_u, wide, g[f"W{l}"])
                 if l > 1:
-                    d = convolve_backward(d, p[f"W{l}"], self.wrap)
+                    d_h = convolve_backward(d_u, p[f"W{l}"], self.wrap)
+                    d = d_h + d if inputs == channels else d_h
                 l -= 1
 
     def __call__(self, x: ArrayLike, t: Steps) -> Array:
@@ -241,11 +254,12 @@ class UNet(Network):
     @property
     def config(self) -> dict[str, Any]:
         """What builds an untrained network like this one, in types that JSON knows."""
-        skip, gain = (None if v is None else [float(u) for u in v] for v in (self.skip, self.gain))
+        tables = self.skip, self.gain, self.basis
+        skip, gain, basis = (None if v is None else v.tolist() for v in tables)
         return {
             "kind": self.kind, "size": self.size, "T": self.T, "widths": list(self.widths),
             "layers": self.layers, "dtype": self.dtype.name, "skip": skip, "gain": gain,
-            "wrap": self.wrap,
+            "basis": basis, "wrap": self.wrap,
         }
 
     def __repr__(self) -> str:
@@ -259,7 +273,7 @@ class UNet(Network):
 def _spread(rows: Array, u: Array) -> Array:
     """One row of channels for each picture, (n, channels), repeated along the picture's columns.
 
-    NumPy then multiplies long rows; with an axis of length 1 it would take a few channels at a time.
+    NumPy then multiplies long rows; along an axis of length 1 it would take few numbers at a time.
     """
     return np.repeat(rows[:, None], u.shape[2], axis=1)
 

@@ -1,4 +1,4 @@
-"""The covariance view: means, kernels, spectra and reshaped noise, each closed form against arithmetic or simulation."""
+"""Means, kernels, spectra and shaped noise: closed forms against arithmetic and simulation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from ddpm_np.closed_form.covariance import (
     chi_mean,
+    covariance_of_sum,
+    covariance_two_steps,
     effective_rank,
     end_noise_correlation,
     end_noise_loss,
     error_of_mean,
     kernel_covariance,
+    kl_to_noise,
     random_frequency_covariance,
     reshape_noise,
     reshaping_error,
@@ -25,7 +28,7 @@ from ddpm_np.closed_form.covariance import (
 )
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.closed_form.ideal import optimal_loss
-from ddpm_np.forward import covariance_at, q_sample, q_skip
+from ddpm_np.forward import covariance_at, covariance_step, q_sample, q_skip
 from ddpm_np.schedule import Schedule
 
 EPS = np.finfo(float).eps
@@ -41,7 +44,7 @@ def random_covariance(rng: np.random.Generator, n: int, rank: int) -> np.ndarray
     return factor.T @ factor
 
 
-# ---- E33 ------------------------------------------------------------------------------------------------------------------------
+# ---- E33 -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.E33
@@ -51,7 +54,9 @@ def test_variance_of_a_mean_is_that_of_the_full_covariance_matrix(correlation: f
     C = variance * ((1 - correlation) * np.eye(n) + correlation)
     weights = np.full(n, 1 / n)
     exact = weights @ C @ weights
-    assert variance_of_mean(variance, n, correlation=correlation) == pytest.approx(exact, rel=8 * n * EPS, abs=8 * n * EPS)
+    assert variance_of_mean(variance, n, correlation=correlation) == pytest.approx(
+        exact, rel=8 * n * EPS, abs=8 * n * EPS
+    )
 
 
 @pytest.mark.E33
@@ -59,7 +64,9 @@ def test_variance_of_a_mean_is_that_of_the_full_covariance_matrix(correlation: f
 def test_error_of_a_mean_agrees_with_simulation(correlation: float, bias: float) -> None:
     n, draws, rng = 8, 20000, np.random.default_rng(1)
     shared, own = rng.standard_normal((draws, 1)), rng.standard_normal((draws, n))
-    squares = (bias + np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own).mean(axis=1) ** 2
+    squares = (bias + np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own).mean(
+        axis=1
+    ) ** 2
     expected = error_of_mean(1.0, n, correlation=correlation, bias=bias)
     assert five_errors(squares.mean(), expected, squares.std(ddof=1) / np.sqrt(draws))
 
@@ -84,20 +91,25 @@ def test_mean_distance_of_white_noise() -> None:
     assert chi_mean(1) == pytest.approx(np.sqrt(2 / np.pi), rel=8 * EPS)
     assert chi_mean(2) == pytest.approx(np.sqrt(np.pi / 2), rel=8 * EPS)
     distances = np.linalg.norm(np.random.default_rng(0).standard_normal((4000, 50)), axis=1)
-    assert five_errors(distances.mean(), chi_mean(50), distances.std(ddof=1) / np.sqrt(len(distances)))
+    assert five_errors(
+        distances.mean(), chi_mean(50), distances.std(ddof=1) / np.sqrt(len(distances))
+    )
 
 
-# ---- E21, E22 -------------------------------------------------------------------------------------------------------------------
+# ---- E21, E22 ------------------------------------------------------------------------------------
 
 
 @pytest.mark.E21
 @given(seed=seeds, n=st.integers(1, 20), scale=st.sampled_from([1e-3, 1.0, 100.0]))
-def test_kernel_is_a_symmetric_likeness_with_ones_on_the_diagonal(seed: int, n: int, scale: float) -> None:
+def test_kernel_is_a_symmetric_likeness_with_ones_on_the_diagonal(
+    seed: int, n: int, scale: float
+) -> None:
     v = scale * np.random.default_rng(seed).standard_normal(n)
     C = kernel_covariance(v)
     assert np.array_equal(C, C.T) and np.all(np.diag(C) == 1) and np.all((C >= 0) & (C <= 1))
     i, j = np.random.default_rng(seed + 1).integers(0, n, 2)
-    assert C[i, j] == np.exp(-((v[i] - v[j]) ** 2))
+    # NumPy's exp of an array and of a number may differ in the last place.
+    assert C[i, j] == pytest.approx(np.exp(-((v[i] - v[j]) ** 2)), rel=4 * EPS)
     assert np.array_equal(kernel_covariance(v[:, None]), C)
 
 
@@ -111,19 +123,25 @@ def test_shuffling_the_samples_leaves_the_kernel_spectrum(seed: int, n: int) -> 
     assert np.array_equal(shuffled, kernel_covariance(v)[np.ix_(order, order)])
     # Weyl: eigenvalues of one matrix, computed in two orders, are each right to n eps |C|.
     assert np.max(np.abs(spectrum(shuffled) - spectrum(kernel_covariance(v)))) <= 8 * n * EPS * n
-    assert effective_rank(shuffled) == pytest.approx(effective_rank(kernel_covariance(v)), rel=64 * n * EPS)
+    assert effective_rank(shuffled) == pytest.approx(
+        effective_rank(kernel_covariance(v)), rel=64 * n * EPS
+    )
 
 
 @pytest.mark.E21
 def test_kernel_takes_vectors_and_refuses_more() -> None:
-    assert kernel_covariance([[0.0, 0.0], [1.0, 1.0]])[0, 1] == np.exp(-2.0)
+    assert kernel_covariance([[0.0, 0.0], [1.0, 1.0]])[0, 1] == pytest.approx(
+        np.exp(-2.0), rel=4 * EPS
+    )
     with pytest.raises(ValueError, match="v must have one axis, or two"):
         kernel_covariance(np.zeros((2, 2, 2)))
 
 
 @pytest.mark.E22
 @given(seed=seeds, n=st.integers(1, 12), rank=st.integers(1, 12))
-def test_effective_rank_is_the_trace_ratio_and_at_most_the_rank(seed: int, n: int, rank: int) -> None:
+def test_effective_rank_is_the_trace_ratio_and_at_most_the_rank(
+    seed: int, n: int, rank: int
+) -> None:
     C = random_covariance(np.random.default_rng(seed), n, rank)
     ratio = np.trace(C) ** 2 / np.sum(C**2)
     assert effective_rank(C) == pytest.approx(ratio, rel=64 * n * EPS)
@@ -141,9 +159,13 @@ def test_effective_rank_of_known_matrices() -> None:
 @pytest.mark.E22
 @pytest.mark.parametrize(
     ("C", "message"),
-    [([[1.0, 2.0], [0.0, 1.0]], "C must be symmetric"), ([[1.0, 2.0], [2.0, 1.0]], "C must be positive semidefinite"),
-     (np.zeros((2, 2)), "C must not be the zero matrix"), (np.ones((2, 3)), "C must be a square matrix"),
-     ([[np.nan]], "C must be finite")],
+    [
+        ([[1.0, 2.0], [0.0, 1.0]], "C must be symmetric"),
+        ([[1.0, 2.0], [2.0, 1.0]], "C must be positive semidefinite"),
+        (np.zeros((2, 2)), "C must not be the zero matrix"),
+        (np.ones((2, 3)), "C must be a square matrix"),
+        ([[np.nan]], "C must be finite"),
+    ],
 )
 def test_matrices_that_are_no_covariances_raise(C: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -162,20 +184,33 @@ def test_random_frequencies_fill_about_twice_the_band_plus_one_directions() -> N
     f = rng.uniform(0, 5.0, (draws, 1))
     products = np.cos(2 * np.pi * f * tau[13])[:, 0]
     assert five_errors(products.mean(), C[13, 0], products.std(ddof=1) / np.sqrt(draws))
+    # The same by integration, E cos(2 pi f u) = sin(2 pi band u) / (2 pi band u), to rounding.
+    for band in (5.0, 0.3):
+        u = 2 * np.pi * band * tau[1:]
+        assert np.allclose(
+            random_frequency_covariance(50, band)[1:, 0], np.sin(u) / u, atol=8 * EPS
+        )
 
 
-# ---- E23 ------------------------------------------------------------------------------------------------------------------------
+# ---- E23 -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.E23
 @given(seed=seeds, n=st.integers(1, 8), extra=st.integers(1, 8), shift=st.sampled_from([0.0, 3.0]))
-def test_noise_with_more_rows_than_columns_gets_the_covariance_exactly(seed: int, n: int, extra: int, shift: float) -> None:
+def test_noise_with_more_rows_than_columns_gets_the_covariance_exactly(
+    seed: int, n: int, extra: int, shift: float
+) -> None:
     rng = np.random.default_rng(seed)
-    X, C1 = shift + rng.standard_normal((n + extra, n)), random_covariance(rng, n, int(rng.integers(1, n + 1)))
+    X, C1 = (
+        shift + rng.standard_normal((n + extra, n)),
+        random_covariance(rng, n, int(rng.integers(1, n + 1))),
+    )
     Y = reshape_noise(X, C1)
     scale = 64 * (n + extra) * EPS * np.linalg.norm(C1)
     assert np.max(np.abs(Y.T @ Y / len(Y) - C1)) <= scale
-    assert np.max(np.abs(Y.mean(axis=0))) <= 64 * (n + extra) * EPS * np.sqrt(np.linalg.norm(C1) * (n + extra))
+    assert np.max(np.abs(Y.mean(axis=0))) <= 64 * (n + extra) * EPS * np.sqrt(
+        np.linalg.norm(C1) * (n + extra)
+    )
 
 
 @pytest.mark.E23
@@ -200,7 +235,10 @@ def test_reshaping_is_the_printed_product() -> None:
     ours, theirs = reshape_noise(X, C1) @ V1, printed @ V1
     signs = np.sign(np.sum(ours * theirs, axis=0))
     condition = values[-1] / values[0]
-    assert np.max(np.abs(ours - signs * theirs)) <= 256 * condition * EPS * np.abs(theirs).max() / np.diff(np.sort(values)).min()
+    assert (
+        np.max(np.abs(ours - signs * theirs))
+        <= 256 * condition * EPS * np.abs(theirs).max() / np.diff(np.sort(values)).min()
+    )
 
 
 @pytest.mark.E23
@@ -220,19 +258,25 @@ def test_reshaping_refuses_what_does_not_fit() -> None:
         reshape_noise(X, -np.eye(3))
     with pytest.raises(ValueError, match="X must have 2 axes"):
         reshape_noise(X[0], np.eye(3))
-    assert np.array_equal(reshape_noise(np.ones((4, 3)), np.eye(3)), np.zeros((4, 3)))  # no noise, nothing to shape
+    assert np.array_equal(
+        reshape_noise(np.ones((4, 3)), np.eye(3)), np.zeros((4, 3))
+    )  # no noise, nothing to shape
 
 
 @pytest.mark.E23
 @given(seed=seeds, n=st.integers(1, 6), rank=st.integers(1, 6))
-def test_transport_map_is_symmetric_monotone_and_reaches_the_target(seed: int, n: int, rank: int) -> None:
+def test_transport_map_is_symmetric_monotone_and_reaches_the_target(
+    seed: int, n: int, rank: int
+) -> None:
     rng = np.random.default_rng(seed)
     C, C1 = random_covariance(rng, n, 3 * n + 3), random_covariance(rng, n, rank)
     A = transport_map(C, C1)
     allowed = 512 * n * EPS * np.linalg.cond(C) * np.linalg.norm(C1)
     assert np.max(np.abs(A @ C @ A - C1)) <= allowed
     assert np.max(np.abs(A - A.T)) <= 512 * n * EPS * np.linalg.cond(C) * np.linalg.norm(A)
-    assert np.linalg.eigvalsh((A + A.T) / 2)[0] >= -512 * n * EPS * np.linalg.cond(C) * np.linalg.norm(A)
+    assert np.linalg.eigvalsh((A + A.T) / 2)[0] >= -512 * n * EPS * np.linalg.cond(
+        C
+    ) * np.linalg.norm(A)
 
 
 @pytest.mark.E23
@@ -256,7 +300,7 @@ def test_transport_refuses_a_singular_start() -> None:
         transport_map(np.eye(2), np.eye(3))
 
 
-# ---- E5 and the chain -----------------------------------------------------------------------------------------------------------
+# ---- E5 and the chain ----------------------------------------------------------------------------
 
 
 @pytest.mark.E5
@@ -265,18 +309,25 @@ def test_each_eigenvalue_walks_to_one_and_the_directions_stay(seed: int, t: int)
     schedule = Schedule.sigmoid(30)
     C = random_covariance(np.random.default_rng(seed), 5, 3)
     expected = spectrum_at(schedule, spectrum(C), t)
-    assert np.max(np.abs(spectrum(covariance_at(schedule, C, t)) - expected)) <= 64 * EPS * (1 + np.linalg.norm(C))
+    assert np.max(np.abs(spectrum(covariance_at(schedule, C, t)) - expected)) <= 64 * EPS * (
+        1 + np.linalg.norm(C)
+    )
     commutator = covariance_at(schedule, C, t) @ C - C @ covariance_at(schedule, C, t)
     assert np.max(np.abs(commutator)) <= 64 * EPS * (1 + np.linalg.norm(C)) ** 2
 
 
 @pytest.mark.E5
 @given(values=st.lists(st.floats(0.0, 50.0), min_size=1, max_size=5))
-def test_kl_to_white_noise_falls_at_every_step_while_entropy_follows_the_eigenvalues(values: list[float]) -> None:
+def test_kl_to_white_noise_falls_at_every_step_while_entropy_follows_the_eigenvalues(
+    values: list[float],
+) -> None:
     schedule = Schedule.sigmoid(20)
     white = Gaussian(np.zeros(len(values)), np.eye(len(values)))
     along = [Gaussian(white.mean, np.diag(spectrum_at(schedule, values, t))) for t in range(1, 21)]
-    kl, entropy = np.array([kl_divergence(q, white) for q in along]), np.array([q.entropy for q in along])
+    kl, entropy = (
+        np.array([kl_divergence(q, white) for q in along]),
+        np.array([q.entropy for q in along]),
+    )
     rounding = 64 * EPS * (1 + kl[0] + max(values)) * len(values)
     assert np.all(np.diff(kl) <= rounding)
     if min(values) > 1:
@@ -294,29 +345,122 @@ def test_what_is_left_of_a_curve_at_the_end_of_the_notes_chain() -> None:
     assert left == pytest.approx(expected, rel=1e-12) and left == pytest.approx(0.135, abs=5e-4)
 
 
+@pytest.mark.E3
+@given(seed=seeds, n=st.integers(1, 5))
+def test_covariance_of_a_sum_is_that_of_the_stacked_variables(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    joint, (a, b) = random_covariance(rng, 2 * n, 3 * n), rng.standard_normal(2)
+    C_x, C_y, C_xy = joint[:n, :n], joint[n:, n:], joint[:n, n:]
+    rows = np.hstack([a * np.eye(n), b * np.eye(n)])
+    found = covariance_of_sum(a, C_x, b, C_y, C_xy)
+    allowed = 64 * n * EPS * np.linalg.norm(joint) * (a**2 + b**2)
+    assert np.abs(found - rows @ joint @ rows.T).max() <= allowed
+    independent = covariance_of_sum(a, C_x, b, C_y)
+    assert np.abs(independent - (a**2 * C_x + b**2 * C_y)).max() <= allowed
+    # The printed 2ab Cov(X, Y) is no covariance where Cov(X, Y) is not symmetric.
+    printed = independent + 2 * a * b * C_xy
+    assert n == 1 or np.abs(printed - printed.T).max() > allowed
+
+
+@pytest.mark.E3
+@given(seed=seeds, t=st.integers(2, 20))
+def test_two_steps_at_once_are_the_recursion_twice(seed: int, t: int) -> None:
+    schedule, Sigma = Schedule.sigmoid(20), random_covariance(np.random.default_rng(seed), 3, 4)
+    twice = covariance_step(schedule, covariance_step(schedule, Sigma, t - 1), t)
+    assert np.abs(covariance_two_steps(schedule, Sigma, t) - twice).max() <= 16 * EPS * (
+        1 + np.linalg.norm(Sigma)
+    )
+    # b = 1 - a without the subtraction, which would leave no digit of 2e-12 beyond the fourth.
+    small = Schedule.from_beta([1e-12, 1e-12])
+    assert covariance_two_steps(small, [[0.0]], 2)[0, 0] == pytest.approx(
+        2e-12 - 1e-24, rel=4 * EPS
+    )
+
+
+@pytest.mark.E5
+def test_the_chain_ends_at_noise_exactly_if_the_betas_have_an_infinite_sum() -> None:
+    law, T = Gaussian([2.0, 0.0], np.diag([3.0, 0.0])), 400
+    t = np.arange(1, T + 1)
+    schedules = {
+        "increasing": Schedule.linear(T, beta_max=0.1),
+        "equal": Schedule.from_beta(np.full(T, 0.05)),
+        "1/(t + 1)": Schedule.from_beta(1 / (t + 1)),
+        "summable": Schedule.from_beta(1 / (t + 1) ** 2),
+    }
+    left = {name: kl_to_noise(law, schedule) for name, schedule in schedules.items()}
+    assert all(kl[0] == np.inf and np.all(np.diff(kl[1:]) < 0) for kl in left.values())
+    assert left["increasing"][T] < 1e-8 and left["equal"][T] < 1e-8
+    # alpha_bar = 1/(t + 1), and the KL falls as alpha_bar |mean|^2 / 2 plus alpha_bar^2 terms.
+    assert left["1/(t + 1)"][T] == pytest.approx(2 / (T + 1), rel=1e-2)
+    # Product of 1 - 1/(s + 1)^2 is (t + 2) / (2 (t + 1)): half of the signal stays.
+    assert schedules["summable"].alpha_bar[T] == pytest.approx((T + 2) / (2 * T + 2), rel=1e-12)
+    half = Gaussian([np.sqrt(2.0), 0.0], np.diag([2.0, 0.5]))
+    end = kl_divergence(half, Gaussian(np.zeros(2), np.eye(2)))
+    assert left["summable"][T] == pytest.approx(end, rel=1e-2) and end > 1
+    assert schedules["increasing"].alpha_bar[T] <= (1 - schedules["increasing"].beta[1]) ** T
+
+
+def test_the_forward_views_refuse_what_does_not_fit() -> None:
+    schedule = Schedule.sigmoid(5)
+    with pytest.raises(ValueError, match="C_x, C_y must have the same shape"):
+        covariance_of_sum(1.0, np.eye(2), 1.0, np.eye(3))
+    with pytest.raises(ValueError, match="t must be at least 2"):
+        covariance_two_steps(schedule, np.eye(2), 1)
+    with pytest.raises(ValueError, match="t must be in"):
+        covariance_two_steps(schedule, np.eye(2), 6)
+    with pytest.raises(TypeError, match="distribution must be a Gaussian, got list"):
+        kl_to_noise([1.0], schedule)
+
+
+@pytest.mark.E6
+def test_the_correlation_with_the_end_is_right_where_the_tables_underflow() -> None:
+    for T in (322, 400):
+        schedule = Schedule.from_beta([0.9] * T)
+        assert end_noise_correlation(schedule, T) == 1.0
+        rho = end_noise_correlation(schedule, np.arange(1, T + 1))
+        # sqrt(0.1^(T - t) (1 - 0.1^t)): the ratio is a power of 1 - beta, whatever alpha_bar_t is.
+        left = 0.5 * np.arange(T - 1, -1, -1)
+        t = np.arange(1, T + 1)
+        held = left < 150  # beyond, the ratio of the two alpha_bar underflows itself
+        expected = 10.0**-left * np.sqrt(1 - 10.0**-t)
+        assert np.allclose(rho[held], expected[held], rtol=1e-12, atol=0)
+        assert np.isfinite(end_noise_loss(schedule, np.full(T + 1, 0.5))[1:]).all()
+    assert end_noise_correlation(Schedule.from_beta([0.9] * 322), 321) == pytest.approx(
+        0.31623, abs=5e-6
+    )
+    assert end_noise_correlation(Schedule.from_beta([0.5]), 1) == 1.0
+
+
 @pytest.mark.E6
 def test_the_noise_in_x_t_is_not_the_noise_at_the_end_of_the_chain() -> None:
     schedule = Schedule.sigmoid(100, beta_min=1e-5)
     assert end_noise_correlation(schedule, 100) == 1.0
-    assert end_noise_correlation(schedule, np.array([10, 50, 90])) == pytest.approx([0.005, 0.065, 0.589], abs=6e-4)
+    assert end_noise_correlation(schedule, np.array([10, 50, 90])) == pytest.approx(
+        [0.005, 0.065, 0.589], abs=6e-4
+    )
     rng, n, t = np.random.default_rng(6), 20000, 60
     eps = rng.standard_normal((n, 1))
     x_0 = np.ones((1, 1))
     x_end = q_skip(schedule, q_sample(schedule, x_0, t, eps), t, 100, rng.standard_normal((n, 1)))
     at_end = (x_end - np.sqrt(schedule.alpha_bar[100])) / np.sqrt(schedule.one_minus_alpha_bar[100])
     products = (eps * at_end)[:, 0]
-    assert five_errors(products.mean(), end_noise_correlation(schedule, t), products.std(ddof=1) / np.sqrt(n))
+    assert five_errors(
+        products.mean(), end_noise_correlation(schedule, t), products.std(ddof=1) / np.sqrt(n)
+    )
 
 
 @pytest.mark.E6
 @pytest.mark.E25
 @pytest.mark.parametrize("variance", [0.25, 1.0, 4.0])
-def test_least_loss_for_the_noise_at_the_end_is_the_variance_that_x_t_leaves_of_it(variance: float) -> None:
+def test_least_loss_for_the_noise_at_the_end_is_the_variance_that_x_t_leaves_of_it(
+    variance: float,
+) -> None:
     schedule, law = Schedule.sigmoid(50), Gaussian([0.0], [[variance]])
     loss = end_noise_loss(schedule, optimal_loss(law, schedule))
     assert np.isnan(loss[0]) and loss.shape == (51,)
     for t in range(1, 50):
-        # Rows: x_t and the end's noise, as combinations of x_0, eps and the fresh noise between t and T.
+        # Rows: x_t and the end's noise, as combinations of x_0, eps and the fresh noise between t
+        # and T.
         kept, fresh = schedule.between(t, 50)
         rest, end = schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[50]
         rows = np.sqrt([[schedule.alpha_bar[t], rest, 0], [0, kept * rest / end, fresh / end]])

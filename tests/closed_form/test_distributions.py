@@ -36,7 +36,7 @@ def condition(g: Gaussian) -> float:
     return g.spectrum.max() / g.spectrum[g.varies].min() if g.rank else 1.0
 
 
-# ---- one Gaussian ---------------------------------------------------------------------------------------------------------------
+# ---- one Gaussian --------------------------------------------------------------------------------
 
 
 @given(gaussians(regular=True), st.integers(0, 2**32))
@@ -45,7 +45,8 @@ def test_log_density_is_the_textbooks(g: Gaussian, seed: int) -> None:
 
     x = g.sample(5, rng=np.random.default_rng(seed)) + 0.5
     expected = np.atleast_1d(multivariate_normal(g.mean, g.cov).logpdf(x))
-    # scipy inverts the matrix: its exponent carries the condition number, as the squared distance does the rounding of x - mean.
+    # scipy inverts the matrix: its exponent carries the condition number, as the squared distance
+    # does the rounding of x - mean.
     size = np.abs(g.logpdf(x)) + g.dim * 30
     assert np.all(np.abs(g.logpdf(x) - expected) <= 20 * g.dim * EPS * condition(g) * size)
 
@@ -55,19 +56,26 @@ def test_density_integrates_to_one_on_the_line(variance: float) -> None:
     from scipy.integrate import quad
 
     g, std = Gaussian([0.3], [[variance]]), np.sqrt(variance)
-    area, error = quad(lambda x: np.exp(g.logpdf([x])), 0.3 - 12 * std, 0.3 + 12 * std, epsabs=1e-12, points=[0.3])
+    area, error = quad(
+        lambda x: np.exp(g.logpdf([x])), 0.3 - 12 * std, 0.3 + 12 * std, epsabs=1e-12, points=[0.3]
+    )
     assert abs(area - 1) <= error + 1e-12
 
 
 @given(gaussians(max_dim=3))
 def test_density_integrates_to_one_on_the_support(g: Gaussian) -> None:
-    # A product grid along the axes that vary; the trapezoidal rule of step h has error 2 exp(-2 (pi / h)^2) per axis of a Gaussian.
+    # A product grid along the axes that vary; the trapezoidal rule of step h has error 2 exp(-2 (pi
+    # / h)^2) per axis of a Gaussian.
     h, units = 0.5, np.arange(-8, 8.25, 0.5)
     grid = np.array(list(product(units, repeat=g.rank)))
     cell = h**g.rank * np.sqrt(g.spectrum[g.varies]).prod()
     total = np.exp(g.logpdf(g.mean + grid @ g.root)).sum() * cell
-    outside, aliasing = 2 * g.rank * np.exp(-0.5 * 8.25**2), 2 * g.rank * np.exp(-2 * (np.pi / h) ** 2)
-    # One standard deviation of the narrowest axis is 1e-3, the mean and the points are of size 1e2: c / std is good to 1e5 eps.
+    outside, aliasing = (
+        2 * g.rank * np.exp(-0.5 * 8.25**2),
+        2 * g.rank * np.exp(-2 * (np.pi / h) ** 2),
+    )
+    # One standard deviation of the narrowest axis is 1e-3, the mean and the points are of size 1e2:
+    # c / std is good to 1e5 eps.
     assert abs(total - 1) <= outside + aliasing + 100 * EPS * 1e5
 
 
@@ -75,7 +83,8 @@ def test_density_integrates_to_one_on_the_support(g: Gaussian) -> None:
 def test_score_is_the_gradient_of_the_log_density(g: Gaussian, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, along = g.sample(3, rng=rng), g.axes[:, int(rng.integers(g.dim))]
-    # The log density is quadratic: central differences have no truncation error, only the rounding of x and of log p.
+    # The log density is quadratic: central differences have no truncation error, only the rounding
+    # of x and of log p.
     h = np.sqrt(along @ g.cov @ along)
     difference = (g.logpdf(x + h * along) - g.logpdf(x - h * along)) / (2 * h)
     size = np.linalg.norm(x, axis=1) + np.linalg.norm(g.mean) + h
@@ -87,10 +96,14 @@ def test_score_is_the_gradient_of_the_log_density(g: Gaussian, seed: int) -> Non
 @given(gaussians(), st.integers(0, 2**32))
 def test_divergence_is_the_trace_of_the_scores_jacobian(g: Gaussian, seed: int) -> None:
     x = g.sample(1, rng=np.random.default_rng(seed))[0]
-    jacobian = [(g.score(x + h) - g.score(x - h)) @ h / (2 * h @ h) for h in g.root]  # the score is affine: exact for any step
+    jacobian = [
+        (g.score(x + h) - g.score(x - h)) @ h / (2 * h @ h) for h in g.root
+    ]  # the score is affine: exact for any step
     size = np.linalg.norm(x) + np.linalg.norm(g.mean) + np.sqrt(g.spectrum.max())
     smallest = g.spectrum[g.varies].min(initial=np.inf)
-    assert abs(g.divergence(x) - sum(jacobian)) <= 20 * g.dim * EPS * (g.dim / smallest + size / smallest**1.5)
+    assert abs(g.divergence(x) - sum(jacobian)) <= 20 * g.dim * EPS * (
+        g.dim / smallest + size / smallest**1.5
+    )
 
 
 @given(gaussians(), st.integers(0, 2**32))
@@ -101,29 +114,44 @@ def test_rotating_everything_changes_nothing(g: Gaussian, seed: int) -> None:
     smallest = np.sqrt(g.spectrum[g.varies].min(initial=np.inf))
     size = np.linalg.norm(x, axis=1) + np.linalg.norm(g.mean) + np.sqrt(g.spectrum.max())
     off = 100 * g.dim * EPS * size / smallest  # the rounding of c / std
-    assert np.all(np.abs(turned.logpdf(x @ Q.T) - g.logpdf(x)) <= off * (10 + off) + 100 * EPS * g.dim * 30)
-    assert np.all(np.linalg.norm(turned.score(x @ Q.T) - g.score(x) @ Q.T, axis=1) <= off / smallest)
+    assert np.all(
+        np.abs(turned.logpdf(x @ Q.T) - g.logpdf(x)) <= off * (10 + off) + 100 * EPS * g.dim * 30
+    )
+    assert np.all(
+        np.linalg.norm(turned.score(x @ Q.T) - g.score(x) @ Q.T, axis=1) <= off / smallest
+    )
 
 
 @given(gaussians())
 def test_covariance_is_the_given_matrix_and_its_own_axes(g: Gaussian) -> None:
     again = Gaussian(g.mean, g.cov)
     assert np.array_equal(again.cov, g.cov) and again.rank == g.rank
-    assert np.abs((again.axes * again.spectrum) @ again.axes.T - g.cov).max() <= 20 * g.dim * EPS * g.spectrum.max()
+    assert (
+        np.abs((again.axes * again.spectrum) @ again.axes.T - g.cov).max()
+        <= 20 * g.dim * EPS * g.spectrum.max()
+    )
     assert np.all(np.diff(again.spectrum) <= 0)
 
 
 @given(gaussians(), st.integers(0, 2**32), st.sampled_from([np.float64, np.float32]))
-def test_own_samples_lie_on_the_support_and_points_beside_it_do_not(g: Gaussian, seed: int, dtype: type) -> None:
+def test_own_samples_lie_on_the_support_and_points_beside_it_do_not(
+    g: Gaussian, seed: int, dtype: type
+) -> None:
     rng = np.random.default_rng(seed)
     for law in (g, Gaussian(g.mean, g.cov)):
         x = law.sample(20, rng=rng, dtype=dtype)
         assert x.shape == (20, law.dim) and x.dtype == dtype
-        assert np.isfinite(law.logpdf(x)).all() and np.isfinite(law.score(x)).all() and np.isfinite(law.divergence(x)).all()
+        assert (
+            np.isfinite(law.logpdf(x)).all()
+            and np.isfinite(law.score(x)).all()
+            and np.isfinite(law.divergence(x)).all()
+        )
         assert law.logpdf(x).dtype == np.float64 and law.score(x).dtype == dtype
         if law.rank < law.dim:
             scale = np.abs(x).max() + np.abs(law.mean).max() + np.sqrt(law.spectrum.max())
-            beside = x + 1e6 * law.dim * np.finfo(dtype).eps * scale * law.axes[:, ~law.varies][:, 0].astype(dtype)
+            beside = x + 1e6 * law.dim * np.finfo(dtype).eps * scale * law.axes[:, ~law.varies][
+                :, 0
+            ].astype(dtype)
             assert np.all(law.logpdf(beside) == -np.inf)
             assert np.isnan(law.score(beside)).all() and np.isnan(law.divergence(beside)).all()
 
@@ -137,7 +165,9 @@ def test_sample_has_the_stated_mean_and_covariance() -> None:
     assert g.rank == 3
     assert np.all(np.abs(x.mean(0) - g.mean) <= 5 * np.sqrt(variance / n))
     # Var of a product of two Gaussian coordinates is C_ii C_jj + C_ij^2 (Isserlis).
-    assert np.all(np.abs(np.cov(x.T) - g.cov) <= 5 * np.sqrt((np.outer(variance, variance) + g.cov**2) / n))
+    assert np.all(
+        np.abs(np.cov(x.T) - g.cov) <= 5 * np.sqrt((np.outer(variance, variance) + g.cov**2) / n)
+    )
 
 
 def test_a_sample_is_what_its_generator_makes_it() -> None:
@@ -151,7 +181,9 @@ def test_entropy_is_the_mean_of_minus_log_density() -> None:
     g = Gaussian(np.zeros(3), np.diag([4.0, 0.25, 0.0]))
     surprise = -g.logpdf(g.sample(n, rng=rng))
     assert abs(surprise.mean() - g.entropy) <= 5 * surprise.std() / np.sqrt(n)
-    assert g.entropy == pytest.approx(np.log(2 * np.pi * np.e), rel=4 * EPS)  # standard deviations 2 and 1/2
+    assert g.entropy == pytest.approx(
+        np.log(2 * np.pi * np.e), rel=4 * EPS
+    )  # standard deviations 2 and 1/2
     assert PointMass([1.0, 2.0]).entropy == 0
 
 
@@ -169,7 +201,9 @@ def test_diffused_it_has_the_covariance_of_the_forward_process(g: Gaussian, t: i
     x_t = g.diffuse(schedule, t)
     mean, _ = q_mean_variance(schedule, g.mean, t)
     assert np.array_equal(x_t.mean, mean)
-    assert np.abs(x_t.cov - covariance_at(schedule, g.cov, t)).max() <= 20 * g.dim * EPS * (g.spectrum.max() + 1)
+    assert np.abs(x_t.cov - covariance_at(schedule, g.cov, t)).max() <= 20 * g.dim * EPS * (
+        g.spectrum.max() + 1
+    )
     assert x_t.rank == (g.dim if t else g.rank) and x_t.axes is g.axes
 
 
@@ -188,13 +222,19 @@ def test_point_mass_is_a_gaussian_without_variance() -> None:
     assert point.rank == 0 and not point.cov.any() and np.array_equal(point.mean, [1.0, -2.0, 0.5])
     assert np.array_equal(point.sample(2, rng=np.random.default_rng(0)), [point.mean, point.mean])
     assert np.array_equal(point.logpdf([point.mean, point.mean + [0, 0, 1e-9]]), [0, -np.inf])
-    assert np.array_equal(point.score([point.mean, point.mean + [0, 0, 1e-9]]), [[0] * 3, [np.nan] * 3], equal_nan=True)
+    assert np.array_equal(
+        point.score([point.mean, point.mean + [0, 0, 1e-9]]),
+        [[0] * 3, [np.nan] * 3],
+        equal_nan=True,
+    )
     x_1 = point.diffuse(schedule, 1)
-    assert np.allclose(x_1.mean, 0.9 * point.mean, rtol=EPS) and np.allclose(x_1.cov, 0.19 * np.eye(3), rtol=4 * EPS, atol=0)
+    assert np.allclose(x_1.mean, 0.9 * point.mean, rtol=EPS) and np.allclose(
+        x_1.cov, 0.19 * np.eye(3), rtol=4 * EPS, atol=0
+    )
     assert point.diffuse(schedule, 0).rank == 0
 
 
-# ---- two of them ----------------------------------------------------------------------------------------------------------------
+# ---- two of them ---------------------------------------------------------------------------------
 
 
 @pytest.mark.E30
@@ -203,8 +243,14 @@ def test_equal_gaussians_are_at_no_distance(g: Gaussian, share: bool) -> None:
     same = g if share else Gaussian(g.mean, g.cov)
     tr = g.spectrum.sum()
     assert wasserstein2(g, same) <= (0 if share else np.sqrt(10 * g.dim * EPS * tr))
-    assert wasserstein2(same, Gaussian(g.mean, g.cov)) <= 100 * g.dim * EPS * np.sqrt(tr * condition(g))
-    assert 0 <= kl_divergence(same, Gaussian(g.mean, g.cov)) <= (100 * g.dim * EPS * condition(g)) ** 2 + g.dim * EPS
+    assert wasserstein2(same, Gaussian(g.mean, g.cov)) <= 100 * g.dim * EPS * np.sqrt(
+        tr * condition(g)
+    )
+    assert (
+        0
+        <= kl_divergence(same, Gaussian(g.mean, g.cov))
+        <= (100 * g.dim * EPS * condition(g)) ** 2 + g.dim * EPS
+    )
     assert kl_divergence(g, g) == 0
 
 
@@ -222,7 +268,9 @@ def test_wasserstein_is_the_formula_in_print_where_that_is_accurate(p: Gaussian,
 
 
 @given(gaussians(max_dim=4), st.integers(0, 2**32))
-def test_wasserstein_is_a_metric_that_translations_and_scales_move_as_they_should(p: Gaussian, seed: int) -> None:
+def test_wasserstein_is_a_metric_that_translations_and_scales_move_as_they_should(
+    p: Gaussian, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     q = Gaussian.from_factor(p.mean, rng.standard_normal((2, p.dim)))
     away = rng.standard_normal(p.dim)
@@ -234,25 +282,33 @@ def test_wasserstein_is_a_metric_that_translations_and_scales_move_as_they_shoul
 
 def test_wasserstein_to_the_noised_is_the_difference_of_standard_deviations() -> None:
     p = Gaussian(np.zeros(3), np.diag([4.0, 1.0, 0.0]))
-    assert wasserstein2(p, p.noised(1.0, 0.25)) == np.sqrt((np.sqrt(4.25) - 2) ** 2 + (np.sqrt(1.25) - 1) ** 2 + 0.25)
+    assert wasserstein2(p, p.noised(1.0, 0.25)) == np.sqrt(
+        (np.sqrt(4.25) - 2) ** 2 + (np.sqrt(1.25) - 1) ** 2 + 0.25
+    )
 
 
 @pytest.mark.E30
 @given(gaussians(regular=True, max_dim=4), st.integers(0, 2**32))
 def test_kl_is_the_textbooks(p: Gaussian, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    q = Gaussian.from_spectrum(rng.standard_normal(p.dim), rotation(p.dim, rng), rng.uniform(0.5, 2, p.dim))
+    q = Gaussian.from_spectrum(
+        rng.standard_normal(p.dim), rotation(p.dim, rng), rng.uniform(0.5, 2, p.dim)
+    )
     away = q.mean - p.mean
     terms = np.array([
         np.trace(np.linalg.solve(q.cov, p.cov)), away @ np.linalg.solve(q.cov, away), -p.dim,
         np.linalg.slogdet(q.cov)[1], -np.linalg.slogdet(p.cov)[1],
     ])
     kl = kl_divergence(p, q)
-    assert kl >= 0 and abs(kl - terms.sum() / 2) <= 100 * p.dim * EPS * (np.abs(terms).sum() + condition(p))
+    assert kl >= 0 and abs(kl - terms.sum() / 2) <= 100 * p.dim * EPS * (
+        np.abs(terms).sum() + condition(p)
+    )
 
 
 @pytest.mark.E30
-@pytest.mark.parametrize(("p", "q"), [((0.0, 1.0), (1.0, 1.0)), ((0.5, 4.0), (0.0, 1.0)), ((0.0, 0.01), (0.1, 0.02))])
+@pytest.mark.parametrize(
+    ("p", "q"), [((0.0, 1.0), (1.0, 1.0)), ((0.5, 4.0), (0.0, 1.0)), ((0.0, 0.01), (0.1, 0.02))]
+)
 def test_kl_is_its_integral(p: tuple[float, float], q: tuple[float, float]) -> None:
     from scipy.integrate import quad
 
@@ -271,10 +327,14 @@ def test_kl_is_its_integral(p: tuple[float, float], q: tuple[float, float]) -> N
 def test_kl_lives_on_a_common_support(g: Gaussian, seed: int) -> None:
     rng = np.random.default_rng(seed)
     narrow = Gaussian.from_spectrum(g.mean, g.axes, g.spectrum / 4)
-    assert kl_divergence(narrow, g) == pytest.approx(g.rank / 2 * (1 / 4 - 1 + np.log(4)), rel=1e-12)
+    assert kl_divergence(narrow, g) == pytest.approx(
+        g.rank / 2 * (1 / 4 - 1 + np.log(4)), rel=1e-12
+    )
     Q = rotation(g.dim, rng)
     turned = [Gaussian.from_spectrum(Q @ h.mean, Q @ h.axes, h.spectrum) for h in (narrow, g)]
-    assert kl_divergence(*turned) == pytest.approx(kl_divergence(narrow, g), rel=1e-12 * condition(g))
+    assert kl_divergence(*turned) == pytest.approx(
+        kl_divergence(narrow, g), rel=1e-12 * condition(g)
+    )
     if g.rank < g.dim:
         off = g.axes[:, ~g.varies][:, 0]
         assert kl_divergence(Gaussian.from_spectrum(g.mean + off, g.axes, g.spectrum), g) == np.inf
@@ -282,16 +342,22 @@ def test_kl_lives_on_a_common_support(g: Gaussian, seed: int) -> None:
         assert kl_divergence(g, g.noised(1.0, 1e-6)) == np.inf  # on a set to which q gives no mass
     if 0 < g.rank < g.dim:
         other = np.where(g.varies, g.spectrum, 0)[::-1]
-        assert np.array_equal(other > 0, g.varies) or kl_divergence(Gaussian.from_spectrum(g.mean, g.axes, other), g) == np.inf
+        assert (
+            np.array_equal(other > 0, g.varies)
+            or kl_divergence(Gaussian.from_spectrum(g.mean, g.axes, other), g) == np.inf
+        )
 
 
 @pytest.mark.E30
 def test_kl_near_equality_keeps_its_digits() -> None:
-    d = 1e-9  # KL = (d - ln(1 + d)) / 2 = d^2 / 4 (1 - 2 d / 3 ...); rounding 1 + d alone moves d by 1e-7 of itself
-    assert kl_divergence(Gaussian([0.0], [[1 + d]]), Gaussian([0.0], [[1.0]])) == pytest.approx(d**2 / 4, rel=1e-6, abs=EPS * d)
+    # KL = (d - ln(1 + d)) / 2 = d^2 / 4 (1 - 2 d / 3 ...). Rounding 1 + d moves d by 1e-7 of itself.
+    d = 1e-9
+    assert kl_divergence(Gaussian([0.0], [[1 + d]]), Gaussian([0.0], [[1.0]])) == pytest.approx(
+        d**2 / 4, rel=1e-6, abs=EPS * d
+    )
 
 
-# ---- bad input ------------------------------------------------------------------------------------------------------------------
+# ---- bad input -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("mean", "cov", "error", "message"), [
@@ -307,7 +373,9 @@ def test_kl_near_equality_keeps_its_digits() -> None:
     ([0.0], [[1j]], TypeError, "cov must hold real numbers"),
     ([[0.0]], [[1.0]], ValueError, "mean must have 1 axis"),
 ])
-def test_a_wrong_gaussian_is_refused(mean: list, cov: list, error: type[Exception], message: str) -> None:
+def test_a_wrong_gaussian_is_refused(
+    mean: list, cov: list, error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         Gaussian(mean, cov)
 
@@ -323,7 +391,13 @@ def test_symmetry_and_definiteness_are_judged_to_rounding_of_the_matrixs_own_dty
         with pytest.raises(ValueError, match="cov must be symmetric"):
             Gaussian(np.zeros(4), off)
         with pytest.raises(ValueError, match="cov must have no negative eigenvalue"):
-            Gaussian(np.zeros(4), singular - dtype(4000 * np.finfo(dtype).eps) * np.abs(singular).max() * np.eye(4, dtype=dtype))
+            Gaussian(
+                np.zeros(4),
+                singular
+                - dtype(4000 * np.finfo(dtype).eps)
+                * np.abs(singular).max()
+                * np.eye(4, dtype=dtype),
+            )
 
 
 def test_wrong_calls_are_refused() -> None:
@@ -356,6 +430,44 @@ def test_wrong_calls_are_refused() -> None:
             distance(g, PointMass([0.0]))
         with pytest.raises(TypeError, match="q must be a Gaussian, got list"):
             distance(g, [0.0, 0.0])
+
+
+def test_views_of_what_can_be_changed_are_copied() -> None:
+    for owner in (np.eye(2), np.asfortranarray(np.eye(2))):
+        view = owner.view()
+        view.flags.writeable = False
+        g = Gaussian.from_spectrum(view[0], view, [1.0, 2.0])
+        owner[...] = 7
+        assert np.array_equal(g.axes, np.eye(2)) and np.array_equal(g.mean, [1, 0])
+    for array in (g.mean, g.axes, g.spectrum, g.varies, g.root, g.cov):
+        assert array.flags.owndata and not array.flags.writeable
+    # What nobody else can change is shared, so that distances are exact.
+    assert Gaussian.from_spectrum(g.mean, g.axes, [3.0, 1.0]).axes is g.axes
+
+
+def test_a_spectrum_keeps_its_order_and_a_matrix_gives_the_largest_first() -> None:
+    assert Gaussian.from_spectrum([0.0, 0.0], np.eye(2), [1.0, 2.0]).spectrum.tolist() == [1, 2]
+    assert Gaussian([0.0, 0.0], np.diag([1.0, 2.0])).spectrum.tolist() == [2, 1]
+    assert Gaussian.from_factor([0.0, 0.0], np.diag([1.0, 2.0])).spectrum.tolist() == [4, 1]
+
+
+@given(st.floats(1e-8, 1e8), st.floats(0.0, 1e3))
+def test_points_beside_a_plane_are_told_by_the_scale_of_its_spectrum(
+    scale: float, mean: float
+) -> None:
+    # The support is known to eps sqrt(largest variance) and to the rounding of the mean.
+    plane = Gaussian.from_spectrum([mean, 0.0], np.eye(2), [scale**2, 0.0])
+    reach = 200 * EPS * (scale + mean)
+    assert plane.logpdf([mean, reach / 4]) > -np.inf
+    assert plane.logpdf([mean, 2 * reach]) == -np.inf
+
+
+def test_whole_numbers_become_float64() -> None:
+    big = 2**24 + 1  # no float32
+    g = Gaussian([big], [[big]])
+    assert g.mean[0] == big and g.cov[0, 0] == big and g.spectrum[0] == big
+    assert g.mean.dtype == g.cov.dtype == np.float64
+    assert g.sample(2, rng=np.random.default_rng(0)).dtype == np.float64
 
 
 def test_what_it_hands_out_cannot_be_changed_and_what_it_was_given_is_its_own() -> None:

@@ -1,4 +1,4 @@
-"""P(x) as an integral over z: the linear decoder's exact answer, quadrature and sampling against it, probabilistic PCA."""
+"""P(x) as an integral over z: quadrature and sampling against the linear decoder's answer; PPCA."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def linear_decoder(dim: int, k: int, noise: float, seed: int = 0) -> LinearDecod
 def test_the_gaussian_decoders_density_integrates_to_one(noise: float, mean: float) -> None:
     u = np.linspace(-12, 12, 2001)
     density = np.exp(decoder_log_likelihood((mean + noise * u)[:, None], [mean], noise))
-    # The trapezoidal rule is exact here; x - mean is known to the rounding of the mean, in units of the noise.
+    # The trapezoidal rule is exact here; x - mean is known to the rounding of the mean, in units of
+    # the noise.
     assert abs(density.sum() * noise * 0.012 - 1) <= 100 * EPS * (1 + abs(mean) / noise)
 
 
@@ -46,7 +47,8 @@ def test_as_a_function_of_the_mean_it_is_the_same_curve_mirrored() -> None:
     offsets = np.linspace(-2, 2, 41)[:, None]
     of_x = decoder_log_likelihood(0.7 + offsets, [0.7], 0.4)
     of_mean = decoder_log_likelihood([0.7], 0.7 - offsets, 0.4)
-    # Both differ from the offset itself by the rounding of 0.7 + offset, at most 2 * 2.7 EPS, times the slope 2 / 0.4^2.
+    # Both differ from the offset itself by the rounding of 0.7 + offset, at most 2 * 2.7 EPS, times
+    # the slope 2 / 0.4^2.
     assert np.abs(of_x - of_mean).max() <= 2 * 2.7 * EPS * 2 / 0.4**2 + 4 * EPS * np.abs(of_x).max()
 
 
@@ -55,8 +57,8 @@ def test_as_a_function_of_the_mean_it_is_the_same_curve_mirrored() -> None:
 def test_quadrature_gives_the_linear_decoders_marginal(k: int) -> None:
     decoder = linear_decoder(4, k, 0.8)
     x = decoder.mu + np.array([0.5, -1.0, 0.2, 0.7])
-    # All three are sums of terms of size |log p| and of node logarithms up to 1e3; the rule itself is exact here (see its
-    # docstring).
+    # All three are sums of terms of size |log p| and of node logarithms up to 1e3; the rule itself
+    # is exact here (see its docstring).
     assert abs(quadrature(decoder, x, 0.8, k) - decoder.marginal.logpdf(x)) <= 1e3 * EPS * 50
 
 
@@ -67,7 +69,9 @@ def test_quadrature_and_importance_sampling_agree_for_a_curved_decoder() -> None
 
     x = np.array([0.6, 0.5, 0.9])
     exact = quadrature(curved, x, 0.3, 1, nodes=2001)
-    estimate = importance_sampling(curved, x, 0.3, Gaussian([0.5], [[0.5]]), n=20000, rng=np.random.default_rng(1))
+    estimate = importance_sampling(
+        curved, x, 0.3, Gaussian([0.5], [[0.5]]), n=20000, rng=np.random.default_rng(1)
+    )
     assert abs(estimate.log_p - exact) <= 5 * estimate.standard_error
     assert estimate.standard_error < 0.05
 
@@ -88,7 +92,9 @@ def test_counting_the_prior_twice_gives_another_number() -> None:
 def test_with_the_exact_posterior_every_draw_has_the_same_weight() -> None:
     decoder = linear_decoder(12, 3, 0.5)
     x = decoder.marginal.sample(1, rng=np.random.default_rng(3))[0]
-    estimate = importance_sampling(decoder, x, 0.5, decoder.posterior(x), n=100, rng=np.random.default_rng(4))
+    estimate = importance_sampling(
+        decoder, x, 0.5, decoder.posterior(x), n=100, rng=np.random.default_rng(4)
+    )
     condition = np.linalg.cond(decoder.posterior(x).cov) * np.linalg.cond(decoder.marginal.cov)
     assert abs(estimate.log_p - decoder.marginal.logpdf(x)) <= 100 * EPS * condition
     assert estimate.standard_error <= 100 * EPS * condition
@@ -120,7 +126,9 @@ def test_naive_monte_carlo_is_right_in_one_dimension_and_hopeless_in_fifty() -> 
 
 
 @pytest.mark.E32
-def test_the_zero_one_decoder_gives_zero_for_any_continuous_decoder_and_one_for_a_constant() -> None:
+def test_the_zero_one_decoder_gives_zero_for_any_continuous_decoder_and_one_for_a_constant() -> (
+    None
+):
     decoder = linear_decoder(2, 2, 0.0)
     rng = np.random.default_rng(8)
     assert zero_one(decoder, decoder(np.array([0.3, 0.1])), 2, n=1000, rng=rng) == 0.0
@@ -128,7 +136,9 @@ def test_the_zero_one_decoder_gives_zero_for_any_continuous_decoder_and_one_for_
     assert zero_one(lambda z: z * [0.0, 1.0], [0.0, 0.5], 2, n=10, rng=rng) == 0.0
     # What is meant: the density by change of variables, finite and not 0.
     doubled = LinearDecoder([[2.0]], [0.0], 0.0)
-    assert np.exp(doubled.marginal.logpdf([0.0])) == pytest.approx(1 / (2 * np.sqrt(2 * np.pi)), rel=4 * EPS)
+    assert np.exp(doubled.marginal.logpdf([0.0])) == pytest.approx(
+        1 / (2 * np.sqrt(2 * np.pi)), rel=4 * EPS
+    )
 
 
 @pytest.mark.E30
@@ -150,7 +160,12 @@ def test_ppca_recovers_a_linear_decoder_from_its_own_marginal() -> None:
     decoder = linear_decoder(8, 3, 0.4)
     found = ppca(decoder.mu, decoder.marginal.cov, 3)
     assert found.noise == pytest.approx(0.4, rel=100 * EPS * np.linalg.cond(decoder.marginal.cov))
-    assert np.allclose(found.W @ found.W.T, decoder.W @ decoder.W.T, rtol=0, atol=100 * EPS * np.linalg.norm(decoder.marginal.cov))
+    assert np.allclose(
+        found.W @ found.W.T,
+        decoder.W @ decoder.W.T,
+        rtol=0,
+        atol=100 * EPS * np.linalg.norm(decoder.marginal.cov),
+    )
 
 
 def test_ppca_of_a_covariance_of_lower_rank_has_no_noise() -> None:
@@ -233,7 +248,8 @@ def test_quadrature_gives_the_integral_or_refuses(k: int, z: float) -> None:
 
 @pytest.mark.E31
 def test_the_standard_error_is_the_scatter_of_repeated_estimates() -> None:
-    # 400 repetitions know a standard deviation to 1 / sqrt(800) = 3.5 %; its bound is five of these.
+    # 400 repetitions know a standard deviation to 1 / sqrt(800) = 3.5 %; its bound is five of
+    # these.
     decoder, x, rng = LinearDecoder([[1.0]], [0.0], 0.5), [0.7], np.random.default_rng(11)
     repeated = [naive_monte_carlo(decoder, x, 0.5, 1, n=300, rng=rng) for _ in range(400)]
     scatter = np.std([e.log_p for e in repeated], ddof=1)

@@ -1,4 +1,4 @@
-"""The bound and its exact gap, closed form against simulation; the probability flow against the density it must carry."""
+"""The bound and its exact gap; the probability flow against the density it must carry."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddpm_np.closed_form import probability_flow
 from ddpm_np.closed_form.distributions import (
     Empirical,
     Gaussian,
@@ -43,12 +44,14 @@ def bound(law: Gaussian, schedule: Schedule, **kwargs: Any) -> VLBTerms:
 
 @st.composite
 def gaussians(draw: st.DrawFn, singular: bool = True) -> Gaussian:
-    """dim 1 to 5, any orientation, standard deviations from 1e-2 to 10, where singular is allowed any number of them 0."""
+    """dim 1 to 5, any orientation, standard deviations 1e-2 to 10, if ``singular`` some of them 0."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dim = draw(st.integers(1, 5))
     rank = draw(st.integers(0, dim)) if singular else dim
     spectrum = np.where(np.arange(dim) < rank, 10.0 ** rng.uniform(-4, 2, dim), 0.0)
-    return Gaussian.from_spectrum(rng.standard_normal(dim), np.linalg.qr(rng.standard_normal((dim, dim)))[0], spectrum)
+    return Gaussian.from_spectrum(
+        rng.standard_normal(dim), np.linalg.qr(rng.standard_normal((dim, dim)))[0], spectrum
+    )
 
 
 @st.composite
@@ -57,16 +60,21 @@ def schedules(draw: st.DrawFn) -> Schedule:
     return Schedule.from_beta(1 / (1 + np.exp(-np.array(logits))))
 
 
-# ---- the negative log-likelihood ------------------------------------------------------------------------------------------------
+# ---- the negative log-likelihood -----------------------------------------------------------------
 
 
 @pytest.mark.E30
 def test_the_mean_nll_of_data_under_a_model_is_entropy_plus_kl() -> None:
     rng, n = np.random.default_rng(1), 20_000
-    data, model = Gaussian([0.3, 0.0], [[2.0, 0.6], [0.6, 1.0]]), Gaussian([0.0, 0.2], [[1.0, 0.0], [0.0, 3.0]])
+    data, model = (
+        Gaussian([0.3, 0.0], [[2.0, 0.6], [0.6, 1.0]]),
+        Gaussian([0.0, 0.2], [[1.0, 0.0], [0.0, 3.0]]),
+    )
     values = nll(model, data.sample(n, rng=rng))
     assert values.shape == (n,)
-    assert abs(values.mean() - (data.entropy + kl_divergence(data, model))) <= 5 * values.std(ddof=1) / np.sqrt(n)
+    assert abs(values.mean() - (data.entropy + kl_divergence(data, model))) <= 5 * values.std(
+        ddof=1
+    ) / np.sqrt(n)
 
 
 def test_nll_is_infinite_off_the_support_and_finite_on_it() -> None:
@@ -83,19 +91,25 @@ def test_bits_are_nats_over_dim_ln_2() -> None:
         bits_per_dim(1.0, 0)
 
 
-# ---- the bound in closed form ---------------------------------------------------------------------------------------------------
+# ---- the bound in closed form --------------------------------------------------------------------
 
 
 @pytest.mark.E28
 @given(gaussians(), schedules())
-def test_with_the_true_kernel_the_gap_is_the_kl_of_the_start_and_nothing_else(law: Gaussian, schedule: Schedule) -> None:
+def test_with_the_true_kernel_the_gap_is_the_kl_of_the_start_and_nothing_else(
+    law: Gaussian, schedule: Schedule
+) -> None:
     gap = bound(law, schedule, variance="kernel").total - law.entropy
     start = kl_divergence(law.diffuse(schedule, schedule.T), white(law.dim))
     assert abs(gap - start) <= 1e-10 * max(1.0, start)
 
 
 @pytest.mark.E28
-@pytest.mark.parametrize("schedule", [NOTES, Schedule.linear(1000), Schedule.cosine(400)], ids=["notes", "linear", "cosine"])
+@pytest.mark.parametrize(
+    "schedule",
+    [NOTES, Schedule.linear(1000), Schedule.cosine(400)],
+    ids=["notes", "linear", "cosine"],
+)
 @pytest.mark.parametrize("noise", [0.0, 0.1], ids=["on the support", "noisy"])
 def test_the_same_for_the_ensemble(schedule: Schedule, noise: float) -> None:
     law = MultiSine(FREQUENCIES, noise=noise)
@@ -105,12 +119,17 @@ def test_the_same_for_the_ensemble(schedule: Schedule, noise: float) -> None:
 
 @pytest.mark.E28
 @given(gaussians(singular=False), schedules(), st.sampled_from(["posterior", "beta", "array"]))
-def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(law: Gaussian, schedule: Schedule, name: str) -> None:
-    """KL chain rule: the start, then for each step KL between two Gaussians of equal mean, in the axes of the data."""
+def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(
+    law: Gaussian, schedule: Schedule, name: str
+) -> None:
+    """KL chain rule: the start, then for each step KL between two Gaussians of equal mean."""
     if name == "array":
         variance = table = np.linspace(0.3, 0.1, schedule.T + 1)
     else:
-        variance, table = name, (schedule.beta_tilde if name == "posterior" else schedule.beta).copy()
+        variance, table = (
+            name,
+            (schedule.beta_tilde if name == "posterior" else schedule.beta).copy(),
+        )
         table[1] = schedule.beta[1]
     gap = bound(law, schedule, variance=variance).total - law.entropy
     expected = kl_divergence(law.diffuse(schedule, schedule.T), white(law.dim))
@@ -122,8 +141,10 @@ def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(law: Gauss
 
 @pytest.mark.E28
 @given(gaussians(singular=False), schedules())
-def test_the_bound_lies_above_the_nll_under_what_the_sampler_puts_out(law: Gaussian, schedule: Schedule) -> None:
-    """The model's own density is that of the ancestral sampler with the decoder's noise: its exact law is known."""
+def test_the_bound_lies_above_the_nll_under_what_the_sampler_puts_out(
+    law: Gaussian, schedule: Schedule
+) -> None:
+    """The model's own density is that of the ancestral sampler with the decoder's noise."""
     table = optimal_variance(law, schedule)
     model = sampler_distribution(law, schedule, variance=table)
     gap = bound(law, schedule, variance=table).total - law.entropy
@@ -137,7 +158,9 @@ def test_known_figures_in_one_dimension() -> None:
         law = Gaussian([0.0], [[spread]])
         for name in ("kernel", "posterior", "beta"):
             gaps[name].append(bound(law, NOTES, variance=name).total - law.entropy)
-        gaps["beta_tilde_2"].append(bound(law, NOTES, decoder_variance=NOTES.beta_tilde[2]).total - law.entropy)
+        gaps["beta_tilde_2"].append(
+            bound(law, NOTES, decoder_variance=NOTES.beta_tilde[2]).total - law.entropy
+        )
     assert gaps["kernel"] == pytest.approx([4.0986e-6, 0.0, 6.470e-5], rel=1e-4, abs=1e-12)
     assert gaps["posterior"] == pytest.approx([0.468, 0.513, 0.556], abs=0.0005)
     assert gaps["beta"] == pytest.approx([0.0091, 0.0, 0.0090], abs=0.00005)
@@ -189,7 +212,63 @@ def test_only_the_second_moments_of_the_data_meet_the_ideal_denoiser_of_a_gaussi
         # A batch whose own moments are exact: plus and minus each axis.
         root = np.sqrt(2) * np.linalg.cholesky(mixture.cov).T
         batch = mixture.mean + np.concatenate([root, -root])
-        assert vlb_terms(denoiser, batch, SHORT, variance=variance).total == pytest.approx(b, rel=1e-13)
+        assert vlb_terms(denoiser, batch, SHORT, variance=variance).total == pytest.approx(
+            b, rel=1e-13
+        )
+
+
+@pytest.mark.E28
+@pytest.mark.parametrize("variance", ["posterior", "beta", "kernel"])
+def test_a_point_is_its_own_batch(variance: str) -> None:
+    x = [0.7, -1.2]
+    denoiser = IdealDenoiser(Gaussian([0.5, 0.0], [[1.0, 0.3], [0.3, 0.5]]), SHORT)
+    point, batch = (vlb_terms(denoiser, d, SHORT, variance=variance) for d in (PointMass(x), [x]))
+    for name in ("prior", "decoder", "total"):
+        assert getattr(point, name) == pytest.approx(getattr(batch, name), rel=1e-13)
+    assert point.standard_error == 0.0 and np.isnan(batch.standard_error)
+    # A point on a line, and one beside it, seen by the model of that line.
+    line = IdealDenoiser(Gaussian([0.0, 1.0], np.diag([1.0, 0.0])), SHORT)
+    assert np.isfinite(vlb_terms(line, PointMass([3.0, 1.0]), SHORT, variance="kernel").total)
+    assert vlb_terms(line, PointMass([3.0, 1.1]), SHORT, variance="kernel").decoder == np.inf
+
+
+@pytest.mark.E28
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_standard_error_is_that_of_the_mean_of_the_rows(exact: bool) -> None:
+    law = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
+    ideal, x_0 = IdealDenoiser(law, SHORT), law.sample(20, rng=np.random.default_rng(13))
+    if exact:
+        totals = np.array([vlb_terms(ideal, [x], SHORT).total for x in x_0])
+        terms = vlb_terms(ideal, x_0, SHORT)
+    else:  # a denoiser without noise of its own: the drawn noise cancels from eps_hat - eps
+        noise = np.random.default_rng(14)
+
+        def shifted(x_t: np.ndarray, t: int) -> np.ndarray:
+            root, rest = np.sqrt(SHORT.alpha_bar[t]), np.sqrt(SHORT.one_minus_alpha_bar[t])
+            return (x_t - root * x_0[: len(x_t)]) / rest + x_0[: len(x_t)]
+
+        terms = vlb_terms(shifted, x_0, SHORT, rng=noise)
+        squares, tilde = np.square(x_0).sum(1), SHORT.beta_tilde.copy()
+        tilde[1] = SHORT.beta[1]
+        b2 = SHORT.beta[1:] ** 2 / SHORT.alpha[1:] / SHORT.one_minus_alpha_bar[1:]
+        totals = squares * (b2 / tilde[1:]).sum() / 2 + squares * SHORT.alpha_bar[-1] / 2
+    expected = totals.std(ddof=1) / np.sqrt(20)
+    assert terms.standard_error == pytest.approx(expected, rel=1e-9) and expected > 0
+    if exact:
+        assert terms.total == pytest.approx(totals.mean(), rel=1e-12)
+
+
+@pytest.mark.E28
+def test_the_prior_term_of_a_simulated_bound_is_exact_for_a_batch() -> None:
+    law = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
+    ideal, x_0 = IdealDenoiser(law, SHORT), law.sample(20, rng=np.random.default_rng(13))
+    simulated = vlb_terms(lambda x, t: ideal(x, t), x_0, SHORT, rng=np.random.default_rng(14))
+    alpha_bar, rest = SHORT.alpha_bar[SHORT.T], SHORT.one_minus_alpha_bar[SHORT.T]
+    each = [
+        kl_divergence(Gaussian(np.sqrt(alpha_bar) * x, rest * np.eye(2)), white(2)) for x in x_0
+    ]
+    assert simulated.prior == pytest.approx(np.mean(each), rel=1e-12)
+    assert vlb_terms(ideal, x_0, SHORT).prior == pytest.approx(np.mean(each), rel=1e-12)
 
 
 @pytest.mark.E28
@@ -206,7 +285,7 @@ def test_for_data_off_the_support_the_true_kernels_decoder_is_infinite() -> None
     assert np.isfinite(vlb_terms(denoiser, narrower, NOTES, variance="kernel").total)
 
 
-# ---- the bound by simulation ----------------------------------------------------------------------------------------------------
+# ---- the bound by simulation ---------------------------------------------------------------------
 
 
 @pytest.mark.E28
@@ -234,7 +313,9 @@ def test_a_worse_denoiser_has_a_worse_bound_by_the_weighted_squared_error() -> N
     law, shift = Gaussian([0.0], [[0.5]]), 0.3
     ideal = IdealDenoiser(law, SHORT)
     rng = np.random.default_rng(5)
-    off = vlb_terms(lambda x, t: ideal(x, t) + shift, law, SHORT, variance="beta", n=20_000, rng=rng)
+    off = vlb_terms(
+        lambda x, t: ideal(x, t) + shift, law, SHORT, variance="beta", n=20_000, rng=rng
+    )
     # b^2 / variance = beta_t / (alpha_t (1 - alpha_bar_t)) for variance beta, at t = 1 too.
     weights = SHORT.beta[1:] / (SHORT.alpha[1:] * SHORT.one_minus_alpha_bar[1:])
     expected = bound(law, SHORT, variance="beta").total + shift**2 * weights.sum() / 2
@@ -246,7 +327,9 @@ def test_a_worse_denoiser_has_a_worse_bound_by_the_weighted_squared_error() -> N
 def test_a_mixtures_ideal_denoiser_is_simulated_and_its_bound_lies_above_the_entropy() -> None:
     mixture = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[0.04]], [[0.04]]])
     rng = np.random.default_rng(6)
-    terms = vlb_terms(IdealDenoiser(mixture, SHORT), mixture, SHORT, variance="beta", n=5000, rng=rng)
+    terms = vlb_terms(
+        IdealDenoiser(mixture, SHORT), mixture, SHORT, variance="beta", n=5000, rng=rng
+    )
     x = np.linspace(-3, 3, 6001)[:, None]
     density = np.exp(mixture.logpdf(x))
     entropy = (density * nll(mixture, x)).sum() * 0.001
@@ -265,26 +348,36 @@ def test_a_float32_denoiser_gets_float32() -> None:
     assert np.isfinite(terms.total) and isinstance(terms.total, float)
 
 
-# ---- the probability flow -------------------------------------------------------------------------------------------------------
+# ---- the probability flow ------------------------------------------------------------------------
 
 
 @pytest.mark.E29
-@pytest.mark.parametrize("schedule", [NOTES, Schedule.linear(200), Schedule.from_beta([0.5] * 60)], ids=lambda s: f"T={s.T}")
+@pytest.mark.parametrize(
+    "schedule",
+    [NOTES, Schedule.linear(200), Schedule.from_beta([0.5] * 60)],
+    ids=lambda s: f"T={s.T}",
+)
 def test_the_flows_log_density_is_the_datas_to_1e_6_at_50_dimensions(schedule: Schedule) -> None:
     law = MultiSine(FREQUENCIES, noise=0.1)
     x = law.sample(5, rng=np.random.default_rng(8))
-    exact = probability_flow_logpdf(IdealDenoiser(law, schedule), schedule, x, terminal=law.diffuse(schedule, schedule.T))
+    exact = probability_flow_logpdf(
+        IdealDenoiser(law, schedule), schedule, x, terminal=law.diffuse(schedule, schedule.T)
+    )
     assert exact.shape == (5,)
     assert np.abs(exact - law.logpdf(x)).max() <= 1e-6
 
 
 @pytest.mark.E29
 def test_with_white_noise_at_the_end_it_is_off_by_what_the_end_is_off() -> None:
-    """Tenths of a nat: the flow's own density exactly, which is not the data's because q(x_T) is not N(0, I)."""
+    """Tenths of a nat: the flow's own density exactly; q(x_T) is not N(0, I)."""
     law = MultiSine(FREQUENCIES, noise=0.1)
     x = law.sample(200, rng=np.random.default_rng(9))
     off = probability_flow_logpdf(IdealDenoiser(law, NOTES), NOTES, x) - law.logpdf(x)
-    x_T = law.coordinates(x)[0] * np.sqrt(law.diffuse(NOTES, 100).spectrum / law.spectrum) @ law.axes.T
+    x_T = (
+        law.coordinates(x)[0]
+        * np.sqrt(law.diffuse(NOTES, 100).spectrum / law.spectrum)
+        @ law.axes.T
+    )
     expected = white(50).logpdf(x_T) - law.diffuse(NOTES, 100).logpdf(x_T)
     assert np.abs(off - expected).max() <= 1e-6
     assert 0.03 < np.abs(off).mean() < 0.3
@@ -295,19 +388,28 @@ def test_with_white_noise_at_the_end_it_is_off_by_what_the_end_is_off() -> None:
 def test_the_flow_scales_each_axis_by_its_standard_deviations(law: Gaussian, seed: int) -> None:
     denoiser, q_T = IdealDenoiser(law, SHORT), law.diffuse(SHORT, SHORT.T)
     x_T = q_T.sample(3, rng=np.random.default_rng(seed))
-    samples = probability_flow_sample(denoiser, SHORT, 3, rng=np.random.default_rng(seed), terminal=q_T)
-    expected = law.mean + (q_T.coordinates(x_T)[0] * np.sqrt(law.spectrum / q_T.spectrum)) @ law.axes.T
+    samples = probability_flow_sample(
+        denoiser, SHORT, 3, rng=np.random.default_rng(seed), terminal=q_T
+    )
+    expected = (
+        law.mean + (q_T.coordinates(x_T)[0] * np.sqrt(law.spectrum / q_T.spectrum)) @ law.axes.T
+    )
     assert np.abs(samples - expected).max() <= 1e-7
-    # Directions without variance arrive to rounding, not to the 1e-8 of noise that the solver leaves.
+    # Directions without variance arrive to rounding, not to the 1e-8 of noise that the solver
+    # leaves.
     assert np.abs(law.coordinates(samples)[0][:, ~law.varies]).max(initial=0) <= 1e-13
 
 
 @pytest.mark.E29
 def test_from_white_noise_the_variances_come_out_as_lambda_over_v_T() -> None:
     law, n = Gaussian([0.0, 0.0], np.diag([4.0, 0.25])), 2000
-    samples = probability_flow_sample(IdealDenoiser(law, SHORT), SHORT, n, rng=np.random.default_rng(10))
+    samples = probability_flow_sample(
+        IdealDenoiser(law, SHORT), SHORT, n, rng=np.random.default_rng(10)
+    )
     expected = law.spectrum / law.diffuse(SHORT, SHORT.T).spectrum
-    assert np.all(np.abs(np.square(samples @ law.axes).mean(0) / expected - 1) <= 5 * np.sqrt(2 / n))
+    assert np.all(
+        np.abs(np.square(samples @ law.axes).mean(0) / expected - 1) <= 5 * np.sqrt(2 / n)
+    )
     assert np.all(np.abs(expected / law.spectrum - 1) > 0.02)
 
 
@@ -329,7 +431,9 @@ def test_ddim_tends_to_the_flow_as_steps_get_small() -> None:
 def test_the_flow_of_a_mixture_carries_the_mixtures_density() -> None:
     mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [[[0.04]], [[0.3]]])
     x = np.linspace(-1.8, 2.5, 9)[:, None]
-    found = probability_flow_logpdf(IdealDenoiser(mixture, SHORT), SHORT, x, terminal=mixture.diffuse(SHORT, SHORT.T))
+    found = probability_flow_logpdf(
+        IdealDenoiser(mixture, SHORT), SHORT, x, terminal=mixture.diffuse(SHORT, SHORT.T)
+    )
     assert np.abs(found - mixture.logpdf(x)).max() <= 1e-6
 
 
@@ -338,11 +442,38 @@ def test_the_flow_of_points_ends_on_the_points_as_often_as_they_weigh() -> None:
     points, n = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, -1.0]]), 300
     law = Empirical(points)
     samples = probability_flow_sample(
-        IdealDenoiser(law, SHORT), SHORT, n, rng=np.random.default_rng(12), terminal=law.diffuse(SHORT, SHORT.T)
+        IdealDenoiser(law, SHORT),
+        SHORT,
+        n,
+        rng=np.random.default_rng(12),
+        terminal=law.diffuse(SHORT, SHORT.T),
     )
     distance = np.linalg.norm(samples[:, None] - points, axis=-1)
     assert distance.min(1).max() <= 1e-6
     assert abs((distance[:, 0] < 1e-6).mean() - 2 / 3) <= 5 * np.sqrt(2 / 9 / n)
+
+
+@pytest.mark.E29
+def test_points_with_noise_have_a_density_under_the_flow() -> None:
+    law = Empirical([[0.0], [1.0]]).noised(1.0, 0.04)
+    x = np.array([[0.1], [0.9], [1.2]])
+    denoiser, terminal = IdealDenoiser(law, SHORT), law.diffuse(SHORT, SHORT.T)
+    found = probability_flow_logpdf(denoiser, SHORT, x, terminal=terminal)
+    assert np.abs(found - law.logpdf(x)).max() <= 1e-6
+
+
+@pytest.mark.E29
+def test_a_flow_that_is_too_stiff_says_so_in_place_of_running_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    narrow = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1e-6]], [[1e-6]]])
+    denoiser = IdealDenoiser(narrow, SHORT)
+    monkeypatch.setattr(probability_flow, "_MAX_EVALUATIONS", 200)
+    message = r"too stiff: 200 evaluations reached sigma = [\d.e-]+ on the way from 0 to 2\.77"
+    with pytest.raises(ArithmeticError, match=message):
+        probability_flow_logpdf(denoiser, SHORT, [0.0])
+    with pytest.raises(ArithmeticError, match="on the way from 2.77 to 1e-08"):
+        probability_flow_sample(denoiser, SHORT, 2, rng=np.random.default_rng(0))
 
 
 @pytest.mark.E29
@@ -354,25 +485,61 @@ def test_a_single_vector_has_a_single_density_and_an_end_far_out_costs_nothing()
     assert abs(value - law.logpdf([0.7])) <= 1e-6
 
 
-# ---- bad input ------------------------------------------------------------------------------------------------------------------
+# ---- bad input -----------------------------------------------------------------------------------
+
+
+class Wide:
+    """A denoiser of four coordinates that would take any number of them."""
+
+    dim = 4
+
+    def __call__(self, x: np.ndarray, t: int) -> np.ndarray:
+        return x
 
 
 def test_bad_input_to_the_bound_is_refused_in_one_line() -> None:
     law, rng = white(3), np.random.default_rng(0)
     ideal = IdealDenoiser(law, SHORT)
     cases: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
-        (ideal, law, {"variance": "best"}, ValueError, 'variance must be "posterior", "beta", "kernel"'),
+        (
+            ideal,
+            law,
+            {"variance": "best"},
+            ValueError,
+            'variance must be "posterior", "beta", "kernel"',
+        ),
         (ideal, law, {"variance": np.ones(3)}, ValueError, "variance must have shape"),
         (ideal, law, {"decoder_variance": 0.0}, ValueError, "decoder_variance must be above 0"),
-        (ideal, law, {"variance": "kernel", "decoder_variance": 0.1}, ValueError, "decoder_variance cannot be given"),
+        (
+            ideal,
+            law,
+            {"variance": "kernel", "decoder_variance": 0.1},
+            ValueError,
+            "decoder_variance cannot be given",
+        ),
         (ideal, white(4), {}, ValueError, "data must have the denoiser's dimension 3, got 4"),
         (ideal, np.zeros((2, 4)), {}, ValueError, "data must have a last axis of length 3"),
         (ideal, np.full((2, 3), np.nan), {}, ValueError, "data must be finite"),
-        (lambda x, t: x, law, {"variance": "kernel", "n": 10, "rng": rng}, ValueError, '"kernel" is that of the ideal denoiser of a Gaussian'),
+        (
+            lambda x, t: x,
+            law,
+            {"variance": "kernel", "n": 10, "rng": rng},
+            ValueError,
+            '"kernel" is that of the ideal denoiser of a Gaussian',
+        ),
         (lambda x, t: x, law, {"n": 10}, TypeError, "rng must be given"),
         (lambda x, t: x, law, {"n": 1, "rng": rng}, ValueError, "n must be at least 2"),
-        (lambda x, t: x, law, {"n": 10, "rng": np.random}, TypeError, "rng must be a numpy.random.Generator"),
+        (
+            lambda x, t: x,
+            law,
+            {"n": 10, "rng": np.random},
+            TypeError,
+            "rng must be a numpy.random.Generator",
+        ),
         (lambda x, t: x[:1], law, {"n": 10, "rng": rng}, ValueError, "denoiser must return shape"),
+        (lambda x, t: x + np.nan, law, {"n": 10, "rng": rng}, ValueError, "eps_hat must be finite"),
+        (Wide(), law, {"n": 10, "rng": rng}, ValueError, "the denoiser's dimension 4, got 3"),
+        (Wide(), np.zeros((2, 3)), {"rng": rng}, ValueError, "the denoiser's dimension 4, got 3"),
         ("net", law, {"n": 10, "rng": rng}, TypeError, "denoiser must be a callable"),
     ]
     for denoiser, data, kwargs, kind, message in cases:
@@ -398,6 +565,10 @@ def test_bad_input_to_the_flow_is_refused_in_one_line() -> None:
         probability_flow_logpdf(ideal, SHORT, np.zeros((2, 4)))
     with pytest.raises(ValueError, match="alpha_bar_T above 0"):
         probability_flow_sample(ideal, Schedule.from_beta([1 - 1e-16] * 25), 2, rng=rng)
-    for singular in (PointMass([0.0]), Empirical([[0.0], [1.0]]), GaussianMixture([1.0], [[0.0]], [[[0.0]]])):
+    for singular in (
+        PointMass([0.0]),
+        Empirical([[0.0], [1.0]]),
+        GaussianMixture([1.0], [[0.0]], [[[0.0]]]),
+    ):
         with pytest.raises(ValueError, match="must have a density on the whole space"):
             probability_flow_logpdf(IdealDenoiser(singular, SHORT), SHORT, [0.0])

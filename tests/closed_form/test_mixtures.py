@@ -42,7 +42,11 @@ def plain_density(m: GaussianMixture, x: Array) -> complex:
     density = 0.0
     for w, c in zip(m.weights, m.components):
         away = x - c.mean
-        density += w * np.exp(-0.5 * away @ np.linalg.solve(c.cov, away)) / np.sqrt(np.linalg.det(2 * np.pi * c.cov))
+        density += (
+            w
+            * np.exp(-0.5 * away @ np.linalg.solve(c.cov, away))
+            / np.sqrt(np.linalg.det(2 * np.pi * c.cov))
+        )
     return density
 
 
@@ -65,10 +69,26 @@ def test_divergence_is_the_trace_of_the_scores_jacobian(m: GaussianMixture, seed
     x, h = m.sample(1, rng=np.random.default_rng(seed))[0], 1e-3
     stencil, at = np.array([1, -8, 8, -1]) / (12 * h), np.array([-2, -1, 1, 2]) * h  # fourth order
     axes = list(enumerate(np.eye(m.dim)))
-    fine, coarse = (sum(stencil / k @ m.score(x + np.outer(k * at, e))[:, i] for i, e in axes) for k in (1, 2))
-    # The truncation error of the fine stencil is a sixteenth of the coarse one's, so it is bounded by their difference.
+    fine, coarse = (
+        sum(stencil / k @ m.score(x + np.outer(k * at, e))[:, i] for i, e in axes) for k in (1, 2)
+    )
+    # The truncation error of the fine stencil is a sixteenth of the coarse one's, so it is bounded
+    # by their difference.
     rounding = 1e3 * 100 * m.dim * EPS * (1 + np.abs(m.score(x)).max()) / h
     assert abs(m.divergence(x) - fine) <= abs(fine - coarse) + rounding
+
+
+@pytest.mark.parametrize("x", [0.3, 1e4, 1e8, -1e8])
+def test_divergence_keeps_its_digits_far_from_everything(x: float) -> None:
+    one = GaussianMixture([1.0], [[0.0]], [[[1.0]]])
+    two = GaussianMixture([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[1.0]]])
+    assert one.divergence([x]) == -1
+    # Var of the scores under the responsibilities, here a Bernoulli variable, comes on top of -1.
+    p = 1 / (1 + np.exp(-min(max(x - 0.5, -700.0), 700.0)))
+    for law in (two, Empirical([[0.0], [1.0]]).noised(1.0, 1.0)):
+        assert law.divergence([x]) == pytest.approx(-1 + p * (1 - p), rel=1e-13)
+    narrow = Empirical([[0.0, 0.0]]).noised(1.0, 1e-12)
+    assert narrow.divergence([x, 1.0]) == pytest.approx(-2e12, rel=1e-14)
 
 
 @pytest.mark.parametrize("diffused", [False, True])
@@ -79,13 +99,19 @@ def test_density_integrates_to_one(diffused: bool) -> None:
     m = GaussianMixture([0.2, 0.8], [[-1.0], [2.0]], [[[0.04]], [[1.0]]])
     points = Empirical([[-1.0], [0.0], [2.5]])
     for law in (m.diffuse(schedule, 1), points.diffuse(schedule, 1)) if diffused else (m,):
-        area, error = quad(lambda x: np.exp(law.logpdf([x])), -12, 14, epsabs=1e-12, points=[-1, 0, 2], limit=400)
+        area, error = quad(
+            lambda x: np.exp(law.logpdf([x])), -12, 14, epsabs=1e-12, points=[-1, 0, 2], limit=400
+        )
         assert abs(area - 1) <= error + 1e-12
 
 
 def test_density_integrates_to_one_in_the_plane() -> None:
-    m = GaussianMixture([0.3, 0.7], [[0.0, 1.0], [2.0, -1.0]], [np.eye(2), [[1.0, 0.6], [0.6, 0.5]]])
-    line = np.arange(-11, 13, 0.125)  # 0.4 of the least deviation, 0.32: aliasing is 2 exp(-2 (pi / 0.4)^2)
+    m = GaussianMixture(
+        [0.3, 0.7], [[0.0, 1.0], [2.0, -1.0]], [np.eye(2), [[1.0, 0.6], [0.6, 0.5]]]
+    )
+    line = np.arange(
+        -11, 13, 0.125
+    )  # 0.4 of the least deviation, 0.32: aliasing is 2 exp(-2 (pi / 0.4)^2)
     grid = np.stack(np.meshgrid(line, line, indexing="ij"), -1)
     assert m.logpdf(grid).shape == 2 * line.shape
     assert abs(np.exp(m.logpdf(grid)).sum() * 0.125**2 - 1) <= 1e-12
@@ -93,7 +119,11 @@ def test_density_integrates_to_one_in_the_plane() -> None:
 
 def test_sample_has_the_stated_mean_and_covariance() -> None:
     rng, n = np.random.default_rng(0), 40_000
-    m = GaussianMixture([0.25, 0.75, 0.0], [[0.0, 4.0], [1.0, 0.0], [9.0, 9.0]], [np.eye(2), np.diag([2.0, 0.0]), np.eye(2)])
+    m = GaussianMixture(
+        [0.25, 0.75, 0.0],
+        [[0.0, 4.0], [1.0, 0.0], [9.0, 9.0]],
+        [np.eye(2), np.diag([2.0, 0.0]), np.eye(2)],
+    )
     points = Empirical([[0.0, 1.0], [2.0, 1.0], [2.0, -5.0]])
     coin = GaussianMixture([0.5, 0.5], [[0.0, 1.0], [2.0, -5.0]], np.zeros((2, 2, 2)))
     for law in (m, points, points.noised(0.5, 0.2), m.noised(0.5, 0.2), coin):
@@ -106,38 +136,97 @@ def test_sample_has_the_stated_mean_and_covariance() -> None:
         assert np.array_equal(one, again) and not np.array_equal(one, other)
 
 
+def test_weights_are_divided_by_their_sum() -> None:
+    thirds = np.float32([1 / 3] * 3)
+    m = GaussianMixture(thirds, [[0.0], [1.0], [2.0]], 3 * [[[1.0]]])
+    assert m.weights.sum() == pytest.approx(1, abs=2 * EPS) and m.weights.dtype == np.float64
+    assert m.sample(100, rng=np.random.default_rng(0)).shape == (100, 1)
+    assert GaussianMixture([1], [[0]], [[[1]]]).weights.dtype == np.float64
+
+
+def test_whole_numbers_become_float64() -> None:
+    big = 2**24 + 1  # no float32
+    assert GaussianMixture([1], [[big]], [[[1]]]).mean[0] == big
+    points = Empirical([[big], [big]])
+    assert points.points.dtype == np.float64 and points.mean[0] == big
+    assert points.sample(2, rng=np.random.default_rng(0))[0, 0] == big
+
+
+def test_sampled_noise_has_the_stated_variance_to_three_per_cent() -> None:
+    # The variance of n numbers is known to sqrt(2 / n) = 0.35 %: five of these are 1.8 %.
+    n = 160_000
+    law, rng = Empirical([[2.0]]).noised(0.25, 0.09), np.random.default_rng(3)
+    for dtype in (np.float64, np.float32):
+        away = law.sample(n, rng=rng, dtype=dtype).astype(np.float64) - 1
+        assert abs(np.square(away).mean() / 0.09 - 1) <= 5 * np.sqrt(2 / n)
+        assert abs(away.mean()) <= 5 * 0.3 / np.sqrt(n)
+    mixture = GaussianMixture([0.5, 0.5], [[1.0], [-1.0]], [[[0.04]], [[1.0]]])
+    squares = np.square(mixture.sample(n, rng=rng))
+    assert abs(squares.mean() / 1.52 - 1) <= 5 * np.sqrt(np.var(squares) / n) / 1.52 < 0.03
+
+
+def test_a_density_on_the_whole_space_needs_variance_everywhere() -> None:
+    line = np.diag([1.0, 0.0])
+    assert not GaussianMixture([0.5, 0.5], np.zeros((2, 2)), [np.eye(2), line]).has_density
+    assert GaussianMixture([1.0, 0.0], np.zeros((2, 2)), [np.eye(2), line]).has_density
+    assert not Empirical([[0.0]]).has_density and Empirical([[0.0]]).noised(1.0, 0.1).has_density
+    assert Gaussian([0.0], [[1.0]]).has_density and not PointMass([0.0]).has_density
+
+
 @pytest.mark.E6
 @given(regular_mixtures(), st.integers(0, 3))
-def test_diffusion_moves_mean_and_covariance_as_the_forward_process_does(m: GaussianMixture, t: int) -> None:
+def test_diffusion_moves_mean_and_covariance_as_the_forward_process_does(
+    m: GaussianMixture, t: int
+) -> None:
     schedule = Schedule.from_beta([1e-6, 0.3, 0.9])
     for law in (m, Empirical(m.sample(7, rng=np.random.default_rng(t)))):
         x_t = law.diffuse(schedule, t)
         kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
         size = np.abs(law.cov).max() + np.square(law.mean).max() + 1
         assert np.allclose(x_t.mean, np.sqrt(kept) * law.mean, rtol=0, atol=100 * EPS * size)
-        assert np.allclose(x_t.cov, kept * law.cov + noise * np.eye(law.dim), rtol=0, atol=100 * EPS * size)
+        assert np.allclose(
+            x_t.cov, kept * law.cov + noise * np.eye(law.dim), rtol=0, atol=100 * EPS * size
+        )
 
 
-@given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 6), st.sampled_from([1e-6, 0.1, 0.9]))
-def test_diffused_points_are_the_mixture_of_equal_gaussians(seed: int, dim: int, n: int, beta: float) -> None:
+@given(
+    st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 6), st.sampled_from([1e-6, 0.1, 0.9])
+)
+def test_diffused_points_are_the_mixture_of_equal_gaussians(
+    seed: int, dim: int, n: int, beta: float
+) -> None:
     rng, schedule = np.random.default_rng(seed), Schedule.from_beta([beta])
     points = rng.standard_normal((n, dim))
     kernel = Empirical(points).diffuse(schedule, 1)
-    mixture = GaussianMixture(np.full(n, 1 / n), points, np.zeros((n, dim, dim))).diffuse(schedule, 1)
+    mixture = GaussianMixture(np.full(n, 1 / n), points, np.zeros((n, dim, dim))).diffuse(
+        schedule, 1
+    )
     x = kernel.sample(4, rng=rng).reshape(2, 2, dim)
-    # A squared distance of about dim beta, from coordinates of size 1: relative error eps / sqrt(beta).
+    # A squared distance of about dim beta, from coordinates of size 1: relative error eps /
+    # sqrt(beta).
     tolerance = 1000 * dim * EPS / np.sqrt(beta)
     assert np.allclose(kernel.logpdf(x), mixture.logpdf(x), rtol=0, atol=tolerance)
-    assert np.allclose(kernel.score(x), mixture.score(x), rtol=0, atol=tolerance / np.sqrt(beta) * 10)
-    assert np.allclose(kernel.divergence(x), mixture.divergence(x), rtol=0, atol=tolerance / beta * 100)
+    assert np.allclose(
+        kernel.score(x), mixture.score(x), rtol=0, atol=tolerance / np.sqrt(beta) * 10
+    )
+    assert np.allclose(
+        kernel.divergence(x), mixture.divergence(x), rtol=0, atol=tolerance / beta * 100
+    )
 
 
 @pytest.mark.E4
 def test_diffusing_in_two_stages_is_diffusing_at_once() -> None:
     rng, schedule = np.random.default_rng(0), Schedule.from_beta([0.1, 0.3, 0.5])
     points = rng.standard_normal((4, 3))
-    for law in (Empirical(points), GaussianMixture([0.25] * 4, points, 4 * [np.diag([1.0, 0.5, 0.0])])):
-        staged, at_once, x = law.diffuse(schedule, 1).noised(*schedule.between(1, 3)), law.diffuse(schedule, 3), points[:2]
+    for law in (
+        Empirical(points),
+        GaussianMixture([0.25] * 4, points, 4 * [np.diag([1.0, 0.5, 0.0])]),
+    ):
+        staged, at_once, x = (
+            law.diffuse(schedule, 1).noised(*schedule.between(1, 3)),
+            law.diffuse(schedule, 3),
+            points[:2],
+        )
         assert np.allclose(staged.logpdf(x), at_once.logpdf(x), rtol=0, atol=100 * EPS)
         assert np.allclose(staged.score(x), at_once.score(x), rtol=0, atol=100 * EPS)
 
@@ -159,7 +248,9 @@ def test_far_from_everything_the_nearest_component_answers() -> None:
 
 def test_a_point_of_several_supports_belongs_to_the_thinnest() -> None:
     line, point = np.diag([1.0, 0.0]), np.zeros((2, 2))
-    m = GaussianMixture([0.25, 0.5, 0.25], [[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]], [line, point, np.eye(2)])
+    m = GaussianMixture(
+        [0.25, 0.5, 0.25], [[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]], [line, point, np.eye(2)]
+    )
     plane, on_line = Gaussian([1.0, 1.0], np.eye(2)), Gaussian([0.0, 0.0], line)
     x = np.array([[0.0, 0.0], [0.5, 0.0], [0.5, 0.5]])
     expected = [np.log(0.5), np.log(0.25) + on_line.logpdf(x[1]), np.log(0.25) + plane.logpdf(x[2])]
@@ -176,7 +267,9 @@ def test_off_every_support_there_is_no_density() -> None:
         assert np.isnan(law.score([1.0, 0.5])).all() and np.isnan(law.divergence([1.0, 0.5]))
     assert m.logpdf([1.0, 1.0]) == pytest.approx(np.log(0.5) - 0.5 - 0.5 * np.log(2 * np.pi))
     assert e.logpdf([[0.0, 0.0], [0.0, 1.0]]) == pytest.approx(np.log([1 / 3, 2 / 3]))
-    assert np.array_equal(e.score([[0.0, 1.0]]), [[0, 0]]) and np.array_equal(e.divergence([[0.0, 1.0]]), [0])
+    assert np.array_equal(e.score([[0.0, 1.0]]), [[0, 0]]) and np.array_equal(
+        e.divergence([[0.0, 1.0]]), [0]
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -188,10 +281,16 @@ def test_own_samples_have_a_density_in_either_dtype(dtype: type) -> None:
     for law in (m, e, e.noised(0.5, 0.5)):
         x = law.sample(50, rng=rng, dtype=dtype)
         assert x.shape == (50, 5) and x.dtype == dtype
-        assert np.isfinite(law.logpdf(x)).all() and np.isfinite(law.score(x)).all() and law.score(x).dtype == dtype
+        assert (
+            np.isfinite(law.logpdf(x)).all()
+            and np.isfinite(law.score(x)).all()
+            and law.score(x).dtype == dtype
+        )
 
 
-def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(0)
     law = Empirical(rng.standard_normal((2000, 3))).noised(0.9, 0.1)
     x = law.sample(1000, rng=rng)
@@ -202,22 +301,40 @@ def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(monk
     in_blocks = law.score(x)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 2_000_000 < x.shape[0] * 2000 * 8  # the 2 million distances alone would take 16 MB
+    assert (
+        peak < 2_000_000 < x.shape[0] * 2000 * 8
+    )  # the 2 million distances alone would take 16 MB
     assert np.allclose(in_blocks, at_once, rtol=1000 * EPS, atol=1000 * EPS)
     assert law.logpdf(x).shape == (1000,)
 
 
-@pytest.mark.parametrize(("weights", "means", "covs", "message"), [
-    ([0.5, 0.4], [[0.0], [1.0]], [[[1.0]], [[1.0]]], "weights must not be negative and must sum to 1"),
-    ([1.5, -0.5], [[0.0], [1.0]], [[[1.0]], [[1.0]]], "weights must not be negative and must sum to 1"),
-    ([1.0], [[0.0], [1.0]], [[[1.0]], [[1.0]]], "must be equally many, got 1, 2 and 2"),
-    ([0.5, 0.5], [[0.0], [1.0]], [[[1.0]]], "must be equally many, got 2, 2 and 1"),
-    ([1.0], [[0.0, 1.0]], [[[1.0]]], "cov must have shape"),
-    ([1.0], [[0.0]], [[[-1.0]]], "cov must have no negative eigenvalue"),
-    ([1.0], [[0.0]], [[1.0]], "covs must have 3 axes"),
-    ([np.nan], [[0.0]], [[[1.0]]], "weights must be finite"),
-    ([], [[0.0]], [[[1.0]]], "weights must not be empty"),
-])
+@pytest.mark.parametrize(
+    ("weights", "means", "covs", "message"),
+    [
+        (
+            [0.5, 0.4],
+            [[0.0], [1.0]],
+            [[[1.0]], [[1.0]]],
+            "weights must not be negative and must sum to 1",
+        ),
+        (
+            [1.5, -0.5],
+            [[0.0], [1.0]],
+            [[[1.0]], [[1.0]]],
+            "weights must not be negative and must sum to 1",
+        ),
+        ([1.0], [[0.0], [1.0]], [[[1.0]], [[1.0]]], "must be equally many, got 1, 2 and 2"),
+        ([0.5, 0.5], [[0.0], [1.0]], [[[1.0]]], "must be equally many, got 2, 2 and 1"),
+        ([1.0], [[0.0, 1.0]], [[[1.0]]], "cov must have shape"),
+        ([1.0], [0.0], [[[1.0]]], "means must have 2 axes"),
+        ([1.0], [[np.inf]], [[[1.0]]], "means must be finite"),
+        ([[1.0]], [[0.0]], [[[1.0]]], "weights must have 1 axis"),
+        ([1.0], [[0.0]], [[[-1.0]]], "cov must have no negative eigenvalue"),
+        ([1.0], [[0.0]], [[1.0]], "covs must have 3 axes"),
+        ([np.nan], [[0.0]], [[[1.0]]], "weights must be finite"),
+        ([], [[0.0]], [[[1.0]]], "weights must not be empty"),
+    ],
+)
 def test_a_wrong_mixture_is_refused(weights: list, means: list, covs: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GaussianMixture(weights, means, covs)

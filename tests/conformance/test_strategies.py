@@ -200,4 +200,7 @@ def test_without_hypothesis_it_names_the_extra_in_one_line(monkeypatch: pytest.M
     spec = importlib.util.spec_from_file_location("testing_without_hypothesis", testing.__file__)
     with pytest.raises(ImportError) as caught:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    assert str(caught.value) == "ddpm_np.conformance.strategies needs hypothesis, which comes with the extra: pip install 'ddpm_np[test]'"
+    assert str(caught.value) == (
+        "ddpm_np.conformance.strategies needs hypothesis, which comes with the extra: "
+        "pip install '.[test]'"
+    )

@@ -1,4 +1,4 @@
-"""Mixing two noised signals and walking back: noise of the right size, and the exact law of an affine denoiser's chain."""
+"""Mixtures of noised signals, and the exact law of the chain of an affine denoiser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ddpm_np.demos.interpolation import (
     line_position,
     linear_weights,
     mix,
-    sample_from,
     spherical_weights,
 )
 from ddpm_np.forward import q_sample
@@ -24,7 +23,7 @@ EPS = np.finfo(float).eps
 
 
 class Affine:
-    """The ideal denoiser of N(m, C), written out: eps = sqrt(1 - ab) (ab C + (1 - ab) I)^{-1} (x - sqrt(ab) m)."""
+    """The ideal denoiser of N(m, C): sqrt(1 - ab) (ab C + (1 - ab) I)^{-1} (x - sqrt(ab) m)."""
 
     def __init__(self, m: np.ndarray, C: np.ndarray) -> None:
         self.m, self.C = m, C
@@ -56,11 +55,32 @@ def test_noise_of_a_mixture_has_the_stated_variance(spherical: bool, expected: f
 
 
 @pytest.mark.E6
+def test_noises_are_mixed_on_the_circle_unless_told_otherwise() -> None:
+    x_a, x_b, eps_a, eps_b = np.random.default_rng(4).standard_normal((4, 3, 5))
+    mixed = mix(SCHEDULE, x_a, x_b, 0.3, 7, eps_a, eps_b)
+    expected = mix(SCHEDULE, x_a, x_b, 0.3, 7, eps_a, eps_b, spherical=True)
+    assert np.array_equal(mixed, expected)
+    for weights in (linear_weights, spherical_weights):
+        for w in (-0.1, 1.1, np.nan):
+            with pytest.raises(ValueError, match="w must be"):
+                weights(w)
+
+
+@pytest.mark.E6
 def test_the_ends_of_a_mixture_are_the_noised_signals() -> None:
     rng = np.random.default_rng(1)
     x_a, x_b, eps_a, eps_b = rng.standard_normal((4, 3, 5))
-    assert np.array_equal(mix(SCHEDULE, x_a, x_b, 0.0, 7, eps_a, eps_b), q_sample(SCHEDULE, x_a, 7, eps_a))
-    assert np.max(np.abs(mix(SCHEDULE, x_a, x_b, 1.0, 7, eps_a, eps_b) - q_sample(SCHEDULE, x_b, 7, eps_b))) <= 4 * EPS
+    assert np.array_equal(
+        mix(SCHEDULE, x_a, x_b, 0.0, 7, eps_a, eps_b), q_sample(SCHEDULE, x_a, 7, eps_a)
+    )
+    assert (
+        np.max(
+            np.abs(
+                mix(SCHEDULE, x_a, x_b, 1.0, 7, eps_a, eps_b) - q_sample(SCHEDULE, x_b, 7, eps_b)
+            )
+        )
+        <= 4 * EPS
+    )
 
 
 @pytest.mark.E17
@@ -71,20 +91,26 @@ def test_from_the_end_of_the_chain_it_is_the_ancestral_sampler() -> None:
     whole = ancestral_sample(denoiser, SCHEDULE, 6, 3, rng=rng)
     rng = np.random.default_rng(2)
     rng.standard_normal((6, 3))
-    assert np.array_equal(sample_from(denoiser, SCHEDULE, x_T, SCHEDULE.T, rng=rng), whole)
-    assert np.array_equal(sample_from(denoiser, SCHEDULE, x_T, 0, rng=rng), x_T)
+    for t, expected in ((SCHEDULE.T, whole), (0, x_T)):
+        again = ancestral_sample(denoiser, SCHEDULE, 6, 3, rng=rng, start=(x_T, t))
+        assert np.array_equal(again, expected)
 
 
 @pytest.mark.E27
 @pytest.mark.parametrize("variance", ["posterior", "beta"])
 @pytest.mark.parametrize("t", [10, 40])
-@pytest.mark.parametrize("C", [[[1.0, 0.6], [0.6, 2.0]], [[1.0, 0.6], [-0.9, 2.0]]], ids=["ideal", "turning"])
+@pytest.mark.parametrize(
+    "C", [[[1.0, 0.6], [0.6, 2.0]], [[1.0, 0.6], [-0.9, 2.0]]], ids=["ideal", "turning"]
+)
 def test_affine_law_agrees_with_simulation(variance: str, t: int, C: list[list[float]]) -> None:
     rng, n = np.random.default_rng(3), 20000
-    denoiser = Affine(np.array([0.5, -1.0]), np.array(C))  # one that turns is affine, but no Gaussian's
+    denoiser = Affine(
+        np.array([0.5, -1.0]), np.array(C)
+    )  # one that turns is affine, but no Gaussian's
     start_mean, start_cov = np.array([1.0, 0.0]), np.array([[0.5, 0.1], [0.1, 0.4]])
     mean, cov = affine_law(denoiser, SCHEDULE, start_mean, start_cov, t, variance=variance)
-    x = sample_from(denoiser, SCHEDULE, rng.multivariate_normal(start_mean, start_cov, n), t, rng=rng, variance=variance)
+    start = rng.multivariate_normal(start_mean, start_cov, n), t
+    x = ancestral_sample(denoiser, SCHEDULE, n, 2, rng=rng, variance=variance, start=start)
     assert np.all(np.abs(x.mean(axis=0) - mean) <= 5 * np.sqrt(np.diag(cov) / n))
     # Wishart: the variance of a sample covariance entry is (C_ij^2 + C_ii C_jj) / n.
     error = np.sqrt((cov**2 + np.outer(np.diag(cov), np.diag(cov))) / n)
@@ -94,16 +120,53 @@ def test_affine_law_agrees_with_simulation(variance: str, t: int, C: list[list[f
 @pytest.mark.E27
 def test_affine_law_of_a_constant_is_the_constant() -> None:
     point = np.array([2.0, -1.0])
-    mean, cov = affine_law(Affine(point, np.zeros((2, 2))), SCHEDULE, np.zeros(2), np.eye(2), SCHEDULE.T)
+    mean, cov = affine_law(
+        Affine(point, np.zeros((2, 2))), SCHEDULE, np.zeros(2), np.eye(2), SCHEDULE.T
+    )
     assert np.max(np.abs(mean - point)) <= 1e3 * EPS and np.max(np.abs(cov)) <= 1e3 * EPS
 
 
 @pytest.mark.E27
 def test_a_denoiser_that_is_not_affine_is_found_out() -> None:
-    with pytest.raises(ValueError, match="denoiser must be affine in x_t, got one that is not at t = 5"):
+    with pytest.raises(
+        ValueError, match="denoiser must be affine in x_t, got one that is not at t = 5"
+    ):
         affine_law(lambda x, t: np.tanh(x) + (x**2), SCHEDULE, np.zeros(2), np.eye(2), 5)
     with pytest.raises(ValueError, match="cov must have shape"):
         affine_law(lambda x, t: x, SCHEDULE, np.zeros(2), np.eye(3), 5)
+    with pytest.raises(ValueError, match=r"denoiser must return shape \(7, 2\), got \(2,\)"):
+        affine_law(lambda x, t: x[0], SCHEDULE, np.zeros(2), np.eye(2), 5)
+    with pytest.raises(ValueError, match="the denoiser's eps_hat must be finite"):
+        affine_law(lambda x, t: x + np.nan, SCHEDULE, np.zeros(2), np.eye(2), 5)
+    with pytest.raises(TypeError, match="t must be a single integer"):
+        affine_law(lambda x, t: x, SCHEDULE, np.zeros(2), np.eye(2), np.array([1, 2]))
+
+
+@pytest.mark.E27
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_maps_that_look_affine_at_whole_numbers_or_near_zero_are_found_out(dim: int) -> None:
+    maps = {
+        "x^3": lambda x, t: x**3,
+        "rounded": lambda x, t: np.round(x),
+        "|x|": lambda x, t: np.abs(x),
+        "clipped": lambda x, t: np.clip(x, -3, 3),
+        "x + sin 2 pi x": lambda x, t: x + np.sin(2 * np.pi * x),
+    }
+    for name, wrong in maps.items():
+        with pytest.raises(ValueError, match="denoiser must be affine in x_t"):
+            affine_law(wrong, SCHEDULE, np.zeros(dim), np.eye(dim), 5)
+            pytest.fail(name)
+    M = np.random.default_rng(dim).standard_normal((dim, dim))
+    affine_law(lambda x, t: 1e6 * (x @ M - 3), SCHEDULE, np.zeros(dim), np.eye(dim), 5)
+
+
+@pytest.mark.E27
+def test_affine_law_takes_whole_numbers_and_float32() -> None:
+    big = 2**24 + 1  # no float32
+    for mean, cov in (([big], [[big]]), (np.float32([3]), np.float32([[5]]))):
+        found = affine_law(lambda x, t: 0 * x, SCHEDULE, mean, cov, 0)
+        assert found[0].dtype == found[1].dtype == np.float64
+        assert found[0][0] == mean[0] and found[1][0, 0] == cov[0][0]
 
 
 @given(w=st.floats(-2, 3), away=st.floats(-3, 3))

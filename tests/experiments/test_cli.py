@@ -211,7 +211,7 @@ def test_every_command_has_help(capsys, command):
     (["sample"], "CHECKPOINT"),
     (["sample", "file", "--out", "s.npz"], "file"),
     (["sample", "nowhere.npz", "--out", "s.npz"], "nowhere.npz"),
-    (["sample", ".", "--out", "s.npz"], "'.'"),
+    (["sample", ".", "--out", "s.npz"], ". must be an ordinary file"),
     (["sample", "file", "--out", "file"], "--out"),
     (["sample", "file", "--out", "nowhere/s.npz"], "--out"),
     (["sample", "file", "-n", "0", "--out", "s.npz"], "-n"),

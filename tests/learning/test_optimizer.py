@@ -193,3 +193,9 @@ def test_bad_arguments_are_named(arguments, name):
 def test_vectors_of_another_length_are_refused():
     with pytest.raises(ValueError, match="theta"):
         AdamW(3, np.float64).step(np.zeros(2), np.zeros(3), 0.1)
+
+
+@pytest.mark.parametrize("decay", [1.0, 1.5, -0.1, float("nan")])
+def test_an_average_that_would_never_move_is_refused(decay):
+    with pytest.raises(ValueError, match="decay"):
+        EMA(np.zeros(3), decay)

@@ -1,4 +1,6 @@
-"""The package against PyTorch on small shapes: output, loss, gradients, training steps, and weights both ways."""
+"""The package against PyTorch on small shapes: output, loss, gradients, training steps, and weights
+both ways.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,14 @@ parity, twin = import_module("benchmarks.parity"), import_module("benchmarks.twi
 
 DIM, T = 5, 7
 LAYERS = {
-    "notes": (Layer(10, "leaky_relu", "none"), Layer(20, "identity", "shift"), Layer(10, "leaky_relu", "none")),
-    "default": (6, 4), "silu": (Layer(6, "silu"), Layer(4, "silu", "shift")), "one layer": (Layer(3, "silu", "none"),),
+    "notes": (
+        Layer(10, "leaky_relu", "none"),
+        Layer(20, "identity", "shift"),
+        Layer(10, "leaky_relu", "none"),
+    ),
+    "default": (6, 4),
+    "silu": (Layer(6, "silu"), Layer(4, "silu", "shift")),
+    "one layer": (Layer(3, "silu", "none"),),
 }
 
 
@@ -59,20 +67,23 @@ def test_training_gives_the_weights_that_pytorch_gives(kind):
 @pytest.mark.parametrize("kind", LAYERS)
 def test_float32_is_off_by_the_rounding_of_its_sums_at_most(kind):
     checks = parity.float32_checks(network(kind), 33)
-    assert [check for check in checks if not check.passed] == [] and max(check.error for check in checks) > 0.1
+    assert [check for check in checks if not check.passed] == [] and max(
+        check.error for check in checks
+    ) > 0.1
 
 
 @pytest.mark.parametrize("name", ["W1", "b3", "gate2", "shift1"])
 def test_parity_fails_for_a_planted_wrong_gradient(name, monkeypatch):
     right = MLP._backward
 
-    def wrong(self, d, cache, g):
-        right(self, d, cache, g)
+    def wrong(self, p, d, cache, g):
+        right(self, p, d, cache, g)
         g[name][...] *= 1 + 1e-9
-        return g
 
     monkeypatch.setattr(MLP, "_backward", wrong)
-    failed = [check.name for check in parity.step_checks(network("default"), 16) if not check.passed]
+    failed = [
+        check.name for check in parity.step_checks(network("default"), 16) if not check.passed
+    ]
     assert failed == [f"gradient of {name}, float64"]
 
 
@@ -80,7 +91,11 @@ def test_parity_fails_for_an_optimizer_without_its_decay(monkeypatch):
     from ddpm_np.learning.optimizer import AdamW
 
     right = AdamW.__init__
-    monkeypatch.setattr(AdamW, "__init__", lambda self, *args, **options: right(self, *args, **{**options, "weight_decay": 0.0}))
+    monkeypatch.setattr(
+        AdamW,
+        "__init__",
+        lambda self, *args, **options: right(self, *args, **{**options, "weight_decay": 0.0}),
+    )
     assert not parity.training_check(network("default"), 16, steps=5).passed
 
 
@@ -101,7 +116,10 @@ def test_weights_move_to_pytorch_and_back(kind):
 def test_weights_of_another_network_are_refused():
     mlp = network("default")
     before = mlp.flat.copy()
-    for state in (twin.to_torch_state_dict(network("silu")), {**twin.to_torch_state_dict(mlp), "more.weight": torch.zeros(2)}):
+    for state in (
+        twin.to_torch_state_dict(network("silu")),
+        {**twin.to_torch_state_dict(mlp), "more.weight": torch.zeros(2)},
+    ):
         with pytest.raises(ValueError, match="^state must hold"):
             twin.from_torch_state_dict(mlp, state)
     assert np.array_equal(mlp.flat, before)

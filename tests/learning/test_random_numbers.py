@@ -85,3 +85,12 @@ def test_the_memory_layout_does_not_matter(dtype):
 def test_an_array_that_cannot_hold_the_noise_is_refused(dtype):
     with pytest.raises(TypeError, match="^out must be of float32 or float64"):
         fill_normal(np.zeros(4, dtype), rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_last_of_an_odd_number_is_normal_too(n, dtype):
+    rng, draws = np.random.default_rng(4), 4000
+    last = np.array([fill_normal(np.empty(n, dtype), rng=rng)[-1] for _ in range(draws)], float)
+    assert abs(last.mean()) <= 5 / np.sqrt(draws)
+    assert abs(np.mean(last**2) - 1) <= 5 * np.sqrt(2 / draws)

@@ -49,7 +49,10 @@ def test_gradient_is_the_complex_step_derivative(
 ) -> None:
     size, widths = level
     rng = np.random.default_rng(seed)
-    options = {"skip": rng.uniform(0.1, 1, 6), "gain": rng.uniform(0.1, 1, 6)} if scaled else {}
+    options: dict[str, Any] = {}
+    if scaled:
+        options = {"skip": rng.uniform(0.1, 1, 6), "gain": rng.uniform(0.1, 1, 6)}
+        options["basis"] = rng.uniform(0, 1, (6, 3))
     network = unet(size, widths, layers=layers, seed=seed, wrap=wrap, **options)
     x, weights = rng.standard_normal((2, n, network.dim))
     t = rng.integers(1, 6, n)
@@ -165,7 +168,8 @@ def test_forward_changes_neither_its_input_nor_an_earlier_result() -> None:
                                  lambda n: pickle.loads(pickle.dumps(n))])
 def test_copies_are_equal_and_share_nothing(how: Any) -> None:
     skip, gain = preconditioning(Schedule.sigmoid(5), 0.5)
-    network = unet(layers=1, wrap=True, skip=skip, gain=gain)
+    basis = np.eye(6)[:, 1:]
+    network = unet(layers=1, wrap=True, skip=skip, gain=gain, basis=basis)
     other = how(network)
     assert other.config == network.config and np.array_equal(other.flat, network.flat)
     assert not np.shares_memory(other.flat, network.flat)
@@ -187,6 +191,7 @@ REFUSED: list[tuple[type[Exception], dict[str, Any], str]] = [
     (TypeError, {"rng": np.random.RandomState(0)}, "rng must be a numpy.random.Generator"),
     (ValueError, {"skip": [1.0, 2.0]}, "skip must have a last axis of length 6"),
     (ValueError, {"gain": [np.nan] * 6}, "gain must be finite"),
+    (ValueError, {"basis": np.ones((5, 2))}, "basis must have 6 rows"),
 ]
 
 

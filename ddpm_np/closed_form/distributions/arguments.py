@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np._checks import Array, real_array
 
-__all__ = ["checked_points", "float_array", "float_dtype", "frozen"]
+__all__ = ["checked_points", "float_array", "frozen"]
 
 _Kind = TypeVar("_Kind", bound=np.generic)
 
@@ -28,19 +28,11 @@ def float_array(
     return x.astype(np.float64, copy=x.flags.writeable or not x.flags.owndata)
 
 
-def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """float32 or float64."""
-    dtype = np.dtype(dtype)
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype}")
-    return dtype
-
-
-def checked_points(x: ArrayLike, dim: int) -> Array:
+def checked_points(x: ArrayLike, dim: int, name: str = "x") -> Array:
     """Points (..., dim) of float32 or float64."""
-    x = real_array("x", x, dim=dim)
+    x = real_array(name, x, dim=dim)
     if x.dtype == object:
-        raise TypeError("x must hold floats, got exact numbers")
+        raise TypeError(f"{name} must hold floats, got exact numbers")
     return x
 
 

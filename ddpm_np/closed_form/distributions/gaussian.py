@@ -14,11 +14,10 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, positive, square, step
+from ddpm_np._checks import Array, count, float_dtype, generator, positive, square, step
 from ddpm_np.closed_form.distributions.arguments import (
     checked_points,
     float_array,
-    float_dtype,
     frozen,
 )
 from ddpm_np.schedule import Schedule
@@ -77,7 +76,7 @@ class Diffusing(Generic[_Law]):
 
         t is a single integer.
         """
-        t = step("t", t, 0, schedule.T)
+        t = step("t", t, 0, of=schedule)
         return self.noised(schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
 
 
@@ -140,7 +139,10 @@ class Gaussian(Diffusing["Gaussian"]):
         if asymmetry > rounding * np.abs(cov).max():
             differ = f"entries that differ from their mirror image by {asymmetry:.3g}"
             raise ValueError(f"cov must be symmetric, got {differ}")
-        spectrum, axes = np.linalg.eigh((cov + cov.T) / 2)
+        try:
+            spectrum, axes = np.linalg.eigh(cov / 2 + cov.T / 2)
+        except np.linalg.LinAlgError:
+            raise ValueError("cov must have eigenvalues that fit into float64") from None
         if -spectrum[0] > rounding * np.abs(spectrum).max():
             raise ValueError(f"cov must have no negative eigenvalue, got {spectrum[0]:.3g}")
         spectrum = np.where(spectrum > rounding * spectrum[-1], spectrum, 0.0)[::-1]

@@ -6,7 +6,8 @@ the mixture has
     score s = sum_k r_k s_k,    divergence of the score = sum_k r_k (div s_k + |s_k - s|^2).
 
 The log-weights are compared before they are exponentiated, so that a point far from all components
-is no special case (up to 1e150 standard deviations, where squares overflow). The divergence is a
+is no special case. (From some 1e8 standard deviations on, components may be too close to each other
+for their log-weights to differ beyond rounding; they then share the point.) The divergence is a
 sum of what each component contributes and of the spread of the scores. The other form,
 sum_k r_k (div s_k + |s_k|^2) - |s|^2, loses all digits where the scores are large and nearly equal.
 """
@@ -20,11 +21,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, positive
+from ddpm_np._checks import Array, count, float_dtype, generator, positive
 from ddpm_np.closed_form.distributions.arguments import (
     checked_points,
     float_array,
-    float_dtype,
     frozen,
 )
 from ddpm_np.closed_form.distributions.gaussian import Diffusing, Gaussian

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, positive
-from ddpm_np.closed_form.distributions.arguments import checked_points, float_dtype, frozen
+from ddpm_np._checks import Array, count, float_dtype, generator, positive
+from ddpm_np.closed_form.distributions.arguments import checked_points, frozen
 from ddpm_np.closed_form.distributions.gaussian import Diffusing
 
 __all__ = ["RingFit", "Rings", "nearest_ring", "ring_pictures"]
@@ -30,6 +30,7 @@ FIXED_FROM = 0.08  # one fixed grid serves all x where z is known no better than
 GRID_STEP, MOST_STEP = 0.9, 0.12  # the fixed grid's step in units of that, and at most
 GRID_REACH = 5.5
 WHITE_STEP, WHITE_REACH = 0.9, 7.0  # the grid around the mode, in posterior standard deviations
+START_STEP = 0.25  # the grid from which the mode is looked for
 ROWS = 8  # rows that get a grid of their own at once
 
 
@@ -167,9 +168,10 @@ class Rings(Diffusing["Rings"]):
     Conditional means are sums over z on a grid, whose error falls exponentially in its step, as the
     integrand is smooth. Where the noise leaves z a standard deviation of 0.08 or more, one fixed
     grid serves all x. Below, each x gets a grid around the mode of its posterior, in units of the
-    posterior's standard deviations. eps_star is then within 1e-6 of finer grids. That holds for x that the noised law itself draws; an x far from every ring may have
-    several modes, of which the highest counts alone. Without noise the law lives on a surface of
-    two dimensions: ``logpdf``, ``score`` and ``divergence`` then raise ValueError.
+    posterior's standard deviations. eps_star is then within 1e-6 of finer grids. That
+    holds for x that the noised law itself draws; an x far from every ring may have several modes,
+    of which the highest counts alone. Without noise the law lives on a surface of two dimensions:
+    ``logpdf``, ``score`` and ``divergence`` then raise ValueError.
 
     >>> Rings(8, radius=2.0)
     Rings(size=8, radius=2, spread=1.2)
@@ -180,6 +182,7 @@ class Rings(Diffusing["Rings"]):
         self.dim = self.size**2
         self.radius, self.spread = positive("radius", radius), positive("spread", spread)
         self.kept, self.noise = 1.0, 0.0
+        self._shared: dict[str, tuple[Array, ...]] = {}  # grids that all noised copies use
 
     def __repr__(self) -> str:
         noised = "" if (self.kept, self.noise) == (1, 0) else (
@@ -200,13 +203,13 @@ class Rings(Diffusing["Rings"]):
     @cached_property
     def mean(self) -> NDArray[np.float64]:
         """The mean picture, (dim,)."""
-        pictures, log_prior = self._grid
+        pictures, _, log_prior = self._grid
         return frozen(np.sqrt(self.kept) * (np.exp(log_prior) @ pictures))
 
     @cached_property
     def cov(self) -> NDArray[np.float64]:
         """The covariance of the pixels, (dim, dim)."""
-        pictures, log_prior = self._grid
+        pictures, _, log_prior = self._grid
         weights = np.exp(log_prior)
         away = np.sqrt(weights)[:, None] * (pictures - weights @ pictures)
         return frozen(self.kept * away.T @ away + self.noise * np.eye(self.dim))
@@ -214,7 +217,8 @@ class Rings(Diffusing["Rings"]):
     @cached_property
     def mean_square(self) -> float:
         """E |x|^2 / dim."""
-        return float((np.square(self.mean).sum() + np.trace(self.cov)) / self.dim)
+        _, squares, log_prior = self._grid
+        return float(self.kept * (np.exp(log_prior) @ squares) / self.dim + self.noise)
 
     def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n pictures, (n, dim), float64 or float32."""
@@ -229,6 +233,7 @@ class Rings(Diffusing["Rings"]):
         kept, noise = positive("kept", kept, zero=True), positive("noise", noise, zero=True)
         rings = Rings(self.size, radius=self.radius, spread=self.spread)
         rings.kept, rings.noise = kept * self.kept, kept * self.noise + noise
+        rings._shared = self._shared
         return rings
 
     def logpdf(self, x: ArrayLike) -> Array:
@@ -266,10 +271,13 @@ class Rings(Diffusing["Rings"]):
     # ---- the quadrature
 
     def _posterior(self, x: Array) -> tuple[Array, Array, Array]:
-        """Of the ring given x: its mean (n, dim), tr Cov (n,), and log sum p(z) exp(-|..|^2 / 2 v)."""
+        """Of the ring given x: its mean (n, dim) and tr Cov (n,); and the log of the integral.
+
+        The integral is that of p(z) exp(-|x - sqrt(kept) ring|^2 / (2 noise)) over z.
+        """
         rows = x.reshape(-1, self.dim).astype(np.float64)
         if self._resolution >= FIXED_FROM:
-            at_once, moments = max(1, 2**22 // len(self._grid[1])), self._on_the_fixed_grid
+            at_once, moments = max(1, 2**22 // len(self._grid[0])), self._on_the_fixed_grid
         else:
             at_once, moments = ROWS, self._around_the_mode
         parts = [moments(rows[i : i + at_once]) for i in range(0, len(rows), at_once)]
@@ -284,22 +292,29 @@ class Rings(Diffusing["Rings"]):
         return float(np.sqrt(self.noise / self.kept / INFORMATION / self.radius) / self.spread)
 
     @cached_property
-    def _grid(self) -> tuple[Array, Array]:
-        """Rings on a square grid in z, and the logarithms of their weights, which sum to 1."""
+    def _grid(self) -> tuple[Array, ...]:
+        """Rings on a grid in z, their squared lengths, the logs of weights that sum to 1."""
         step = GRID_STEP * self._resolution if self.noise else MOST_STEP
-        z = _disc(min(step, MOST_STEP), GRID_REACH)
-        log_prior = -np.square(z).sum(1) / 2
-        return self.decode(z), log_prior - np.log(np.exp(log_prior).sum())
+        if step < MOST_STEP:
+            return self._weighted(_disc(step, GRID_REACH))
+        if "grid" not in self._shared:
+            self._shared["grid"] = self._weighted(_disc(MOST_STEP, GRID_REACH))
+        return self._shared["grid"]
+
+    def _weighted(self, z: Array) -> tuple[Array, ...]:
+        pictures, log_prior = self.decode(z), -np.square(z).sum(1) / 2
+        squares = np.einsum("jp,jp->j", pictures, pictures)
+        return pictures, squares, log_prior - np.log(np.exp(log_prior).sum())
 
     def _on_the_fixed_grid(self, x: Array) -> tuple[Array, Array, Array]:
-        pictures, log_prior = self._grid
-        signal = np.sqrt(self.kept) * pictures
-        squares = np.square(signal).sum(1)
-        logs = log_prior + (x @ signal.T - squares / 2) / self.noise
-        r, log = _normalised(logs)
+        pictures, squares, log_prior = self._grid
+        signal = np.sqrt(self.kept) * x
+        r, log = _normalised(
+            log_prior + (signal @ pictures.T - self.kept / 2 * squares) / self.noise
+        )
         mean = r @ pictures
-        second = r @ np.square(pictures).sum(1)
-        return mean, second - np.square(mean).sum(1), log - np.square(x).sum(1) / 2 / self.noise
+        log -= np.square(x).sum(1) / (2 * self.noise)
+        return mean, r @ squares - np.square(mean).sum(1), log
 
     def _around_the_mode(self, x: Array) -> tuple[Array, Array, Array]:
         signal = x / np.sqrt(self.kept)
@@ -325,18 +340,15 @@ class Rings(Diffusing["Rings"]):
 
     def _mode(self, signal: Array, variance: float) -> Array:
         """The z of highest posterior density: the best of a grid, then least squares from there."""
-        z, pictures = self._starts
+        if "starts" not in self._shared:
+            z = _disc(START_STEP, GRID_REACH)
+            self._shared["starts"] = z, self.decode(z)
+        z, pictures = self._shared["starts"]
         costs = -2 * signal @ pictures.T + np.square(pictures).sum(1)
         best = z[np.argmin(costs + variance * np.square(z).sum(1), axis=1)]
         start = np.column_stack([self.spread * best, np.full(len(best), self.radius)])
         found = _least_squares(signal, start, self.size, 2, variance / self.spread**2)
         return found[:, :2] / self.spread
-
-    @cached_property
-    def _starts(self) -> tuple[Array, Array]:
-        z = _disc(0.25, GRID_REACH)
-        return z, self.decode(z)
-
 
 def _disc(step: float, reach: float) -> Array:
     """The points of a square grid within a distance, (points, 2), the origin among them."""

@@ -1,0 +1,1 @@
+"""Public diffusion code, checked: ``python -m benchmarks.conformance``."""

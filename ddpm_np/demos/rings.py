@@ -1,0 +1,95 @@
+"""Circles that are not round: denoisers of five pictures that see more and less of them (E24)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ddpm_np import _figure_style
+from ddpm_np._checks import Array
+from ddpm_np._picture_grid import picture_grid
+from ddpm_np.closed_form.distributions import Empirical, Rings
+from ddpm_np.closed_form.distributions.rings import nearest_ring
+from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
+from ddpm_np.closed_form.patches import PatchDenoiser
+from ddpm_np.demos.table import Row, Shown, sampled
+from ddpm_np.learning.unet import UNet, preconditioning
+from ddpm_np.sampling import Denoiser, ancestral_sample
+from ddpm_np.schedule import Schedule
+from ddpm_np.training import TrainingState, train
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NOTE = 'N2 "反扩散的样例": a U-Net, a few pictures, circles that are "不太圆", not quite round'
+SCHEDULE = Schedule.sigmoid(40, beta_min=1e-3)
+FAMILY = Rings(12, radius=3.4, spread=1.0)
+PATCH = 5
+
+
+class Drawn(NamedTuple):
+    rows: dict[str, Array]  # (columns, pixels) by what made them
+
+
+def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) -> Shown:
+    pictures = FAMILY.sample(k, rng=rng)
+    points = Empirical(pictures)
+    denoisers: dict[str, Denoiser] = {
+        "all pixels": IdealDenoiser(points, SCHEDULE),
+        f"patch {PATCH}, placed": PatchDenoiser(pictures, SCHEDULE, patch=PATCH, placed=True),
+        f"patch {PATCH}, anywhere": PatchDenoiser(pictures, SCHEDULE, patch=PATCH),
+        f"a U-Net, {steps} steps": _trained(points, steps, rng),
+        "all rings, exact": IdealDenoiser(FAMILY, SCHEDULE),
+    }
+    seed = int(rng.integers(2**63))
+    rows, drawn = [], {"the pictures": pictures}
+    for name, denoiser in denoisers.items():
+        noise = np.random.default_rng(seed)  # the same for all
+        samples = ancestral_sample(denoiser, SCHEDULE, n, FAMILY.dim, rng=noise, dtype=np.float64)
+        drawn[name] = samples
+        row = sampled(f"distance to the nearest ring: {name}", nearest_ring(samples).distance)
+        rows.append(row)
+    for placed, where in ((True, "placed"), (False, "anywhere")):
+        floor = PatchDenoiser(pictures, SCHEDULE, patch=PATCH, placed=placed).floor(n=4, rng=rng)
+        rows.append(Row(f"least loss, patch {PATCH} {where}", float(floor[1:].mean())))
+    floor, _ = estimate_floor(points, SCHEDULE, n=100, rng=rng)
+    rows.append(Row("least loss, all pixels of the five", float(floor[1:].mean())))
+    first = Schedule.from_beta([1e-4])
+    floor, error = estimate_floor(FAMILY, first, n=16, rng=rng)
+    rows.append(Row(f"least loss of the family at little noise, in 1/{FAMILY.dim}",
+                    float(FAMILY.dim * floor[1]), 2.0))
+    notice = (
+        "A denoiser that sees only a patch puts rings together from pieces that fit their "
+        "neighbours, and its circles are not round, although no network with that view can do "
+        "better. Who sees all pixels returns the pictures, and the exact denoiser of the whole "
+        "family draws rings that are round and new. Two unknown numbers, the ring's place, cost "
+        "two shares of the loss."
+    )
+    return Shown(rows, notice, Drawn(drawn))
+
+
+def _trained(points: Empirical, steps: int, rng: np.random.Generator) -> UNet:
+    """A small U-Net after a second or two on the pictures."""
+    skip, gain = preconditioning(SCHEDULE, float(np.square(points.points).mean()))
+    network = UNet(FAMILY.size, SCHEDULE.T, widths=(12, 24), rng=rng, skip=skip, gain=gain)
+    state = TrainingState(network, rng=rng, ema_decay=0.98)
+    for _ in train(
+        network, points, SCHEDULE, steps=steps, batch_size=16, learning_rate=5e-3, state=state
+    ):
+        pass
+    average = state.ema_network()
+    assert isinstance(average, UNet)
+    return average
+
+
+@_figure_style.styled
+def draw(drawn: Drawn) -> Figure:
+    """One row for each denoiser, one column for each noise."""
+    figure = picture_grid(drawn.rows, title="Circles that are not round")
+    _figure_style.caption(
+        figure, "Below the training pictures, each column starts from the same noise. From a patch "
+        "nobody can tell where the other side of the ring is, and the best there is to do gives "
+        "broken rings and ovals. The exact denoiser of all rings (below) draws round ones."
+    )
+    return figure

@@ -1,0 +1,217 @@
+"""adapt: other names, other forms of time, models and noise within; and the command line."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from small_code import OneBased, SmallCode
+
+from ddpm_np.cli import main
+from ddpm_np.conformance import adapt, check_diffusion
+from ddpm_np.schedule import Schedule
+
+BETAS = Schedule.linear(12).beta[1:]
+
+
+def verdicts(subject, **how):
+    report = check_diffusion(adapt(subject, **how), on_fail=None)
+    return {row.equation: row.verdict for row in report.rows if row.fails}, report
+
+
+class Padded:
+    """1-based tables with an entry for the clean signal, and the names of this package."""
+
+    def __init__(self):
+        self.schedule = Schedule.from_beta(BETAS)
+        self.beta, self.alpha_bar = self.schedule.beta, self.schedule.alpha_bar
+
+    def add_noise(self, original_samples, noise, timesteps):
+        assert isinstance(timesteps, int) and timesteps >= 1
+        bar, spread = self.alpha_bar[timesteps], self.schedule.one_minus_alpha_bar[timesteps]
+        return np.sqrt(bar) * original_samples + np.sqrt(spread) * noise
+
+
+class Rowwise:
+    """One step a row, a model within, its own noise, a dict as the answer."""
+
+    def __init__(self):
+        self.inner, self.betas = SmallCode(BETAS), BETAS
+        self.model = lambda x, t: 1 / 0
+
+    def q_sample(self, x_start, t, noise=None):
+        assert t.shape == (len(x_start),)
+        return self.inner.q_sample(x_start, int(t[0]), noise)
+
+    def q_posterior(self, x_start, x_t, t):
+        mean, variance = self.inner.q_posterior_mean_variance(x_start, x_t, int(t[0]))
+        return mean, np.full((len(t), 1), variance), np.log(variance + 1e-20)
+
+    def predict_start_from_noise(self, x_t, t, noise):
+        return self.inner.predict_x0(x_t, int(t[0]), noise)
+
+    def p_sample(self, x, t, clip=False):
+        eps = self.model(x, t)
+        z = np.random.standard_normal(x.shape)  # noqa: NPY002
+        return {"sample": self.inner.reverse_step(x, int(t[0]), eps, z), "x_0": None}
+
+
+class Strided:
+    """A step with eta, whose length follows from a number of steps."""
+
+    def __init__(self):
+        self.inner, self.betas, self.num_inference_steps = SmallCode(BETAS), BETAS, 12
+
+    def step(self, model_output, timestep, sample, eta=0.0, variance_noise=None):
+        s = max(timestep - 12 // self.num_inference_steps, -1)
+        return (self.inner.ddim_step(sample, timestep, s, model_output, variance_noise, eta), None)
+
+
+class Images:
+    """Arrays (n, dim, 1, 1) only."""
+
+    def __init__(self):
+        self.inner, self.betas = SmallCode(BETAS), BETAS
+
+    def q_sample(self, x0, t, eps):
+        assert x0.ndim == 4
+        return self.inner.q_sample(x0, t, eps)
+
+
+def test_names_of_tables_and_padded_time_are_recognised():
+    failing, report = verdicts(Padded())
+    assert not failing and len(report.rows) == 3 and "t = 1 is its step 1" in report.about
+
+
+def test_a_step_a_row_a_model_and_noise_within_are_recognised():
+    failing, report = verdicts(Rowwise())
+    assert not failing, report
+    assert {row.equation for row in report.rows} == {"E6", "E11", "E12", "E13", "E17"}
+    assert report.laws[0].subject < 1e-30
+
+
+def test_a_strided_step_is_ddim():
+    failing, report = verdicts(Strided())
+    assert not failing, report
+    assert {row.equation for row in report.rows} == {"E18"}
+
+
+def test_axes_for_images_and_a_name():
+    failing, report = verdicts(Images(), axes=2, name="theirs")
+    assert not failing and report.name == "theirs" and len(report.rows) == 2
+
+
+def test_the_padded_entry_can_be_overruled():
+    failing, _ = verdicts(SmallCode(BETAS), first_step=0)
+    assert not failing
+    wrong, report = verdicts(OneBased(BETAS), first_step=0)
+    assert wrong and any("t off by one" in r.diagnosis or r.verdict == "raises"
+                         for r in report.failures)
+
+
+def test_other_parameter_names_go_by_position():
+    def loss(self, ours, theirs):
+        return ((ours - theirs) ** 2).mean()
+
+    failing, report = verdicts(type("Named", (), {"betas": BETAS, "loss": loss})())
+    assert not failing and report.rows[0].equation == "E15"
+
+
+def test_a_subject_is_returned_as_it_is():
+    subject = SmallCode(BETAS)
+    assert adapt(subject) is subject
+
+
+def test_what_predicts_something_else_is_refused():
+    made = Padded()
+    made.objective = "pred_v"
+    with pytest.raises(TypeError, match="must be set to predict eps, is set to pred_v"):
+        adapt(made)
+    with pytest.raises(ValueError, match="first_step must be 0 or 1"):
+        adapt(made, first_step=3)
+
+
+def test_a_schedule_without_operations_is_refused_in_one_line():
+    with pytest.raises(TypeError, match="no operation is recognised in Bare"):
+        adapt(type("Bare", (), {"betas": BETAS})())
+
+
+def test_a_torch_module_with_buffers_is_recognised():
+    torch = pytest.importorskip("torch")
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = SmallCode(torch.from_numpy(BETAS).float())
+            self.register_buffer("betas", self.inner.betas)
+            self.model = torch.nn.Linear(1, 1)
+
+        def q_sample(self, x_start, t, noise):
+            return self.inner.q_sample(x_start, int(t[0].item()), noise)
+
+        def p_sample(self, x, t: int):
+            eps = self.model(x, t)
+            z = torch.randn_like(x) if t > 0 else 0.0
+            return self.inner.reverse_step(x, t, eps, z), None
+
+    failing, report = verdicts(Module())
+    assert not failing and len(report.rows) == 5, report
+
+
+# ---- the command line ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "theirs.py").write_text(
+        "import numpy as np\n"
+        "class Good:\n"
+        "    betas = np.linspace(0.01, 0.2, 10)\n"
+        "    def q_sample(self, x_0, t, noise):\n"
+        "        bar = np.cumprod(1 - self.betas)[t]\n"
+        "        return np.sqrt(bar) * x_0 + np.sqrt(1 - bar) * noise\n"
+        "class Bad(Good):\n"
+        "    def q_sample(self, x_0, t, noise):\n"
+        "        return super().q_sample(x_0, t, -noise)\n"
+        "class Needs(Good):\n"
+        "    def __init__(self, T): pass\n"
+        "good, number = Good(), 3\n"
+    )
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    yield
+    for name in ("theirs", "broken"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("name, code", [("Good", 0), ("good", 0), ("Bad", 1)])
+def test_check_reports_with_its_exit_code(module, capsys, name, code):
+    assert main(["check", f"theirs:{name}"]) == code
+    out, err = capsys.readouterr()
+    assert "E6" in out and err == "" and ("the sign is turned" in out) == (code == 1)
+
+
+def test_check_prints_markdown(module, capsys):
+    assert main(["check", "theirs:good", "--markdown"]) == 0
+    assert "| E6 | q_sample | x_0 | holds |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "path, words",
+    [
+        ("theirs", "must be module:object, got 'theirs'"),
+        (":x", "must be module:object"),
+        ("nowhere:x", "nowhere cannot be imported: ModuleNotFoundError"),
+        ("broken:x", "broken cannot be imported: ZeroDivisionError"),
+        ("theirs:x", "theirs has no x"),
+        ("theirs:number", "nothing is recognised in int"),
+        ("theirs:np", "nothing is recognised in module"),
+        ("theirs:Needs", "cannot be built without arguments: TypeError"),
+    ],
+)
+def test_no_such_subject_is_one_line(module, capsys, path, words):
+    assert main(["check", path]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and words in err and err.count("\n") == 1

@@ -1,0 +1,315 @@
+"""check_diffusion: no false alarms, the verdicts, the report, and bad input."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from small_code import OneBased, SmallCode
+
+from ddpm_np.conformance import ConformanceError, ConformanceWarning, Row, check_diffusion
+from ddpm_np.schedule import Schedule
+
+LINEAR = Schedule.linear(30).beta[1:]
+
+
+def one(**operations):
+    """A subject with these operations only."""
+    return type("One", (), {"betas": LINEAR, **operations})()
+
+
+class Fixed(SmallCode):
+    """On its own schedule only, which is quick."""
+
+    from_betas = None
+
+
+class Built(SmallCode):
+    """Noise at the last step."""
+
+    def reverse_step(self, x_t, t, eps, z):
+        i = self.at(t)
+        mean = (x_t - self.beta[i] / self.noise[i] ** 0.5 * eps) / self.alpha[i] ** 0.5
+        return mean + (self.variance[i] if i else self.beta[0]) ** 0.5 * z
+
+
+class Wrong(Built):
+    from_betas = None
+
+
+# ---- no false alarms ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [SmallCode, OneBased])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "schedule",
+    [Schedule.linear(100), Schedule.cosine(60), Schedule.sigmoid(), Schedule.from_beta([0.3]),
+     Schedule.from_beta([1e-4] * 20), Schedule.from_beta([0.5, 1e-3, 0.9, 0.02])],
+    ids=str,
+)
+def test_careful_code_passes_whole(kind, dtype, schedule):
+    class Whole(kind):
+        from_betas = None
+
+    report = check_diffusion(Whole(schedule.beta[1:].astype(dtype)))
+    assert report.passed and not report.failures
+    assert {row.verdict for row in report.rows if row.equation != "E18"} == {"holds"}, report
+    assert report.skipped == ["E2 alpha_bar"]
+
+
+def test_careful_code_passes_on_drawn_schedules_too():
+    assert check_diffusion(SmallCode(LINEAR.astype(np.float32))).passed
+
+
+def test_torch_code_passes_and_stays_in_torch():
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.float32, torch.float64):
+        report = check_diffusion(Fixed(torch.linspace(1e-4, 0.02, 20, dtype=dtype)))
+        assert {row.verdict for row in report.rows if row.equation != "E18"} == {"holds"}
+        assert "torch" in report.about
+
+
+def test_textbook_code_in_float32_loses_digits_and_passes():
+    betas = np.linspace(1e-4, 0.02, 200, dtype=np.float32)
+
+    def q_sample(self, x_0, t, noise):
+        bar = np.cumprod(1 - self.betas)[t]
+        return np.sqrt(bar) * x_0 + np.sqrt(1 - bar) * noise
+
+    report = check_diffusion(type("Text", (), {"betas": betas, "q_sample": q_sample})())
+    row = next(row for row in report.rows if row.coefficient == "noise")
+    assert row.verdict == "digits" and 300 < row.ulp < 5000
+    assert "1 - alpha_bar or beta by subtraction in float32" in row.diagnosis
+
+
+def test_float32_tables_in_float64_code_are_named():
+    class Narrow(Fixed):
+        def own(self, table):
+            return table.astype(np.float32).astype(np.float64)
+
+    report = check_diffusion(Narrow(LINEAR))
+    rows = [row for row in report.rows if row.operation == "q_sample"]
+    assert {(row.verdict, row.diagnosis) for row in rows} == {("digits", "float32 tables")}
+
+
+@pytest.mark.parametrize("named", ["beta", "beta_tilde"])
+def test_both_named_variances_conform(named):
+    class Chosen(Fixed):
+        def reverse_step(self, x_t, t, eps, z):
+            i = self.at(t)
+            mean = (x_t - self.beta[i] / self.noise[i] ** 0.5 * eps) / self.alpha[i] ** 0.5
+            variance = self.beta if named == "beta" else self.variance
+            return mean + (variance[i] ** 0.5 * z if i > 0 else 0)
+
+    row = next(r for r in check_diffusion(Chosen(LINEAR)).rows if r.coefficient == "z")
+    assert (row.verdict, row.diagnosis) == ("holds", f"the variance is {named}")
+
+
+def test_alphas_cumprod_alone_is_a_schedule():
+    made = Fixed(LINEAR)
+    made.alphas_cumprod, made.betas = made.alpha_bar, None
+    report = check_diffusion(made)  # a rounded alpha_bar says less of 1 - alpha_bar than betas do
+    assert report.passed and report.rows[0].verdict == "holds"
+
+
+def test_the_table_is_checked_against_the_betas():
+    made = one(alphas_cumprod=np.append(1, np.cumprod(1 - LINEAR))[:-1])
+    (row,) = check_diffusion(made, on_fail=None).rows
+    assert (row.check, row.verdict) == ("E2 alpha_bar", "differs")
+    assert "t off by one" in row.diagnosis
+
+
+# ---- the law of the output ----------------------------------------------------------------------
+
+
+def test_the_output_law_is_the_exact_one_and_shows_last_noise():
+    from ddpm_np.closed_form.distributions import Gaussian
+    from ddpm_np.closed_form.reverse import sampler_distribution
+
+    schedule = Schedule.from_beta(LINEAR)
+    exact = sampler_distribution(Gaussian([0.0], [[0.25]]), schedule)
+    report = check_diffusion(Fixed(LINEAR))
+    law = next(law for law in report.laws if law.operation == "reverse_step" and law.v == 0.25)
+    assert law.exact == pytest.approx(exact.cov[0, 0], rel=1e-12)
+    assert law.subject == pytest.approx(law.exact, rel=1e-12)
+    wrong = check_diffusion(Wrong(LINEAR), on_fail=None)
+    law = next(law for law in wrong.laws if law.operation == "reverse_step" and law.v == 0)
+    assert law.exact == 0 and law.subject == pytest.approx(schedule.beta[1])
+
+
+# ---- the report ---------------------------------------------------------------------------------
+
+
+def test_on_fail_raises_warns_or_reports():
+    with pytest.raises(ConformanceError, match="Wrong does not keep E17 step") as caught:
+        check_diffusion(Wrong(LINEAR))
+    assert isinstance(caught.value, AssertionError) and not caught.value.report.passed
+    with pytest.warns(ConformanceWarning, match="E17 step"):
+        report = check_diffusion(Wrong(LINEAR), on_fail="warn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert str(check_diffusion(Wrong(LINEAR), on_fail=None)) == str(report)
+    with pytest.raises(ValueError, match='on_fail must be "raise", "warn" or None'):
+        check_diffusion(Wrong(LINEAR), on_fail="explode")
+
+
+@pytest.mark.parametrize("name", ["E17 step", "E17", "reverse_step", "E17 reverse_step"])
+def test_expected_failures_do_not_raise(name):
+    report = check_diffusion(Wrong(LINEAR), expected_failed_checks={name: "as in the paper's code"})
+    assert report.passed and "expected to fail: E17 step (as in the paper's code)" in str(report)
+
+
+def test_expected_failures_that_hold_are_listed_and_unknown_ones_refused():
+    report = check_diffusion(Fixed(LINEAR), expected_failed_checks={"E6 q_sample": ""})
+    assert "expected to fail, but holds: E6 q_sample" in str(report)
+    with pytest.raises(ValueError, match="expected_failed_checks must name checks .* got 'E99'"):
+        check_diffusion(Fixed(LINEAR), expected_failed_checks={"E99": ""})
+
+
+def test_the_row_has_its_fields_and_the_smallest_example():
+    report = check_diffusion(Built(LINEAR), on_fail=None)
+    (row,) = report.failures
+    assert Row._fields == (
+        "equation", "operation", "coefficient", "verdict", "ulp", "t", "diagnosis",
+        "smallest_example")
+    assert row[:4] == ("E17", "reverse_step", "z", "differs") and row.t == 1 and row.ulp > 1e6
+    assert row.diagnosis.startswith("noise at the last step")
+    assert row.smallest_example.startswith("betas = [0.5]: t = 1: ")
+
+
+def test_the_tables_have_a_line_for_every_row():
+    report = check_diffusion(Wrong(LINEAR), on_fail=None)
+    for row in report.rows:
+        assert sum(row.operation in line and f" {row.coefficient} " in line
+                   for line in str(report).splitlines()) == 1
+    lines = report.to_markdown().splitlines()
+    assert lines[2].startswith("| equation | operation |") and lines[3].startswith("| ---")
+    assert sum(line.startswith("| E") for line in lines) == len(report.rows)
+    assert "skipped, not there: E2 alpha_bar" in lines
+
+
+def test_a_failure_that_only_other_schedules_show_is_found():
+    class Elsewhere(SmallCode):
+        def q_sample(self, x_0, t, noise):
+            i = self.at(t)
+            if self.beta[i] > 0.3:
+                return x_0
+            return super().q_sample(x_0, t, noise)
+
+    report = check_diffusion(Elsewhere(LINEAR), on_fail=None)
+    rows = [row for row in report.failures if row.operation == "q_sample"]
+    assert {row.coefficient for row in rows} == {"x_0", "noise"}
+    assert all(row.smallest_example.startswith("betas = [0.5]: t = 1") for row in rows)
+
+
+# ---- bad input ----------------------------------------------------------------------------------
+
+
+def bad(self, x_0, t, noise):
+    raise KeyError("nothing here")
+
+
+def thrice(self, x_0, t, noise):
+    if t == 3:
+        raise IndexError("three")
+    return SmallCode(LINEAR).q_sample(x_0, t, noise)
+
+
+def changing(self, x_0, t, noise):
+    x_0 *= 0.5
+    return x_0
+
+
+@pytest.mark.parametrize(
+    "q_sample, verdict, words",
+    [
+        (bad, "raises", "KeyError: 'nothing here' (30 of 30 steps)"),
+        (thrice, "raises", "IndexError: three (1 of 30 steps)"),
+        (changing, "differs", "changes its argument x_0 in place"),
+        (lambda self, x_0, t, noise: x_0[:1], "differs", "returns a result of shape (1, 4) for"),
+        (lambda self, x_0, t, noise: None, "differs", "returns a result of type NoneType"),
+        (lambda self, x_0, t, noise: "text", "differs", "returns a result of type str"),
+        (lambda self, x_0, t, noise: [[1], [1, 2]], "differs", "rows of different lengths"),
+        (lambda self, x_0, t, noise: x_0 * np.nan, "differs", "NaN at 30 of 30 steps"),
+        (lambda self, x_0, t, noise: x_0 + np.inf, "differs", ""),
+        (lambda self, x_0: x_0, "raises", "TypeError"),
+    ],
+)
+def test_what_an_operation_does_wrong_is_a_row(q_sample, verdict, words):
+    report = check_diffusion(one(q_sample=q_sample), on_fail=None)
+    assert any(r.verdict == verdict and words in r.diagnosis for r in report.failures), report
+    str(report), report.to_markdown()
+
+
+@pytest.mark.parametrize(
+    "result, words",
+    [
+        (lambda x: x, "returns a ndarray, not a pair"),
+        (lambda x: (x, np.zeros(3)), "returns a variance of shape (3,)"),
+        (lambda x: (x, x), "depends on the values"),
+        (lambda x: (x, "text"), "not real numbers"),
+    ],
+)
+def test_a_bad_pair_of_mean_and_variance_is_a_row(result, words):
+    made = one(q_posterior_mean_variance=lambda self, x_0, x_t, t: result(x_0 + x_t))
+    report = check_diffusion(made, on_fail=None)
+    assert any(words in row.diagnosis for row in report.failures), report
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (2, 1), (4,), (2, 4), (1, 1)])
+def test_variances_broadcast(shape):
+    code = SmallCode(LINEAR)
+
+    def posterior(self, x_0, x_t, t):
+        mean, variance = code.q_posterior_mean_variance(x_0, x_t, t)
+        return mean, np.full(shape, variance)
+
+    assert check_diffusion(one(q_posterior_mean_variance=posterior)).passed
+
+
+def test_a_loss_that_is_no_number_is_a_row():
+    for loss, verdict in ((lambda self, a, b: a - b, "differs"), (bad, "raises")):
+        (row,) = check_diffusion(one(loss=loss), on_fail=None).rows
+        assert (row.equation, row.verdict) == ("E15", verdict)
+
+
+def test_a_builder_that_raises_is_a_row():
+    class Broken(SmallCode):
+        @classmethod
+        def from_betas(cls, betas):
+            raise OSError("no disk")
+
+    report = check_diffusion(Broken(LINEAR), on_fail=None)
+    assert any(r.operation == "from_betas" and "no disk" in r.diagnosis for r in report.failures)
+
+
+@pytest.mark.parametrize(
+    "betas, error, words",
+    [
+        (np.array([0.1, np.nan]), ValueError, "betas must be finite"),
+        (np.array([0.1, 1.5]), ValueError, "betas must be above 0 and at most 1, got 1.5"),
+        (np.array([-0.1]), ValueError, "betas must be above 0 and at most 1, got -0.1"),
+        (np.zeros((2, 2)), ValueError, "betas must have shape"),
+        (np.array([]), ValueError, "betas must have shape"),
+        (np.array(["a"]), TypeError, "betas must hold real numbers"),
+        ([[1], [1, 2]], ValueError, "ragged"),
+    ],
+)
+def test_bad_schedules_are_one_line(betas, error, words):
+    with pytest.raises(error, match=words) as caught:
+        check_diffusion(one(betas=betas, predict_x0=bad))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("subject", [object(), 3, None, "text", [], np.zeros(3), dict])
+def test_nothing_recognised_is_one_line(subject):
+    with pytest.raises(TypeError, match="nothing is recognised") as caught:
+        check_diffusion(subject)
+    assert "\n" not in str(caught.value)
+
+
+def test_first_step_is_0_or_1():
+    with pytest.raises(ValueError, match="first_step must be 0 or 1, got 2"):
+        check_diffusion(one(first_step=2, predict_x0=bad))

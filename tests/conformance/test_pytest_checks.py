@@ -1,0 +1,84 @@
+"""parametrize_with_checks: ids, skips, strict xfails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_code import SmallCode
+
+from ddpm_np.conformance import parametrize_with_checks
+from ddpm_np.schedule import Schedule
+
+HERE = Path(__file__).parent
+pytest_plugins = ["pytester"]
+
+
+class Quick(SmallCode):
+    from_betas = None
+    name = "quick"
+
+
+@parametrize_with_checks([Quick(Schedule.linear(5).beta[1:])])
+def test_it_decorates_a_test(subject, check):
+    check(subject)
+
+
+FILE = """
+import sys
+sys.path.insert(0, {here!r})
+from small_code import SmallCode
+from ddpm_np.conformance import parametrize_with_checks
+from ddpm_np.schedule import Schedule
+
+class Labml(SmallCode):
+    name, from_betas, ddim_step = "labml", None, None
+    def reverse_step(self, x_t, t, eps, z):
+        i = self.at(t)
+        mean = (x_t - self.beta[i] / self.noise[i] ** 0.5 * eps) / self.alpha[i] ** 0.5
+        return mean + self.beta[i] ** 0.5 * z
+
+@parametrize_with_checks(
+    [Labml(Schedule.linear(5).beta[1:])], expected_failed_checks=lambda subject: {expected})
+def test_diffusion({arguments}):
+    {call}
+"""
+
+
+def outcomes(pytester, expected, arguments="subject, check", call="check(subject)"):
+    made = FILE.format(here=str(HERE), expected=expected, arguments=arguments, call=call)
+    pytester.makepyfile(made)
+    return pytester.runpytest_inprocess("-v", "-rA", "-p", "no:cacheprovider")
+
+
+def test_ids_skips_and_failures(pytester):
+    result = outcomes(pytester, "{}")
+    result.assert_outcomes(passed=5, failed=1, skipped=2)
+    result.stdout.fnmatch_lines(["*labml: E17 step*FAILED*"])
+    result.stdout.fnmatch_lines(["*noise at the last step*"])
+
+
+def test_an_expected_failure_is_an_xfail(pytester):
+    result = outcomes(pytester, "{'E17 step': 'adds noise at the last step'}")
+    result.assert_outcomes(passed=5, xfailed=1, skipped=2)
+    result.stdout.fnmatch_lines(["*adds noise at the last step*"])
+
+
+def test_an_expected_failure_that_holds_fails(pytester):
+    result = outcomes(pytester, "{'E17 step': 'why', 'E6 q_sample': 'why not'}")
+    result.assert_outcomes(passed=4, xfailed=1, failed=1, skipped=2)
+    result.stdout.fnmatch_lines(["*XPASS(strict)*why not*"])
+
+
+def test_a_test_may_take_the_check_alone(pytester):
+    outcomes(pytester, "{'E17 step': ''}", "check", "check()").assert_outcomes(
+        passed=5, xfailed=1, skipped=2)
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(TypeError, match="subjects must be a list"):
+        parametrize_with_checks(Quick(Schedule.linear(5).beta[1:]))
+    with pytest.raises(TypeError, match="expected_failed_checks must be a callable"):
+        parametrize_with_checks([], expected_failed_checks={"E17": ""})
+    with pytest.raises(TypeError, match="nothing is recognised"):
+        parametrize_with_checks([object()])

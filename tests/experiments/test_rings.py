@@ -1,0 +1,90 @@
+"""The experiment with rings, made small: its numbers, its report, its pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ddpm_np.cli import main
+from ddpm_np.closed_form.distributions import Rings
+from ddpm_np.experiments import rings
+from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS, Experiment, Training
+from ddpm_np.learning.checkpoint import load_checkpoint
+from ddpm_np.learning.unet import UNet
+
+SMALL = replace(
+    RINGS, hidden=(4, 4), dim=64, T=6, beta_max=0.9, steps=8, batch_size=4, samples=6,
+    ema_decay=0.5, quick=True,
+)
+
+
+def test_it_is_no_part_of_the_default_run() -> None:
+    assert "rings" in EXPERIMENTS and "rings" not in BY_DEFAULT
+
+
+def test_the_experiment_has_a_unet_and_a_family_of_rings() -> None:
+    network, law = RINGS.network(), RINGS.distribution()
+    assert isinstance(network, UNet) and network.size == 16 and network.dim == law.dim == 256
+    assert isinstance(law, Rings) and RINGS.variant(quick=True).steps < 100
+
+
+def test_a_whole_run_reports_and_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(EXPERIMENTS, "rings", SMALL)
+    monkeypatch.setattr(rings, "PATCHES", (3, 7))
+    assert main(["run", "--experiment", "rings", "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out
+    assert "rings: training three layers on 5 pictures" in said and "report in" in said
+    folder = tmp_path / "run"
+    report = json.loads((folder / "report.json").read_text())
+    numbers = report["numbers"]
+    for name in ("excess", "ring", "radius", "mlp_ring", "trained_5", "to_memory_16", "fair",
+                 "patch_7_anywhere", "three_layers", "shown_U-Net"):
+        assert np.isfinite(numbers[name]["measured"]), name
+    # an untrained network is far above the floor, and the exact denoisers are where they must be
+    assert numbers["excess"]["measured"] > 1 and numbers["loss"]["exact"] > 0
+    assert numbers["ideal_ring"]["measured"] < 0.05
+    assert numbers["patch_3_placed"]["measured"] < numbers["patch_3_anywhere"]["measured"]
+    assert numbers["three_layers"]["measured"] > numbers["three_layers"]["exact"]
+    assert "8 x 8 pixels" in (folder / "report.md").read_text()
+    for picture in ("samples", "views", "reverse", "loss", "memory", "patches"):
+        assert (folder / f"{picture}.png").stat().st_size > 1000
+    samples = np.load(folder / "samples.npz")["samples"]
+    assert samples.shape == (6, 64)
+    assert isinstance(load_checkpoint(folder / "checkpoint.npz").state.network, UNet)
+
+
+def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.npz"
+    Training(replace(EXPERIMENTS["curve"], hidden=(3,), dim=64, T=6, steps=8)).save(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="was saved by another run"):
+        Training.load(path, SMALL)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("error, change, says", [
+    (ValueError, {"dim": 60}, "dim must be a square for pictures"),
+    (ValueError, {"steps": 0}, "steps must be at least 1"),
+    (TypeError, {"hidden": [4, 4]}, "hidden must be a tuple"),
+])
+def test_bad_settings_are_refused(
+    error: type[Exception], change: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        replace(SMALL, **change)
+
+
+def test_pictures_that_cannot_be_halved_are_refused() -> None:
+    with pytest.raises(ValueError, match="size must be divisible by 4"):
+        replace(SMALL, hidden=(4, 4, 4), dim=36).network()
+
+
+def test_settings_survive_their_config() -> None:
+    assert Experiment.from_config(json.loads(json.dumps(SMALL.config))) == SMALL
