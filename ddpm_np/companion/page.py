@@ -21,7 +21,7 @@ from ddpm_np.equations.typeset import mathml, sentence
 
 __all__ = ["MissingPackages", "fingerprint", "page", "write_page"]
 
-PICTURE_WIDTH, PICTURE_BYTES = 820, 20_000
+PICTURE_WIDTH, PICTURE_BYTES = 820, 17_000
 
 
 class MissingPackages(Exception):

@@ -248,7 +248,7 @@ class _MathML:
         return f"<msup><mrow>{base}</mrow><mrow>{exponent}</mrow></msup>"
 
     def root(self, inside: str) -> str:
-        return f"<msqrt><mrow>{inside}</mrow></msqrt>"
+        return f"<msqrt>{inside}</msqrt>"
 
     def operator(self, operator: str, index: str) -> str:
         sign = OPERATORS[operator][0]
