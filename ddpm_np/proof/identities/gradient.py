@@ -40,7 +40,7 @@ def _mlp(*layers: Layer, dim: int = 2) -> Callable[[], MLP]:
 
 
 def _network_chart(make: Callable[[], Network], n: int, **options: Any) -> Chart:
-    """All parameters of the network, x and eps as arrays of variables; skip has a row for each t."""
+    """All parameters of the network, x, eps and the gains of the skip as arrays of variables."""
     network = make()
     shapes = {p.name: p.shape for p in network.params.layout}
     shapes |= {"x": (n, network.dim), "eps": (n, network.dim), "skip": (T + 1,)}
@@ -106,6 +106,20 @@ def _back_propagation(v: V, case: Any) -> Sides:
     network = _on_symbols(v, make())
     network.skip = v.skip
     return _sides(v, network, t, partial(_mean_square, v))
+
+
+def _with_basis() -> MLP:
+    layers = Layer(1, "identity", "gate"), Layer(1, "identity", "shift")
+    return MLP(1, T, hidden=layers, rng=np.random.default_rng(0), basis=np.ones((T + 1, 2)))
+
+
+@identity("E15", _cases({"two layers": _with_basis}), basis=(T + 1, 2))
+def _back_propagation_with_a_basis(v: V, case: Any) -> Sides:
+    """MLP.backward is the derivative of any loss where gates and shifts are basis[t] times rows."""
+    make, t = case
+    network = _on_symbols(v, make())
+    network.basis = v.basis
+    return _sides(v, network, t, partial(_any_loss, v))
 
 
 @identity("E15", _cases(TWO))
