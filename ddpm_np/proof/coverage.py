@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from inspect import isclass
 from pkgutil import resolve_name
 from types import CodeType, FrameType
@@ -79,19 +80,24 @@ def codes(name: str) -> set[CodeType]:
     return {found.__code__}
 
 
+@lru_cache
+def _by_code(names: frozenset[str]) -> dict[CodeType, str]:
+    return {code: name for name in names for code in codes(name)}
+
+
 def watched_proof(identity: Identity, names: Iterable[str]) -> tuple[Proof, dict[str, Coverage]]:
     """The proof of the identity, and what it has covered of the named functions."""
-    of_code = {code: name for name in names for code in codes(name)}
+    of_code = _by_code(frozenset(names))
     covered: dict[str, Coverage] = {}
 
     def watch(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code in of_code:
+        if frame.f_code in of_code:
             covered.setdefault(of_code[frame.f_code], Coverage()).add(frame.f_locals)
 
-    before = sys.getprofile()
-    sys.setprofile(watch)
+    before = sys.gettrace()
+    sys.settrace(watch)  # called for each call; it returns nothing, so not for each line
     try:
         proof = prove(identity)
     finally:
-        sys.setprofile(before)
+        sys.settrace(before)
     return proof, covered
