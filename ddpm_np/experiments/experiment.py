@@ -126,17 +126,18 @@ class Experiment:
 
         The skip of the MLP is the exact answer for white noise of variance 1.
         """
+        schedule, rng = self.schedule(), self.rng("weights")
+        noise = schedule.one_minus_alpha_bar
+        basis = step_basis(noise, self.basis_size) if self.basis_size else None
         if self.name == "rings":
-            skip, gain = preconditioning(self.schedule(), Rings(self._size()).mean_square)
+            skip, gain = preconditioning(schedule, Rings(self._size()).mean_square)
             return UNet(
-                self._size(), self.T, widths=self.hidden, rng=self.rng("weights"), skip=skip,
-                gain=gain,
+                self._size(), self.T, widths=self.hidden, rng=rng, skip=skip, gain=gain,
+                basis=basis,
             )
-        noise = self.schedule().one_minus_alpha_bar
         layers = [Layer(width, self.activation) for width in self.hidden]
         return MLP(
-            self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=np.sqrt(noise),
-            basis=step_basis(noise, self.basis_size) if self.basis_size else None,
+            self.dim, self.T, hidden=layers, rng=rng, skip=np.sqrt(noise), basis=basis,
             mirrored=self.mirrored,
         )
 

@@ -276,7 +276,7 @@ def _five(
     }
     seed = int(rng.integers(2**63))
     columns = {name: _chain(d, schedule, SHOWN, seed)[0] for name, d in denoisers.items()}
-    rows = {}
+    rows: dict[str, Row] = {}
     for (p, placed), floor in floors.items():
         where = "placed" if placed else "anywhere"
         rows[f"patch_{p}_{where}"] = Row(
