@@ -226,7 +226,7 @@ def _memory(
 
 
 def _memory_rows(memories: list[Memory], five: Array) -> dict[str, Row]:
-    rows = {}
+    rows: dict[str, Row] = {}
     for m in memories:
         rows |= {
             f"trained_{m.k}": Row(f"{m.k} pictures: distance to the nearest of them",
