@@ -188,8 +188,8 @@ ENSEMBLE = Experiment(
     batch_size=500, learning_rate=1e-2, beta_2=0.99, ema_decay=0.9993,
 )
 RINGS = Experiment(
-    "rings", hidden=(16, 32, 64), activation="silu", steps=7000, batch_size=8, learning_rate=3e-3,
-    ema_decay=0.99, dim=256, samples=64,
+    "rings", hidden=(16, 32, 64), activation="silu", basis_size=12, steps=7000, batch_size=8,
+    learning_rate=6e-3, ema_decay=0.99, dim=256, samples=64,
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE, RINGS)}
 BY_DEFAULT = ("curve", "ensemble")  # what ``run`` runs; the rings take minutes

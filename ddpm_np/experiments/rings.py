@@ -299,10 +299,11 @@ def _five(
 
 def _three_layers(e: Experiment, law: Rings) -> UNet:
     """Convolutions at full size only, twice as wide: each sees 2 pixels more, SEEN in all."""
-    skip, gain = preconditioning(e.schedule(), law.mean_square)
+    network = e.network()
+    assert isinstance(network, UNet)
     return UNet(
-        law.size, e.T, widths=(2 * e.hidden[0],), layers=SEEN // 2, rng=e.rng("weights"), skip=skip,
-        gain=gain,
+        law.size, e.T, widths=(2 * e.hidden[0],), layers=SEEN // 2, rng=e.rng("weights"),
+        skip=network.skip, gain=network.gain, basis=network.basis,
     )
 
 
