@@ -126,17 +126,18 @@ class Experiment:
 
         The skip of the MLP is the exact answer for white noise of variance 1.
         """
+        schedule, rng = self.schedule(), self.rng("weights")
+        noise = schedule.one_minus_alpha_bar
+        basis = step_basis(noise, self.basis_size) if self.basis_size else None
         if self.name == "rings":
-            skip, gain = preconditioning(self.schedule(), Rings(self._size()).mean_square)
+            skip, gain = preconditioning(schedule, Rings(self._size()).mean_square)
             return UNet(
-                self._size(), self.T, widths=self.hidden, rng=self.rng("weights"), skip=skip,
-                gain=gain,
+                self._size(), self.T, widths=self.hidden, rng=rng, skip=skip, gain=gain,
+                basis=basis,
             )
-        noise = self.schedule().one_minus_alpha_bar
         layers = [Layer(width, self.activation) for width in self.hidden]
         return MLP(
-            self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=np.sqrt(noise),
-            basis=step_basis(noise, self.basis_size) if self.basis_size else None,
+            self.dim, self.T, hidden=layers, rng=rng, skip=np.sqrt(noise), basis=basis,
             mirrored=self.mirrored,
         )
 
@@ -187,8 +188,8 @@ ENSEMBLE = Experiment(
     batch_size=500, learning_rate=1e-2, beta_2=0.99, ema_decay=0.9993,
 )
 RINGS = Experiment(
-    "rings", hidden=(16, 32, 64), activation="silu", steps=7000, batch_size=8, learning_rate=3e-3,
-    ema_decay=0.99, dim=256, samples=64,
+    "rings", hidden=(16, 32, 64), activation="silu", basis_size=12, steps=7000, batch_size=8,
+    learning_rate=6e-3, ema_decay=0.99, dim=256, samples=64,
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE, RINGS)}
 BY_DEFAULT = ("curve", "ensemble")  # what ``run`` runs; the rings take minutes
