@@ -237,10 +237,6 @@ BUGS = [
     Bug("errors that cancel", "conformance.strategies:assert_close",
         "not errors.max() <= ulp", "not abs(np.sum(actual - expected)) <= ulp * np.spacing(np.abs(actual).max())",
         "test_strategies::test_the_bound_is_sharp_and_elementwise"),
-<<<<<<< HEAD
-    Bug("grid with a point too few", "proof.prover:_values",
-        "[Fraction(k) for k in range(1, degree + 2)]", "[Fraction(k) for k in range(1, degree + 1)]",
-        "test_proof::test_in_several_variables_too"),
     Bug("lost digits taken for a failure", "conformance.diagnosis:_compare",
         "np.where(off <= allowed, 1, 2)", "2",
         "test_conformance::test_textbook_code_in_float32_loses_digits_and_passes"),
@@ -269,8 +265,6 @@ BUGS = [
     Bug("the printed number shown as the corrected one", "errata.record:Numbers.texts",
         "text(self.corrected)", "text(self.printed)",
         "test_errata::test_the_printed_form_fails_and_the_corrected_one_holds"),
-<<<<<<< HEAD
-=======
     Bug("equality of symbols by their degree", "proof.symbols:same",
         "difference.is_zero()", "len(difference.numerator) <= 1",
         "test_proof::test_it_agrees_with_comparing_coefficients"),
@@ -289,8 +283,6 @@ BUGS = [
     Bug("clipping on exact numbers alone", "forward:q_sample",
         "signal * x_0", "signal * (np.maximum(x_0, 0) if x_0.dtype == object else x_0)",
         "test_proof::test_identities_are_proved"),
->>>>>>> proof
-=======
     # ---- pictures
     Bug("kernel of the transpose not turned", "learning.convolution:turned",
         "[::-1, ::-1]", "",
@@ -328,5 +320,4 @@ BUGS = [
     Bug("patch weights with half the exponent", "closed_form.patches:PatchDenoiser._weigh",
         "sum(-1)[:, None] / 2", "sum(-1)[:, None]",
         "closed_form/test_patches::test_it_is_bayes_rule_for_each_pixel"),
->>>>>>> rings
 ]

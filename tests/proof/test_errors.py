@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from proof.test_proof import planted
 
 from ddpm_np import _checks, forward, posterior, sampling
 from ddpm_np.conformance.strategies import schedules_and_routes
 from ddpm_np.proof import errors
 from ddpm_np.proof.reference import Reference, ulp_error
 from ddpm_np.schedule import Schedule
-from proof.test_proof import planted
 
 DRAWS = list(errors.draws(np.random.default_rng(0)))
 

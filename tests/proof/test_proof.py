@@ -213,6 +213,7 @@ def test_the_derivation_asks_for_exact_numbers_in_known_places_only() -> None:
 def planted(function: Any, right: str, wrong: str) -> Any:
     """The code object of a function with one piece of its source replaced."""
     import __future__
+
     import textwrap
 
     source = textwrap.dedent(inspect.getsource(function))
