@@ -364,6 +364,8 @@ def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
 
 def _centred(name: str, X: ArrayLike) -> NDArray[np.float64]:
     rows = real_array(name, X, ndim=2).astype(np.float64)
+    rows = rows - rows.mean(axis=0)
+    # A mean is right to eps |X|, much for rows that hardly differ; the second one removes that.
     return np.asarray(rows - rows.mean(axis=0))
 
 

@@ -84,11 +84,11 @@ def affine_law(
     ValueError if the denoiser is not affine: it is asked at four more places, two near 1 and two
     near 30, where no coordinate is a whole number, and must answer what M and b say.
     """
-    mean = real_array("mean", mean, ndim=1).astype(np.float64)
-    cov, t = square("cov", cov).astype(np.float64), step("t", t, 0, schedule.T)
-    dim = len(mean)
-    if cov.shape != (dim, dim):
-        raise ValueError(f"cov must have shape {(dim, dim)} like mean, got {cov.shape}")
+    m = real_array("mean", mean, ndim=1).astype(np.float64)
+    C, t = square("cov", cov).astype(np.float64), step("t", t, 0, schedule.T)
+    dim = len(m)
+    if C.shape != (dim, dim):
+        raise ValueError(f"cov must have shape {(dim, dim)} like mean, got {C.shape}")
     others = np.sin(np.arange(1.0, 2 * dim + 1)).reshape(2, dim) + [[1.0], [-1.0]]
     others = np.vstack([others, 30 * others[::-1]])
     places = np.vstack([np.zeros(dim), np.eye(dim), others])
@@ -105,9 +105,9 @@ def affine_law(
         if np.any(np.abs(answers[dim + 1 :] - (b + others @ M)) > allowed):
             raise ValueError(f"denoiser must be affine in x_t, got one that is not at t = {now}")
         A = xt_coef * np.eye(dim) + eps_coef * M  # rows: x_{t-1} = x_t A + ...
-        mean = mean @ A + eps_coef * b
-        cov = A.T @ cov @ A + std**2 * np.eye(dim)
-    return mean, cov
+        m = m @ A + eps_coef * b
+        C = A.T @ C @ A + std**2 * np.eye(dim)
+    return m, C
 
 
 def line_position(x: ArrayLike, x_a: ArrayLike, x_b: ArrayLike) -> tuple[Array, Array]:

@@ -57,8 +57,9 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
     for name, denoiser in denoisers.items():
         for t in STARTS:
             x_t = mix(SCHEDULE, half, full, MIDDLE, t, *rng.standard_normal((2, n, half.size)))
-            walk = {"rng": rng, "start": (x_t, t), "dtype": x_t.dtype}
-            x = ancestral_sample(denoiser, SCHEDULE, *x_t.shape, **walk)
+            x = ancestral_sample(
+                denoiser, SCHEDULE, *x_t.shape, rng=rng, start=(x_t, t), dtype=x_t.dtype
+            )
             w, off = line_position(x, half, full)
             positions[name][t] = w
             if name == "ideal denoiser of the two":

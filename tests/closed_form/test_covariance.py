@@ -214,6 +214,15 @@ def test_noise_with_more_rows_than_columns_gets_the_covariance_exactly(
 
 
 @pytest.mark.E23
+@pytest.mark.parametrize("apart", [1e-3, 1e-9])
+def test_rows_that_hardly_differ_are_centred_to_their_own_rounding(apart: float) -> None:
+    X = 3 + apart * np.random.default_rng(6).standard_normal((5, 2))
+    Y = reshape_noise(X, np.eye(2))
+    assert np.abs(Y.mean(axis=0)).max() <= 64 * EPS and np.abs(Y.T @ Y / 5 - np.eye(2)).max() <= 1e-13
+    assert np.abs(sample_covariance(X) / apart**2).max() < 10
+
+
+@pytest.mark.E23
 @given(seed=seeds, n=st.integers(3, 12), m=st.integers(2, 12))
 def test_with_too_few_rows_the_error_is_the_energy_of_the_tail(seed: int, n: int, m: int) -> None:
     rng = np.random.default_rng(seed)

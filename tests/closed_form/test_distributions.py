@@ -350,7 +350,7 @@ def test_kl_lives_on_a_common_support(g: Gaussian, seed: int) -> None:
 
 @pytest.mark.E30
 def test_kl_near_equality_keeps_its_digits() -> None:
-    # KL = (d - ln(1 + d)) / 2 = d^2 / 4 (1 - 2 d / 3 ...). Rounding 1 + d moves d by 1e-7 of itself.
+    # KL = (d - ln(1 + d)) / 2 = d^2 / 4 (1 - 2 d / 3 ...); rounding 1 + d moves d by 1e-7 of it.
     d = 1e-9
     assert kl_divergence(Gaussian([0.0], [[1 + d]]), Gaussian([0.0], [[1.0]])) == pytest.approx(
         d**2 / 4, rel=1e-6, abs=EPS * d

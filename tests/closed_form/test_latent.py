@@ -298,6 +298,8 @@ def test_bad_arguments_are_refused_in_one_line() -> None:
     for wrong in (np.zeros(2), np.zeros((1, 3)), [np.nan, 0.0, 0.0]):
         with pytest.raises(ValueError, match="x must"):
             decoder.posterior(wrong)
+    with pytest.raises(ValueError, match="z must have a last axis of length 2"):
+        decoder(np.zeros((4, 1)))
     with pytest.raises(ValueError, match="broaden must be above 0"):
         decoder.posterior(x, broaden=0.0)
     with pytest.raises(ValueError, match="latent_dim must be below dim = 3"):

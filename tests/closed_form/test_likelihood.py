@@ -44,7 +44,7 @@ def bound(law: Gaussian, schedule: Schedule, **kwargs: Any) -> VLBTerms:
 
 @st.composite
 def gaussians(draw: st.DrawFn, singular: bool = True) -> Gaussian:
-    """dim 1 to 5, any orientation, standard deviations 1e-2 to 10, if ``singular`` some of them 0."""
+    """dim 1 to 5, any orientation, standard deviations 1e-2 to 10; ``singular``: some of them 0."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dim = draw(st.integers(1, 5))
     rank = draw(st.integers(0, dim)) if singular else dim

@@ -15,7 +15,7 @@ from ddpm_np.demos.interpolation import (
     spherical_weights,
 )
 from ddpm_np.forward import q_sample
-from ddpm_np.sampling import ancestral_sample
+from ddpm_np.sampling import ancestral_sample, ancestral_step
 from ddpm_np.schedule import Schedule
 
 SCHEDULE = Schedule.sigmoid(40)
@@ -115,6 +115,16 @@ def test_affine_law_agrees_with_simulation(variance: str, t: int, C: list[list[f
     # Wishart: the variance of a sample covariance entry is (C_ij^2 + C_ii C_jj) / n.
     error = np.sqrt((cov**2 + np.outer(np.diag(cov), np.diag(cov))) / n)
     assert np.all(np.abs(np.cov(x, rowvar=False) - cov) <= 5 * error)
+
+
+@pytest.mark.E27
+def test_affine_law_of_one_step_is_that_step() -> None:
+    M, b = np.array([[0.3, 0.1], [-0.2, 0.5]]), np.array([1.0, -2.0])
+    step, start = ancestral_step(SCHEDULE, 1, variance="beta"), np.array([0.5, 2.0])
+    mean, cov = affine_law(lambda x, t: x @ M + b, SCHEDULE, start, np.eye(2), 1, variance="beta")
+    A = step.xt_coef * np.eye(2) + step.eps_coef * M.T
+    assert np.abs(mean - (A @ start + step.eps_coef * b)).max() <= 16 * EPS
+    assert np.abs(cov - (A @ A.T + step.std**2 * np.eye(2))).max() <= 16 * EPS
 
 
 @pytest.mark.E27

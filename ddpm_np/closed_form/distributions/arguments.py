@@ -17,15 +17,14 @@ _Kind = TypeVar("_Kind", bound=np.generic)
 def float_array(
     name: str, x: ArrayLike, *, ndim: int | None = None, dim: int | None = None
 ) -> NDArray[np.float64]:
-    """Finite float64. A copy, unless x is read-only and owns its memory.
+    """Finite float64, a copy unless x is read-only.
 
-    A read-only view can be changed through the array that it views. Exact numbers are refused:
-    eigenvectors are irrational.
+    Exact numbers are refused: eigenvectors are irrational.
     """
     x = real_array(name, x, ndim=ndim, dim=dim)
     if x.dtype == object:
         raise TypeError(f"{name} must hold floats, got exact numbers")
-    return x.astype(np.float64, copy=x.flags.writeable or not x.flags.owndata)
+    return x.astype(np.float64, copy=x.flags.writeable)
 
 
 def checked_points(x: ArrayLike, dim: int, name: str = "x") -> Array:
@@ -37,7 +36,10 @@ def checked_points(x: ArrayLike, dim: int, name: str = "x") -> Array:
 
 
 def frozen(array: NDArray[_Kind]) -> NDArray[_Kind]:
-    """The array, read-only; a view is copied, so that the result owns its memory."""
+    """The array, read-only.
+
+    A view is copied: also a read-only one can be changed through the array that it views.
+    """
     array = array if array.flags.owndata else array.copy(order="K")
     array.flags.writeable = False
     return array
