@@ -214,8 +214,8 @@ class OpenAI:
 
 
 CLIPS = (
-    "Convention: x_0 is cut to [-1, 1], because images are. Right for data in that range only; a "
-    "switch turns it off."
+    "Convention: x_0 is cut to [-1, 1], because images are. No effect on data in that range while "
+    "the prediction stays in it, too."
 )
 ENTRIES = [
     Entry("diffusers", "DDPM, no clipping (`fixed_small`)", ddpm),

@@ -72,7 +72,13 @@ def candidates(
             yield name, value(formula, other)
     for formula in formulas:
         for name, edited in _edits(formula, operation == "ddim_step"):
-            yield name, _fresh(operation, coefficient, value(edited, at), steps)
+            values = value(edited, at)
+            if operation == "reverse_step" and coefficient == "z":
+                yield name, np.where(steps.t == 1, 0, values)
+                if formula is formulas[1]:  # of beta, which is not 0 at t = 1
+                    yield f"noise at the last step; and {name}", values
+            else:
+                yield name, values
 
 
 def pairs(operation: str, coefficient: str, tables: Tables, steps: Steps) -> Iterator[Candidate]:
@@ -82,13 +88,9 @@ def pairs(operation: str, coefficient: str, tables: Tables, steps: Steps) -> Ite
         for first, once in _edits(formula, skips):
             for second, twice in _edits(once, skips):
                 values = value(twice, at)
-                yield f"{first}; and {second}", _fresh(operation, coefficient, values, steps)
-
-
-def _fresh(operation: str, coefficient: str, values: Floats, steps: Steps) -> Floats:
-    """A step's fresh noise, of which the last step has none."""
-    last = operation == "reverse_step" and coefficient == "z"
-    return np.where(steps.t == 1, 0, values) if last else values
+                if operation == "reverse_step" and coefficient == "z":  # none at the last step
+                    values = np.where(steps.t == 1, 0, values)
+                yield f"{first}; and {second}", values
 
 
 def _variances(at: Symbols, steps: Steps) -> Iterator[Candidate]:

@@ -147,7 +147,7 @@ def test_a_torch_module_with_buffers_is_recognised():
     class Module(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.inner = SmallCode(torch.from_numpy(BETAS).float())
+            self.inner = SmallCode(torch.tensor(BETAS.tolist()))
             self.register_buffer("betas", self.inner.betas)
             self.model = torch.nn.Linear(1, 1)
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import doctest
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from small_code import OneBased, SmallCode
 
-from ddpm_np.conformance import ConformanceError, ConformanceWarning, Row, check_diffusion
+from ddpm_np.conformance import (
+    ConformanceError,
+    ConformanceWarning,
+    Row,
+    adapters,
+    check_diffusion,
+    checks,
+)
 from ddpm_np.schedule import Schedule
 
 LINEAR = Schedule.linear(30).beta[1:]
@@ -349,3 +358,12 @@ def test_nothing_recognised_is_one_line(subject):
 def test_first_step_is_0_or_1():
     with pytest.raises(ValueError, match="first_step must be 0 or 1, got 2"):
         check_diffusion(one(first_step=2, predict_x0=bad))
+
+
+# ---- the examples -------------------------------------------------------------------------------
+
+
+def test_the_examples_run():
+    page = Path(__file__).parents[2] / "docs" / "conformance.md"
+    assert doctest.testfile(str(page), module_relative=False).failed == 0
+    assert all(doctest.testmod(module).failed == 0 for module in (adapters, checks))

@@ -90,6 +90,10 @@ BUGS = {
     "sigma^2 not subtracted": (
         "(noise_s - sigma2) ** 0.5", "noise_s**0.5",
         "E18 ddim", "sigma^2 is not subtracted"),
+    "variance as standard deviation, at the last step as well": (
+        NOISE_OF_STEP + "        return mean + self.variance[i] ** 0.5 * z",
+        "        return mean + self.beta[i] * z",
+        "E17 step", "noise at the last step; and a missing root"),
     "no root of alpha in the step": (
         "* eps) / self.alpha[i] ** 0.5\n", "* eps) / self.alpha[i]\n",
         "E17 step", "a missing root: alpha_t for sqrt(alpha_t)"),
