@@ -48,6 +48,7 @@ from ddpm_np.schedule import Schedule
 __all__ = ["UNet", "preconditioning"]
 
 PIXELS = 2**14  # predicted at once
+MOST_LAYERS = 1000  # at each size; a damaged file could ask for more than there is time for
 
 
 def preconditioning(schedule: Schedule, mean_square: float) -> tuple[Array, Array]:
@@ -107,6 +108,8 @@ class UNet(Network):
             raise ValueError(f"widths must be a sequence of at least one width, got {widths!r}")
         self.widths = tuple(count("widths", width) for width in widths)
         self.layers, self.wrap = count("layers", layers), bool(wrap)
+        if self.layers > MOST_LAYERS:
+            raise ValueError(f"layers must be at most {MOST_LAYERS}, got {layers}")
         halvings = len(self.widths) - 1
         if self.size % 2**halvings:
             raise ValueError(

@@ -192,6 +192,7 @@ REFUSED: list[tuple[type[Exception], dict[str, Any], str]] = [
     (ValueError, {"widths": 16}, "widths must be a sequence"),
     (ValueError, {"widths": (4, 0)}, "widths must be at least 1"),
     (ValueError, {"layers": 0}, "layers must be at least 1"),
+    (ValueError, {"layers": 10**9}, "layers must be at most 1000"),
     (TypeError, {"dtype": np.float16}, "dtype must be float32 or float64"),
     (TypeError, {"rng": np.random.RandomState(0)}, "rng must be a numpy.random.Generator"),
     (ValueError, {"skip": [1.0, 2.0]}, "skip must have a last axis of length 6"),
