@@ -199,7 +199,8 @@ class UNet(Network):
                 cache[l] = wide, u, gate, act, s
                 h = act + h if h.shape == act.shape else act
         L = l + 1
-        F = to_pictures(h @ p[f"W{L}"] + p[f"b{L}"])    # (n, size * size)
+        F = h.reshape(-1, h.shape[-1]) @ p[f"W{L}"] + p[f"b{L}"]
+        F = to_pictures(F.reshape(*h.shape[:3], 1))     # (n, size * size)
         eps_hat = F if self.gain is None else self.gain[t, None] * F
         if self.skip is not None:
             eps_hat = eps_hat + self.skip[t, None] * x
@@ -214,10 +215,10 @@ class UNet(Network):
         L, kept = l + 1, list[Array]()
         # eps_hat = skip[t] x + gain[t] F,  F = h W + b
         d_F = d_eps_hat if self.gain is None else self.gain[t, None] * d_eps_hat
-        d_F = from_pictures(d_F, self.size)
-        g[f"b{L}"][:] = d_F.sum(axis=(0, 1, 2))
-        g[f"W{L}"][:] = h.reshape(-1, h.shape[-1]).T @ d_F.reshape(-1, 1)
-        d = d_F * p[f"W{L}"][:, 0]                      # (rows, n, columns, channels)
+        d_F = from_pictures(d_F, self.size).reshape(-1, 1)
+        g[f"b{L}"][:] = d_F.sum(axis=0)
+        g[f"W{L}"][:] = h.reshape(-1, h.shape[-1]).T @ d_F
+        d = (d_F @ p[f"W{L}"].T).reshape(h.shape)       # (rows, n, columns, channels)
         for what, inputs, channels in reversed(self._plan):
             if what == "down":
                 d = halve_backward(d) + kept.pop()
