@@ -48,6 +48,7 @@ from ddpm_np.schedule import Schedule
 __all__ = ["UNet", "preconditioning"]
 
 PIXELS = 2**14  # predicted at once
+MOST_LAYERS = 1000  # at each size; a damaged file could ask for more than there is time for
 
 
 def preconditioning(schedule: Schedule, mean_square: float) -> tuple[Array, Array]:
@@ -107,6 +108,8 @@ class UNet(Network):
             raise ValueError(f"widths must be a sequence of at least one width, got {widths!r}")
         self.widths = tuple(count("widths", width) for width in widths)
         self.layers, self.wrap = count("layers", layers), bool(wrap)
+        if self.layers > MOST_LAYERS:
+            raise ValueError(f"layers must be at most {MOST_LAYERS}, got {layers}")
         halvings = len(self.widths) - 1
         if self.size % 2**halvings:
             raise ValueError(
@@ -196,7 +199,8 @@ class UNet(Network):
                 cache[l] = wide, u, gate, act, s
                 h = act + h if h.shape == act.shape else act
         L = l + 1
-        F = to_pictures(h @ p[f"W{L}"] + p[f"b{L}"])    # (n, size * size)
+        F = h.reshape(-1, h.shape[-1]) @ p[f"W{L}"] + p[f"b{L}"]
+        F = to_pictures(F.reshape(*h.shape[:3], 1))     # (n, size * size)
         eps_hat = F if self.gain is None else self.gain[t, None] * F
         if self.skip is not None:
             eps_hat = eps_hat + self.skip[t, None] * x
@@ -211,10 +215,10 @@ class UNet(Network):
         L, kept = l + 1, list[Array]()
         # eps_hat = skip[t] x + gain[t] F,  F = h W + b
         d_F = d_eps_hat if self.gain is None else self.gain[t, None] * d_eps_hat
-        d_F = from_pictures(d_F, self.size)
-        g[f"b{L}"][:] = d_F.sum(axis=(0, 1, 2))
-        g[f"W{L}"][:] = h.reshape(-1, h.shape[-1]).T @ d_F.reshape(-1, 1)
-        d = d_F * p[f"W{L}"][:, 0]                      # (rows, n, columns, channels)
+        d_F = from_pictures(d_F, self.size).reshape(-1, 1)
+        g[f"b{L}"][:] = d_F.sum(axis=0)
+        g[f"W{L}"][:] = h.reshape(-1, h.shape[-1]).T @ d_F
+        d = (d_F @ p[f"W{L}"].T).reshape(h.shape)       # (rows, n, columns, channels)
         for what, inputs, channels in reversed(self._plan):
             if what == "down":
                 d = halve_backward(d) + kept.pop()

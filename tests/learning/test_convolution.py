@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import correlate2d
 
 from ddpm_np.learning import convolution as c
+from ddpm_np.proof.symbols import ANY, Domain, same
 
 Array = NDArray[np.float64]
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 5), st.integers(1, 3))
@@ -91,3 +92,23 @@ def test_pictures_go_in_and_come_back() -> None:
     h = c.from_pictures(x, 3)
     assert h.shape == (3, 2, 3, 1) and h[1, 0, 2, 0] == x[0, 5]
     assert np.array_equal(c.to_pictures(h), x)
+
+
+@pytest.mark.E15
+@pytest.mark.parametrize("wrap", [False, True])
+def test_the_gradients_are_derivatives_as_polynomials(wrap: bool) -> None:
+    """For every picture and kernel at once, and not for some numbers: by symbols."""
+    names = [f"h{i}" for i in range(4)] + [f"k{i}" for i in range(9)]
+    domain = Domain(**{name: ANY for name in names})
+    variables = domain.symbols
+    h = np.array(variables[:4], dtype=object).reshape(2, 1, 2, 1)
+    kernel = np.array(variables[4:], dtype=object).reshape(3, 3, 1)
+    one = variables[0] / variables[0]  # a symbol, so that a quarter of it is exact
+    d_u = np.array([2 * one, -3 * one, 5 * one, 7 * one]).reshape(h.shape)
+    wide = c.neighbours(h, wrap)
+    loss = (c.convolve(wide, kernel) * d_u).sum() + (c.double(c.halve(h)) * d_u).sum()
+    d_kernel = np.empty_like(kernel)
+    c.kernel_backward(d_u, wide, d_kernel)
+    d_h = c.convolve_backward(d_u, kernel, wrap) + c.halve_backward(c.double_backward(d_u))
+    for variable, gradient in zip(variables, [*d_h.ravel(), *d_kernel.ravel()]):
+        assert same(loss.derivative(variable), gradient)

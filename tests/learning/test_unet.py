@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ddpm_np.closed_form.distributions import Rings
+from ddpm_np.learning.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.schedule import Schedule
+from ddpm_np.training import train
 
 Array = NDArray[np.float64]
 H = 1e-200  # a complex step has no cancellation, so it can be this small
@@ -187,6 +192,7 @@ REFUSED: list[tuple[type[Exception], dict[str, Any], str]] = [
     (ValueError, {"widths": 16}, "widths must be a sequence"),
     (ValueError, {"widths": (4, 0)}, "widths must be at least 1"),
     (ValueError, {"layers": 0}, "layers must be at least 1"),
+    (ValueError, {"layers": 10**9}, "layers must be at most 1000"),
     (TypeError, {"dtype": np.float16}, "dtype must be float32 or float64"),
     (TypeError, {"rng": np.random.RandomState(0)}, "rng must be a numpy.random.Generator"),
     (ValueError, {"skip": [1.0, 2.0]}, "skip must have a last axis of length 6"),
@@ -216,3 +222,27 @@ def test_pictures_of_the_wrong_length_are_refused(x: Any, t: Any, says: str) -> 
             call(x, t)
     with pytest.raises(ValueError, match="d_eps_hat must have the shape of the forward pass"):
         network.backward(np.zeros((3, 16)), network.forward(np.zeros((2, 16)), 1)[1])
+
+
+def test_a_resumed_training_has_the_bits_of_an_unbroken_one(tmp_path: Path) -> None:
+    law, schedule = Rings(8, radius=2.2), Schedule.sigmoid(5)
+    options: dict[str, Any] = {"steps": 4, "batch_size": 3, "learning_rate": 1e-2}
+
+    def fresh() -> TrainingState:
+        rng = np.random.default_rng(0)
+        skip, gain = preconditioning(schedule, law.mean_square)
+        return TrainingState(UNet(8, 5, widths=(2, 3), rng=rng, skip=skip, gain=gain), rng=rng)
+
+    whole, broken = fresh(), fresh()
+    for _ in train(whole.network, law, schedule, state=whole, **options):
+        pass
+    for _ in islice(train(broken.network, law, schedule, state=broken, **options), 2):
+        pass
+    save_checkpoint(tmp_path / "two.npz", broken, schedule, {})
+    state = load_checkpoint(tmp_path / "two.npz").state
+    assert isinstance(state.network, UNet) and state.step == 2
+    for _ in train(state.network, law, schedule, state=state, **options):
+        pass
+    assert np.array_equal(state.network.flat, whole.network.flat)
+    assert np.array_equal(state.ema.average, whole.ema.average)
+    assert not np.array_equal(whole.network.flat, fresh().network.flat)
