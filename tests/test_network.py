@@ -128,7 +128,7 @@ def test_a_basis_that_does_not_fit_is_refused(basis):
     T=st.integers(1, 40),
     size=st.integers(2, 9),
     low=st.floats(1e-9, 0.4),
-    high=st.floats(0.5, 0.999999),
+    high=st.floats(0.5, 0.99999),
 )
 def test_hat_functions_add_up_to_one_and_interpolate_the_log_snr(T, size, low, high):
     noise = np.concatenate([[0], np.linspace(low, high, T)])
@@ -140,6 +140,12 @@ def test_hat_functions_add_up_to_one_and_interpolate_the_log_snr(T, size, low, h
     np.testing.assert_allclose(
         basis[1:] @ places, log_snr, rtol=0, atol=1e-12 * np.abs(log_snr).max()
     )
+
+
+def test_a_basis_is_finite_where_the_signal_is_lost():
+    noise = np.array([0, 1e-12, 0.5, 1 - 1e-9, 1.0])
+    assert np.array_equal(step_basis(noise, 3)[3:], [[1, 0, 0], [1, 0, 0]])
+    assert np.array_equal(step_basis(np.array([0, 1.0]), 2), [[0, 0], [1, 0]])
 
 
 @pytest.mark.parametrize("activation", ["silu", "leaky_relu"])

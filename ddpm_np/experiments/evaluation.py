@@ -23,6 +23,7 @@ from ddpm_np.closed_form.ideal import (
 from ddpm_np.closed_form.likelihood import vlb_terms
 from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.experiments.experiment import Training
+from ddpm_np.learning.parameters import Network
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 
@@ -121,7 +122,9 @@ def _excess_per_step(network: Denoiser, ideal: IdealDenoiser, n: int, rng: np.ra
     return excess, error
 
 
-def _draw(denoiser: Denoiser, schedule: Schedule, n: int, seed: int) -> tuple[Array, Array]:
+def _draw(
+    denoiser: Network | IdealDenoiser, schedule: Schedule, n: int, seed: int
+) -> tuple[Array, Array]:
     """n samples, and the way of the first, (T + 1, dim), noted as it passes the denoiser.
 
     The whole trajectory would hold T times as many numbers as the samples.

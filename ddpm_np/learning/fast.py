@@ -122,12 +122,12 @@ class _Hidden:
         np.matmul(h, self.W, out=u)
         if self.gate is not None:
             self.gates = steps.table(self.gate)
-            steps.combine(np.multiply, u, self.gates, out=z)
-            steps.combine(np.add, z, steps.table(self.shift), out=z)
+            steps.apply(np.multiply, u, self.gates, out=z)
+            steps.apply(np.add, z, steps.table(self.shift), out=z)
         else:
             np.add(u, self.b, out=z)
             if self.shift is not None:
-                steps.combine(np.add, z, steps.table(self.shift), out=z)
+                steps.apply(np.add, z, steps.table(self.shift), out=z)
         # h = act(z), in the place of z
         if self.layer.activation == "leaky_relu":
             np.maximum(z, np.multiply(z, self.layer.leak, out=work), out=z)
@@ -156,7 +156,7 @@ class _Hidden:
             steps.sum(d, out=self.d_shift)
             u *= d
             steps.sum(u, out=self.d_gate)
-            steps.combine(np.multiply, d, self.gates, out=d)
+            steps.apply(np.multiply, d, self.gates, out=d)
         else:
             np.add.reduce(d, axis=0, out=self.d_b)
             if self.shift is not None:
@@ -182,10 +182,20 @@ class _Steps:
         self.head = self.rounds.size if np.array_equal(t[: self.rounds.size], self.rounds) else 0
         self.rest = t[self.head :]
         self.once = bool((self.rest[1:] > self.rest[:-1]).all())
+        self.weights = None if self.basis is None or self.head else self.basis[t]
 
     def table(self, values: Array) -> Array:
-        """The rows for the steps: a table as it is, or the basis times its coefficients."""
+        """What :meth:`apply` takes: a row for each step, or of the batch if that is less work."""
+        if self.weights is not None:
+            return self.weights @ values
         return values if self.basis is None else self.basis @ values
+
+    def apply(self, ufunc: np.ufunc, rows: Array, table: Array, *, out: Array) -> None:
+        """out = ufunc(rows, gate[t]), and likewise for a shift, of which :meth:`table` is given."""
+        if self.weights is None:
+            self.combine(ufunc, rows, table, out=out)
+        else:
+            ufunc(rows, table, out=out)
 
     def combine(self, ufunc: np.ufunc, rows: Array, table: Array, *, out: Array) -> None:
         """out = ufunc(rows, table[t])."""
@@ -204,7 +214,9 @@ class _Steps:
 
     def sum(self, rows: Array, *, out: Array) -> None:
         """The backward pass of ``table[t]``: out[s] is the sum of the rows whose step is s."""
-        if self.basis is not None:
+        if self.weights is not None:
+            np.matmul(self.weights.T, rows, out=out)
+        elif self.basis is not None:
             total = np.empty((self.T + 1, rows.shape[1]), rows.dtype)
             self._sum(rows, total)
             np.matmul(self.basis.T, total, out=out)

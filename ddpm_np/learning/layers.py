@@ -15,6 +15,7 @@ __all__ = ["Layer", "activate", "activation_slope", "rows_at", "step_basis", "su
 
 ACTIVATIONS = ("leaky_relu", "silu", "identity")
 CONDITIONS = ("gate", "shift", "none")
+FAINT = -12.0  # ln of an SNR
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,14 @@ def step_basis(one_minus_alpha_bar: Array, size: int) -> Array:
 
     With u_t = ln(alpha_bar_t / (1 - alpha_bar_t)), mapped to 0..size - 1 from T to 1,
     basis[t, k] = max(0, 1 - |u_t - k|): linear between ``size`` values, equally far apart. Each
-    row sums to 1, so equal values give a constant. Row 0 is 0.
+    row sums to 1, so equal values give a constant. Row 0 is 0. A log SNR below FAINT counts as
+    FAINT: there x_t is noise to 0.3 %, and a gate that changes has nothing to act on.
     Checked by: tests/test_network.py.
     """
     noise = real_array("one_minus_alpha_bar", one_minus_alpha_bar, ndim=1)[1:]
     size = count("size", size, low=2)
-    log_snr = np.log1p(-noise) - np.log(noise)
+    with np.errstate(divide="ignore"):  # 1 - alpha_bar may round to 1
+        log_snr = np.maximum(np.log1p(-noise) - np.log(noise), FAINT)
     u = (size - 1) * (log_snr - log_snr[-1]) / (log_snr[0] - log_snr[-1] or 1)
     hats = np.maximum(0, 1 - np.abs(u[:, None] - np.arange(size)))
     return np.vstack([np.zeros(size), hats])
