@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpm_np._checks import count
-from ddpm_np.proof.coverage import Coverage, watched_proof
+from ddpm_np.proof.coverage import Coverage, watched_proof, watching
 from ddpm_np.proof.errors import MEASURES, ROWS, Worst, draws, worst_in_batches, worst_of
 from ddpm_np.proof.identities import IDENTITIES
 from ddpm_np.proof.prover import Proof
@@ -159,13 +159,14 @@ def covered_by_proofs(
     watched = {name for names in functions.values() for name in names}
     proofs: dict[str, list[Proof]] = defaultdict(list)
     covered: dict[str, dict[str, Coverage]] = defaultdict(dict)
-    for identity in IDENTITIES:
-        proof, of_identity = watched_proof(identity, watched)
-        for equation in identity.equations:
-            proofs[equation].append(proof)
-            for name in functions.get(equation, ()):
-                if proof.proved and name in of_identity:
-                    covered[equation].setdefault(name, Coverage()).join(of_identity[name])
+    with watching(watched) as calls:
+        for identity in IDENTITIES:
+            proof, of_identity = watched_proof(identity, calls)
+            for equation in identity.equations:
+                proofs[equation].append(proof)
+                for name in functions.get(equation, ()):
+                    if proof.proved and name in of_identity:
+                        covered[equation].setdefault(name, Coverage()).join(of_identity[name])
     return proofs, covered
 
 
