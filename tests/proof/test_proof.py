@@ -213,6 +213,7 @@ def test_the_derivation_asks_for_exact_numbers_in_known_places_only() -> None:
 def planted(function: Any, right: str, wrong: str) -> Any:
     """The code object of a function with one piece of its source replaced."""
     import __future__
+
     import textwrap
 
     source = textwrap.dedent(inspect.getsource(function))
@@ -257,7 +258,8 @@ WRONG = [
      "+ (x_t - np.sqrt(alpha_bar_t)"),
     ("E9", posterior.psi_1_xt_coef, "np.sqrt(alpha_t)", "alpha_t"),
     ("E9", posterior.psi_1_x0_coef, "np.sqrt(alpha_bar_prev)", "alpha_bar_prev"),
-    ("E10", posterior.psi_2_expanded, "return 1 / one_minus_alpha_bar_prev +", "return 1 / one_minus_alpha_bar_prev -"),
+    ("E10", posterior.psi_2_expanded, "return 1 / one_minus_alpha_bar_prev +",
+        "return 1 / one_minus_alpha_bar_prev -"),
     ("E10", posterior.psi_2_collected, "return (beta_t + alpha_t - alpha_bar_t)",
      "return (beta_t + alpha_t + alpha_bar_t)"),
     ("E10", posterior.psi_2_simplified, "return one_minus_alpha_bar_t",
@@ -295,14 +297,16 @@ WRONG = [
     ("E15", network.MLP._backward, "d_eps_hat.sum(axis=0)", "d_eps_hat.mean(axis=0)"),
     ("E15", network.MLP._backward, "sum_by_step(u * d_z", "sum_by_step(d_z"),
     ("E15", network.MLP._backward, 'rows_at(p[f"gate{l}"], t, self.basis) * d_z', "d_z"),
-    ("E15 two layers", network.MLP._backward, 'd_h = d_u @ p[f"W{l}"].T', "d_h = d_u @ d_u.T @ d_h"),
+    ("E15 two layers", network.MLP._backward, 'd_h = d_u @ p[f"W{l}"].T',
+        "d_h = d_u @ d_u.T @ d_h"),
     ("E15 basis", layers.sum_by_step, "basis[t].T @ rows", "basis[t] @ rows"),
     ("E15", layers.sum_by_step, "np.add.at(table, t, rows)", "table[t] += rows"),
     ("E15 leaky", layers.activation_slope, "np.where(z > 0, 1, layer.leak)",
      "np.where(z > 0, layer.leak, 1)"),
     ("E15 SiLU", layers.activation_slope, "s * (1 + z * (1 - s))", "s * (1 + z * s)"),
-    ("E15 U Net", unet.UNet._backward, "slope = 1 - s", "slope = 1 + s"),
-    ("E15 convolution", convolution.kernel_backward, "wide[k : k + rows].re", "wide[2 - k : 2 - k + rows].re"),
+    ("E15 U Net", unet.UNet._backward, "d_z = 1 - s", "d_z = 1 + s"),
+    ("E15 convolution", convolution.kernel_backward, "wide[k : k + rows].re",
+        "wide[2 - k : 2 - k + rows].re"),
     ("E15 convolution", convolution.turned, "[::-1, ::-1]", ""),
     ("E15 transpose", convolution.halve_backward, "d / 4", "d"),
 ]
