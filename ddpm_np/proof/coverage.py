@@ -7,13 +7,12 @@ require it. Checked by: tests/proof/test_coverage.py.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
-from inspect import isclass
+from inspect import isclass, signature
 from pkgutil import resolve_name
-from types import CodeType, FrameType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy as np
 from ddpm_np.proof.prover import Identity, Proof, prove
 from ddpm_np.schedule import Schedule
 
-__all__ = ["Coverage", "codes", "watched_proof"]
+__all__ = ["Coverage", "function_of", "watched_proof", "watching"]
 
 
 @dataclass
@@ -66,38 +65,66 @@ class Coverage:
             mine.update(theirs)  # type: ignore[arg-type]
 
 
-def codes(name: str) -> set[CodeType]:
-    """The code behind a dotted name below ``ddpm_np``; for a class, that of calling its objects.
+def function_of(name: str) -> FunctionType:
+    """The function with a dotted name below ``ddpm_np``; for a class, what calling its objects is.
 
-    >>> len(codes("forward.q_sample"))
-    1
+    >>> function_of("forward.q_sample").__name__
+    'q_sample'
     """
-    module, *rest = name.split(".")
     found = resolve_name(f"ddpm_np.{name}")
     if isclass(found):
-        found = getattr(found, "__call__") if "__call__" in vars(found) else found.__init__
-    found = getattr(found, "__func__", found)
-    return {found.__code__}
+        found = vars(found)["__call__"]
+    function: FunctionType = getattr(found, "__func__", found)
+    return function
 
 
-@lru_cache
-def _by_code(names: frozenset[str]) -> dict[CodeType, str]:
-    return {code: name for name in names for code in codes(name)}
+@contextmanager
+def watching(names: Iterable[str]) -> Iterator[dict[str, Coverage]]:
+    """What the named functions are called with in the meantime; clear it to begin anew.
 
-
-def watched_proof(identity: Identity, names: Iterable[str]) -> tuple[Proof, dict[str, Coverage]]:
-    """The proof of the identity, and what it has covered of the named functions."""
-    of_code = _by_code(frozenset(names))
+    Each function gets other code, which notes the arguments and then runs the function's own, so
+    that the calls are seen wherever the function was imported. Only these calls are slowed down.
+    """
     covered: dict[str, Coverage] = {}
-
-    def watch(frame: FrameType, event: str, _: object) -> None:
-        if frame.f_code in of_code:
-            covered.setdefault(of_code[frame.f_code], Coverage()).add(frame.f_locals)
-
-    before = sys.gettrace()
-    sys.settrace(watch)  # called for each call; it returns nothing, so not for each line
+    functions = {name: function_of(name) for name in dict.fromkeys(names)}
+    codes = {name: function.__code__ for name, function in functions.items()}
+    for name, function in functions.items():
+        function.__code__ = _noting(name, function, covered)
     try:
-        proof = prove(identity)
+        yield covered
     finally:
-        sys.settrace(before)
-    return proof, covered
+        for name, function in functions.items():
+            function.__code__ = codes[name]
+
+
+def watched_proof(identity: Identity, covered: dict[str, Coverage]) -> tuple[
+    Proof, dict[str, Coverage]
+]:
+    """The proof of the identity, and what it covers; ``covered`` comes from :func:`watching`."""
+    covered.clear()
+    return prove(identity), dict(covered)
+
+
+def _noting(name: str, function: FunctionType, covered: dict[str, Coverage]) -> CodeType:
+    """Code that notes a call of the function and then runs the function as it is now."""
+    original = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__,
+        function.__closure__,
+    )
+    original.__kwdefaults__ = function.__kwdefaults__
+    parameters = signature(original)
+
+    def note(*arguments: Any, **named: Any) -> Any:
+        bound = parameters.bind(*arguments, **named).arguments
+        covered.setdefault(name, Coverage()).add(bound)
+        return original(*arguments, **named)
+
+    # A function's code can only be replaced by code without other free variables, so that what is
+    # to be called stands among its constants.
+    constants = tuple(note if c == "note" else c for c in _call.__code__.co_consts)
+    return _call.__code__.replace(co_consts=constants)
+
+
+def _call(*arguments: Any, **named: Any) -> Any:
+    called: Any = "note"
+    return called(*arguments, **named)

@@ -83,7 +83,8 @@ def worst_of(measure: Callable[[Draw], Iterator[Compared]], drawn: list[Draw]) -
             for name, actual, exact, allowed in measure(draw):
                 worst = _worse(worst, name, actual, exact, allowed, place)
         except Exception as problem:
-            return Worst(float("inf"), worst.allowed, f"{type(problem).__name__}: {problem}, {place}")
+            return Worst(float("inf"), worst.allowed,
+                f"{type(problem).__name__}: {problem}, {place}")
         if worst.failure:
             return worst
     return worst
@@ -176,7 +177,8 @@ def _one(value: Any) -> Sum:
 
 @_measure("E1")
 def _(d: Draw) -> Iterator[Compared]:
-    yield "q_step", forward.q_step(d.schedule, d.x, d.t, d.y), d.exact.q_skip(d.x, d.t - 1, d.t, d.y), 4
+    yield "q_step", forward.q_step(d.schedule, d.x, d.t, d.y), d.exact.q_skip(d.x, d.t - 1, d.t,
+        d.y), 4
 
 
 @_measure("E2")
@@ -210,7 +212,8 @@ def _(d: Draw) -> Iterator[Compared]:
 
 @_measure("E6")
 def _(d: Draw) -> Iterator[Compared]:
-    yield "q_sample", forward.q_sample(d.schedule, d.x, d.t, d.y), d.exact.q_skip(d.x, 0, d.t, d.y), 4
+    yield "q_sample", forward.q_sample(d.schedule, d.x, d.t, d.y), d.exact.q_skip(d.x, 0, d.t,
+        d.y), 4
     mean, variance = forward.q_mean_variance(d.schedule, d.x, d.t)
     yield "the mean of q_mean_variance", mean, d.exact.q_skip(d.x, 0, d.t, 0 * d.y), 3
     yield "the variance of q_mean_variance", variance, _one(d.exact.one_minus_alpha_bar[d.t]), 1

@@ -15,63 +15,33 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpm_np._checks import count
-from ddpm_np.proof.coverage import Coverage, watched_proof
+from ddpm_np.equations import EQUATIONS
+from ddpm_np.proof.coverage import Coverage, watched_proof, watching
 from ddpm_np.proof.errors import MEASURES, ROWS, Worst, draws, worst_in_batches, worst_of
 from ddpm_np.proof.identities import IDENTITIES
 from ddpm_np.proof.prover import Proof
 
 __all__ = ["FUNCTIONS", "NOT_PROVED", "Row", "covered_by_proofs", "rows", "verify"]
 
-# The functions of each equation that proofs are to run.
-FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "E1": ("forward.q_step",),
-    "E2": ("schedule.Schedule.from_beta",),
-    "E3": ("forward.covariance_step",),
-    "E4": ("forward.q_skip", "schedule.Schedule.between"),
-    "E5": ("forward.covariance_at", "closed_form.covariance.spectrum_at"),
-    "E6": ("forward.q_sample", "forward.q_mean_variance"),
-    "E7": ("posterior.posterior_mean_variance",),
-    "E8": ("posterior.posterior_exponent",),
-    "E9": ("posterior.psi_1", "posterior.psi_1_xt_coef", "posterior.psi_1_x0_coef"),
-    "E10": (
-        "posterior.psi_2", "posterior.psi_2_expanded", "posterior.psi_2_collected",
-        "posterior.psi_2_simplified",
-    ),
-    "E11": ("posterior.posterior_variance",),
-    "E12": (
-        "posterior.posterior_mean_variance", "posterior.mean_x0_coef", "posterior.mean_xt_coef"
-    ),
-    "E13": ("posterior.predict_x0", "posterior.predict_eps"),
-    "E14": (
-        "posterior.posterior_mean_from_eps", "posterior.mean_eps_coef",
-        "posterior.mean_xt_coef_expanded", "posterior.mean_xt_coef_collected",
-        "posterior.mean_xt_coef_in_eps_form",
-    ),
+# Functions that proofs run beside those that the register names.
+KERNELS: dict[str, tuple[str, ...]] = {
     "E15": (
         "network.MLP._forward", "network.MLP._backward", "learning.unet.UNet._backward",
-        "learning.layers.sum_by_step", "training.denoising_loss",
+        "learning.layers.sum_by_step",
     ),
-    "E17": ("sampling.ancestral_step", "sampling.ancestral_sample"),
-    "E18": (
-        "sampling.ddim_step", "sampling.ddim_variance", "sampling.ddim_direction",
-        "sampling.ddim_eps_coef", "sampling.ddim_sample",
-    ),
-    "E24": (
-        "closed_form.ideal.IdealDenoiser", "closed_form.ideal.eps_star_gain",
-        "closed_form.ideal.score_from_eps", "closed_form.ideal.eps_from_score",
-    ),
-    "E25": (
-        "closed_form.ideal.bayes_floor", "closed_form.ideal.optimal_loss",
-        "closed_form.ideal.optimal_variance", "closed_form.ideal.variance_from_loss",
-    ),
-    "E26": (
-        "closed_form.reverse.reverse_kernel", "closed_form.reverse.reverse_variance",
-        "closed_form.reverse.kernel_gain", "closed_form.reverse.kernel_variance",
-    ),
+    "E24": ("closed_form.ideal.eps_star_gain",),
+    "E25": ("closed_form.ideal.bayes_floor",),
+    "E26": ("closed_form.reverse.kernel_gain", "closed_form.reverse.kernel_variance"),
     "E27": (
         "closed_form.reverse.step_gain", "closed_form.reverse.step_law",
-        "closed_form.reverse.sampler_moments", "closed_form.reverse.sampler_distribution",
+        "closed_form.reverse.sampler_moments",
     ),
+}
+# The functions of each equation that proofs are to run.
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    number: tuple(dict.fromkeys((*equation.functions, *KERNELS.get(number, ()))))
+    for number, equation in EQUATIONS.items()
+    if any(number in identity.equations for identity in IDENTITIES)
 }
 
 # Functions of these equations that no proof runs, and how they are known instead.
@@ -104,19 +74,15 @@ class Row(NamedTuple):
         return not self.failures
 
 
-def verify(
-    *, seed: int = 0, out: Callable[[str], object] = print,
-    formulas: Mapping[str, str] | None = None,
-) -> bool:
+def verify(*, seed: int = 0, out: Callable[[str], object] = print) -> bool:
     """Prove and measure everything, hand the table to ``out`` line by line, say whether all holds.
 
-    The same seed gives the same errors. formulas: equation -> formula, to stand in its heading; by
-    default the statement of its first identity.
+    The same seed gives the same errors.
     """
     holds = True
     for row in rows(seed=seed):
         holds = holds and row.holds
-        for line in _lines(row, formulas or {}):
+        for line in _lines(row):
             out(line)
     out("Everything holds." if holds else "Not everything holds.")
     return holds
@@ -159,23 +125,21 @@ def covered_by_proofs(
     watched = {name for names in functions.values() for name in names}
     proofs: dict[str, list[Proof]] = defaultdict(list)
     covered: dict[str, dict[str, Coverage]] = defaultdict(dict)
-    for identity in IDENTITIES:
-        proof, of_identity = watched_proof(identity, watched)
-        for equation in identity.equations:
-            proofs[equation].append(proof)
-            for name in functions.get(equation, ()):
-                if proof.proved and name in of_identity:
-                    covered[equation].setdefault(name, Coverage()).join(of_identity[name])
+    with watching(watched) as calls:
+        for identity in IDENTITIES:
+            proof, of_identity = watched_proof(identity, calls)
+            for equation in identity.equations:
+                proofs[equation].append(proof)
+                for name in functions.get(equation, ()):
+                    if proof.proved and name in of_identity:
+                        covered[equation].setdefault(name, Coverage()).join(of_identity[name])
     return proofs, covered
 
 
-def _lines(row: Row, formulas: Mapping[str, str]) -> Iterator[str]:
+def _lines(row: Row) -> Iterator[str]:
     """What is printed of an equation."""
-    formula = formulas.get(row.equation, "")
-    if not formula and row.proofs:
-        formula = row.proofs[0].identity.statement
     total = len(row.proofs)
-    yield f"{row.equation:<4} {formula}".rstrip()
+    yield f"{row.equation:<4} {EQUATIONS[row.equation].formulas[0].text}"
     if total:
         yield f"     {row.proved} of {total} identities proved"
     for name in FUNCTIONS.get(row.equation, ()):

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from ddpm_np import forward
+from ddpm_np.equations import EQUATIONS
 from ddpm_np.proof import ANY, Chart, Identity, verify
 from ddpm_np.proof.identities import IDENTITIES
 
 
 def test_everything_is_proved_and_within_what_rounding_allows() -> None:
     lines: list[str] = []
-    holds = verify.verify(out=lines.append, formulas={"E6": "the formula of E6"})
+    holds = verify.verify(out=lines.append)
     assert holds, "\n".join(lines)
-    assert lines[-1] == "Everything holds." and "E6   the formula of E6" in lines
+    assert lines[-1] == "Everything holds." and f"E6   {EQUATIONS['E6'].formulas[0].text}" in lines
     text = "\n".join(lines)
     assert (
         "     forward.q_sample: proved; T = 1 to 5, t as an int and as an array, "
