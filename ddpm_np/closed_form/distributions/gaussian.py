@@ -142,7 +142,9 @@ class Gaussian(Diffusing["Gaussian"]):
         try:
             spectrum, axes = np.linalg.eigh(cov / 2 + cov.T / 2)
         except np.linalg.LinAlgError:
-            raise ValueError("cov must have eigenvalues that fit into float64") from None
+            spectrum, axes = np.full(len(cov), np.inf), cov
+        if not np.isfinite(spectrum).all():
+            raise ValueError("cov must have finite eigenvalues in float64")
         if -spectrum[0] > rounding * np.abs(spectrum).max():
             raise ValueError(f"cov must have no negative eigenvalue, got {spectrum[0]:.3g}")
         spectrum = np.where(spectrum > rounding * spectrum[-1], spectrum, 0.0)[::-1]
