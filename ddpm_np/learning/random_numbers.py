@@ -26,7 +26,7 @@ def fill_normal(out: Array, *, rng: np.random.Generator) -> Array:
     plain = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
     if not plain or out.dtype not in (np.float32, np.float64):
         what = getattr(out, "dtype", type(out).__name__)
-        raise TypeError(f"out must be of float32 or float64, got {what}")
+        raise TypeError(f"out must be an array of float32 or float64, got {what}")
     generator(rng)
     if out.dtype == np.float64:
         out[...] = rng.standard_normal(out.shape)
