@@ -237,7 +237,6 @@ BUGS = [
     Bug("errors that cancel", "conformance.strategies:assert_close",
         "not errors.max() <= ulp", "not abs(np.sum(actual - expected)) <= ulp * np.spacing(np.abs(actual).max())",
         "test_strategies::test_the_bound_is_sharp_and_elementwise"),
-<<<<<<< HEAD
     Bug("grid with a point too few", "proof.prover:_values",
         "[Fraction(k) for k in range(1, degree + 2)]", "[Fraction(k) for k in range(1, degree + 1)]",
         "test_proof::test_in_several_variables_too"),
@@ -269,8 +268,6 @@ BUGS = [
     Bug("the printed number shown as the corrected one", "errata.record:Numbers.texts",
         "text(self.corrected)", "text(self.printed)",
         "test_errata::test_the_printed_form_fails_and_the_corrected_one_holds"),
-<<<<<<< HEAD
-=======
     Bug("equality of symbols by their degree", "proof.symbols:same",
         "difference.is_zero()", "len(difference.numerator) <= 1",
         "test_proof::test_it_agrees_with_comparing_coefficients"),
@@ -289,8 +286,6 @@ BUGS = [
     Bug("clipping on exact numbers alone", "forward:q_sample",
         "signal * x_0", "signal * (np.maximum(x_0, 0) if x_0.dtype == object else x_0)",
         "test_proof::test_identities_are_proved"),
->>>>>>> proof
-=======
     # ---- pictures
     Bug("kernel of the transpose not turned", "learning.convolution:turned",
         "[::-1, ::-1]", "",
@@ -328,5 +323,38 @@ BUGS = [
     Bug("patch weights with half the exponent", "closed_form.patches:PatchDenoiser._weigh",
         "sum(-1)[:, None] / 2", "sum(-1)[:, None]",
         "closed_form/test_patches::test_it_is_bayes_rule_for_each_pixel"),
->>>>>>> rings
+    # ---- files, folders and arguments
+    Bug("checkpoint of another schedule accepted", "experiments.experiment:Training.load",
+        "schedule == training.schedule", "True",
+        "test_folder::test_a_checkpoint_that_does_not_fit_its_experiment_is_refused"),
+    Bug("checkpoint of another network accepted", "experiments.experiment:Training.load",
+        "state.network.config == wanted.network.config", "True",
+        "test_folder::test_a_checkpoint_of_another_network_is_refused"),
+    Bug("state beyond the last step accepted", "experiments.experiment:Training.load",
+        "state.step > experiment.steps", "False",
+        "test_folder::test_a_checkpoint_that_does_not_fit_its_experiment_is_refused"),
+    Bug("skip with alpha_bar for 1 - alpha_bar", "experiments.experiment:Experiment.network",
+        "self.schedule().one_minus_alpha_bar", "self.schedule().alpha_bar",
+        "test_numbers::test_a_new_network_is_right_for_white_noise"),
+    Bug("one generator for all uses", "experiments.experiment:Experiment.rng",
+        "[self.seed, uses.index(use)]", "[self.seed, 0 * uses.index(use)]",
+        "test_numbers::test_each_use_draws_with_its_own_generator"),
+    Bug("smoothed loss that follows at once", "experiments.progress:_smoothed",
+        "MEMORY * before + (1 - MEMORY) * loss", "(1 - MEMORY) * before + MEMORY * loss",
+        "test_numbers::test_the_smoothed_loss_is_an_exponential_average"),
+    Bug("lock that is never refused", "experiments.lock:FolderLock.__init__",
+        "if not _lock(self._handle):", "if not _lock(self._handle) and False:",
+        "test_folder::test_a_lock_is_held_once_and_names_its_holder"),
+    Bug("weights saved though not finite", "learning.checkpoint:save_checkpoint",
+        "real_array(name, arrays[name])", "pass",
+        "test_checkpoint::test_weights_that_are_not_finite_are_not_saved"),
+    Bug("generator with a position outside its numbers", "learning.checkpoint:_generator",
+        "position[0] > 624 or position[1] > 4", "False",
+        "test_checkpoint::test_positions_outside_a_generator_are_refused"),
+    Bug("numbers under a mask taken for data", "_checks:_unmasked",
+        "isinstance(part, np.ma.MaskedArray)", "False",
+        "test_checks::test_arrays_that_are_refused"),
+    Bug("whole numbers cast to float32", "_checks:real_array",
+        "array = array.astype(np.float64)", "array = array.astype(np.float32)",
+        "test_checks::test_whole_numbers_and_other_floats_become_float64"),
 ]

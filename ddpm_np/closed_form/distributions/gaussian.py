@@ -79,6 +79,13 @@ class Diffusing(Generic[_Law]):
         t = step("t", t, 0, of=schedule)
         return self.noised(schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
 
+    def __setstate__(self, state: dict[str, object]) -> None:
+        # Copies and pickles come with arrays that can be written to.
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+        self.__dict__.update(state)
+
 
 class Gaussian(Diffusing["Gaussian"]):
     r"""N(mean, cov), where cov may be singular.
