@@ -40,7 +40,7 @@ from ddpm_np.experiments import folder as folders  # noqa: E402
 from ddpm_np.experiments.experiment import Training  # noqa: E402
 from ddpm_np.learning.checkpoint import load_checkpoint  # noqa: E402
 
-RUN = ["run", "--experiment", "curve", "--steps", "1000", "--out", "x"]
+RUN = ["run", "--experiment", "curve", "--steps", "300", "--out", "x"]
 RESUME = ["run", "--resume", "--out", "x"]
 
 
@@ -252,7 +252,7 @@ def hunted(name: str, number: int, seed: int = 0) -> list[str]:
     with tempfile.TemporaryDirectory() as place:
         os.chdir(place)
         experiments.EXPERIMENTS.update(TINY)
-        _figure_style.available, folders.CHECKPOINT_EVERY = lambda: False, 300
+        _figure_style.available, folders.CHECKPOINT_EVERY = lambda: False, 100
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 return HUNTS[name](number, seed)
