@@ -79,11 +79,17 @@ class MultiSine(Gaussian):
         noise: float = 0.0,
     ) -> None:
         frequencies = float_array("frequencies", frequencies, ndim=1)
+        if np.abs(frequencies).max() > 1e300:
+            raise ValueError("frequencies must be at most 1e300, for finite angles")
         dim = count("dim", dim)
         self.frequencies, self.noise = frozen(frequencies), positive("noise", noise, zero=True)
+        if self.noise > 1e150:
+            raise ValueError(f"noise must be at most 1e150, for a finite square, got {noise}")
         if scale is None:
             scale = 1 / np.sqrt(frequencies.size)
-        scale = float_array("scale", np.atleast_1d(scale), ndim=1)
+        if np.isscalar(scale):
+            scale = [scale]  # type: ignore[list-item]  # a number
+        scale = float_array("scale", scale, ndim=1)
         if scale.size not in (1, frequencies.size) or scale.min() < 0:
             raise ValueError(
                 f"scale must be a number or one per frequency, none negative, got {scale.tolist()}"

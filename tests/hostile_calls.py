@@ -11,6 +11,7 @@ import random
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -224,7 +225,9 @@ CASES: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         "decoder": DECODER, "x": [0.1, 0.2], "noise": 0.3, "latent_dim": 1, "nodes": 401,
     }),
     "ppca": (latent.ppca, {"mean": X[0], "cov": SIGMA, "latent_dim": 1}),
-    "variance_of_mean": (covariance.variance_of_mean, {"variance": 2.0, "n": 3, "correlation": 0.1}),
+    "variance_of_mean": (
+        covariance.variance_of_mean, {"variance": 2.0, "n": 3, "correlation": 0.1},
+    ),
     "error_of_mean": (
         covariance.error_of_mean, {"variance": 2.0, "n": 3, "correlation": 0.1, "bias": 0.1},
     ),
@@ -259,6 +262,16 @@ INFINITE = {
 }
 
 
+# What a message names in place of an argument, where several arguments meet in it.
+ALSO_NAMED = {
+    "linear": ["beta"], "cosine": ["beta"], "sigmoid": ["beta"],
+    "importance_sampling": ["z"], "quadrature": ["z"],
+    "naive_monte_carlo": ["z"], "MLP": ["width"],
+}
+
+HUGE = 10**400  # no float64
+
+
 class Odd:
     """An object of a kind that no function expects."""
 
@@ -278,20 +291,28 @@ def hostile(valid: Any, chance: random.Random) -> Any:
             np.full(shape, large, dtype), np.full(shape, -large, dtype),
             np.full(shape, 1e300, np.float64), np.full(shape, np.finfo(dtype).tiny, dtype),
             np.full(shape, np.nan, dtype), np.full(shape, np.inf, dtype),
-            np.ma.masked_array(np.ones(shape), mask=True), np.full(shape, 10**400, object),
+            np.ma.masked_array(np.ones(shape), mask=True), np.full(shape, HUGE, object),
             np.full(shape, None), np.full(shape, 1j), np.full(shape, "x"), np.full(shape, True),
             np.ones((*shape, 2)), np.ones(shape[:-1]), np.zeros((0, *shape[1:])),
             np.full(shape, "2020-01-01", "datetime64[D]"), [np.ma.masked_array(np.ones(shape), 1)],
             np.matrix([[1.0, 2.0]]), np.full(shape, 2**63, np.uint64),
         ])
     return chance.choice([
-        None, True, False, 0, 1, -1, 2, 10**400, -10**400, 2**63, 0.5, -0.5, 1e308, -1e308, 1e-308,
-        5e-324, np.nan, np.inf, -np.inf, 1j, "abc", "", b"abc", [], {}, set(), (), [1, 2], [[1], [1, 2]],
-        [None], ["a"], object(), Odd(), Odd, int, len, lambda *a: None, lambda *a: "text", np.ones(3),
+        None, True, False, 0, 1, -1, 2, HUGE, -HUGE, 2**63, 0.5, -0.5, 1e308, -1e308, 1e-308,
+        5e-324, np.nan, np.inf, -np.inf, 1j, "abc", "", b"abc", [], {}, set(), (), [1, 2],
+        [[1], [1, 2]],
+        [None], ["a"], object(), Odd(), Odd, int, lambda *a: None, lambda *a: "text", np.ones(3),
         np.array(1.0), np.array(2), np.float32(0.5), np.int8(1), np.ma.masked, range(3),
-        np.random.RandomState(0), 0.1 + 0.2, float("1e154"), SCHEDULE, LAW, MIXTURE, rng(), [10**400],
+        np.random.RandomState(0), 0.1 + 0.2, float("1e154"), SCHEDULE, LAW, MIXTURE, rng(), [HUGE],
         Schedule.from_beta([0.5]), np.ones((2, 2, 2)), np.datetime64("2020"), iter([1]),
     ])
+
+
+def kind(value: Any) -> str:
+    """Numbers, things with a length, and other types by their name."""
+    if isinstance(value, Number) and not isinstance(value, bool):
+        return "number"
+    return "array" if hasattr(value, "__len__") else type(value).__name__
 
 
 def finite(value: Any) -> bool:
@@ -303,6 +324,11 @@ def finite(value: Any) -> bool:
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         return bool(np.isfinite(value).all())
     return True
+
+
+def is_masked(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(v, np.ma.MaskedArray) for v in values)
 
 
 def finite_argument(value: Any) -> bool:
@@ -324,15 +350,19 @@ def complaint(name: str, argument: str, value: Any) -> str | None:
             message = str(error)
             if "\n" in message or len(message) > 400:
                 return f"a long message: {message[:80]!r}"
-            # A value of the right type may fit badly to another argument, which is then named.
-            names = valid if isinstance(value, type(valid[argument])) else {argument}
-            if not {*names} & {*re.findall(r"\w+", message)}:
+            # A value of the right kind may fit badly to another argument, which is then named.
+            names = valid if kind(value) == kind(valid[argument]) else {argument}
+            words = re.findall(r"\w+", message)
+            said = {*names, argument.removesuffix("s"), "finite", *ALSO_NAMED.get(name, [])}
+            if not said & {*words}:
                 return f"{type(error).__name__} that does not name it: {message[:90]}"
             return None
         except Exception as error:
             return f"{type(error).__name__}: {str(error)[:90]}"
     if isinstance(valid[argument], bool) and not isinstance(value, (bool, np.bool_)):
         return "it takes what is no bool"
+    if is_masked(value) or type(value) is int and abs(value) == HUGE:
+        return "it takes masked arrays, or a whole number of 401 digits"
     if finite_argument(value) and not finite(result) and not seen and name not in INFINITE:
         if finite(call(**copy.deepcopy(valid))):  # else index 0 is NaN by definition
             return "NaN or infinity without a word"

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from bad_input import refuses
 
-from ddpm_np import _checks
 from ddpm_np._checks import (
+    choice,
     count,
     flag,
+    float_dtype,
     fraction,
     function,
     generator,
@@ -126,11 +127,16 @@ def test_objects_are_checked_by_what_they_are():
         refuses(call, TypeError, name)
 
 
-def test_a_result_that_overflows_is_refused():
-    with np.errstate(over="ignore"):
-        large = np.float32([3e38]) * 10
-    refuses(lambda: _checks.finite_result("x", large), ValueError, "x")
-    assert _checks.finite_result("x", np.ones(2)).sum() == 2
+def test_a_choice_is_one_of_the_words():
+    assert choice("c", "a", "a", "b") == "a"
+    for wrong in ("c", None, [], np.ones(2), Unprintable()):
+        refuses(partial(choice, "c", wrong, "a", "b"), ValueError, "c")
+
+
+def test_a_dtype_is_float32_or_float64():
+    assert float_dtype("float32") == np.float32 and float_dtype(float) == np.float64
+    for wrong in ("int", np.int64, complex, object, "abc", 3, Unprintable()):
+        refuses(partial(float_dtype, wrong), TypeError, "dtype")
 
 
 def test_messages_are_short():

@@ -60,7 +60,10 @@ def error_of_mean(variance: float, n: int, *, correlation: float = 0.0, bias: fl
     errors (N2:143), which are the part that it cannot remove.
     Checked by: tests/closed_form/test_covariance.py.
     """
-    return variance_of_mean(variance, n, correlation=correlation) + real("bias", bias) ** 2
+    of_mean, bias = variance_of_mean(variance, n, correlation=correlation), real("bias", bias)
+    if abs(bias) > 1e150:
+        raise ValueError(f"bias must be at most 1e150, so that its square is finite, got {bias}")
+    return of_mean + bias**2
 
 
 def chi_mean(dim: int) -> float:
@@ -364,9 +367,13 @@ def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
 
 def _centred(name: str, X: ArrayLike) -> NDArray[np.float64]:
     rows = real_array(name, X, ndim=2).astype(np.float64)
-    rows = rows - rows.mean(axis=0)
-    # A mean is right to eps |X|, much for rows that hardly differ; the second one removes that.
-    return np.asarray(rows - rows.mean(axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):  # refused in the next lines
+        centred = rows - rows.mean(axis=0)
+        # A mean is right to one ulp of |X|, much for rows that hardly differ; a second one helps.
+        centred = centred - centred.mean(axis=0)
+    if not np.isfinite(centred).all():
+        raise ValueError(f"{name} must be small enough for a finite mean")
+    return np.asarray(centred)
 
 
 def _eigen(name: str, C: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -384,7 +391,9 @@ def _eigen(name: str, C: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.flo
     try:
         values, vectors = np.linalg.eigh(C / 2 + C.T / 2)
     except np.linalg.LinAlgError:
-        raise ValueError(f"{name} must have eigenvalues that fit into float64") from None
+        values, vectors = np.full(len(C), np.inf), C
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must have finite eigenvalues in float64")
     if values[0] < -scale * len(C):
         raise ValueError(
             f"{name} must be positive semidefinite, got an eigenvalue of {values[0]:.3g}"

@@ -54,7 +54,7 @@ def page() -> str:
         from markupsafe import Markup
     except ImportError as error:
         raise MissingPackages(
-            f"the package {error.name} is missing; pip install ddpm_np[docs] brings it"
+            f"the package {error.name} is missing; pip install '.[docs]' installs it"
         ) from None
     if not (ROOT / "tests" / "planted_bugs.py").exists():
         raise MissingPackages("the page shows the tests, so it is built from the repository")

@@ -166,9 +166,11 @@ class RunFolder:
     def _training(self, experiment: Experiment, path: Path, *, new: bool) -> Training:
         """The saved training; or, where there is none and no report, a new one, saved at once."""
         if new and not path.exists():
-            training = Training(experiment)
             try:
+                training = Training(experiment)
                 training.save(path)
+            except ValueError as error:  # settings that do not fit each other
+                raise Refused(f"argument --resume: {self.path / CONFIG}: {error}") from None
             except OSError as error:
                 raise self._not_written(error, experiment, 0) from None
             return training

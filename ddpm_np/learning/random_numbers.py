@@ -23,7 +23,8 @@ def fill_normal(out: Array, *, rng: np.random.Generator) -> Array:
 
     Source: Box and Muller 1958. Checked by: tests/learning/test_random_numbers.py.
     """
-    if not isinstance(out, np.ndarray) or out.dtype not in (np.float32, np.float64):
+    plain = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
+    if not plain or out.dtype not in (np.float32, np.float64):
         what = getattr(out, "dtype", type(out).__name__)
         raise TypeError(f"out must be an array of float32 or float64, got {what}")
     generator(rng)

@@ -540,7 +540,7 @@ def test_bad_input_to_the_bound_is_refused_in_one_line() -> None:
         (lambda x, t: x + np.nan, law, {"n": 10, "rng": rng}, ValueError, "eps_hat must be finite"),
         (Wide(), law, {"n": 10, "rng": rng}, ValueError, "the denoiser's dimension 4, got 3"),
         (Wide(), np.zeros((2, 3)), {"rng": rng}, ValueError, "the denoiser's dimension 4, got 3"),
-        ("net", law, {"n": 10, "rng": rng}, TypeError, "denoiser must be a callable"),
+        ("net", law, {"n": 10, "rng": rng}, TypeError, "denoiser must be a function"),
     ]
     for denoiser, data, kwargs, kind, message in cases:
         with pytest.raises(kind, match=message) as error:

@@ -167,8 +167,8 @@ def mutations(config):
         del edited["experiments"][0][key]
         yield edited, key
         for value in (None, "x", [], {}, -1, 1.5, True, float("nan"), 1e400, 10**400, "../evil"):
-            valid = [("quick", True), ("learning_rate", 1.5), ("max_norm", 1.5), ("seed", 10**400)]
-            if (key, value) not in valid:
+            valid = [("quick", True), ("mirrored", True), ("learning_rate", 1.5), ("max_norm", 1.5)]
+            if (key, value) not in [*valid, ("seed", 10**400)]:
                 edited = copy.deepcopy(config)
                 edited["experiments"][0][key] = value
                 yield edited, key
@@ -183,6 +183,7 @@ def mutations(config):
         ({"experiments": [{**first, "hidden": [6.0]}]}, "hidden"),
         ({"experiments": [{**first, "dim": 10**9}]}, "dim"),
         ({"experiments": [{**first, "beta_max": 0}]}, "beta_max"),
+        ({"experiments": [{**first, "hidden": [5], "mirrored": True}]}, "even"),
     ]:
         yield {**config, **edit}, name
 
@@ -193,7 +194,7 @@ def test_every_edit_of_run_json_is_refused_by_name(tiny, capsys, whole):
     for edited, name in mutations(config):
         Path("x/run.json").write_text(json.dumps(edited))
         error = refused(capsys, "run", "--resume", "--out", "x")
-        assert "run.json is damaged, or of another version" in error and name in error, edited
+        assert "run.json" in error and name in error, edited
         tried += 1
     assert tried > 150
 
@@ -261,7 +262,7 @@ def test_a_checkpoint_that_does_not_fit_its_experiment_is_refused(tmp_path, chan
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
-    training, other = trained(), Training(replace(TINY["ensemble"], steps=450, hidden=(7,)))
+    training, other = trained(), Training(replace(TINY["ensemble"], steps=450, hidden=(8,)))
     other.experiment = training.experiment
     other.save(tmp_path / "c")
     with pytest.raises(ValueError, match="schedule or network differs"):

@@ -79,6 +79,13 @@ class Diffusing(Generic[_Law]):
         t = step("t", t, 0, of=schedule)
         return self.noised(schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
 
+    def __setstate__(self, state: dict[str, object]) -> None:
+        # Copies and pickles come with arrays that can be written to.
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+        self.__dict__.update(state)
+
 
 class Gaussian(Diffusing["Gaussian"]):
     r"""N(mean, cov), where cov may be singular.
@@ -142,7 +149,9 @@ class Gaussian(Diffusing["Gaussian"]):
         try:
             spectrum, axes = np.linalg.eigh(cov / 2 + cov.T / 2)
         except np.linalg.LinAlgError:
-            raise ValueError("cov must have eigenvalues that fit into float64") from None
+            spectrum, axes = np.full(len(cov), np.inf), cov
+        if not np.isfinite(spectrum).all():
+            raise ValueError("cov must have finite eigenvalues in float64")
         if -spectrum[0] > rounding * np.abs(spectrum).max():
             raise ValueError(f"cov must have no negative eigenvalue, got {spectrum[0]:.3g}")
         spectrum = np.where(spectrum > rounding * spectrum[-1], spectrum, 0.0)[::-1]

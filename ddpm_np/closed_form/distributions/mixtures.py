@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, float_dtype, generator, positive
+from ddpm_np._checks import Array, count, float_dtype, generator, positive, real_array
 from ddpm_np.closed_form.distributions.arguments import (
     checked_points,
     float_array,
@@ -51,7 +51,7 @@ class GaussianMixture(Diffusing["GaussianMixture"]):
     """
 
     def __init__(self, weights: ArrayLike, means: ArrayLike, covs: ArrayLike) -> None:
-        given = np.asarray(weights)
+        given = real_array("weights", weights, ndim=1)
         means, covs = float_array("means", means, ndim=2), float_array("covs", covs, ndim=3)
         weights = float_array("weights", weights, ndim=1)
         if not len(weights) == len(means) == len(covs):

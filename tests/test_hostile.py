@@ -1,0 +1,27 @@
+"""Short forms of the hunts of tests/hostile.py, each with its seed."""
+
+from __future__ import annotations
+
+import pytest
+from hostile import HUNTS, hunted
+from hostile_calls import CASES, hostile, kind
+
+
+@pytest.mark.parametrize("name, number", [
+    ("files", 200), ("calls", 1500), ("commands", 100), ("faults", 16),
+])
+@pytest.mark.filterwarnings("ignore")  # overflow of arguments as large as can be
+def test_a_short_hunt_finds_nothing(name, number):
+    assert hunted(name, number, seed=13) == []
+
+
+def test_every_hunt_has_a_short_form():
+    # That of the kills is in tests/experiments/test_folder.py.
+    assert HUNTS.keys() == {"files", "calls", "commands", "faults", "kills"}
+    assert len(CASES) > 80 and kind(1) == kind(2.5) != kind([1]) and hostile
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_cases_themselves_are_in_order(name):
+    call, arguments = CASES[name]
+    call(**arguments)
