@@ -17,10 +17,21 @@ import numpy as np
 
 from ddpm_np import MLP, MultiSine, Schedule, forward, posterior, sampling, signals, training
 from ddpm_np.closed_form import (
-    covariance, guidance, ideal, latent, likelihood, probability_flow, reverse,
+    covariance,
+    guidance,
+    ideal,
+    latent,
+    likelihood,
+    probability_flow,
+    reverse,
 )
 from ddpm_np.closed_form.distributions import (
-    Empirical, Gaussian, GaussianMixture, PointMass, kl_divergence, wasserstein2,
+    Empirical,
+    Gaussian,
+    GaussianMixture,
+    PointMass,
+    kl_divergence,
+    wasserstein2,
 )
 from ddpm_np.learning import optimizer, random_numbers
 from ddpm_np.learning.checkpoint import TrainingState

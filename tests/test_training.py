@@ -347,10 +347,11 @@ def test_no_step_is_drawn_more_often_than_another(balanced):
     assert np.all(np.abs(first / (n / 2 / T) - 1) <= 5 * np.sqrt(2 * (T - 1) / n))
 
 
-class Grid:
+class Grid(np.random.Generator):
     """In place of a generator: one uniform number after the other, in the middle of 700 cells."""
 
     def __init__(self) -> None:
+        super().__init__(np.random.PCG64(0))
         self.numbers = iter((np.arange(700) + 0.5) / 700)
 
     def random(self) -> float:

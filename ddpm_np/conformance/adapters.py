@@ -57,9 +57,9 @@ def adapt(
 
     It recognises the tables betas and alphas_cumprod (also beta, alpha_bar, ...), and q_sample
     (add_noise), q_posterior_mean_variance (q_posterior), predict_x0 (predict_start_from_noise),
-    p_sample or step, a step with eta (DDIM), and loss, by the names of their parameters, or by their number. t may
-    be an int or one a row. A p_sample that asks a model within gets one that answers eps, and
-    fresh noise that is drawn within, by torch.randn, torch.randn_like or the functions of
+    p_sample or step, a step with eta (DDIM), and loss, by the names of their parameters or by their
+    number. t may be an int or one a row. A p_sample that asks a model within gets one that answers
+    eps, and fresh noise that is drawn within, by torch.randn, torch.randn_like or the functions of
     numpy.random, is replaced by z for the call.
 
     An object that is a subject already is returned as it is.
@@ -270,7 +270,8 @@ def _bound(obj: Any, operation: str, method: str) -> tuple[str, dict[str, str]] 
     missing = {o for o in OPERATIONS[operation] if o not in found} - inside
     if not missing and needed <= set(found.values()):
         return method, found
-    return (method, {}) if method == operation and len(needed) == len(OPERATIONS[operation]) else None
+    by_number = method == operation and len(needed) == len(OPERATIONS[operation])
+    return (method, {}) if by_number else None
 
 
 def _rows_of(t: int, x: Any) -> Any:

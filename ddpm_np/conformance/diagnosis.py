@@ -124,15 +124,18 @@ def diagnose(
         wrong = steps.t[~np.isfinite(actual)]
         what = "NaN" if np.isnan(actual).any() else "infinite"
         return f"{what} at {len(wrong)} of {len(actual)} steps, first at t = {wrong.min()}"
-    for u in dict.fromkeys((_unit(measured), _FLOAT32)):
-        for name_of, values in candidates(operation, name, tables, steps):
-            if _explains(actual, values, failing, operation, name, steps, tables, u):
-                return name_of
+    own = _Explains(operation, name, measured, tables, failing, _unit(measured))
+    for explains in (own, _Explains(operation, name, measured, tables, failing, _FLOAT32)):
+        for known, values in candidates(operation, name, tables, steps):
+            if explains(values):
+                return known
+        if explains.unit == _FLOAT32:
+            break
     if operation == "ddim_step":
         for far in (d for k in range(1, 31) for d in (-k, k)):
             s = np.where(steps.s > 0, np.clip(steps.s + far, 0, steps.t), 0)
-            values = value(FORMULAS[operation, name][0], symbols(tables, steps._replace(s=s)))
-            if _explains(actual, values, failing, operation, name, steps, tables, _unit(measured)):
+            at = symbols(tables, steps._replace(s=s))
+            if own(value(FORMULAS[operation, name][0], at)):
                 return f"it goes to another step than asked: to s {far:+d}"
     base = value(FORMULAS[operation, name][0], symbols(tables, steps))
     with np.errstate(all="ignore"):
@@ -146,30 +149,43 @@ def diagnose(
         last = actual[steps.t == 1][0] ** 2
         return f"noise at the last step: t = 1 adds noise of variance {last:.3g}"
     if failing.sum() >= 8:
-        u = _unit(measured)
-        for name_of, values in pairs(operation, name, tables, steps):
-            if _explains(actual, values, failing, operation, name, steps, tables, u):
-                return name_of
+        for known, values in pairs(operation, name, tables, steps):
+            if own(values):
+                return known
     return "no convention that is known here"
 
 
-def _explains(
-    actual: Array, values: Array, failing: Array, operation: str, name: str, steps: Steps,
-    tables: Tables, u: float,
-) -> bool:
-    """Whether the values are the actual ones wherever they are defined, failures included."""
-    defined = np.isfinite(values)
-    if not np.any(defined & failing) or defined.sum() * 2 < len(values):
-        return False
-    allowed, at = _allowed(operation, name, "", steps, tables, u), symbols(tables, steps)
-    base = np.abs(value(FORMULAS[operation, name][0], at))
-    with np.errstate(all="ignore"):
-        subtracted = (4 + steps.t) * u * (1 / at["noise"] + 1 / at["beta"])
-        share = np.where(base > 0, allowed / base, subtracted)
-    near = np.minimum(2 * share + 64 * u, 0.05) * np.abs(values) + allowed * (base > 0) * 1e-3
-    floor = 64 * u * np.median(np.abs(values[defined]))
-    close = np.abs(actual - values) <= np.maximum(near, np.where(values == 0, floor, 0))
-    return bool(np.all(close | ~defined))
+class _Explains:
+    """Whether some values are the actual ones wherever they are defined, failures included."""
+
+    def __init__(
+        self, operation: str, name: str, measured: Measured, tables: Tables, failing: Array,
+        unit: float,
+    ) -> None:
+        self.actual, self.failing, self.unit = measured.values[name], failing, unit
+        steps = measured.steps
+        allowed, at = _allowed(operation, name, "", steps, tables, unit), symbols(tables, steps)
+        base = np.abs(value(FORMULAS[operation, name][0], at))
+        with np.errstate(all="ignore"):
+            subtracted = (4 + steps.t) * unit * (1 / at["noise"] + 1 / at["beta"])
+            share = np.where(base > 0, allowed / base, subtracted)
+        self.share = np.minimum(2 * share + 64 * unit, 0.05)
+        self.more = allowed * (base > 0) * 1e-3
+        off = np.abs(self.actual - base) * failing
+        self.probe = int(np.argmax(off))
+
+    def __call__(self, values: Array) -> bool:
+        i = self.probe  # most candidates are refused by the worst failure
+        near = self.share[i] * abs(values[i]) + self.more[i]
+        if np.isfinite(values[i]) and values[i] and abs(self.actual[i] - values[i]) > near:
+            return False
+        defined = np.isfinite(values)
+        if not np.any(defined & self.failing) or defined.sum() * 2 < len(values):
+            return False
+        floor = 64 * self.unit * np.median(np.abs(values[defined]))
+        near = self.share * np.abs(values) + self.more
+        near = np.maximum(near, np.where(values == 0, floor, 0))
+        return bool(np.all((np.abs(self.actual - values) <= near) | ~defined))
 
 
 def _lost(

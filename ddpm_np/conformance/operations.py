@@ -86,6 +86,7 @@ def _measure(subject: Subject, operation: str) -> Measured:
     large: list[dict[str, float]] = []
     rest: list[tuple[float, float]] = []
     failed: list[tuple[int, str, bool]] = []
+    declined: tuple[int, str, bool] | None = None
     dtype = subject.dtype
     probes = probed_steps(subject, operation)
     for i, (t, s, eta) in enumerate(probes):
@@ -102,12 +103,13 @@ def _measure(subject: Subject, operation: str) -> Measured:
                     failed = [(t, "two equal calls give different results", False)]
                     done, found, large, rest = [], [], [], []
                     break
-        except NotImplementedError:
-            continue  # a step that this code does not offer
         except Unusable as why:
             failed.append((t, str(why), False))
             continue
         except Exception as error:
+            if operation == "ddim_step" and isinstance(error, NotImplementedError):
+                declined = declined or (t, "NotImplementedError at every step", True)
+                continue  # a step that this code does not offer
             line = " ".join(str(error).split())
             failed.append((t, f"{type(error).__name__}: {line}"[:120], True))
             continue
@@ -123,6 +125,8 @@ def _measure(subject: Subject, operation: str) -> Measured:
         found.append(small)
         large.append(big)
         rest.append((zero / unit, wide[1, k] / LARGE - together))
+    if declined and not done and not failed:
+        failed = [declined]
     return Measured(
         _steps(done), _columns(found, wanted), _columns(large, wanted),
         np.array([r[0] for r in rest]), np.array([r[1] for r in rest]), failed, dtype,

@@ -7,6 +7,7 @@ A subject is any object with ``betas`` (T,) or ``alphas_cumprod`` (T,) and any o
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from collections.abc import Callable
 from decimal import Decimal, localcontext
@@ -44,9 +45,9 @@ class Subject:
 
     def __init__(self, given: Any) -> None:
         self.given = given
-        name = getattr(given, "name", None)
-        kind = given if isinstance(given, type) else type(given)
-        self.name = name if isinstance(name, str) and name else kind.__name__
+        names = (getattr(given, n, None) for n in ("name", "__name__"))
+        named = next((n for n in names if isinstance(n, str) and n), None)
+        self.name = named or type(given).__name__
         self.operations = [name for name in OPERATIONS if callable(getattr(given, name, None))]
         tables = {name: _table(given, name) for name in ("betas", "alphas_cumprod")}
         found = [table for table in tables.values() if table is not None]
@@ -82,6 +83,9 @@ class Subject:
         make = getattr(self.given, "from_betas", None)
         if not callable(make):
             return None
+        static = inspect.getattr_static(type(self.given), "from_betas", None)
+        if inspect.isfunction(static) and len(inspect.signature(static).parameters) == 1:
+            make = static  # a plain function of betas in the class
         return lambda betas: make(self._own(np.asarray(betas)))
 
     def call(self, operation: str, *arguments: Any) -> Any:

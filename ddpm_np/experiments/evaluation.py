@@ -76,6 +76,7 @@ class Evaluation:
 def evaluate(training: Training) -> Evaluation:
     """Measures the averaged network of a training, complete or not. Checked by: tests/experiments/test_report.py."""
     e, schedule, law = training.experiment, training.schedule, training.distribution
+    assert isinstance(law, Gaussian)
     rng, network, ideal = e.rng("evaluation"), training.state.ema_network(), IdealDenoiser(law, schedule)
     floor = optimal_loss(law, schedule)
     loss, loss_error = estimate_loss(network, law, schedule, n=e.samples, rng=rng)

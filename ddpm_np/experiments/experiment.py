@@ -23,12 +23,9 @@ import numpy as np
 from ddpm_np._checks import count, flag, fraction, positive
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, Rings
 from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
-<<<<<<< HEAD
 from ddpm_np.learning.layers import step_basis
-=======
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
->>>>>>> rings
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
@@ -124,28 +121,23 @@ class Experiment:
             return PointMass(curve)
         return MultiSine.random(self.n_frequencies, self.dim, rng=self.rng("signals"))
 
-<<<<<<< HEAD
-    def network(self) -> MLP:
-        """The untrained network; its skip is the exact answer for white noise of variance 1."""
-        noise = self.schedule().one_minus_alpha_bar
-=======
     def network(self) -> Network:
         """The untrained network: a U-Net for pictures, else an MLP.
 
         The skip of the MLP is the exact answer for white noise of variance 1.
         """
+        schedule, rng = self.schedule(), self.rng("weights")
+        noise = schedule.one_minus_alpha_bar
+        basis = step_basis(noise, self.basis_size) if self.basis_size else None
         if self.name == "rings":
-            skip, gain = preconditioning(self.schedule(), Rings(self._size()).mean_square)
+            skip, gain = preconditioning(schedule, Rings(self._size()).mean_square)
             return UNet(
-                self._size(), self.T, widths=self.hidden, rng=self.rng("weights"), skip=skip,
-                gain=gain,
+                self._size(), self.T, widths=self.hidden, rng=rng, skip=skip, gain=gain,
+                basis=basis,
             )
-        skip = np.sqrt(self.schedule().one_minus_alpha_bar)
->>>>>>> rings
         layers = [Layer(width, self.activation) for width in self.hidden]
         return MLP(
-            self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=np.sqrt(noise),
-            basis=step_basis(noise, self.basis_size) if self.basis_size else None,
+            self.dim, self.T, hidden=layers, rng=rng, skip=np.sqrt(noise), basis=basis,
             mirrored=self.mirrored,
         )
 
@@ -196,8 +188,8 @@ ENSEMBLE = Experiment(
     batch_size=500, learning_rate=1e-2, beta_2=0.99, ema_decay=0.9993,
 )
 RINGS = Experiment(
-    "rings", hidden=(16, 32, 64), activation="silu", steps=7000, batch_size=8, learning_rate=3e-3,
-    ema_decay=0.99, dim=256, samples=64,
+    "rings", hidden=(16, 32, 64), activation="silu", basis_size=12, steps=7000, batch_size=8,
+    learning_rate=6e-3, ema_decay=0.99, dim=256, samples=64,
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE, RINGS)}
 BY_DEFAULT = ("curve", "ensemble")  # what ``run`` runs; the rings take minutes

@@ -21,6 +21,7 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
+from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.experiments.evaluation import Evaluation
 from ddpm_np.experiments.experiment import Training
 from ddpm_np.forward import q_sample
@@ -35,6 +36,7 @@ __all__ = ["pictures"]
 
 def pictures(training: Training, evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
     """Name and figure of each picture of one experiment, in the order of the report."""
+    assert isinstance(training.distribution, Gaussian)
     schedule, is_curve = training.schedule, training.distribution.rank == 0
     yield "samples", samples(evaluation.samples, evaluation.data, is_curve=is_curve)
     yield "reverse", reverse(evaluation.path, evaluation.ideal_path, training.distribution.mean if is_curve else None)

@@ -226,7 +226,7 @@ def _memory(
 
 
 def _memory_rows(memories: list[Memory], five: Array) -> dict[str, Row]:
-    rows = {}
+    rows: dict[str, Row] = {}
     for m in memories:
         rows |= {
             f"trained_{m.k}": Row(f"{m.k} pictures: distance to the nearest of them",
@@ -276,7 +276,7 @@ def _five(
     }
     seed = int(rng.integers(2**63))
     columns = {name: _chain(d, schedule, SHOWN, seed)[0] for name, d in denoisers.items()}
-    rows = {}
+    rows: dict[str, Row] = {}
     for (p, placed), floor in floors.items():
         where = "placed" if placed else "anywhere"
         rows[f"patch_{p}_{where}"] = Row(
@@ -299,10 +299,11 @@ def _five(
 
 def _three_layers(e: Experiment, law: Rings) -> UNet:
     """Convolutions at full size only, twice as wide: each sees 2 pixels more, SEEN in all."""
-    skip, gain = preconditioning(e.schedule(), law.mean_square)
+    network = e.network()
+    assert isinstance(network, UNet)
     return UNet(
-        law.size, e.T, widths=(2 * e.hidden[0],), layers=SEEN // 2, rng=e.rng("weights"), skip=skip,
-        gain=gain,
+        law.size, e.T, widths=(2 * e.hidden[0],), layers=SEEN // 2, rng=e.rng("weights"),
+        skip=network.skip, gain=network.gain, basis=network.basis,
     )
 
 

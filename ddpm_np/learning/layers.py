@@ -66,7 +66,7 @@ def rows_at(table: Array, t: Steps, basis: Array | None) -> Array:
     return table[t] if basis is None else basis[t] @ table
 
 
-def sum_by_step(rows: Array, t: Steps, size: int, basis: Array | None) -> Array:
+def sum_by_step(rows: Array, t: Steps, size: int, basis: Array | None = None) -> Array:
     """The backward pass of :func:`rows_at`: row s of the result sums the rows whose step is s.
 
     rows: (n, width); t: an int or (n,). Returns (size, width). A step may occur several times,

@@ -23,7 +23,7 @@ __all__ = ["Network", "Parameter", "Parameters", "network_from_config"]
 # The class of each kind of network, found when it is needed: importing this module loads neither.
 KINDS = {"mlp": "ddpm_np.network:MLP", "unet": "ddpm_np.learning.unet:UNet"}
 
-ROWS = 512  # vectors predicted at once
+ROWS = 128  # vectors predicted at once: larger arrays are new pages of memory each time, which is slow
 
 # The number of parameters that a network being made must have, where that is known.
 _wanted_size: ContextVar[int | None] = ContextVar("wanted size", default=None)

@@ -80,8 +80,8 @@ class Chart:
         """The same chart with more arrays of variables."""
         return replace(self, arrays=self.arrays | shapes)
 
-    def namespace(self) -> SimpleNamespace:
-        """What the sides see: on a domain of its own, with the roots declared."""
+    def namespace(self) -> tuple[Domain, SimpleNamespace]:
+        """A domain with the roots declared, and what the sides see."""
         elements = {
             name: {i: f"{name}{list(i)}" if i else name for i in product(*map(range, shape))}
             for name, shape in self.arrays.items()
@@ -96,7 +96,7 @@ class Chart:
                 array[i] = domain[element]
             vars(v)[name] = array if shape else domain[name]
         domain.declare(*self.roots(v))
-        return v
+        return domain, v
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,13 @@ def prove(identity: Identity) -> Proof:
         NOT PROVED: the sides differ: left y^2 + 2 x y + x^2, right y^2 + x^2
     """
     try:
-        pairs = _pairs(*identity.sides(identity.chart.namespace()))
+        domain, v = identity.chart.namespace()
+        pairs = _pairs(*identity.sides(v))
         for left, right in pairs:
             if not same(left, right):
                 return Proof(identity, 0, f"the sides differ: left {left}, right {right}")
+        if domain.refusals:  # the code has caught the error and gone on
+            return Proof(identity, 0, domain.refusals[0])
     except Exception as error:
         return Proof(identity, 0, f"{type(error).__name__}: {error}{_where(error)}")
     return Proof(identity, len(pairs))

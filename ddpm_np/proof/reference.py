@@ -1,6 +1,7 @@
 """The derivation's formulas once more, as printed and in 120-digit decimals: what float64 is measured against.
 
-Nothing here is shared with the rooms it measures, and nothing is rearranged for stability: with 120 digits there is no need to.
+Nothing here is shared with the modules it measures, and nothing is rearranged for stability: with
+120 digits there is no need to.
 :mod:`ddpm_np.proof.verify` and the tests compare the two. Checked by: tests/proof/test_verify.py.
 """
 
@@ -178,6 +179,17 @@ class Reference:
         """(x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t) (E13)."""
         root = (1 - self.alpha_bar[t]).sqrt()
         return _sum(_decimals(x_t) / root, -self.alpha_bar[t].sqrt() / root * _decimals(x_0))
+
+    @_precise
+    def v_from_x0_eps(self, x_0: ArrayLike, t: int, eps: ArrayLike) -> Sum:
+        """sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0 (E24)."""
+        noise = (1 - self.alpha_bar[t]).sqrt()
+        return _sum(self.alpha_bar[t].sqrt() * _decimals(eps), -noise * _decimals(x_0))
+
+    @_precise
+    def score_from_eps(self, eps: ArrayLike, t: int) -> Sum:
+        """-eps / sqrt(1 - alpha_bar_t) (E24)."""
+        return _sum(-_decimals(eps) / (1 - self.alpha_bar[t]).sqrt())
 
     @_precise
     def mean_from_eps(self, x_t: ArrayLike, t: int, eps: ArrayLike, s: int | None = None) -> Sum:

@@ -86,6 +86,7 @@ class Domain:
         self.index: dict[str, int] = {}
         self.arguments: dict[str, Symbol] = {}  # of the variables that stand for tanh
         self._slopes: dict[tuple[str, str], Symbol] = {}
+        self.refusals: list[str] = []
         for name, interval in variables.items():
             low, high = interval or (0, None)
             for end in (low, 0 if high is None else high):
@@ -138,10 +139,13 @@ class Domain:
 
     def sign(self, number: Symbol, comparison: str) -> int:
         """1 or -1, where the sign of a symbol is known; here it is not, and TypeError is raised."""
-        raise TypeError(
-            f"a symbol cannot be compared ({comparison}), since the answer depends on its value: "
-            f"{_line()}"
-        )
+        self.refuse(TypeError, f"a symbol cannot be compared ({comparison}), {DEPENDS}")
+
+    def refuse(self, error: type[Exception], why: str) -> NoReturn:
+        """Raise the error. It is also kept in ``refusals``, lest code that catches it goes on."""
+        message = f"{why}: {_line()}"
+        self.refusals.append(message)
+        raise error(message)
 
     def tanh(self, number: Symbol) -> Symbol:
         """The variable that stands for tanh of the number."""
@@ -246,10 +250,10 @@ class Symbol(ExactNumber):
 
     def __pow__(self, exponent: object) -> Symbol:
         if not isinstance(exponent, (int, np.integer)):
-            raise TypeError(f"a symbol has whole powers only, not {exponent!r}: {_line()}")
+            self.domain.refuse(TypeError, f"a symbol has whole powers only, not {exponent!r}")
         n = int(exponent)
         if n < 0 and not self.scale:
-            raise ZeroDivisionError(f"division by a symbol that is 0: {_line()}")
+            self.domain.refuse(ZeroDivisionError, "division by a symbol that is 0")
         if not self.scale:
             return self.domain.constant(int(n == 0))
         return Symbol(self.domain, self.scale**n, {f: n * k for f, k in self.factors.items() if n})
@@ -261,7 +265,7 @@ class Symbol(ExactNumber):
         for root in self.domain.roots.values():  # the square may be factored in another way
             if same(root * root, self):
                 return _plain(root)
-        raise ValueError(f"{self} is not the square of a declared root: {_line()}")
+        self.domain.refuse(ValueError, f"{self} is not the square of a declared root")
 
     def tanh(self) -> Symbol:
         """A new variable that stands for tanh of this, the same one for the same argument.
@@ -343,18 +347,18 @@ class Symbol(ExactNumber):
         """The other operand as a symbol; NotImplemented for an array, which has its elements."""
         if isinstance(other, Symbol):
             if other.domain is not self.domain:
-                raise TypeError(f"symbols of two domains met: {_line()}")
+                self.domain.refuse(TypeError, "symbols of two domains met")
             return other
         if isinstance(other, np.ndarray):
             return NotImplemented
         if isinstance(other, Rational):
             return self.domain.constant(Fraction(other))
-        raise TypeError(f"a symbol met the {type(other).__name__} {other!r}: {_line()}")
+        self.domain.refuse(TypeError, f"a symbol met the {type(other).__name__} {other!r}")
 
     # ---- what would make a branch
 
     def _refuse(self, what: str) -> NoReturn:
-        raise TypeError(f"a symbol {what}, since the answer depends on its value: {_line()}")
+        self.domain.refuse(TypeError, f"a symbol {what}, {DEPENDS}")
 
     def __eq__(self, other: object) -> bool:
         self._refuse("cannot be compared (==)")
@@ -404,6 +408,7 @@ class _Beta(Symbol):
     __hash__ = Symbol.__hash__
 
 
+DEPENDS = "since the answer depends on its value"
 ONE: poly.Factor = frozenset({(0, 1)})
 
 

@@ -1,47 +1,102 @@
-"""How the derivation is known: every identity proved, and the worst error of float64, equation by equation.
+"""How each equation is known: what is proved of its functions, and how much they round.
 
-``python -m ddpm_np verify`` prints it. The proofs (:mod:`ddpm_np.proof`) run the formulas on exact numbers; the errors are those of
-the public functions and kernels over random schedules, against :mod:`ddpm_np.proof.reference`. A formula that is wrong fails both.
-Checked by: tests/proof/test_verify.py.
-
-The unit of an error is the last place of the sum of the magnitudes of a formula's terms: that is what rounding costs, whatever the
-terms do to each other. What is allowed is the number of roundings in the code: each operation rounds once, an entry of a table
-brings one, and a square root halves the error of what it gets.
+``python -m ddpm_np verify`` prints it. For each equation: its formula, the identities that are
+proved, the functions that the proofs run and on what (T, kinds of t, shapes), and the worst error
+of float64 and float32. A formula that is wrong fails both. :mod:`ddpm_np.proof.prover` says what a
+proof is, :mod:`ddpm_np.proof.errors` what the errors are. Checked by: tests/proof/test_verify.py.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from functools import partial
-from time import perf_counter
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np import forward, posterior, sampling
-from ddpm_np._checks import Array, count
+from ddpm_np._checks import count
+from ddpm_np.proof.coverage import Coverage, watched_proof
+from ddpm_np.proof.errors import MEASURES, ROWS, Worst, draws, worst_in_batches, worst_of
 from ddpm_np.proof.identities import IDENTITIES
-from ddpm_np.proof.prover import Identity, prove
-from ddpm_np.proof.reference import Reference, Sum, sigmoid_beta, ulp_error
-from ddpm_np.schedule import Schedule
+from ddpm_np.proof.prover import Proof
 
-__all__ = ["Row", "rows", "verify"]
+__all__ = ["FUNCTIONS", "NOT_PROVED", "Row", "covered_by_proofs", "rows", "verify"]
 
-SCHEDULES = 60
-DIM = 3
+# The functions of each equation that proofs are to run.
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    "E1": ("forward.q_step",),
+    "E2": ("schedule.Schedule.from_beta",),
+    "E3": ("forward.covariance_step",),
+    "E4": ("forward.q_skip", "schedule.Schedule.between"),
+    "E5": ("forward.covariance_at", "closed_form.covariance.spectrum_at"),
+    "E6": ("forward.q_sample", "forward.q_mean_variance"),
+    "E7": ("posterior.posterior_mean_variance",),
+    "E8": ("posterior.posterior_exponent",),
+    "E9": ("posterior.psi_1", "posterior.psi_1_xt_coef", "posterior.psi_1_x0_coef"),
+    "E10": (
+        "posterior.psi_2", "posterior.psi_2_expanded", "posterior.psi_2_collected",
+        "posterior.psi_2_simplified",
+    ),
+    "E11": ("posterior.posterior_variance",),
+    "E12": (
+        "posterior.posterior_mean_variance", "posterior.mean_x0_coef", "posterior.mean_xt_coef"
+    ),
+    "E13": ("posterior.predict_x0", "posterior.predict_eps"),
+    "E14": (
+        "posterior.posterior_mean_from_eps", "posterior.mean_eps_coef",
+        "posterior.mean_xt_coef_expanded", "posterior.mean_xt_coef_collected",
+        "posterior.mean_xt_coef_in_eps_form",
+    ),
+    "E15": (
+        "network.MLP._forward", "network.MLP._backward", "learning.unet.UNet._backward",
+        "learning.layers.sum_by_step", "training.denoising_loss",
+    ),
+    "E17": ("sampling.ancestral_step", "sampling.ancestral_sample"),
+    "E18": (
+        "sampling.ddim_step", "sampling.ddim_variance", "sampling.ddim_direction",
+        "sampling.ddim_eps_coef", "sampling.ddim_sample",
+    ),
+    "E24": (
+        "closed_form.ideal.IdealDenoiser", "closed_form.ideal.eps_star_gain",
+        "closed_form.ideal.score_from_eps", "closed_form.ideal.eps_from_score",
+    ),
+    "E25": (
+        "closed_form.ideal.bayes_floor", "closed_form.ideal.optimal_loss",
+        "closed_form.ideal.optimal_variance", "closed_form.ideal.variance_from_loss",
+    ),
+    "E26": (
+        "closed_form.reverse.reverse_kernel", "closed_form.reverse.reverse_variance",
+        "closed_form.reverse.kernel_gain", "closed_form.reverse.kernel_variance",
+    ),
+    "E27": (
+        "closed_form.reverse.step_gain", "closed_form.reverse.step_law",
+        "closed_form.reverse.sampler_moments", "closed_form.reverse.sampler_distribution",
+    ),
+}
+
+# Functions of these equations that no proof runs, and how they are known instead.
+NOT_PROVED = {
+    "training.denoising_loss": "not proved (it returns a float); tested",
+    "sampling.ancestral_sample": "not proved (it draws random numbers); measured and tested",
+    "sampling.ddim_sample": "not proved (it draws random numbers); measured and tested",
+    "closed_form.reverse.sampler_distribution":
+        "not proved (it returns a Gaussian of floats); its moments are",
+}
 
 
 class Row(NamedTuple):
-    """One equation: how many of its identities were proved, and the worst float64 error with what is allowed, in ulp."""
+    """One equation: its proofs, what they cover, the errors by dtype, and what failed."""
 
     equation: str
-    proved: int
-    identities: int
-    error: float | None
-    allowed: float | None
-    seconds: float
-    failures: tuple[str, ...] = ()
+    proofs: tuple[Proof, ...]
+    covered: Mapping[str, Coverage]
+    errors: Mapping[str, Worst]
+    failures: tuple[str, ...]
+
+    @property
+    def proved(self) -> int:
+        """How many identities were proved."""
+        return sum(proof.proved for proof in self.proofs)
 
     @property
     def holds(self) -> bool:
@@ -49,251 +104,86 @@ class Row(NamedTuple):
         return not self.failures
 
 
-class Draw(NamedTuple):
-    """A random schedule, the same in decimals, a route s < t through it, and vectors."""
+def verify(
+    *, seed: int = 0, out: Callable[[str], object] = print,
+    formulas: Mapping[str, str] | None = None,
+) -> bool:
+    """Prove and measure everything, hand the table to ``out`` line by line, say whether all holds.
 
-    schedule: Schedule
-    exact: Reference
-    s: int
-    t: int
-    x: Array
-    y: Array
-    z: Array
-    rng: np.random.Generator
-
-
-Compared = tuple[str, Any, Sum, float]
-MEASURES: dict[str, Callable[[Draw], Iterator[Compared]]] = {}
-
-
-def verify(*, seed: int = 0, out: Callable[[str], object] = print) -> bool:
-    """Prove and measure everything, hand the table to ``out`` line by line, and say whether all of it holds.
-
-    The same seed gives the same errors.
+    The same seed gives the same errors. formulas: equation -> formula, to stand in its heading; by
+    default the statement of its first identity.
     """
     holds = True
-    out(f"{'equation':<10}{'proved':<14}{'float64 error':<16}{'allowed':<10}time")
     for row in rows(seed=seed):
         holds = holds and row.holds
-        proved = f"{row.proved} of {row.identities}" if row.identities else "-"
-        error, allowed = ("-", "-") if row.error is None else (f"{row.error:.2f} ulp", f"{row.allowed:.3g} ulp")
-        out(f"{row.equation:<10}{proved:<14}{error:<16}{allowed:<10}{row.seconds:.2f} s")
-        for failure in row.failures:
-            out(f"    FAILED {failure}")
+        for line in _lines(row, formulas or {}):
+            out(line)
     out("Everything holds." if holds else "Not everything holds.")
     return holds
 
 
 def rows(*, seed: int = 0) -> Iterator[Row]:
-    """One :class:`Row` per equation, in order. An identity that concerns several equations is proved once and counted for each."""
-    draws = list(_draws(np.random.default_rng(count("seed", seed, low=0))))
-    proofs: dict[str, list[str]] = {}
-    by_equation = defaultdict(list)
-    for identity in IDENTITIES:
-        for equation in identity.equations:
-            by_equation[equation].append(identity)
-    for equation in sorted({*by_equation, *MEASURES}, key=lambda e: int(e[1:])):
-        start, failures = perf_counter(), []
-        for identity in by_equation[equation]:
-            if identity.name not in proofs:
-                proofs[identity.name] = _disproof(identity)
-            failures += proofs[identity.name]
-        unproved, error, allowed = len(failures), None, None
+    """One :class:`Row` per equation, in order.
+
+    An identity of several equations is proved once and counted for each.
+    """
+    rng = np.random.default_rng(count("seed", seed, low=0))
+    drawn = list(draws(rng))
+    proofs, covered = covered_by_proofs(FUNCTIONS)
+    for equation in sorted({*proofs, *MEASURES}, key=lambda e: int(e[1:])):
+        of_equation = tuple(proofs.get(equation, ()))
+        errors = {}
         if equation in MEASURES:
-            error, allowed, failure = _worst(MEASURES[equation], draws)
-            failures += failure
-        total = len(by_equation[equation])
-        yield Row(equation, total - unproved, total, error, allowed, perf_counter() - start, tuple(failures))
+            errors["float64"] = worst_of(MEASURES[equation], drawn)
+        for dtype in (np.float64, np.float32):
+            if equation in ROWS:
+                worst = worst_in_batches(ROWS[equation], dtype, rng)
+                errors[f"{np.dtype(dtype)}, t as an array"] = worst
+        failures = [
+            f"{p.identity.name}: {p.identity.statement}; {p.failure}"
+            for p in of_equation if not p.proved
+        ]
+        failures += [worst.failure for worst in errors.values() if worst.failure]
+        failures += [
+            f"{name} is run by no proof of {equation}"
+            for name in FUNCTIONS.get(equation, ())
+            if name not in covered[equation] and name not in NOT_PROVED
+        ]
+        yield Row(equation, of_equation, covered[equation], errors, tuple(failures))
 
 
-def _disproof(identity: Identity) -> list[str]:
-    """What speaks against the identity, if anything does. A formula that raises, whatever it is, counts as wrong."""
-    try:
-        failure = prove(identity).failure
-    except Exception as problem:
-        failure = f"{type(problem).__name__}: {problem}"
-    return [f"{identity.name}: {identity.statement}; {failure}"] if failure else []
+def covered_by_proofs(
+    functions: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, list[Proof]], dict[str, dict[str, Coverage]]]:
+    """All proofs by equation, and what they cover of the named functions of that equation."""
+    watched = {name for names in functions.values() for name in names}
+    proofs: dict[str, list[Proof]] = defaultdict(list)
+    covered: dict[str, dict[str, Coverage]] = defaultdict(dict)
+    for identity in IDENTITIES:
+        proof, of_identity = watched_proof(identity, watched)
+        for equation in identity.equations:
+            proofs[equation].append(proof)
+            for name in functions.get(equation, ()):
+                if proof.proved and name in of_identity:
+                    covered[equation].setdefault(name, Coverage()).join(of_identity[name])
+    return proofs, covered
 
 
-def _worst(measure: Callable[[Draw], Iterator[Compared]], draws: list[Draw]) -> tuple[float, float, list[str]]:
-    """The largest error in units of what is allowed, and the first failure. A formula that raises is a failure too."""
-    worst, of = 0.0, 1.0
-    for draw in draws:
-        place = f"for beta = {draw.schedule.beta[1:].tolist()}, s = {draw.s}, t = {draw.t}"
-        try:
-            for name, actual, exact, allowed in measure(draw):
-                error = float(ulp_error(actual, exact.value, scale=exact.scale).max())
-                if error / allowed >= worst / of:
-                    worst, of = error, allowed
-                if not error <= allowed:
-                    return worst, of, [f"{name} is off by {error:.3g} ulp, {allowed:g} allowed, {place}"]
-        except Exception as problem:
-            return float("inf"), of, [f"{type(problem).__name__}: {problem}, {place}"]
-    return worst, of, []
-
-
-def _draws(rng: np.random.Generator) -> Iterator[Draw]:
-    """Betas spread evenly over their logits, from 1e-12 to 1 - 1e-6, T from 1, and every kind of route."""
-    for _ in range(SCHEDULES):
-        T = int(rng.choice([1, 2, 3, 10]))
-        beta = 1 / (1 + np.exp(-rng.uniform(np.log(1e-12), np.log(1e6), T)))
-        t = int(rng.integers(1, T + 1))
-        x, y, z = rng.standard_normal((3, DIM))
-        yield Draw(Schedule.from_beta(beta), Reference(beta), int(rng.integers(0, t)), t, x, y, z, rng)
-
-
-def _measure(equation: str) -> Callable[..., Any]:
-    def enter(measure: Callable[[Draw], Iterator[Compared]]) -> Callable[[Draw], Iterator[Compared]]:
-        MEASURES[equation] = measure
-        return measure
-
-    return enter
-
-
-def _one(value: Any) -> Sum:
-    return Sum(value, value)
-
-
-# ---- what is compared, equation by equation: name, what the code gives, the exact sum, the number of roundings ------------------
-
-
-@_measure("E1")
-def _(d: Draw) -> Iterator[Compared]:
-    yield "q_step", forward.q_step(d.schedule, d.x, d.t, d.y), d.exact.q_skip(d.x, d.t - 1, d.t, d.y), 4
-
-
-@_measure("E2")
-def _(d: Draw) -> Iterator[Compared]:
-    for name in ("beta", "alpha", "alpha_bar", "one_minus_alpha_bar", "beta_tilde"):
-        yield name, getattr(d.schedule, name), _one(getattr(d.exact, name)), 1
-    yield "log_snr", d.schedule.log_snr[d.t], _one(d.exact.log_snr(d.t)), 1
-
-
-@_measure("E3")
-def _(d: Draw) -> Iterator[Compared]:
-    Sigma = np.outer(d.x, d.y)
-    yield "covariance_step", forward.covariance_step(d.schedule, Sigma, d.t), d.exact.covariance_skip(Sigma, d.t - 1, d.t), 3
-
-
-@_measure("E4")
-def _(d: Draw) -> Iterator[Compared]:
-    alpha, beta = d.exact.between(d.s, d.t)
-    yield "between", d.schedule.between(d.s, d.t), _one([alpha, beta]), 1
-    yield "q_skip", forward.q_skip(d.schedule, d.x, d.s, d.t, d.y), d.exact.q_skip(d.x, d.s, d.t, d.y), 4
-
-
-@_measure("E5")
-def _(d: Draw) -> Iterator[Compared]:
-    Sigma = np.outer(d.x, d.y)
-    yield "covariance_at", forward.covariance_at(d.schedule, Sigma, d.t), d.exact.covariance_skip(Sigma, 0, d.t), 3
-
-
-@_measure("E6")
-def _(d: Draw) -> Iterator[Compared]:
-    yield "q_sample", forward.q_sample(d.schedule, d.x, d.t, d.y), d.exact.q_skip(d.x, 0, d.t, d.y), 4
-    mean, variance = forward.q_mean_variance(d.schedule, d.x, d.t)
-    yield "the mean of q_mean_variance", mean, d.exact.q_skip(d.x, 0, d.t, 0 * d.y), 3
-    yield "the variance of q_mean_variance", variance, _one(d.exact.one_minus_alpha_bar[d.t]), 1
-
-
-@_measure("E7")
-@_measure("E8")
-def _(d: Draw) -> Iterator[Compared]:
-    if d.t > 1 and d.schedule.one_minus_alpha_bar[d.t - 1] > 1e-3:  # it subtracts alpha_bar from 1, as printed
-        symbols = d.schedule.alpha[d.t], d.schedule.beta[d.t], d.schedule.alpha_bar[d.t - 1], d.schedule.alpha_bar[d.t]
-        exponent, cancelling = posterior.posterior_exponent(d.z, d.x, d.y, *symbols), 2 / d.schedule.one_minus_alpha_bar[d.t - 1]
-        yield "posterior_exponent", exponent, d.exact.exponent(d.z, d.x, d.y, d.t), 9 + cancelling
-
-
-@_measure("E9")
-def _(d: Draw) -> Iterator[Compared]:
-    if d.t > 1:
-        yield "psi_1", posterior.psi_1(d.schedule, d.x, d.y, d.t), d.exact.psi_1(d.x, d.y, d.t), 6
-
-
-@_measure("E10")
-def _(d: Draw) -> Iterator[Compared]:
-    if d.t > 1:
-        alpha, beta, alpha_bar = (table[d.t] for table in (d.schedule.alpha, d.schedule.beta, d.schedule.alpha_bar))
-        before, exact = d.schedule.one_minus_alpha_bar[d.t - 1], d.exact.psi_2(d.t)
-        yield "psi_2", posterior.psi_2(d.schedule, d.t), exact, 4
-        yield "psi_2_expanded", posterior.psi_2_expanded(alpha, beta, before), exact, 4
-        collected = posterior.psi_2_collected(alpha, beta, alpha_bar, before)
-        yield "psi_2_collected", collected, exact, 4 + 4 / d.schedule.one_minus_alpha_bar[d.t]
-
-
-@_measure("E11")
-def _(d: Draw) -> Iterator[Compared]:
-    now, before = d.schedule.one_minus_alpha_bar[d.t], d.schedule.one_minus_alpha_bar[d.t - 1]
-    exact = _one(d.exact.beta_tilde[d.t])
-    yield "posterior_variance", posterior.posterior_variance(d.schedule.beta[d.t], now, before), exact, 4
-    yield "the variance of posterior_mean_variance", posterior.posterior_mean_variance(d.schedule, d.x, d.y, d.t)[1], exact, 1
-
-
-@_measure("E12")
-def _(d: Draw) -> Iterator[Compared]:
-    mean = posterior.posterior_mean_variance(d.schedule, d.x, d.y, d.t)[0]
-    yield "the mean of posterior_mean_variance", mean, d.exact.posterior_mean(d.x, d.y, d.t), 7
-
-
-@_measure("E13")
-def _(d: Draw) -> Iterator[Compared]:
-    yield "predict_x0", posterior.predict_x0(d.schedule, d.x, d.t, d.y), d.exact.predict_x0(d.x, d.t, d.y), 6
-    yield "predict_eps", posterior.predict_eps(d.schedule, d.x, d.t, d.y), d.exact.predict_eps(d.x, d.t, d.y), 6
-
-
-@_measure("E14")
-def _(d: Draw) -> Iterator[Compared]:
-    mean = posterior.posterior_mean_from_eps(d.schedule, d.x, d.t, d.y)
-    yield "posterior_mean_from_eps", mean, d.exact.mean_from_eps(d.x, d.t, d.y), 7
-
-
-@_measure("E17")
-def _(d: Draw) -> Iterator[Compared]:
-    exact = d.exact.mean_from_eps([1.0, 0.0], d.t, [0.0, 1.0], d.s)
-    for name in ("posterior", "beta"):
-        *coefs, std = sampling.ancestral_step(d.schedule, d.t, d.s, variance=name)
-        yield "the mean of ancestral_step", coefs, exact, 5
-        variance = d.exact.reverse_variance(d.t, d.s) if name == "posterior" or d.s == 0 else d.exact.between(d.s, d.t)[1]
-        yield f'std^2 of ancestral_step, variance "{name}"', std**2, _one(variance), 7
-    yield from _sampled(d, sampling.ancestral_sample, d.exact.mean_from_eps, 1.0)
-
-
-@_measure("E18")
-def _(d: Draw) -> Iterator[Compared]:
-    for eta in (0.0, float(d.rng.uniform()), 1.0):
-        exact = d.exact.ddim_mean([1.0, 0.0], d.t, [0.0, 1.0], d.s, eta)
-        *coefs, std = sampling.ddim_step(d.schedule, d.t, d.s, eta=eta)
-        yield f"the mean of ddim_step, eta = {eta}", coefs, exact, 12
-        yield f"std^2 of ddim_step, eta = {eta}", std**2, _one(d.exact.reverse_variance(d.t, d.s, eta)), 9
-        numbers = *d.schedule.between(d.s, d.t), d.schedule.one_minus_alpha_bar[d.t], d.schedule.one_minus_alpha_bar[d.s], eta
-        squares = sampling.ddim_variance(*numbers) + sampling.ddim_direction(*numbers)
-        yield "ddim_variance + ddim_direction", squares, _one(d.exact.one_minus_alpha_bar[d.s]), 12
-        yield from _sampled(d, partial(sampling.ddim_sample, eta=eta), partial(d.exact.ddim_mean, eta=eta), eta)
-
-
-def _sampled(d: Draw, sample: Callable[..., Array], mean: Callable[..., Sum], eta: float) -> Iterator[Compared]:
-    """Each step of a sampler's trajectory from the one before, with the same noise drawn again."""
-    T, seed = d.exact.T, int(d.rng.integers(2**32))
-    ways = [(None, list(range(1, T + 1))), ((T + 1) // 2, list(range(2 - T % 2, T + 1, 2)))]
-    by_hand = sorted({d.t, T, *([d.s] if d.s else [])})
-    steps, visited = [*ways, (by_hand, by_hand)][int(d.rng.integers(3))]
-    path = sample(_denoiser, d.schedule, 2, DIM, rng=np.random.default_rng(seed), steps=steps, trajectory=True)
-    again = np.random.default_rng(seed)
-    yield "the start of the sampler", path[-1], _one(again.standard_normal((2, DIM))), 1
-    for i, (s, t) in reversed(list(enumerate(zip([0, *visited], visited)))):
-        z = again.standard_normal((2, DIM)) if s and eta else np.zeros((2, DIM))
-        exact = d.exact.moved(mean(path[i + 1], t, _denoiser(path[i + 1], t), s=s), d.exact.reverse_variance(t, s, eta), z)
-        yield f"the sampler's step from {t} to {s}", path[i], exact, 16
-
-
-def _denoiser(x_t: Array, t: int) -> Array:
-    return x_t / 2 + t / 8
-
-
-@_measure("E19")
-def _(d: Draw) -> Iterator[Compared]:
-    low, high = np.sort(d.rng.uniform(0.0, 1.0, 2))
-    span = d.rng.uniform(1.0, 10.0)
-    beta = Schedule.sigmoid(d.exact.T, beta_min=low, beta_max=high, span=span).beta[1:]
-    yield "sigmoid", beta, sigmoid_beta(d.exact.T, low, high, span), 4 + 2 * span  # the sigmoid turns 1 ulp of the line into span
+def _lines(row: Row, formulas: Mapping[str, str]) -> Iterator[str]:
+    """What is printed of an equation."""
+    formula = formulas.get(row.equation, "")
+    if not formula and row.proofs:
+        formula = row.proofs[0].identity.statement
+    total = len(row.proofs)
+    yield f"{row.equation:<4} {formula}".rstrip()
+    if total:
+        yield f"     {row.proved} of {total} identities proved"
+    for name in FUNCTIONS.get(row.equation, ()):
+        if name in row.covered:
+            yield f"     {name}: proved; {row.covered[name]}"
+        else:
+            yield f"     {name}: {NOT_PROVED.get(name, 'NOT PROVED')}"
+    for dtype, worst in row.errors.items():
+        yield f"     {dtype}: off by {worst.error:.2f} ulp, {worst.allowed:.3g} allowed"
+    for failure in row.failures:
+        yield f"     FAILED {failure}"

@@ -45,10 +45,7 @@ def by_the_rule(x: Array, t: int, q: tuple[int, int], reach: int, placed: bool) 
 @pytest.mark.E24
 @pytest.mark.parametrize("placed", [True, False])
 @pytest.mark.parametrize("patch", [1, 3, 5])
-def test_it_is_bayes_rule_for_each_pixel(
-    patch: int, placed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patches, "PAIRS", 40)  # several blocks of rows
+def test_it_is_bayes_rule_for_each_pixel(patch: int, placed: bool) -> None:
     denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=patch, placed=placed)
     x = np.random.default_rng(1).standard_normal((2, 25))
     t = np.array([1, 3])
@@ -57,6 +54,15 @@ def test_it_is_bayes_rule_for_each_pixel(
         pixel = divmod(q, 5)
         expected = by_the_rule(x[n], int(t[n]), pixel, patch // 2, placed)
         assert abs(eps_hat[n][pixel] - expected) <= 1e-10
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_blocks_of_rows_change_nothing(placed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=3, placed=placed)
+    x = np.random.default_rng(1).standard_normal((4, 25))
+    whole = denoiser(x, 2)
+    monkeypatch.setattr(patches, "PAIRS", 40)
+    np.testing.assert_allclose(denoiser(x, 2), whole, rtol=0, atol=1e-12)
 
 
 @pytest.mark.E24

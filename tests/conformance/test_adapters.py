@@ -103,9 +103,13 @@ def test_axes_for_images_and_a_name():
 
 
 def test_the_padded_entry_can_be_overruled():
-    failing, _ = verdicts(SmallCode(BETAS), first_step=0)
+    code = SmallCode(BETAS)
+    code.from_betas = None
+    failing, _ = verdicts(code, first_step=0)
     assert not failing
-    wrong, report = verdicts(OneBased(BETAS), first_step=0)
+    late = OneBased(BETAS)
+    late.from_betas = None
+    wrong, report = verdicts(late, first_step=0)
     assert wrong and any("t off by one" in r.diagnosis or r.verdict == "raises"
                          for r in report.failures)
 

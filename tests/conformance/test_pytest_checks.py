@@ -10,7 +10,7 @@ from small_code import SmallCode
 from ddpm_np.conformance import parametrize_with_checks
 from ddpm_np.schedule import Schedule
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 pytest_plugins = ["pytester"]
 
 

@@ -47,7 +47,7 @@ def examples(strategy: st.SearchStrategy[Any], n: int = 80) -> list[Any]:
     return drawn
 
 
-# ---- the strategies are wide ----------------------------------------------------------------------------------------------------
+# ---- the strategies are wide --------------------------------------------------------------------
 
 
 def test_betas_come_from_both_ends_and_the_middle() -> None:
@@ -61,29 +61,54 @@ def test_betas_come_from_both_ends_and_the_middle() -> None:
 def test_schedules_are_short_and_long_constant_rising_and_falling() -> None:
     drawn = examples(schedules(), 200)
     lengths = [s.T for s in drawn]
-    assert {1, 2, 3, 4, 5, 6, 7, 8, 60} <= set(lengths) and lengths.count(1) > 5 and lengths.count(60) > 5
+    assert {1, 2, 3, 4, 5, 6, 7, 8, 60} <= set(lengths)
+    assert lengths.count(1) > 5 and lengths.count(60) > 5
     long = [s for s in drawn if s.T > 8]
     assert {int(np.sign(s.beta[-1] - s.beta[1])) for s in long} == {-1, 0, 1}
-    assert any(s.alpha_bar[-1] == 0 for s in drawn) and any(s.alpha_bar[-1] < 1e-3 for s in drawn if s.T == 1)
+    assert any(s.alpha_bar[-1] == 0 for s in drawn)
+    assert any(s.alpha_bar[-1] < 1e-3 for s in drawn if s.T == 1)
     assert any(s.alpha_bar[-1] > 1 - 1e-9 for s in drawn)
+
+
+def test_betas_and_schedules_stay_in_a_range_that_is_given() -> None:
+    drawn = np.array(examples(betas(1e-4, 0.02), 100))
+    assert drawn.min() == 1e-4 and drawn.max() == 0.02 and len(set(drawn)) > 20
+    assert set(examples(betas(0.5, 0.5), 8)) == {0.5}
+    made = examples(schedules(low=1e-4, high=0.02, max_T=20), 100)
+    table = np.concatenate([s.beta[1:] for s in made])
+    assert 1e-4 <= table.min() < 1.1e-4 and 0.019 < table.max() <= 0.02
+    assert {1, 20} <= {s.T for s in made}
+    pairs = examples(schedules_and_steps(low_beta=0.1, high_beta=0.2, max_T=9), 30)
+    assert all(0.1 <= s.beta[1:].min() and s.beta[1:].max() <= 0.2 for s, _ in pairs)
+
+
+@pytest.mark.parametrize("low, high", [(0, 0.1), (0.2, 0.1), (0.1, 1), (-1, 0.1), (np.nan, 0.5)])
+def test_a_range_that_is_none_is_refused(low: float, high: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1|finite"):
+        betas(low, high)
 
 
 def test_steps_are_first_and_last_and_between_and_come_in_batches() -> None:
     drawn = examples(schedules_and_steps())
     assert sum(t == 1 < s.T for s, t in drawn) > 5 and sum(t == s.T > 1 for s, t in drawn) > 5
-    assert any(1 < t < s.T for s, t in drawn) and all(type(t) is int and 1 <= t <= s.T for s, t in drawn)
+    assert any(1 < t < s.T for s, t in drawn)
+    assert all(type(t) is int and 1 <= t <= s.T for s, t in drawn)
     assert any(t == 0 for _, t in examples(schedules_and_steps(low=0)))
     assert min(s.T for s, _ in examples(schedules_and_steps(low=2))) == 2
     batches = examples(steps(Schedule.linear(5), (2, 3)))
-    assert all(t.shape == (2, 3) and t.dtype == np.intp and t.min() >= 1 and t.max() <= 5 for t in batches)
-    assert any(len(set(t.flat)) > 2 for t in batches) and any(len(set(t.flat)) < 6 for t in batches)
+    assert all(t.shape == (2, 3) and t.dtype == np.intp for t in batches)
+    assert all(t.min() >= 1 and t.max() <= 5 for t in batches)
+    assert any(len(set(t.flat)) > 2 for t in batches)
+    assert any(len(set(t.flat)) < 6 for t in batches)
 
 
 @pytest.mark.parametrize("stops", [2, 3])
 def test_routes_increase_from_zero_on(stops: int) -> None:
     drawn = examples(schedules_and_routes(stops=stops))
-    assert all(len(route) == stops and sorted(set(route)) == route and route[-1] <= s.T for s, *route in drawn)
-    assert {route[0] == 0 for _, *route in drawn} == {route[-1] == s.T for s, *route in drawn} == {True, False}
+    for s, *route in drawn:
+        assert len(route) == stops and sorted(set(route)) == route and route[-1] <= s.T
+    assert {route[0] == 0 for _, *route in drawn} == {True, False}
+    assert {route[-1] == s.T for s, *route in drawn} == {True, False}
     assert {route[1] - route[0] == 1 for _, *route in drawn} == {True, False}
 
 
@@ -91,9 +116,11 @@ def test_signals_have_every_shape_dtype_sign_and_size() -> None:
     drawn = examples(signals())
     assert {x.dtype for x in drawn} == {np.dtype(np.float32), np.dtype(np.float64)}
     assert {x.ndim for x in drawn} == {1, 2, 3}
-    assert any(x.shape[-1] == 1 for x in drawn) and any(x.ndim > 1 and x.shape[0] == 1 for x in drawn)
+    assert any(x.shape[-1] == 1 for x in drawn)
+    assert any(x.ndim > 1 and x.shape[0] == 1 for x in drawn)
     values = np.concatenate([x.ravel() for x in drawn])
-    assert values.max() > 100 and values.min() < -100 and np.any(values == 0) and np.abs(values).max() <= 1e3
+    assert values.max() > 100 and values.min() < -100 and np.any(values == 0)
+    assert np.abs(values).max() <= 1e3
     assert 1e-7 < np.abs(values[values != 0]).min() < 1e-3
     assert {len(s) for s in examples(shapes())} == {1, 2, 3}
 
@@ -101,7 +128,8 @@ def test_signals_have_every_shape_dtype_sign_and_size() -> None:
 def test_signals_drawn_together_have_one_shape_and_dtype() -> None:
     for x, y, z in examples(signals(3)):
         assert x.shape == y.shape == z.shape and x.dtype == y.dtype == z.dtype
-    assert all(x.shape == (2, 5) and x.dtype == np.float32 for x in examples(signals(shape=(2, 5), dtype=np.float32), 20))
+    narrow = examples(signals(shape=(2, 5), dtype=np.float32), 20)
+    assert all(x.shape == (2, 5) and x.dtype == np.float32 for x in narrow)
 
 
 def test_exact_schedules_have_rational_roots() -> None:
@@ -109,13 +137,15 @@ def test_exact_schedules_have_rational_roots() -> None:
     assert {s.T for s in drawn} == {1, 2, 3}
     for schedule in drawn:
         for table in (schedule.alpha, schedule.alpha_bar, schedule.one_minus_alpha_bar):
-            assert all(type(root) is Exact and root**2 == value for root, value in zip(np.sqrt(table), table))
+            for root, value in zip(np.sqrt(table), table):
+                assert type(root) is Exact and root**2 == value
     assert {type(v) for v in examples(exact_numbers())} == {Exact}
 
 
 def test_gaussians_have_every_rank_and_rotations_either_determinant() -> None:
     drawn = examples(gaussians())
-    assert {g.dim for g in drawn} == {1, 2, 3, 4, 5} and {g.rank for g in drawn} == {0, 1, 2, 3, 4, 5}
+    assert {g.dim for g in drawn} == {1, 2, 3, 4, 5}
+    assert {g.rank for g in drawn} == {0, 1, 2, 3, 4, 5}
     assert {g.rank < g.dim for g in drawn} == {True, False}
     assert all(g.rank == g.dim == 3 for g in examples(gaussians(dim=3, regular=True), 20))
     variances = np.concatenate([g.spectrum for g in drawn])
@@ -125,7 +155,7 @@ def test_gaussians_have_every_rank_and_rotations_either_determinant() -> None:
     assert all(np.abs(r @ r.T - np.eye(3)).max() < 12 * np.finfo(float).eps for r in turned)
 
 
-# ---- the checks can fail --------------------------------------------------------------------------------------------------------
+# ---- the comparison can fail --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -137,9 +167,11 @@ def test_the_bound_is_sharp_and_elementwise(dtype: Any, data: st.DataObject) -> 
     actual = expected.copy()
     actual[at] += off * np.spacing(actual[at])
     other = (at[0], 1 - at[1])
-    actual[other] -= (off - 1) * np.spacing(np.nextafter(actual[other], dtype(0)))  # errors of both signs do not cancel
+    # Errors of both signs do not cancel.
+    actual[other] -= (off - 1) * np.spacing(np.nextafter(actual[other], dtype(0)))
     assert_close(actual, expected, ulp=off)
-    with pytest.raises(AssertionError, match=re.escape(f"off by {off} ulp, {off - 0.5} allowed, at index {at}: ")):
+    message = f"off by {off} ulp, {off - 0.5} allowed, at index {at}: "
+    with pytest.raises(AssertionError, match=re.escape(message)):
         assert_close(actual, expected, ulp=off - 0.5)
 
 
@@ -167,7 +199,8 @@ def test_condition_and_scale_widen_it_element_by_element() -> None:
         (np.array([-np.inf]), np.array([np.inf]), "off by inf"),
         (np.array([5e-324]), np.array([0.0]), "off by 1 ulp"),
         (np.float64(1.5), Fraction(3, 2) + Fraction(1, 10**9), "off by"),
-        (np.array([1e9, 1 + 2e-16 * 5]), np.array([1e9, 1.0]), "off by 5 ulp"),  # small beside large is not excused
+        # Small beside large is not excused.
+        (np.array([1e9, 1 + 2e-16 * 5]), np.array([1e9, 1.0]), "off by 5 ulp"),
     ],
 )
 def test_it_is_strict(actual: Any, expected: Any, why: str) -> None:
@@ -178,21 +211,32 @@ def test_it_is_strict(actual: Any, expected: Any, why: str) -> None:
 def test_exact_values_are_compared_without_rounding_them() -> None:
     third = Fraction(1, 3)
     assert_close(np.float64(1 / 3), third, ulp=0.5)
-    assert_close(np.array([1 / 3, 0.5]), np.array([Exact(1, 3), Exact(1, 2)], dtype=object), ulp=0.5)
+    exact = np.array([Exact(1, 3), Exact(1, 2)], dtype=object)
+    assert_close(np.array([1 / 3, 0.5]), exact, ulp=0.5)
     assert_close(np.array([np.inf]), np.array([np.inf]), ulp=0)
     assert_close(np.float32(1 / 3), third, ulp=0.5)
     with pytest.raises(AssertionError, match="off by"):
         assert_close(np.float64(np.float32(1 / 3)), third, ulp=1)
 
 
+def test_it_prints_twenty_digits_of_an_exact_value() -> None:
+    third = Reference([0.1]).one_minus_alpha_bar[1] / 3
+    for expected in (third, Fraction(1, 30)):
+        with pytest.raises(AssertionError) as caught:
+            assert_close(np.float64(0.04), expected, ulp=1)
+        printed = str(caught.value).split("expected ")[1]
+        assert 20 <= len(printed.lstrip("0.")) + 1 <= 22 and printed.startswith("0.03333333333")
+
+
 @settings(max_examples=20)
-@given(schedules_and_steps(max_T=50), signals())
-def test_the_example_of_the_docstring_works_on_this_package(case: tuple[Schedule, int], x_0: Any) -> None:
+@given(schedules_and_steps(low_beta=1e-4, high_beta=0.1, max_T=50), signals())
+def test_the_example_of_the_docstring_works_here(case: tuple[Schedule, int], x_0: Any) -> None:
     (schedule, t), zero = case, np.zeros_like(x_0)
-    assert_close(q_sample(schedule, x_0, t, zero), Reference(schedule.beta[1:]).q_skip(x_0, 0, t, zero).value, ulp=4)
+    expected = Reference(schedule.beta[1:]).q_skip(x_0, 0, t, zero)
+    assert_close(q_sample(schedule, x_0, t, zero), expected.value, ulp=4)
 
 
-# ---- it needs hypothesis, and says so -------------------------------------------------------------------------------------------
+# ---- it needs hypothesis, and says so -----------------------------------------------------------
 
 
 def test_without_hypothesis_it_names_the_extra_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

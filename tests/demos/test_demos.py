@@ -22,7 +22,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "averaging": {"repeats": 40, "numbers": (1, 10, 100)}, "covariance": {"draws": 40, "signals": 1000}, "reshape": {"signals": 60},
     "forward": {"n": 500}, "posterior": {"n": 20_000}, "variance": {"n": 500}, "noise-target": {"n": 300},
     "likelihood": {"n": 300, "draws": 1000}, "moon": {"n": 60, "steps": 30}, "multiply": {"n": 100, "truths": 60},
-    "memory": {"sizes": (1, 64), "steps": 30, "n": 40},
+    "memory": {"sizes": (1, 64), "steps": 30, "n": 40}, "rings": {"n": 5, "steps": 5},
 }
 
 
@@ -89,7 +89,7 @@ def test_unknown_names_and_bad_arguments_raise(tmp_path: Path) -> None:
 def test_the_registry_the_pictures_and_the_gallery_know_the_same_demos() -> None:
     assert list(DEMOS) == [
         "averaging", "covariance", "reshape", "forward", "posterior", "variance", "noise-target", "likelihood", "moon", "multiply",
-        "memory",
+        "memory", "rings",
     ]
     assert list(_FIGURES) == list(DEMOS)
     gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")

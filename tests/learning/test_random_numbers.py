@@ -83,7 +83,7 @@ def test_the_memory_layout_does_not_matter(dtype):
 
 @pytest.mark.parametrize("dtype", [int, np.float16, complex, object])
 def test_an_array_that_cannot_hold_the_noise_is_refused(dtype):
-    with pytest.raises(TypeError, match="^out must be of float32 or float64"):
+    with pytest.raises(TypeError, match="^out must be an array of float32 or float64"):
         fill_normal(np.zeros(4, dtype), rng=np.random.default_rng(0))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_np import forward
+from ddpm_np.closed_form import covariance
 from ddpm_np.proof.identities.charts import TS, betas, levels, routes, segments, signal_roots
 from ddpm_np.proof.identities.entry import (
     BATCH,
@@ -225,6 +226,14 @@ def _covariances_in_batches(v: V, T: int) -> Sides:
     return left, [
         a[..., None] * v.Sigma + (1 - a[..., None]) * _I() for a in (1 - b, kept)
     ]
+
+
+@identity("E5", each_T(betas), values=(3,))
+def _the_spectrum_at_any_step(v: V, T: int) -> Sides:
+    """spectrum_at is alpha_bar_t lambda + 1 - alpha_bar_t for every t."""
+    t = np.arange(T + 1)
+    kept = at([_product_of_alpha(v, 0, i) for i in range(T + 1)], t)
+    return covariance.spectrum_at(v.schedule, v.values, t), kept * v.values + 1 - kept
 
 
 @identity("E5 E6", each_T(levels), x_0=(2,), eps=(2,), Sigma=(2, 2))

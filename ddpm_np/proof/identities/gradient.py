@@ -11,7 +11,7 @@ known derivative.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import partial
 from itertools import product
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np.learning import convolution
 from ddpm_np.learning.layers import Layer
 from ddpm_np.learning.parameters import Network, Parameters
 from ddpm_np.learning.unet import UNet
@@ -39,17 +40,19 @@ def _mlp(*layers: Layer, dim: int = 2) -> Callable[[], MLP]:
 
 
 def _network_chart(make: Callable[[], Network], n: int, **options: Any) -> Chart:
-    """All parameters of the network, x and eps as arrays of variables; skip has a row for each t."""
+    """All parameters of the network, x, eps and the gains of the skip as arrays of variables."""
     network = make()
     shapes = {p.name: p.shape for p in network.params.layout}
     shapes |= {"x": (n, network.dim), "eps": (n, network.dim), "skip": (T + 1,)}
     return Chart({}, SimpleNamespace, **options).with_arrays(**shapes)
 
 
-def _cases(networks: dict[str, Callable[[], Network]]) -> Cases:
+def _cases(
+    networks: Mapping[str, Callable[[], Network]], batches: list[tuple[Any, int]] = BATCHES
+) -> Cases:
     return {
         f"{name}, t = {t}": (_network_chart(make, n), (make, t))
-        for name, make in networks.items() for t, n in BATCHES
+        for name, make in networks.items() for t, n in batches
     }
 
 
@@ -107,6 +110,20 @@ def _back_propagation(v: V, case: Any) -> Sides:
     return _sides(v, network, t, partial(_mean_square, v))
 
 
+def _with_basis() -> MLP:
+    layers = Layer(1, "identity", "gate"), Layer(1, "identity", "shift")
+    return MLP(1, T, hidden=layers, rng=np.random.default_rng(0), basis=np.ones((T + 1, 2)))
+
+
+@identity("E15", _cases({"two layers": _with_basis}), basis=(T + 1, 2))
+def _back_propagation_with_a_basis(v: V, case: Any) -> Sides:
+    """MLP.backward is the derivative of any loss where gates and shifts are basis[t] times rows."""
+    make, t = case
+    network = _on_symbols(v, make())
+    network.basis = v.basis
+    return _sides(v, network, t, partial(_any_loss, v))
+
+
 @identity("E15", _cases(TWO))
 def _back_propagation_through_two_layers(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of any loss, without skip."""
@@ -152,15 +169,52 @@ def _back_propagation_through_SiLU(v: V, case: Any) -> Sides:
 
 
 UNETS = {
-    "one size": lambda: UNet(2, T, widths=(1,), layers=1, rng=np.random.default_rng(0)),
-    "two sizes": lambda: UNet(2, T, widths=(1, 1), layers=1, rng=np.random.default_rng(0)),
+    f"one size{', wrapped' if wrap else ''}":
+        partial(UNet, 2, T, widths=(1,), layers=1, wrap=wrap, rng=np.random.default_rng(0))
+    for wrap in (False, True)
 }
 
 
-@identity("E15", _cases(UNETS))
+@identity("E15", _cases(UNETS, BATCHES[1:3]))
 def _back_propagation_through_the_U_Net(v: V, case: Any) -> Sides:
     """UNet.backward is the derivative of any loss, with skip and gain."""
     make, t = case
     network = _on_symbols(v, make())
     network.skip, network.gain = v.skip, v.skip + 1
     return _sides(v, network, t, partial(_any_loss, v))
+
+
+# ---- the parts of the U-Net, on pictures of 4 x 4 pixels ----------------------------------------
+
+LINEAR = {
+    "halve": (convolution.halve, convolution.halve_backward),
+    "double": (convolution.double, convolution.double_backward),
+    "join": (
+        lambda h: convolution.join(h[..., :1], h[..., 1:]),
+        lambda d: convolution.join(*convolution.join_backward(d, 1)),
+    ),
+}
+
+
+@identity("E15", {
+    name: (Chart({}), pair) for name, pair in LINEAR.items()
+}, h=(4, 1, 4, 2), d=lambda pair: pair[0](np.zeros((4, 1, 4, 2))).shape)
+def _the_transpose_of(v: V, pair: Any) -> Sides:
+    """sum of d A(h) = sum of A^T(d) h, for all h and d."""
+    forward, backward = pair
+    return (forward(v.h) * v.d).sum(), (backward(v.d) * v.h).sum()
+
+
+@identity("E15", {
+    f"wrap = {wrap}": (Chart({}), wrap) for wrap in (False, True)
+}, h=(2, 1, 3, 2), kernel=(3, 6, 2), d=(2, 1, 3, 2))
+def _a_convolution_and_its_derivatives(v: V, wrap: bool) -> Sides:
+    """convolve_backward and kernel_backward are the derivatives of the sum of d convolve(h)."""
+    wide = convolution.neighbours(v.h, wrap)
+    total = (convolution.convolve(wide, v.kernel) * v.d).sum()
+    d_kernel = np.empty(v.kernel.shape, dtype=object)
+    convolution.kernel_backward(v.d, wide, d_kernel)
+    d_h = convolution.convolve_backward(v.d, v.kernel, wrap)
+    return [d_h, d_kernel], [
+        [total.derivative(_name(x)) for x in array.flat] for array in (v.h, v.kernel)
+    ]

@@ -204,6 +204,42 @@ def test_a_failure_that_only_other_schedules_show_is_found():
     assert all(row.smallest_example.startswith("betas = [0.5]: t = 1") for row in rows)
 
 
+def test_a_plain_function_may_build_the_like():
+    class Plain(SmallCode):
+        def from_betas(betas):  # noqa: N805
+            return SmallCode(betas)
+
+    assert check_diffusion(Plain(LINEAR)).passed
+
+
+def test_code_may_decline_longer_steps_but_not_every_step():
+    class Short(Fixed):
+        def ddim_step(self, x_t, t, s, eps, z, eta):
+            if s != t - 1:
+                raise NotImplementedError
+            return super().ddim_step(x_t, t, s, eps, z, eta)
+
+    assert check_diffusion(Short(LINEAR)).passed
+
+    def none(self, x_t, t, s, eps, z, eta):
+        raise NotImplementedError
+
+    (row,) = check_diffusion(one(ddim_step=none), on_fail=None).rows
+    assert row.verdict == "raises"
+
+
+def test_only_the_routes_that_code_takes_are_probed():
+    class Routed(Fixed):
+        ddim_routes = [(29, 19), (19, 9), (9, -1)]
+
+        def ddim_step(self, x_t, t, s, eps, z, eta):
+            assert (t, s) in self.ddim_routes
+            return super().ddim_step(x_t, t, min(s + 3, t - 1), eps, z, eta)
+
+    rows = [r for r in check_diffusion(Routed(LINEAR), on_fail=None).failures]
+    assert {row.check for row in rows} == {"E18 ddim"}
+
+
 # ---- bad input ----------------------------------------------------------------------------------
 
 

@@ -1,0 +1,179 @@
+"""What "proved" covers: the functions that proofs run, and every step of a long schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ddpm_np import forward, posterior, sampling
+from ddpm_np.closed_form import ideal
+from ddpm_np.equations import EQUATIONS
+from ddpm_np.proof import IDENTITIES
+from ddpm_np.proof.coverage import Coverage, codes, watched_proof
+from ddpm_np.proof.identities.charts import levels, reverse_step, signal_roots
+from ddpm_np.proof.symbols import same
+from ddpm_np.proof.verify import FUNCTIONS, NOT_PROVED, covered_by_proofs
+from ddpm_np.schedule import Schedule
+
+# ---- a row marked "proved" ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def covered() -> dict[str, dict[str, Coverage]]:
+    """What the proofs of each equation run of the register's functions and of verify's."""
+    functions = {
+        number: {*equation.functions, *FUNCTIONS.get(number, ())}
+        for number, equation in EQUATIONS.items()
+    }
+    return covered_by_proofs(functions)[1]
+
+
+def test_each_function_of_a_row_marked_proved_is_run_by_a_proof_of_that_equation(
+    covered: dict[str, dict[str, Coverage]]
+) -> None:
+    for number, equation in EQUATIONS.items():
+        if "proved" in equation.known:
+            missing = {f for f in equation.functions if f not in covered.get(number, {})}
+            assert missing <= NOT_PROVED.keys(), f"{number}: no proof runs {missing}"
+            assert missing < set(equation.functions), f"{number}: no proof runs any function"
+            assert set(equation.functions) <= set(FUNCTIONS[number]), f"{number} in verify"
+        for function in equation.functions:
+            assert function not in NOT_PROVED or function not in covered.get(number, {})
+
+
+def test_verify_says_proved_of_no_other_function(
+    covered: dict[str, dict[str, Coverage]]
+) -> None:
+    for number, functions in FUNCTIONS.items():
+        assert {f for f in functions if f not in covered[number]} <= NOT_PROVED.keys(), number
+
+
+def test_vectors_batches_arrays_of_t_and_every_T_are_covered(
+    covered: dict[str, dict[str, Coverage]]
+) -> None:
+    kernels = {
+        "E1": "forward.q_step", "E3": "forward.covariance_step", "E4": "forward.q_skip",
+        "E5": "forward.covariance_at", "E6": "forward.q_sample", "E9": "posterior.psi_1",
+        "E12": "posterior.posterior_mean_variance", "E13": "posterior.predict_x0",
+        "E14": "posterior.posterior_mean_from_eps",
+    }
+    for equation, function in kernels.items():
+        of = covered[equation][function]
+        assert of.T >= {2, 3, 4, 5} and of.t == {"as an int", "as an array"}, function
+        assert len({len(shape) for shape in of.shapes}) >= 2, function
+
+
+def test_a_function_that_is_never_called_is_not_covered() -> None:
+    identity = next(i for i in IDENTITIES if i.name == "one noising step, t = 1")
+    proof, covered = watched_proof(identity, ["forward.q_step", "forward.q_sample"])
+    assert proof.proved and set(covered) == {"forward.q_step"}
+    assert str(covered["forward.q_step"]) == "T = 5, t as an int, shapes (2,)"
+    assert codes("closed_form.ideal.IdealDenoiser") == {ideal.IdealDenoiser.__call__.__code__}
+
+
+# ---- every step of a schedule with T = 1000 -----------------------------------------------------
+#
+# The proofs take T up to 5. Here each function runs at every step of T = 1000, on tables that
+# hold symbols at the entries it may read and refuse every other entry. What it returns must be
+# what the proofs have at t = 2, so each identity at t = 2 holds at every t.
+
+T = 1000
+
+
+class Window:
+    """A table of length T + 1 that can be read at some entries only; writes down which."""
+
+    def __init__(self, entries: dict[int, Any], read: set[int]) -> None:
+        self.entries, self.read = entries, read
+
+    def __getitem__(self, t: Any) -> Any:
+        if isinstance(t, np.ndarray):
+            return np.array([self[int(i)] for i in t.flat], dtype=object).reshape(t.shape)
+        self.read.add(t)
+        return self.entries[t]
+
+    def __len__(self) -> int:
+        return T + 1
+
+
+def window(small: Schedule, at: dict[int, int]) -> tuple[Schedule, set[int]]:
+    """T = 1000, where entry t of the tables is entry at[t] of the small schedule's."""
+    read: set[int] = set()
+    schedule = object.__new__(Schedule)
+    names = ("beta", "alpha", "alpha_bar", "one_minus_alpha_bar", "beta_tilde")
+    for name in names:
+        table = getattr(small, name)
+        schedule.__dict__[name] = Window({t: table[i] for t, i in at.items()}, read)
+        schedule.__dict__[name].dtype = np.dtype(object)
+    schedule.__dict__["_unrounded"] = (schedule.alpha_bar, schedule.one_minus_alpha_bar)
+    return schedule, read
+
+
+CHARTS = {"levels": levels(2), "roots": signal_roots(2)}
+X, EPS = (2, 2), (2, 2)
+
+Call = Callable[[Schedule, Any, SimpleNamespace], Any]
+AT_ONE_STEP: dict[str, tuple[str, Call]] = {
+    "q_sample": ("levels", lambda s, t, v: forward.q_sample(s, v.x, t, v.eps)),
+    "q_mean_variance": ("roots", lambda s, t, v: forward.q_mean_variance(s, v.x, t)),
+    "covariance_step": ("roots", lambda s, t, v: forward.covariance_step(s, v.x[None], t)),
+    "covariance_at": ("roots", lambda s, t, v: forward.covariance_at(s, v.x[None], t)),
+    "psi_1": ("roots", lambda s, t, v: posterior.psi_1(s, v.x, v.eps, t)),
+    "psi_2": ("roots", lambda s, t, v: posterior.psi_2(s, t)),
+    "posterior_mean_variance":
+        ("roots", lambda s, t, v: posterior.posterior_mean_variance(s, v.x, v.eps, t)),
+    "predict_x0": ("levels", lambda s, t, v: posterior.predict_x0(s, v.x, t, v.eps)),
+    "predict_eps": ("levels", lambda s, t, v: posterior.predict_eps(s, v.x, t, v.eps)),
+    "posterior_mean_from_eps":
+        ("levels", lambda s, t, v: posterior.posterior_mean_from_eps(s, v.x, t, v.eps)),
+    "score_from_eps": ("levels", lambda s, t, v: ideal.score_from_eps(s, v.eps, t)),
+    "v_from_x0_eps": ("levels", lambda s, t, v: ideal.v_from_x0_eps(s, v.x, t, v.eps)),
+}
+
+
+def numbers(value: Any) -> list[Any]:
+    if isinstance(value, tuple):
+        return [number for part in value for number in numbers(part)]
+    return list(np.asarray(value, dtype=object).ravel())
+
+
+@pytest.mark.parametrize("name", AT_ONE_STEP)
+def test_at_every_step_only_the_entries_t_and_t_minus_1_are_read(name: str) -> None:
+    chart, call = AT_ONE_STEP[name]
+    _, v = CHARTS[chart].with_arrays(x=X, eps=EPS).namespace()
+    expected = numbers(call(v.schedule, 2, v))
+    for t in range(2, T + 1):
+        schedule, read = window(v.schedule, {t - 1: 1, t: 2})
+        found = numbers(call(schedule, t, v))
+        assert read <= {t - 1, t} and read
+        if not name.startswith("covariance"):  # t for each row of the batch
+            found += numbers(call(schedule, np.full(1, t), v))
+        assert all(same(a, b) for a, b in zip(found, expected * 2)), t
+
+
+@pytest.mark.parametrize("name", ["between", "ancestral_step", "ddim_step"])
+def test_on_every_route_only_the_entries_s_and_t_are_read(name: str) -> None:
+    calls = {
+        "between": lambda s, t, at: s.between(at, t),
+        "ancestral_step": lambda s, t, at: tuple(sampling.ancestral_step(s, t, at)),
+        "ddim_step": lambda s, t, at: tuple(sampling.ddim_step(s, t, at, eta=1)),
+    }
+    _, v = reverse_step(3, 1, 3).namespace()
+    expected = numbers(calls[name](v.schedule, 3, 1))
+    rng = np.random.default_rng(0)
+    routes = [(1, T), (1, 3), (T - 2, T), *np.sort(rng.choice(np.arange(1, T), (300, 2)), axis=1)]
+    for s, t in ((int(s), int(t)) for s, t in routes if t - s > 1):
+        schedule, read = window(v.schedule, {s: 1, t: 3})
+        assert all(same(a, b) for a, b in zip(numbers(calls[name](schedule, t, s)), expected))
+        assert read <= {s, t}, (s, t)
+
+
+def test_a_function_that_reads_another_entry_is_caught() -> None:
+    _, v = CHARTS["levels"].with_arrays(x=X, eps=EPS).namespace()
+    schedule, _ = window(v.schedule, {T - 1: 1, T: 2})
+    with pytest.raises(KeyError):
+        np.sqrt(schedule.alpha_bar[T - 2])
