@@ -297,14 +297,8 @@ def _verify(arguments: Arguments) -> int:
     from ddpm_np.equations import EQUATIONS
     from ddpm_np.proof.verify import verify
 
-    def out(line: str) -> None:
-        """A line of the table, and below it the formula and the functions of its equation."""
-        say(line)
-        if equation := EQUATIONS.get(line.partition(" ")[0]):
-            say(f"    {equation.formulas[0].text}")
-            say(f"    {', '.join(equation.functions)}")
-
-    return DONE if verify(out=out) else FAILED
+    formulas = {e.number: f"{e.title}: {e.formulas[0].text}" for e in EQUATIONS.values()}
+    return DONE if verify(out=say, formulas=formulas) else FAILED
 
 
 # ---- errata ------------------------------------------------------------------------------------

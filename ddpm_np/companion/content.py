@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import runpy
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,8 +17,9 @@ from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, Formula, Section, e
 from ddpm_np.equations.check import difference
 from ddpm_np.equations.notes import NOTES, Heading, Printed, notes, overlap
 from ddpm_np.errata import ERRATA, Erratum
+from ddpm_np.proof.verify import rows
 
-__all__ = ["Bug", "EquationPart", "NotePart", "PrintedPart", "SectionPart", "content"]
+__all__ = ["Bug", "EquationPart", "Known", "NotePart", "PrintedPart", "SectionPart", "content"]
 
 SHORT = 20  # lines of code that stand beside a formula without being unfolded
 
@@ -32,20 +33,27 @@ class Bug(NamedTuple):
     caught_by: str
 
 
+class Known(NamedTuple):
+    """What is known of an equation: statements that are proved, functions that the proofs run and
+    what they cover of each, and the worst float64 error with what is allowed."""
+
+    statements: tuple[str, ...] = ()
+    covered: Mapping[str, str] = {}
+    error: tuple[float, float] | None = None
+
+
 class EquationPart(NamedTuple):
     """An equation with all that is known about it.
 
     compared: its formulas, each with how it was compared: "identity", "floating" or "".
-    shown: how many sources are unfolded. identities: statements that were proved.
-    error: the worst float64 error and what is allowed.
+    shown: how many sources are unfolded.
     """
 
     equation: Equation
     compared: tuple[tuple[Formula, str], ...]
     sources: tuple[Source, ...]
     shown: int
-    identities: tuple[str, ...]
-    error: tuple[float, float] | None
+    known: Known
     tests: tuple[str, ...]
     bugs: tuple[Bug, ...]
     errata: tuple[Erratum, ...]
@@ -128,11 +136,10 @@ def _equation(equation: Equation) -> EquationPart:
     order = list(EQUATIONS)
     i = order.index(equation.number)
     sources = tuple(source(name) for name in equation.functions)
-    statements, error = _proofs().get(equation.number, ((), None))
     return EquationPart(
         equation,
         tuple((formula, _compared(equation, formula)) for formula in equation.formulas),
-        sources, _shown(sources), statements, error,
+        sources, _shown(sources), _proofs().get(equation.number, Known()),
         tuple(_tests().get(equation.number, ())), tuple(_bugs(equation)),
         tuple(e for e in ERRATA if e.equation == equation.number),
         order[i - 1] if i else "", order[i + 1] if i + 1 < len(order) else "",
@@ -158,18 +165,18 @@ def _compared(equation: Equation, formula: Formula) -> str:
 
 
 @cache
-def _proofs() -> dict[str, tuple[tuple[str, ...], tuple[float, float] | None]]:
-    """Per equation the statements proved, and the worst float64 error with what is allowed."""
-    from ddpm_np.proof.identities import IDENTITIES
-    from ddpm_np.proof.verify import rows
-
+def _proofs() -> dict[str, Known]:
+    """Per equation what the proofs say, and the worst float64 error with what is allowed."""
     found = {}
     for row in rows():
         if row.failures:
             raise RuntimeError(f"{row.equation}: {'; '.join(row.failures)}")
-        own = dict.fromkeys(i.statement for i in IDENTITIES if row.equation in i.equations)
-        error = None if row.error is None or row.allowed is None else (row.error, row.allowed)
-        found[row.equation] = (tuple(own), error)
+        worst = row.errors.get("float64")
+        found[row.equation] = Known(
+            tuple(dict.fromkeys(proof.identity.statement for proof in row.proofs)),
+            {name: str(coverage) for name, coverage in row.covered.items()},
+            (worst.error, worst.allowed) if worst else None,
+        )
     return found
 
 

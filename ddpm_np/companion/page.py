@@ -21,7 +21,14 @@ from ddpm_np.equations.typeset import mathml, sentence
 
 __all__ = ["MissingPackages", "fingerprint", "page", "write_page"]
 
-PICTURE_WIDTH, PICTURE_BYTES = 820, 17_000
+PICTURE_WIDTH, PICTURE_BYTES = 780, 15_500
+
+
+# Names of symbols in the plain text of the errata.
+_NAME = re.compile(
+    r"(?<![\w`/$#>.-])(?:sqrt\([^()&<]+\)|(?:alpha|beta|eps|Sigma|psi|x|X|mu|C)(?:_bar|_tilde|_hat)?"
+    r"_(?:\{[^}]+\}|[A-Za-z0-9]+)|(?:alpha|beta|eps|Sigma|mu)(?:_bar|_tilde|_hat)?)(?![\w(])"
+)
 
 
 class MissingPackages(Exception):
@@ -75,6 +82,8 @@ def page() -> str:
         typeset=lambda latex: Markup(convert(latex, displaystyle=True)),
         printed=lambda part: Markup(_struck(convert(_rows(part), displaystyle=True), part)),
         heading=lambda text: Markup(_heading(text, convert)),
+        remark=lambda text: Markup(_NAME.sub(
+            lambda m: mathml(parse(m[0]), block=False), _linked(text))),
         words=lambda text: Markup(sentence(text, lambda t: mathml(t, block=False), _linked)),
         anchor=lambda place: place.replace(":", "-"),
         shade=lambda erratum: "bad" if erratum.kind.startswith("wrong") else "warn",

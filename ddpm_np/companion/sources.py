@@ -137,7 +137,8 @@ def highlighted(code: str, links: Mapping[str, str]) -> str:
     written = []
     for kind, text in PythonLexer(stripnl=False).get_tokens(code):
         written.append(_token(str(kind), text, links))
-    return "".join(written).rstrip("\n")
+    text = "".join(written).rstrip("\n")
+    return text.replace("-&gt;", '<span class="n">-&gt;</span>')  # an arrow is not broken
 
 
 def _token(kind: str, text: str, links: Mapping[str, str]) -> str:

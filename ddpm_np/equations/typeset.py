@@ -258,8 +258,10 @@ class _MathML:
 
     def fence(self, kind: str, inside: str) -> str:
         left, right = {"(": ("(", ")"), "[": ("[", "]"), "|": ("‖", "‖")}[kind]
-        return (f'<mrow><mo fence="true" form="prefix">{left}</mo>{inside}'
-                f'<mo fence="true" form="postfix">{right}</mo></mrow>')
+        if kind == "|":  # which has no side of its own, unlike parentheses
+            return (f'<mrow><mo form="prefix" stretchy="true">{left}</mo>{inside}'
+                    f'<mo form="postfix" stretchy="true">{right}</mo></mrow>')
+        return f"<mrow><mo>{left}</mo>{inside}<mo>{right}</mo></mrow>"
 
     def function(self, name: str) -> str:
         if name in FUNCTIONS:

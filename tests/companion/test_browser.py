@@ -108,7 +108,8 @@ def test_text_has_contrast_and_controls_have_names(view):
 
 def test_the_switch_shows_one_language_or_both(view):
     shown = "kind => [...document.querySelectorAll(`#E6 .${kind}`)].some(e => e.checkVisibility())"
-    for choice, english, chinese in (("en", True, False), ("zh", False, True), ("both", True, True)):
+    expected = {"en": (True, False), "zh": (False, True), "both": (True, True)}
+    for choice, (english, chinese) in expected.items():
         view.locator(f"label[for=lang-{choice}]").click()
         assert view.evaluate(shown, "en") == english and view.evaluate(shown, "zh") == chinese
 
