@@ -408,12 +408,8 @@ def test_v_needs_no_signal_to_be_left() -> None:
 def test_wrong_calls_are_refused() -> None:
     schedule, law = Schedule.from_beta([0.1, 0.2]), Gaussian([0.0, 0.0], np.eye(2))
     denoiser, rng, x = IdealDenoiser(law, schedule), np.random.default_rng(0), np.zeros((3, 2))
-<<<<<<< HEAD
     for wrong, error in ((np.zeros((3, 4)), ValueError), ([[np.nan, 0.0]], ValueError),
         ([["a", "b"]], TypeError)):
-=======
-    for wrong, error in ((np.zeros((3, 4)), ValueError), ([[np.nan, 0.0]], ValueError), ([["a", "b"]], TypeError)):
->>>>>>> robust
         with pytest.raises(error, match="x_t must"):
             denoiser(wrong, 1)
         with pytest.raises(error, match="x must"):
