@@ -22,7 +22,8 @@ from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.patches import PatchDenoiser
-from ddpm_np.experiments.evaluation import Evaluation, Row
+from ddpm_np.experiments.evaluation import Evaluation
+from ddpm_np.experiments.evaluation import Measurement as Row
 from ddpm_np.experiments.progress import say
 from ddpm_np.forward import q_sample
 from ddpm_np.learning.parameters import Network

@@ -1,4 +1,4 @@
-"""What a run measures, writes and draws: the numbers of a report against their definitions, the exact ones against the theory."""
+"""What a run measures, writes and draws: numbers against their definitions and the theory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def measured():
     return found
 
 
-# ---- the experiments ------------------------------------------------------------------------------------------------------------
+# ---- the experiments ----------------------------------------------------------------------------
 
 
 @pytest.mark.E19
@@ -95,7 +95,7 @@ def test_the_network_learns_the_curve():
     assert np.sqrt(np.square(rms_distance(trained, curve)).mean()) < 0.2
 
 
-# ---- the numbers ----------------------------------------------------------------------------------------------------------------
+# ---- the numbers --------------------------------------------------------------------------------
 
 
 @pytest.mark.E17
@@ -190,7 +190,7 @@ def test_samples_come_from_the_averaged_weights(measured):
     assert not np.array_equal(evaluate(other).samples, evaluation.samples)
 
 
-# ---- the files ------------------------------------------------------------------------------------------------------------------
+# ---- the files ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
