@@ -1,15 +1,24 @@
-"""The look of the pictures: settings come back, captions fit, files are small and equal for equal
-numbers.
-"""
+"""The style of the pictures: settings return, captions fit, equal numbers give equal files."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import matplotlib
 import pytest
 
-from ddpm_np._figure_style import COLOURS, caption, label, legend, new_figure, save, styled
+from ddpm_np._figure_style import (
+    COLOURS,
+    caption,
+    colour_bar,
+    label,
+    legend,
+    new_figure,
+    plain_log,
+    save,
+    styled,
+)
 
 
 @styled
@@ -33,10 +42,8 @@ def test_drawing_gives_the_callers_settings_back() -> None:
 
 def test_a_caption_makes_room_below_and_stays_inside() -> None:
     short, long = picture("short"), picture("one word after another " * 40)
-    assert (
-        short.get_size_inches()[0] == long.get_size_inches()[0]
-        and long.get_size_inches()[1] > short.get_size_inches()[1] + 0.5
-    )
+    (width, low), (same, high) = short.get_size_inches(), long.get_size_inches()
+    assert width == same and high > low + 0.5
     long.draw_without_rendering()
     width, height = long.get_size_inches() * long.dpi
     box = long.texts[-1].get_window_extent()
@@ -45,20 +52,43 @@ def test_a_caption_makes_room_below_and_stays_inside() -> None:
 
 
 def test_equal_figures_give_equal_small_files(tmp_path: Path) -> None:
-    first, second = (
-        save(picture("the same"), tmp_path / "1.png"),
-        save(picture("the same"), tmp_path / "2.png"),
-    )
+    first, second = (save(picture("the same"), tmp_path / f"{k}.png") for k in (1, 2))
     assert first.read_bytes() == second.read_bytes() and first.stat().st_size < 60_000
 
 
 def test_no_two_colours_are_close_in_lightness_and_hue() -> None:
     rgb = {name: matplotlib.colors.to_rgb(c) for name, c in COLOURS.items()}
     pairs = [(a, b) for a in rgb for b in rgb if a < b]
-    distances = {
-        pair: sum((x - y) ** 2 for x, y in zip(rgb[pair[0]], rgb[pair[1]])) ** 0.5 for pair in pairs
-    }
-    assert min(distances.values()) > 0.25
+    assert min(math.dist(rgb[a], rgb[b]) for a, b in pairs) > 0.25
+
+
+def test_a_map_keeps_its_size_next_to_a_colour_bar() -> None:
+    @styled
+    def maps() -> matplotlib.figure.Figure:
+        figure, axes = new_figure(1, 3, "Three maps")
+        for ax in axes[0]:
+            image = ax.imshow([[0, 1], [2, 3]])
+        colour_bar(image, axes[0, 2], "value")
+        return figure
+
+    figure = maps()
+    figure.draw_without_rendering()
+    first, second, third = (ax.get_window_extent() for ax in figure.axes)
+    assert first.width == pytest.approx(third.width, rel=1e-6)
+    assert second.height == pytest.approx(third.height, rel=1e-6)
+
+
+@pytest.mark.parametrize(("low", "high", "ticks"), [
+    (0.08, 0.6, ["0.1", "0.2", "0.5"]), (0.00002, 3.0, ["0.0001", "0.001", "0.01", "0.1", "1"]),
+])
+def test_logarithmic_ticks_are_plain_decimals(low: float, high: float, ticks: list[str]) -> None:
+    figure, axes = new_figure()
+    axes[0, 0].set_ylim(low, high)
+    plain_log(axes[0, 0])
+    figure.draw_without_rendering()
+    axis = axes[0, 0].yaxis
+    shown = [t for t in axis.get_majorticklocs() if low <= t <= high]
+    assert [axis.get_major_formatter()(t) for t in shown] == ticks
 
 
 def test_a_figure_that_cannot_be_written_raises(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Symbols, terms and captions of the page, in English and in Chinese."""
+"""Symbols and terms of the page, in English and in Chinese."""
 
 from __future__ import annotations
 
-__all__ = ["CAPTIONS", "SYMBOLS", "TERMS"]
+__all__ = ["SYMBOLS", "TERMS"]
 
 SYMBOLS = (
     ("x_0", "x_0", "the clean signal", "原始信号"),
@@ -42,18 +42,3 @@ TERMS = (
     ("effective rank", "有效秩"), ("identity (proved)", "恒等式（已证明）"),
     ("unit in the last place (ulp)", "末位单位（ulp）"), ("counterexample", "反例"),
 )
-
-CAPTIONS = {
-    "averaging": "n 次观测的平均：1/n 能去掉什么，哪两样去不掉。",
-    "covariance": "一条信号、噪声与打乱后的信号各自的核矩阵；以及秩确实很低的信号总体。",
-    "reshape": "给噪声以指定的协方差，以及信号是否因此更可能被采到。",
-    "forward": "协方差一步步被替换：特征值趋于 1，KL 散度单调下降，熵则可增可减。",
-    "posterior": "用实际数值配方；以及真实的反向核，它是一个混合分布。",
-    "variance": "方差取 β̃、β 还是最优值：采样器输出的精确分布。",
-    "noise-target": "网络学到的是什么：给定 x_t 时噪声的条件均值及损失的下界，而不是扩散的终点。",
-    "likelihood": "极大似然即最小 KL 散度；用四种方法计算积分 P(x)，并与扩散模型的变分下界对照。",
-    "moon": "满月与半月之间：最优去噪器、高斯拟合与训练出的网络各给出什么。",
-    "multiply": "密度乘以一次测量：去噪与补全，精确后验与引导采样对照。",
-    "memory": "一条、几条、许多条信号：采样器是记住数据，还是产生新的信号。",
-}
-"""What the demos' pictures show, in Chinese; in English it is their own description."""

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ddpm_np.companion.glossary import CAPTIONS, SYMBOLS, TERMS
+from ddpm_np.companion.glossary import SYMBOLS, TERMS
 from ddpm_np.companion.sources import ROOT, highlighted, source
 from ddpm_np.equations import EQUATIONS, SECTIONS
 from ddpm_np.equations.formula import parse
@@ -66,7 +66,7 @@ def page() -> str:
     if not (ROOT / "tests" / "planted_bugs.py").exists():
         raise MissingPackages("the page shows the tests, so it is built from the repository")
     from ddpm_np.companion.content import content
-    from ddpm_np.demos import DEMOS
+    from ddpm_np.demos import DEMOS, DEMOS_ZH
     from ddpm_np.errata.record import KINDS
 
     notes = content()
@@ -90,7 +90,7 @@ def page() -> str:
         picture=_picture, web_address=web_address,
         # what is written
         notes=notes, links=links, symbols=SYMBOLS, terms=TERMS, kinds=KINDS, demos=DEMOS,
-        captions=CAPTIONS, fingerprint=fingerprint(),
+        captions=DEMOS_ZH, fingerprint=fingerprint(),
     )
     body: str = environment.from_string(_file("page.html")).render()
     return body.replace("@STYLE@", _style(body))

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np._figure_style import (
+    EXACT,
+    LEARNED,
+    SIGNED_MAP,
+    caption,
+    colour_bar,
+    label,
+    legend,
+    name_line,
+    new_figure,
+    styled,
+)
 from ddpm_np.closed_form.covariance import spectrum_at
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Row, Shown, sampled
+from ddpm_np.demos.table import Comparison, Shown, sampled
 from ddpm_np.forward import covariance_at, q_sample, q_step
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 NOTE = 'N2 "扩散模型的扩散过程", "从方差的角度理解扩散递归" and "通过链式推导实现状态跨越"'
+AXES = (0, 1, 2, 4, 6, 20)  # the principal axes that are followed
 SCALES = (0.25, 1.0, 4.0)  # variance of the data per coordinate, for the entropy
 
 
 class Drawn(NamedTuple):
     covariances: dict[int, Array]
     walks: Array  # (T + 1, directions) eigenvalues
-    seen: tuple[Array, Array]  # steps, and the variances of the simulated chain along the same directions
+    seen: tuple[Array, Array]  # t, and the simulated chain's variances along the same directions
     kl: Array
     entropies: dict[float, Array]  # above that of N(0, I), per coordinate
 
@@ -31,8 +47,8 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
     schedule, ensemble = Schedule.sigmoid(100, beta_min=1e-5), MultiSine(FREQUENCIES)
     T, dim = schedule.T, ensemble.dim
     white = Gaussian(np.zeros(dim), np.eye(dim))
-    directions = ensemble.axes[:, [0, 1, 2, 4, 6, 20]]
-    walks = spectrum_at(schedule, ensemble.spectrum[[0, 1, 2, 4, 6, 20]], np.arange(T + 1))
+    directions = ensemble.axes[:, AXES]
+    walks = spectrum_at(schedule, ensemble.spectrum[list(AXES)], np.arange(T + 1))
     x = start = ensemble.sample(n, rng=rng)
     rows, seen = [], []
     for t in range(1, T + 1):
@@ -42,21 +58,69 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
         if t in (25, 50, 100):
             jump = q_sample(schedule, start, t, rng.standard_normal(x.shape))
             law = ensemble.diffuse(schedule, t)
-            for name, y in ((f"{t} steps", x), ("one jump", jump)):
+            for way, y in ((f"{t} steps", x), ("one jump", jump)):
                 squares = np.square(y @ directions[:, 0])
-                rows.append(sampled(f"variance along the first direction, t = {t}, {name}", squares, walks[t, 0]))
-            rows.append(sampled(f"KL to N(0, I) in nats, t = {t}", law.logpdf(x) - white.logpdf(x), kl_divergence(law, white)))
+                what = f"variance along the first direction, t = {t}, {way}"
+                rows.append(sampled(what, squares, walks[t, 0]))
+            ratio, exact = law.logpdf(x) - white.logpdf(x), kl_divergence(law, white)
+            rows.append(sampled(f"KL to N(0, I) in nats, t = {t}", ratio, exact))
             rows.append(sampled(f"entropy in nats, t = {t}", -law.logpdf(x), law.entropy))
-    kl = np.array([np.inf, *(kl_divergence(ensemble.diffuse(schedule, t), white) for t in range(1, T + 1))])
+    kl = [kl_divergence(ensemble.diffuse(schedule, t), white) for t in range(1, T + 1)]
     curve = multi_sine_curve(rng=rng)
     curve *= np.sqrt(dim) / np.linalg.norm(curve)
-    left, rest = kl_divergence(PointMass(curve).diffuse(schedule, T), white), schedule.one_minus_alpha_bar[T]
-    rows.append(Row("alpha_bar at T", float(schedule.alpha_bar[T])))
-    rows.append(Row("KL left of one curve, |x_0|^2 = 50, at T", left, float(-0.5 * dim * np.log(rest)), 0.0))
-    entropies = {v: 0.5 * np.log(spectrum_at(schedule, [v], np.arange(T + 1))[:, 0]) for v in SCALES}
+    left = kl_divergence(PointMass(curve).diffuse(schedule, T), white)
+    expected = float(-0.5 * dim * np.log(schedule.one_minus_alpha_bar[T]))
+    rows.append(Comparison("alpha_bar at T", float(schedule.alpha_bar[T])))
+    rows.append(Comparison("KL left of one curve, |x_0|^2 = 50, at T", left, expected, 0.0))
+    entropies = {
+        v: 0.5 * np.log(spectrum_at(schedule, [v], np.arange(T + 1))[:, 0]) for v in SCALES
+    }
     notice = (
-        "Every eigenvalue walks to 1 on its own and no direction turns. KL to the white end falls at every step; entropy rises "
-        "where the variance is below 1 and falls where it is above. At T the notes' chain still holds 0.135 nats of a curve."
+        "Every eigenvalue goes to 1 on its own, and no direction turns. KL to N(0, I) falls at "
+        "every step. Entropy rises where the variance is below 1 and falls where it is above. At T "
+        "the notes' chain still holds 0.135 nats of a curve."
     )
     covariances = {t: covariance_at(schedule, ensemble.cov, t) for t in (0, 50, 100)}
-    return Shown(rows, notice, Drawn(covariances, walks, (np.arange(10, T + 1, 10), np.array(seen)), kl, entropies))
+    simulated = np.arange(10, T + 1, 10), np.array(seen)
+    drawn = Drawn(covariances, walks, simulated, np.array([np.inf, *kl]), entropies)
+    return Shown(rows, notice, drawn)
+
+
+@styled
+def draw(drawn: Drawn) -> Figure:
+    figure, axes = new_figure(2, 3, "The covariance, replaced step by step", panel=(3.3, 2.7))
+    largest = np.abs(drawn.covariances[0]).max()
+    titles = "$t = {}$: the signals", "$t = {}$: fading", "$t = {}$: the identity, nearly"
+    for ax, title, (t, C) in zip(axes[0], titles, drawn.covariances.items()):
+        image = ax.imshow(C, vmin=-largest, vmax=largest, cmap=SIGNED_MAP)
+        ax.grid(False)
+        label(ax, "sample $i$", "sample $j$", title.format(t))
+    bar = colour_bar(image, axes[0, 2], "covariance of $x_t$")
+    lowest = min(C.min() for C in drawn.covariances.values())
+    bar.ax.set_ylim(lowest - 0.02, largest)  # the part of the map that occurs
+    walk, kl, entropy = axes[1]
+    steps = np.arange(len(drawn.walks))
+    for k in range(drawn.walks.shape[1]):
+        above = drawn.walks[:, k] > 0
+        walk.plot(steps[above], drawn.walks[above, k], color=EXACT, lw=1.2)
+        walk.plot(drawn.seen[0], drawn.seen[1][:, k], "o", ms=3.5, color=LEARNED)
+    walk.plot([], [], color=EXACT, lw=1.2, label="exact")
+    walk.plot([], [], "o", ms=3.5, color=LEARNED, label="simulated chain")
+    walk.set(yscale="log", ylim=(1e-3, 200))
+    legend(walk, loc="upper right", ncols=2)
+    label(walk, "step $t$", "variance along an axis", "Every variance goes to 1")
+    kl.plot(steps, drawn.kl, color=EXACT)
+    kl.set(yscale="log")
+    label(kl, "step $t$", "KL of $q(x_t)$ to $N(0, I)$ in nats",
+          "The distance to white noise falls")
+    for scale, values in drawn.entropies.items():
+        entropy.plot(steps, values, color=EXACT)
+        y = values[0] + (0.05 if scale >= 1 else -0.15)
+        name_line(entropy, 2, y, f"data of variance {scale:g}", EXACT)
+    entropy.set_ylim(-1.0, 1.0)
+    label(entropy, "step $t$", "nats per coordinate", "Entropy may rise or fall")
+    caption(figure, "Bottom left: small variances rise and large ones fall, and no axis turns. "
+            "Bottom centre: KL to white noise falls at every step, but not to 0. Bottom right: the "
+            "entropy, less that of white noise, rises or falls with the variance of the data. "
+            "Diffusion does not always increase it.")
+    return figure

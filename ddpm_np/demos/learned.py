@@ -12,15 +12,22 @@ from ddpm_np.training import TrainingState, train
 
 __all__ = ["SCHEDULE", "trained"]
 
-# The notes' schedule with a first step a hundred times as large: one second of training is too short for noise of size 0.003.
+# The notes' schedule with a first step a hundred times as large: one second of training is too
+# short for noise of size 0.003.
 SCHEDULE = Schedule.sigmoid(100, beta_min=1e-3)
 
 
 def trained(points: Array, *, skip: Array, steps: int, rng: np.random.Generator) -> MLP:
-    """The averaged network after so many steps on the points, at SCHEDULE."""
-    # SiLU, which is smooth: a few points take sharp bends in x_t, and after a second its loss is below the leaky ReLU's.
-    network = MLP(points.shape[1], SCHEDULE.T, hidden=(Layer(128, "silu"), Layer(128, "silu")), rng=rng, skip=skip)
+    """The averaged network after so many steps on the points, for SCHEDULE."""
+    # A few points need sharp bends in x_t. After one second SiLU's loss is below leaky ReLU's.
+    hidden = Layer(128, "silu"), Layer(128, "silu")
+    network = MLP(points.shape[1], SCHEDULE.T, hidden=hidden, rng=rng, skip=skip)
     state = TrainingState(network, rng=rng, ema_decay=0.99)
-    for _ in train(network, Empirical(points), SCHEDULE, steps=steps, batch_size=128, learning_rate=1e-2, state=state):
+    for _ in train(
+        network, Empirical(points), SCHEDULE, steps=steps, batch_size=128, learning_rate=1e-2,
+        state=state,
+    ):
         pass
-    return state.ema_network()
+    average = state.ema_network()
+    assert isinstance(average, MLP)
+    return average

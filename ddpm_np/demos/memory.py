@@ -1,57 +1,121 @@
-"""One signal, a few, many: does a sampler remember or invent (E24)."""
+"""One signal, a few, many: does a sampler memorise or generalise? (E24)"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np._figure_style import (
+    DATA,
+    EXACT,
+    FAINT,
+    LEARNED,
+    caption,
+    label,
+    legend,
+    new_figure,
+    styled,
+)
 from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.learned import SCHEDULE, trained
 from ddpm_np.demos.points import nearest, share_at_points
-from ddpm_np.demos.table import Row, Shown, sampled
+from ddpm_np.demos.table import Comparison, Shown, sampled
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.signals import MultiSine
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 NOTE = 'N2 "反扩散的样例" (few images) and "扩散模型的信号生成实践" (one curve)'
 SIZES = (1, 8, 4096)
-COPY = 0.1  # root-mean-square distance below which a sample of a signal of size 1 counts as a copy
+COPY = 0.1  # a sample this close to a training signal, in root mean square, counts as a copy
 
 
-class World(NamedTuple):
+class DataSet(NamedTuple):
     points: Array
-    distances: dict[str, Array]  # of samples to the nearest signal in the data, by who made them
+    distances: dict[str, Array]  # to the nearest training signal, by who made the samples
     samples: Array  # the network's
+    copies: float  # the share of copies among them
 
 
 class Drawn(NamedTuple):
-    worlds: dict[int, World]
+    sets: dict[int, DataSet]
 
 
-def show(*, rng: np.random.Generator, sizes: tuple[int, ...] = SIZES, steps: int = 3000, n: int = 200) -> Shown:
+def show(
+    *, rng: np.random.Generator, sizes: tuple[int, ...] = SIZES, steps: int = 3000, n: int = 200
+) -> Shown:
     ensemble = MultiSine(FREQUENCIES)
-    rows, worlds = [], {}
+    dim, skip = ensemble.dim, np.sqrt(SCHEDULE.one_minus_alpha_bar)
+    rows, sets = [], {}
     for size in sizes:
         points, fresh = ensemble.sample(size, rng=rng), ensemble.sample(n, rng=rng)
-        network = trained(points, skip=np.sqrt(SCHEDULE.one_minus_alpha_bar), steps=steps, rng=rng)
-        samples = ancestral_sample(network, SCHEDULE, n, ensemble.dim, rng=rng)
-        ideal = ancestral_sample(IdealDenoiser(Empirical(points), SCHEDULE), SCHEDULE, n, ensemble.dim, rng=rng)
-        remembered, learned, new = (nearest(x, points)[0][:, 0] for x in (ideal, samples, fresh))
-        distances = {"ideal denoiser of the data": remembered, "network": learned, "new signals of the ensemble": new}
-        worlds[size] = World(points, distances, samples)
-        name = f"{size} signal{'s' if size > 1 else ''}"
-        rows.append(Row(f"{name}: distance to the data, ideal denoiser", float(remembered.max()), 0.0, 0.0))
-        rows.append(Row("... network, median", float(np.median(learned))))
-        rows.append(Row("... new signals, median", float(np.median(new))))
-        rows.append(Row("... share of copies, network", share_at_points(samples, points, within=COPY)))
+        network = trained(points, skip=skip, steps=steps, rng=rng)
+        samples = ancestral_sample(network, SCHEDULE, n, dim, rng=rng)
+        denoiser = IdealDenoiser(Empirical(points), SCHEDULE)
+        ideal = ancestral_sample(denoiser, SCHEDULE, n, dim, rng=rng)
+        memorised, learned, new = (nearest(x, points)[0][:, 0] for x in (ideal, samples, fresh))
+        distances = {"ideal denoiser": memorised, "network": learned, "new signals": new}
+        copies = float(share_at_points(samples, points, within=COPY))
+        sets[size] = DataSet(points, distances, samples, copies)
+        rows += [
+            Comparison(f"{_signals(size)}: distance to the data, ideal denoiser",
+                       float(memorised.max()), 0.0, 0.0),
+            Comparison("... network, median", float(np.median(learned))),
+            Comparison("... new signals, median", float(np.median(new))),
+            Comparison("... share of copies, network", copies),
+        ]
         if size == 1:
             expected = np.mean(np.diag(ensemble.cov) + points[0] ** 2)
             rows.append(sampled("... mean squared distance, new signals", new**2, expected))
     notice = (
-        "The ideal denoiser of finite data can only give the data back. A small network does so with one signal and nearly so "
-        "with a few; with many it cannot: its samples are as far from the data as new signals are."
+        "The ideal denoiser of finite data can only memorise: it returns the data. A small network "
+        "does so with one signal and nearly so with a few. With many it generalises: its samples "
+        "are as far from the data as new signals are."
     )
-    return Shown(rows, notice, Drawn(worlds))
+    return Shown(rows, notice, Drawn(sets))
+
+
+def _signals(size: int) -> str:
+    return f"{size} signal{'s' if size > 1 else ''}"
+
+
+@styled
+def draw(drawn: Drawn) -> Figure:
+    title = "Memorise or generalise?"
+    figure, axes = new_figure(2, len(drawn.sets), title, panel=(3.3, 2.5))
+    for column, (size, data) in enumerate(drawn.sets.items()):
+        curves, distances = axes[:, column]
+        curves.plot(data.points[:40].T, color=FAINT, lw=4 if size == 1 else 1.8)
+        text = "data" if size <= 40 else "40 of the data"
+        curves.plot([], [], color=FAINT, lw=1.8, label=text)
+        curves.plot(data.samples[:6].T, color=LEARNED, lw=0.9)
+        curves.plot([], [], color=LEARNED, lw=0.9, label="network")
+        curves.set_ylim(-3.6, 4.8)
+        label(curves, "sample", "value", f"{_signals(size)}: {100 * data.copies:.0f} % copies")
+        legend(curves, loc="upper right", ncols=2)
+        for (which, values), colour in zip(data.distances.items(), (EXACT, LEARNED, DATA)):
+            _distribution(distances, np.maximum(values, 1e-4), colour, which)
+        distances.set(xscale="log", xlim=(7e-5, 9), ylim=(0, 1.55), yticks=[0, 0.5, 1])
+        median = np.median(data.distances["network"])
+        label(distances, "distance to the nearest training signal", "share below",
+              f"The network's median distance: {median:.2g}")
+        legend(distances, loc="upper left")
+    caption(figure, "Bottom: root-mean-square distance from a sample to the nearest training "
+            "signal (below 0.0001 drawn at 0.0001); below 0.1 it counts as a copy. With one signal "
+            "the network returns the data, as the ideal denoiser always does. With eight it nearly "
+            "does. With 4096 its samples are as far from the data as new signals are.")
+    return figure
+
+
+def _distribution(axes: Axes, values: Array, colour: str, text: str) -> None:
+    """The share of values below each distance."""
+    ordered = np.sort(values)
+    shares = np.arange(1, len(ordered) + 1) / len(ordered)
+    x, y = [7e-5, *ordered, 9.0], [0.0, *shares, 1.0]
+    axes.step(x, y, where="post", color=colour, label=text)

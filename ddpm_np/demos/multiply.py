@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np._figure_style import (
+    DATA,
+    EXACT,
+    GREEN,
+    LEARNED,
+    NOISE,
+    WRONG,
+    caption,
+    label,
+    legend,
+    new_figure,
+    styled,
+)
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.interpolation import affine_law
-from ddpm_np.demos.table import Row, Shown, sampled
+from ddpm_np.demos.table import Comparison, Shown, sampled
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NOTE = 'N2 "何为扩散模型" (the third advantage, N2:63)'
 
 
 class Task(NamedTuple):
     observed: Array
-    noise: float
+    noise_std: float
 
 
 TASKS = {
@@ -36,41 +52,85 @@ class Solved(NamedTuple):
     y: Array
     posterior: Gaussian
     samples: Array
-    deviations: dict[str, Array]  # standard deviation at each place: of the exact posterior and of two guided chains
+    deviations: dict[str, Array]  # standard deviations: exact posterior and two guided chains
 
 
 def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
     schedule, prior = Schedule.sigmoid(100, beta_min=1e-5), MultiSine(FREQUENCIES)
     dim, rows, solved = prior.dim, [], {}
     for name, task in TASKS.items():
+        observed, noise = task
         x = prior.sample(truths, rng=rng)
-        y = x[:, task.observed] + task.noise * rng.standard_normal((truths, len(task.observed)))
-        posteriors = [condition(prior, task.observed, v, noise=task.noise) for v in y]
+        y = x[:, observed] + noise * rng.standard_normal((truths, len(observed)))
+        posteriors = [condition(prior, observed, v, noise=noise) for v in y]
         errors = np.array([np.mean((p.mean - v) ** 2) for p, v in zip(posteriors, x)])
         posterior = posteriors[0]
         spread = float(np.trace(posterior.cov) / dim)
         rows.append(sampled(f"{name}: squared error of the posterior mean", errors, spread))
-        laws = {}
+        laws, samples = {}, {}
         for kind in ("exact", "identity"):
-            guided = GuidedDenoiser(prior, schedule, task.observed, y[0], noise=task.noise, spread=kind)
+            guided = GuidedDenoiser(prior, schedule, observed, y[0], noise=noise, spread=kind)
             mean, cov = affine_law(guided, schedule, np.zeros(dim), np.eye(dim), schedule.T)
             laws[kind] = Gaussian(mean, (cov + cov.T) / 2)
-            samples = ancestral_sample(guided, schedule, n, dim, rng=rng)
-            away = np.mean((samples - posterior.mean) ** 2, axis=1)
+            samples[kind] = ancestral_sample(guided, schedule, n, dim, rng=rng)
+            away = np.mean((samples[kind] - posterior.mean) ** 2, axis=1)
             expected = float(np.mean(np.diag(cov) + (mean - posterior.mean) ** 2))
-            rows.append(sampled(f"... guided samples about it, spread {kind}", away, expected))
-            rows.append(Row("    the same of the exact posterior", expected, spread))
-            rows.append(Row("    W2 to the exact posterior, per sample", float(wasserstein2(laws[kind], posterior) / np.sqrt(dim))))
-            if kind == "exact":
-                shown = samples
+            distance = float(wasserstein2(laws[kind], posterior) / np.sqrt(dim))
+            rows += [
+                sampled(f"... guided samples about it, spread {kind}", away, expected),
+                Comparison("    the same of the exact posterior", expected, spread),
+                Comparison("    W2 to the exact posterior, per sample", distance),
+            ]
         deviations = {
-            "exact posterior": np.sqrt(np.diag(posterior.cov)), "guided, exact spread": np.sqrt(np.diag(laws["exact"].cov)),
-            "guided, identity": np.sqrt(np.diag(laws["identity"].cov)),
+            "exact posterior": np.sqrt(np.diag(posterior.cov)),
+            "guided, exact gradient": np.sqrt(np.diag(laws["exact"].cov)),
+            "guided, multiple of $I$": np.sqrt(np.diag(laws["identity"].cov)),
         }
-        solved[name] = Solved(task, x[0], y[0], posterior, shown, deviations)
+        solved[name] = Solved(task, x[0], y[0], posterior, samples["exact"], deviations)
     notice = (
-        "With the exact gradient the guided chain is the ideal chain of the posterior, and what separates it from the exact "
-        "answer is the step count alone. With the usual stand-in for Cov[x_0 | x_t], a multiple of I, it is fair for denoising "
-        "and far off for filling in."
+        "With the exact gradient the guided chain is the ideal chain of the posterior, and only "
+        "the finite number of steps separates it from the exact answer. The usual approximation of "
+        "Cov[x_0 | x_t], a multiple of I, is fair for denoising and far off for filling in."
     )
     return Shown(rows, notice, solved)
+
+
+@styled
+def draw(drawn: dict[str, Solved]) -> Figure:
+    title = "Signals, given a measurement"
+    figure, axes = new_figure(2, 2, title, panel=(4.6, 2.7), sharex=True)
+    messages = {
+        "denoising": ("Denoising: every sample measured, noise {}",
+                      "The approximation is fair here ..."),
+        "filling in": ("Filling in: {} samples measured, noise {}",
+                       "... and wrong where nothing was measured"),
+    }
+    for column, (name, solved) in enumerate(drawn.items()):
+        signal, spread = axes[:, column]
+        places = np.arange(len(solved.truth))
+        mean, deviation = solved.posterior.mean, solved.deviations["exact posterior"]
+        signal.plot(places, solved.samples[:12].T, color=LEARNED, lw=0.6, alpha=0.5)
+        signal.plot([], [], color=LEARNED, lw=0.8, label="guided samples")
+        signal.fill_between(places, mean - 2 * deviation, mean + 2 * deviation, color=EXACT,
+                            alpha=0.25, lw=0, label="exact posterior, 2 s.d.")
+        signal.plot(places, solved.truth, color=DATA, lw=1.4, label="true signal")
+        signal.plot(solved.task.observed, solved.y, "o", color=NOISE, ms=3.5, label="measured")
+        bottom, top = signal.get_ylim()
+        signal.set_ylim(bottom, top + 0.45 * (top - bottom))  # room for the legend
+        above, below = messages[name]
+        numbers = [len(solved.y), solved.task.noise_std][-above.count("{}"):]
+        label(signal, "", "value", above.format(*numbers))
+        legend(signal, loc="upper center", ncols=2)
+        looks = (EXACT, "-"), (GREEN, "--"), (WRONG, "-.")
+        for (kind, values), (colour, style) in zip(solved.deviations.items(), looks):
+            width = 2.4 if style == "-" else 1.4
+            spread.plot(places, values, style, color=colour, lw=width, label=kind)
+        spread.set_ylim(0, 1.5 * max(v.max() for v in solved.deviations.values()))
+        label(spread, "sample", "standard deviation", below)
+        legend(spread, loc="upper center", ncols=2)
+    caption(figure, "The prior knows signals, and the measurement knows this one. Their product "
+            "fills the gap (right: samples 16 to 35 were not measured) and says how certain it is. "
+            "Bottom, all exact: the chain guided by the exact gradient has the posterior's "
+            "standard deviation, up to its step count. The usual approximation, Cov[$x_0$ | $x_t$] "
+            "as a multiple of $I$, does not have it in the gap.")
+    return figure

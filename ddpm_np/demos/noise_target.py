@@ -1,20 +1,36 @@
-"""What the network learns: the mean of the noise in x_t, which is smaller than noise, and not the end of the chain (E24, E25)."""
+"""What the network learns: the mean of the noise in x_t, which is smaller than noise (E24, E25)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np._figure_style import (
+    EXACT,
+    LEARNED,
+    NOISE,
+    WRONG,
+    caption,
+    label,
+    legend,
+    name_line,
+    new_figure,
+    styled,
+)
 from ddpm_np.closed_form.covariance import end_noise_correlation, end_noise_loss
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Row, Shown
+from ddpm_np.demos.table import Comparison, Shown
 from ddpm_np.forward import q_sample, q_skip
 from ddpm_np.posterior import predict_eps
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NOTE = 'N2 "扩散模型的训练过程" (N2:439) and "内容铺垫" (N2:553)'
 SHOWN = (1, 10, 25, 50, 75, 90, 100)
@@ -22,7 +38,7 @@ SHOWN = (1, 10, 25, 50, 75, 90, 100)
 
 class Drawn(NamedTuple):
     floor: Array
-    size: dict[int, tuple[float, float]]  # mean square of eps_star per dimension at some t: measured, standard error
+    size: dict[int, tuple[float, float]]  # mean square of eps_star at some t: measured, s.e.
     loss: dict[int, tuple[float, float]]
     correlation: Array
     seen: dict[int, tuple[float, float]]
@@ -33,36 +49,84 @@ class Drawn(NamedTuple):
 def show(*, rng: np.random.Generator, n: int = 2000) -> Shown:
     schedule, ensemble = Schedule.sigmoid(100, beta_min=1e-5), MultiSine(FREQUENCIES)
     T, dim, denoiser = schedule.T, ensemble.dim, IdealDenoiser(ensemble, schedule)
-    floor, correlation = optimal_loss(ensemble, schedule), np.append(np.nan, end_noise_correlation(schedule, np.arange(1, T + 1)))
+    floor = optimal_loss(ensemble, schedule)
+    correlation = np.append(np.nan, end_noise_correlation(schedule, np.arange(1, T + 1)))
     end_loss = end_noise_loss(schedule, floor)
-    size, loss, seen, rows, example = {}, {}, {}, [], None
+    size, loss, seen, rows = {}, {}, {}, []
     for t in SHOWN:
         x_0, eps = ensemble.sample(n, rng=rng), rng.standard_normal((n, dim))
         x_t = q_sample(schedule, x_0, t, eps)
         eps_star = denoiser(x_t, t)
         x_T = q_skip(schedule, x_t, t, T, rng.standard_normal((n, dim))) if t < T else x_t
         end = predict_eps(schedule, x_T, T, x_0)
-        size[t], loss[t], seen[t] = _mean(eps_star**2), _mean((eps_star - eps) ** 2), _mean(eps * end)
+        size[t], loss[t] = _mean(eps_star**2), _mean((eps_star - eps) ** 2)
+        seen[t] = _mean(eps * end)
         asked = _mean((correlation[t] * eps_star - end) ** 2)
         if t in (1, 50, 100):
-            rows += [
-                Row(f"t = {t}: mean square of eps_star (of eps: 1)", size[t][0], 1 - floor[t], size[t][1]),
-                Row(f"t = {t}: loss of the ideal denoiser, the floor", loss[t][0], floor[t], loss[t][1]),
-                Row(f"t = {t}: correlation of eps with the chain's end", seen[t][0], correlation[t], seen[t][1]),
-                Row(f"t = {t}: least loss if asked for the end", asked[0], end_loss[t], asked[1]),
-            ]
+            for what, (measured, error), exact in (
+                ("mean square of eps_star (of eps: 1)", size[t], 1 - floor[t]),
+                ("loss of the ideal denoiser, the floor", loss[t], floor[t]),
+                ("correlation of eps with the chain's end", seen[t], correlation[t]),
+                ("least loss if asked for the end", asked, end_loss[t]),
+            ):
+                rows.append(Comparison(f"t = {t}: {what}", measured, exact, error))
         if t == 50:
             example = eps[0], eps_star[0]
-    rows.append(Row("floor, mean over all t", float(floor[1:].mean())))
-    rows.append(Row("least loss for the chain's end, mean over all t", float(end_loss[1:].mean())))
+    rows.append(Comparison("floor, mean over all t", float(floor[1:].mean())))
+    what = "least loss for the chain's end, mean over all t"
+    rows.append(Comparison(what, float(end_loss[1:].mean())))
     notice = (
-        "The best prediction is smaller than noise, by exactly the loss that remains. The eps in x_t and the noise at the end of "
-        "the chain are different targets: asked for the second, no network could do much better than to answer 0."
+        "The best prediction is smaller than noise, by exactly the loss that remains. The eps in "
+        "x_t and the noise at the end of the chain are different targets. Asked for the second, no "
+        "network could do much better than to answer 0."
     )
     return Shown(rows, notice, Drawn(floor, size, loss, correlation, seen, end_loss, example))
 
 
 def _mean(per_coordinate: Array) -> tuple[float, float]:
-    """Mean over all, and its standard error from the signals, which are independent where coordinates are not."""
+    """Mean over all, and its standard error from the signals.
+
+    Signals are independent; the coordinates of one signal are not.
+    """
     values = per_coordinate.mean(axis=1)
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+@styled
+def draw(drawn: Drawn) -> Figure:
+    figure, axes = new_figure(1, 3, "What the network is asked for", panel=(3.3, 2.8))
+    example, size, target = axes[0]
+    example.plot(drawn.example[0], color=NOISE, lw=1.2, label="$\\epsilon$ in $x_t$")
+    example.plot(drawn.example[1], color=EXACT, lw=1.2, label="best prediction")
+    example.set_ylim(-3.2, 4.4)
+    label(example, "sample", "value, at $t = 50$", "The best prediction is not noise")
+    legend(example, loc="upper right", ncols=2)
+    steps = np.arange(len(drawn.floor))
+    size.plot(steps, 1 - drawn.floor, color=EXACT)
+    size.plot(steps, drawn.floor, color=EXACT)
+    _dots(size, drawn.size)
+    _dots(size, drawn.loss)
+    size.set_ylim(0, 1.25)
+    name_line(size, 2, 0.88, "size of the prediction", EXACT)
+    name_line(size, 2, 0.23, "loss that remains", EXACT)
+    label(size, "step $t$", "mean square per coordinate", "Size and loss add up to 1")
+    target.plot(steps, drawn.end_loss, color=WRONG)
+    target.plot(steps, drawn.floor, color=EXACT)
+    target.plot(steps, drawn.correlation, "--", color=NOISE)
+    _dots(target, drawn.seen)
+    target.set_ylim(-0.05, 1.25)
+    name_line(target, 2, 1.05, "loss, end of the chain", WRONG)
+    name_line(target, 2, 0.22, "loss, $\\epsilon$ in $x_t$", EXACT)
+    name_line(target, 72, 0.36, "correlation\nof the two", NOISE, ha="right")
+    label(target, "step $t$", "loss, or correlation", "The chain's end cannot be predicted")
+    caption(figure, "Lines are exact, dots simulated, with bars of five standard errors. Left: the "
+            "part of the noise that looks like a signal is missing from the prediction. Right: the "
+            "noise at the end of the chain, which the notes name as the target, has next to no "
+            "correlation with the noise in $x_t$ for most $t$.")
+    return figure
+
+
+def _dots(axes: Axes, seen: dict[int, tuple[float, float]]) -> None:
+    """Measured values by step, with bars of five standard errors."""
+    values, errors = zip(*seen.values())
+    axes.errorbar(list(seen), values, 5 * np.array(errors), fmt="o", color=LEARNED, capsize=2)

@@ -1,22 +1,41 @@
-"""Completing the square on real numbers, and the kernel that does not know x_0 (E8 to E12, E26)."""
+"""Completing the square on numbers, and the kernel that does not know x_0 (E8 to E12, E26)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np._figure_style import (
+    EXACT,
+    ORANGE,
+    SKY,
+    WRONG,
+    caption,
+    label,
+    legend,
+    new_figure,
+    plain_log,
+    styled,
+)
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.demos.points import chain_gap, reverse_mixture
-from ddpm_np.demos.table import Row, Shown
+from ddpm_np.demos.table import Comparison, Shown
 from ddpm_np.forward import q_mean_variance, q_sample, q_step
 from ddpm_np.posterior import posterior_exponent, posterior_mean_variance, psi_1, psi_2
 from ddpm_np.schedule import Schedule
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 NOTE = 'N2 "逆扩散过程", "附录：一次项系数推导" and "附录：二次项系数推导"'
+SCHEDULE, T_SHOWN = Schedule.from_beta([0.25, 0.55, 0.55]), 2  # one coarse step, from t = 2 to 1
+X_0, X_T = 1.0, -0.3  # the clean signal and x_t
+POINTS = np.array([[-1.0], [1.0]])  # the data when x_0 is not known
 STEPS = (1, 2, 3, 5, 10, 20, 50, 100)
-END, BLUR = 0.005, 0.1  # alpha_bar_T of those chains, and the blur that gives the two points a density
+# alpha_bar_T of the chains with so many steps, and the noise that gives the points a density.
+END, BLUR = 0.005, 0.1
 
 
 class Drawn(NamedTuple):
@@ -29,67 +48,143 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 200_000) -> Shown:
-    schedule, t, x_0, x_t = Schedule.from_beta([0.25, 0.55, 0.55]), 2, 1.0, -0.3
-    one = psi_1(schedule, [x_0], [x_t], t)[0]
-    two = psi_2(schedule, t)
-    mean, variance = posterior_mean_variance(schedule, [x_0], [x_t], t)
-    symbols = schedule.alpha[t], schedule.beta[t], schedule.alpha_bar[t - 1], schedule.alpha_bar[t]
-
-    def quadratic(x: float) -> float:
-        return float(posterior_exponent(x, x_t, x_0, *symbols))
-
-    # A parabola is known from three of its values.
-    a = (quadratic(1.0) - 2 * quadratic(0.0) + quadratic(-1.0)) / 2
-    b = (quadratic(1.0) - quadratic(-1.0)) / 2
+    gaps = np.array([_gap(k) for k in STEPS])
     rows = [
-        Row("psi_2, from three values of the exponent", a, float(two), 0.0),
-        Row("psi_1, the same way", -b / 2, float(one), 0.0),
-        Row("mean psi_1 / psi_2", one / two, float(mean[0]), 0.0),
-        Row("variance 1 / psi_2 = beta_tilde", 1 / two, float(variance), 0.0),
-        Row("what the exponent leaves when the square is completed", quadratic(one / two), 0.0, 0.0),
+        *_square_completed(),
+        *_simulated_given_x_0(n, rng),
+        *_simulated_given_x_t_alone(n, rng),
+        *(Comparison(f"nats lost by the best Gaussian chain, T = {k}", gap)
+          for k, gap in zip(STEPS, gaps) if k in (1, 10, 100)),
     ]
-    # The chain itself, from x_0 = 1: given x_0, (x_{t-1}, x_t) is Gaussian, so the regression of one on the other is the posterior.
-    before = q_sample(schedule, [[x_0]], t - 1, rng.standard_normal((n, 1)))
-    after = q_step(schedule, before, t, rng.standard_normal((n, 1)))
-    slope, start = np.polyfit(after[:, 0] - x_t, before[:, 0], 1)
-    left = before[:, 0] - start - slope * (after[:, 0] - x_t)
-    spread = np.sqrt(left.var() / n * (1 + (after.mean() - x_t) ** 2 / after.var()))
-    rows += [
-        Row(f"mean of x_{t - 1} where x_{t} = {x_t}, simulated chain", float(start), float(mean[0]), float(spread)),
-        Row("variance there", float(left.var(ddof=2)), float(variance), float(left.var() * np.sqrt(2 / n))),
-    ]
-    # Without x_0: two points, +1 and -1. Draws of x_{t-1}, weighted by q(x_t | x_{t-1}).
-    points = np.array([[-1.0], [1.0]])
-    kernel = reverse_mixture(points, schedule, [x_t], t)
-    before = q_sample(schedule, rng.choice(points, n), t - 1, rng.standard_normal((n, 1)))
-    step = Gaussian([0.0], [[schedule.beta[t]]])
-    weights = np.exp(step.logpdf(x_t - np.sqrt(schedule.alpha[t]) * before))
-    rows += [
-        _weighted("two points: mean of x_{t-1} given x_t alone", before[:, 0], weights, float(kernel.mean[0])),
-        _weighted("... its variance, beyond beta_tilde", (before[:, 0] - kernel.mean[0]) ** 2, weights, float(kernel.cov[0, 0])),
-    ]
-    gaps = np.array([chain_gap(points, Schedule.from_beta(np.full(k, 1 - END ** (1 / k))), blur=BLUR) for k in STEPS])
-    rows += [Row(f"nats lost by the best Gaussian chain, T = {k}", gap) for k, gap in zip(STEPS, gaps) if k in (1, 10, 100)]
     notice = (
-        "Knowing x_0, the way back is one Gaussian of variance beta_tilde. Not knowing it, it is a mixture, and the Gaussian that "
-        "a sampler uses in its place is wrong for large steps and right for small ones."
+        "With x_0 known, the reverse step is one Gaussian of variance beta_tilde. With x_0 unknown "
+        "it is a mixture. The Gaussian that a sampler uses instead is wrong for large steps and "
+        "right for small ones."
     )
-    x, wide = np.linspace(-1.2, 2.4, 400)[:, None], np.linspace(-2.6, 2.6, 400)[:, None]
-    centre, width = q_mean_variance(schedule, [x_0], t - 1)
-    densities = {
-        "before: x_{t-1} given x_0": np.exp(Gaussian(centre, [[width]]).logpdf(x)),
-        "likelihood of x_t": np.exp(step.logpdf(x_t - np.sqrt(schedule.alpha[t]) * x)),
-        "after: given x_0 and x_t": np.exp(Gaussian(mean, [[variance]]).logpdf(x)),
-    }
-    parts = [posterior_mean_variance(schedule, p, [x_t], t) for p in points]
-    kernels = {
-        "true kernel": np.exp(kernel.logpdf(wide)), "best Gaussian": np.exp(Gaussian(kernel.mean, kernel.cov).logpdf(wide)),
-        **{f"if x_0 = {p[0]:+.0f}": np.exp(Gaussian(m, [[v]]).logpdf(wide)) for p, (m, v) in zip(points, parts)},
-    }
-    return Shown(rows, notice, Drawn(x[:, 0], densities, wide[:, 0], kernels, np.array(STEPS), gaps))
+    x, wide = np.linspace(-1.2, 2.4, 400), np.linspace(-2.6, 2.6, 400)
+    densities, kernels = _densities_given_x_0(x), _kernels_given_x_t_alone(wide)
+    return Shown(rows, notice, Drawn(x, densities, wide, kernels, np.array(STEPS), gaps))
 
 
-def _weighted(what: str, values: Array, weights: Array, exact: float) -> Row:
+def _square_completed() -> list[Comparison]:
+    """psi_1 and psi_2 read off the exponent: three of its values determine a parabola."""
+    t, s = T_SHOWN, SCHEDULE
+    one, two = psi_1(s, [X_0], [X_T], t)[0], psi_2(s, t)
+    mean, variance = posterior_mean_variance(s, [X_0], [X_T], t)
+
+    def exponent(x: float) -> float:
+        symbols = s.alpha[t], s.beta[t], s.alpha_bar[t - 1], s.alpha_bar[t]
+        return float(posterior_exponent(x, X_T, X_0, *symbols))
+
+    a = (exponent(1.0) - 2 * exponent(0.0) + exponent(-1.0)) / 2
+    b = (exponent(1.0) - exponent(-1.0)) / 2
+    return [
+        Comparison("psi_2, from three values of the exponent", a, float(two), 0.0),
+        Comparison("psi_1, the same way", -b / 2, float(one), 0.0),
+        Comparison("mean psi_1 / psi_2", one / two, float(mean[0]), 0.0),
+        Comparison("variance 1 / psi_2 = beta_tilde", 1 / two, float(variance), 0.0),
+        Comparison("what the exponent leaves when the square is completed", exponent(one / two),
+                   0.0, 0.0),
+    ]
+
+
+def _simulated_given_x_0(n: int, rng: np.random.Generator) -> list[Comparison]:
+    """Mean and variance of x_{t-1} at the given x_t, by regression on a simulated chain.
+
+    Given x_0, (x_{t-1}, x_t) is Gaussian, so the regression of one on the other is the posterior.
+    """
+    t, s = T_SHOWN, SCHEDULE
+    mean, variance = posterior_mean_variance(s, [X_0], [X_T], t)
+    before = q_sample(s, [[X_0]], t - 1, rng.standard_normal((n, 1)))
+    after = q_step(s, before, t, rng.standard_normal((n, 1)))
+    slope, start = np.polyfit(after[:, 0] - X_T, before[:, 0], 1)
+    left = before[:, 0] - start - slope * (after[:, 0] - X_T)
+    error = np.sqrt(left.var() / n * (1 + (after.mean() - X_T) ** 2 / after.var()))
+    return [
+        Comparison(f"mean of x_{t - 1} where x_{t} = {X_T}, simulated chain", float(start),
+                   float(mean[0]), float(error)),
+        Comparison("variance there", float(left.var(ddof=2)), float(variance),
+                   float(left.var() * np.sqrt(2 / n))),
+    ]
+
+
+def _simulated_given_x_t_alone(n: int, rng: np.random.Generator) -> list[Comparison]:
+    """Mean and variance of x_{t-1} for two-point data: draws weighted by q(x_t | x_{t-1})."""
+    t, s = T_SHOWN, SCHEDULE
+    kernel = reverse_mixture(POINTS, s, [X_T], t)
+    mean, variance = float(kernel.mean[0]), float(kernel.cov[0, 0])
+    before = q_sample(s, rng.choice(POINTS, n), t - 1, rng.standard_normal((n, 1)))
+    weights = _likelihood(before)
+    squares = (before[:, 0] - mean) ** 2
+    return [
+        _weighted("two points: mean of x_{t-1} given x_t alone", before[:, 0], weights, mean),
+        _weighted("... its variance, above beta_tilde", squares, weights, variance),
+    ]
+
+
+def _weighted(what: str, values: Array, weights: Array, exact: float) -> Comparison:
     share = weights / weights.sum()
     mean = float(share @ values)
-    return Row(what, mean, exact, float(np.sqrt(np.sum((share * (values - mean)) ** 2))))
+    error = float(np.sqrt(np.sum((share * (values - mean)) ** 2)))
+    return Comparison(what, mean, exact, error)
+
+
+def _likelihood(before: Array) -> Array:
+    """q(x_t | x_{t-1}) at x_t = X_T, for x_{t-1} in rows."""
+    step = Gaussian([0.0], [[SCHEDULE.beta[T_SHOWN]]])
+    return np.exp(step.logpdf(X_T - np.sqrt(SCHEDULE.alpha[T_SHOWN]) * before))
+
+
+def _density(x: Array, mean: Array, variance: float) -> Array:
+    return np.exp(Gaussian(mean, [[variance]]).logpdf(x[:, None]))
+
+
+def _densities_given_x_0(x: Array) -> dict[str, Array]:
+    t, s = T_SHOWN, SCHEDULE
+    return {
+        "before: given $x_0$": _density(x, *q_mean_variance(s, [X_0], t - 1)),
+        "likelihood of $x_t$": _likelihood(x[:, None]),
+        "after: given $x_0$ and $x_t$": _density(x, *posterior_mean_variance(s, [X_0], [X_T], t)),
+    }
+
+
+def _kernels_given_x_t_alone(x: Array) -> dict[str, Array]:
+    kernel = reverse_mixture(POINTS, SCHEDULE, [X_T], T_SHOWN)
+    parts = [posterior_mean_variance(SCHEDULE, p, [X_T], T_SHOWN) for p in POINTS]
+    return {
+        "true kernel": np.exp(kernel.logpdf(x[:, None])),
+        "best Gaussian": _density(x, kernel.mean, kernel.cov[0, 0]),
+        **{f"if $x_0 = {p[0]:.0f}$": _density(x, *part) for p, part in zip(POINTS, parts)},
+    }
+
+
+def _gap(steps: int) -> float:
+    """What the best chain of Gaussian steps loses in nats, with equal betas that end at END."""
+    schedule = Schedule.from_beta(np.full(steps, 1 - END ** (1 / steps)))
+    return float(chain_gap(POINTS, schedule, blur=BLUR))
+
+
+@styled
+def draw(drawn: Drawn) -> Figure:
+    figure, axes = new_figure(1, 3, "One step back, with and without $x_0$", panel=(3.3, 2.8))
+    known, unknown, chain = axes[0]
+    styles = (SKY, "-"), (ORANGE, "--"), (EXACT, "-")
+    for (which, p), (colour, style) in zip(drawn.densities.items(), styles):
+        known.plot(drawn.x, p, style, color=colour, label=which)
+    known.set_ylim(0, 1.65 * max(p.max() for p in drawn.densities.values()))
+    label(known, "$x_{t-1}$", "density", "$x_0 = 1$ known: one Gaussian")
+    legend(known, loc="upper right")
+    looks = (EXACT, "-", 2.2), (WRONG, "--", 1.6), (SKY, ":", 1.6), (SKY, "-.", 1.4)
+    for (which, p), (colour, style, width) in zip(drawn.kernels.items(), looks):
+        unknown.plot(drawn.wide, p, style, color=colour, lw=width, label=which)
+    unknown.set_ylim(0, 1.75 * max(p.max() for p in drawn.kernels.values()))
+    label(unknown, "$x_{t-1}$", "density", "$x_0 = \\pm 1$ unknown: a mixture")
+    legend(unknown, loc="upper right")
+    chain.plot(drawn.steps, drawn.gaps, "o-", color=EXACT)
+    plain_log(chain, "x")
+    plain_log(chain)
+    label(chain, "number of steps $T$", "nats lost by Gaussian steps", "Small steps lose little")
+    caption(figure, "Left: prior times likelihood is the narrower Gaussian "
+            "$N(\\psi_1/\\psi_2,1/\\psi_2)$. Centre: without $x_0$ the true kernel has two humps, "
+            "and no Gaussian has two. Right: with many small steps this stops mattering.")
+    return figure

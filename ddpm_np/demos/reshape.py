@@ -1,12 +1,24 @@
-"""Noise that is given the covariance of a signal, and what that does to the signal's likelihood (E23)."""
+"""Noise with the covariance of a signal, and what that does to the signal's likelihood (E23)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np._figure_style import (
+    DATA,
+    EXACT,
+    NOISE,
+    WRONG,
+    caption,
+    colour_bar,
+    label,
+    name_line,
+    new_figure,
+    styled,
+)
 from ddpm_np.closed_form.covariance import (
     kernel_covariance,
     reshape_noise,
@@ -16,8 +28,11 @@ from ddpm_np.closed_form.covariance import (
 )
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserstein2
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Row, Shown, sampled
+from ddpm_np.demos.table import Comparison, Shown, sampled
 from ddpm_np.signals import MultiSine
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NOTE = 'N2 "利用协方差重塑噪声" and "附录：协方差矩阵及其变换"'
 FLOOR = 0.1  # variance of white noise added to every covariance, so that all have densities
@@ -34,17 +49,21 @@ class Drawn(NamedTuple):
     densities: dict[str, Array]  # log density of each signal, by the covariance assumed
 
 
-def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: int = 300) -> Shown:
+def show(
+    *, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: int = 300
+) -> Shown:
     ensemble = MultiSine(FREQUENCIES)
     dim, zero = ensemble.dim, np.zeros(ensemble.dim)
     x = ensemble.sample(signals, rng=rng)
     target = kernel_covariance(x[0])
     noise = rng.standard_normal((rows, dim))
     noise -= noise.mean(axis=0)
-    shaped, short = reshape_noise(noise, target), reshape_noise(rng.standard_normal((few, dim)), target)
+    shaped = reshape_noise(noise, target)
+    short = reshape_noise(rng.standard_normal((few, dim)), target)
     white, lifted = sample_covariance(noise), FLOOR * np.eye(dim)
-    # To the kernel and the floor, whose Gaussian is regular: the distance between the two is then known to rounding.
-    turned, transported = reshape_noise(noise, target + lifted), noise @ transport_map(white, target + lifted)
+    # The kernel plus the floor is regular, so the distance moved is known to rounding.
+    turned = reshape_noise(noise, target + lifted)
+    transported = noise @ transport_map(white, target + lifted)
 
     def missed(y: Array, C1: Array) -> float:
         return float(np.linalg.norm(sample_covariance(y) - C1))
@@ -52,33 +71,95 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
     def moved(y: Array) -> float:
         return float(np.mean(np.sum((y - noise) ** 2, axis=1)))
 
-    true = Gaussian(zero, ensemble.cov + lifted)
-    observed = x + np.sqrt(FLOOR) * rng.standard_normal(x.shape)
-    others = [Gaussian(zero, kernel_covariance(v) + lifted) for v in observed]
-    densities = {
-        "white noise": Gaussian(zero, np.eye(dim)).logpdf(observed),
-        "its own kernel": np.array([g.logpdf(v) for g, v in zip(others, observed)]),
-        "another signal's kernel": np.array([g.logpdf(v) for g, v in zip(others, np.roll(observed, 1, axis=0))]),
-        "the ensemble's covariance": true.logpdf(observed),
-    }
-    # E ln p = -(entropy + KL), exactly, for the two covariances that do not depend on the signals.
-    exact = {
-        "white noise": -(true.entropy + kl_divergence(true, Gaussian(zero, np.eye(dim)))),
-        "the ensemble's covariance": -true.entropy,
-    }
+    densities, exact = _densities(ensemble, x, rng)
+    least = wasserstein2(Gaussian(zero, white), Gaussian(zero, target + lifted)) ** 2
     table = [
-        Row(f"kernel missed by {rows} rows of reshaped noise", missed(shaped, target), reshaping_error(target, rows - 1), 0.0),
-        Row(f"... by {few} rows", missed(short, target), reshaping_error(target, few - 1), 0.0),
-        Row(f"kernel + {FLOOR} I missed by {rows} rows, transported", missed(transported, target + lifted), 0.0, 0.0),
-        Row("squared distance that transport moves", moved(transported),
-            wasserstein2(Gaussian(zero, white), Gaussian(zero, target + lifted)) ** 2, 0.0),
-        Row("... and X V Psi V_1^T, to the same covariance", moved(turned)),
-        *(sampled(f"mean log density of a signal, {name}", v, exact.get(name)) for name, v in densities.items()),
+        Comparison(f"kernel missed by {rows} rows of reshaped noise", missed(shaped, target),
+                   reshaping_error(target, rows - 1), 0.0),
+        Comparison(f"... by {few} rows", missed(short, target), reshaping_error(target, few - 1),
+                   0.0),
+        Comparison(f"kernel + {FLOOR} I missed by {rows} rows, transported",
+                   missed(transported, target + lifted), 0.0, 0.0),
+        Comparison("squared distance that transport moves", moved(transported), least, 0.0),
+        Comparison("... and X V Psi V_1^T, to the same covariance", moved(turned)),
+        *(sampled(f"mean log density of a signal, {name}", v, exact.get(name))
+          for name, v in densities.items()),
     ]
     notice = (
-        "The covariance is met exactly, as far as the rank of the noise goes. But a kernel made from the target itself proves "
-        "little: another signal's kernel makes the signal less likely than white noise does. The ensemble's covariance is what "
-        "helps."
+        "Reshaping meets the covariance exactly, as far as the rank of the noise allows. But a "
+        "kernel made from the target itself proves little: under another signal's kernel the "
+        "signal is less likely than under white noise. The ensemble's covariance is what helps."
     )
-    drawn = Drawn(x[0], target, noise, shaped, sample_covariance(shaped), sample_covariance(short), few, densities)
+    many, few_reached = sample_covariance(shaped), sample_covariance(short)
+    drawn = Drawn(x[0], target, noise, shaped, many, few_reached, few, densities)
     return Shown(table, notice, drawn)
+
+
+def _densities(
+    ensemble: MultiSine, x: Array, rng: np.random.Generator
+) -> tuple[dict[str, Array], dict[str, float]]:
+    """Log density of each signal under four covariances; the exact mean where there is one.
+
+    E ln p = -(entropy + KL) for the two covariances that do not depend on the signals.
+    """
+    dim, zero = ensemble.dim, np.zeros(ensemble.dim)
+    lifted = FLOOR * np.eye(dim)
+    true, plain = Gaussian(zero, ensemble.cov + lifted), Gaussian(zero, np.eye(dim))
+    observed = x + np.sqrt(FLOOR) * rng.standard_normal(x.shape)
+    kernels = [Gaussian(zero, kernel_covariance(v) + lifted) for v in observed]
+    densities = {
+        "white noise": plain.logpdf(observed),
+        "its own kernel": np.array([g.logpdf(v) for g, v in zip(kernels, observed)]),
+        "another signal's kernel": np.array(
+            [g.logpdf(v) for g, v in zip(kernels, np.roll(observed, 1, axis=0))]
+        ),
+        "the ensemble's covariance": true.logpdf(observed),
+    }
+    exact = {
+        "white noise": -(true.entropy + kl_divergence(true, plain)),
+        "the ensemble's covariance": -true.entropy,
+    }
+    return densities, exact
+
+
+@styled
+def draw(drawn: Drawn) -> Figure:
+    figure, axes = new_figure(2, 3, "Noise that is given a covariance", panel=(3.3, 2.7))
+    shown = {
+        "Target: the signal's kernel": drawn.target,
+        f"{len(drawn.shaped)} reshaped noises reach it": drawn.many,
+        f"{drawn.rows} reshaped noises do not": drawn.few,
+    }
+    for ax, (title, C) in zip(axes[0], shown.items()):
+        image = ax.imshow(C, vmin=0, vmax=1)
+        ax.grid(False)
+        label(ax, "sample $i$", "sample $j$", title)
+    colour_bar(image, axes[0, 2], "covariance")
+    before, after, densities = axes[1]
+    panels = (before, drawn.noise, "Noise before"), (after, drawn.shaped, "Reshaped, it is smooth")
+    for ax, rows, title in panels:
+        ax.plot(rows[:6].T, color=NOISE, lw=0.8, alpha=0.8)
+        ax.plot(drawn.signal, color=DATA, lw=1.8)
+        label(ax, "sample", "value", title)
+        ax.set_ylim(-4.2, 4.2)
+        name_line(ax, 0, 3.5, "the signal", DATA)
+        name_line(ax, 16, 3.5, "six noises", NOISE)
+    names = list(drawn.densities)
+    for place, (which, colour) in enumerate(zip(names, (NOISE, WRONG, WRONG, EXACT)), 1):
+        low, quarter, middle, three, high = np.percentile(
+            drawn.densities[which], [5, 25, 50, 75, 95]
+        )
+        densities.plot([low, high], [place, place], color=colour, lw=2)
+        densities.plot(
+            [quarter, three], [place, place], color=colour, lw=9, solid_capstyle="butt"
+        )
+        densities.plot(middle, place, "o", color=DATA, ms=3)
+    densities.set_ylim(0.5, 4.5)
+    densities.set_yticks(range(1, 5), [n.replace("'s ", "'s\n", 1) for n in names])
+    label(densities, "log density of a signal in nats", "", "Another signal's kernel hurts")
+    caption(figure, "Top: enough rows of noise reach the target exactly. Three rows reach only its "
+            "two largest modes (two, because their mean is taken out). Bottom right: median, "
+            "quartiles, 5 and 95 per cent. A kernel made from the very signal makes it likely, "
+            "another signal's kernel less likely than white noise does. The ensemble's covariance "
+            "helps without having seen the signal.")
+    return figure

@@ -1,28 +1,51 @@
-"""The variance of a reverse step, and exactly what each choice puts out (E17, E18, E27)."""
+"""The variance of a reverse step, and exactly what each choice gives (E17, E18, E27)."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np._figure_style import (
+    DATA,
+    FAINT,
+    GREEN,
+    LEARNED,
+    ORANGE,
+    SKY,
+    WRONG,
+    caption,
+    label,
+    legend,
+    new_figure,
+    plain_log,
+    styled,
+)
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Row, Shown
-from ddpm_np.sampling import ancestral_sample
+from ddpm_np.demos.table import Comparison, Shown
+from ddpm_np.sampling import Variance, ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NOTE = 'N2 "逆扩散过程" (N2:621 to 630) and "扩散模型的训练过程"'
 SCALES = (0.25, 1.0, 4.0)
 STEPS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 70, 100)
+SAMPLERS: dict[str, dict[str, Any]] = {
+    "beta_tilde": {}, "beta": {"variance": "beta"}, "true kernel": {"variance": "kernel"},
+    "DDIM, eta = 0": {"eta": 0.0},
+}
 
 
 class Drawn(NamedTuple):
-    outputs: dict[str, dict[float, tuple[float, float]]]  # per choice and data variance: measured and exact variance of the output
+    # By choice and data variance: measured and exact variance of the output.
+    outputs: dict[str, dict[float, tuple[float, float]]]
     steps: Array
     distances: dict[str, Array]  # W2 per root dimension, by the number of steps
     signals: dict[str, Array]
@@ -35,32 +58,96 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
     for scale in SCALES:
         data = Gaussian([0.0], [[scale]])
         optimal, none = optimal_variance(data, schedule), np.zeros(schedule.T + 1)
-        choices = {"beta_tilde": "posterior", "beta": "beta", "optimal": optimal, "mean only": none}
+        choices: dict[str, Variance] = {
+            "beta_tilde": "posterior", "beta": "beta", "optimal": optimal, "mean only": none
+        }
         for name, variance in choices.items():
-            exact = float(sampler_distribution(data, schedule, variance=variance).cov[0, 0])
-            x = ancestral_sample(IdealDenoiser(data, schedule), schedule, n, 1, rng=rng, variance=variance)[:, 0]
+            law = sampler_distribution(data, schedule, variance=variance)
+            exact = float(law.cov[0, 0])
+            denoiser = IdealDenoiser(data, schedule)
+            x = ancestral_sample(denoiser, schedule, n, 1, rng=rng, variance=variance)[:, 0]
             outputs.setdefault(name, {})[scale] = float(x.var()), exact
-            # A Gaussian's sample variance has standard error variance sqrt(2 / n).
-            rows.append(Row(f"data of variance {scale:g}, {name}", float(x.var(ddof=1)), exact, exact * np.sqrt(2 / (n - 1))))
+            # A Gaussian's sample variance has standard error variance sqrt(2 / (n - 1)).
+            rows.append(Comparison(
+                f"data of variance {scale:g}, {name}", float(x.var(ddof=1)), exact,
+                exact * np.sqrt(2 / (n - 1)),
+            ))
     ensemble = MultiSine(FREQUENCIES)
-    size = np.sqrt(ensemble.dim)
-    samplers: dict[str, dict[str, Any]] = {
-        "beta_tilde": {}, "beta": {"variance": "beta"}, "true kernel": {"variance": "kernel"}, "DDIM, eta = 0": {"eta": 0.0},
-    }
     distances = {
-        name: np.array([wasserstein2(ensemble, sampler_distribution(ensemble, schedule, steps=k, **options)) / size for k in STEPS])
-        for name, options in samplers.items()
+        name: np.array([_distance(ensemble, schedule, k, options) for k in STEPS])
+        for name, options in SAMPLERS.items()
     }
     for k in (12, 100):
-        rows += [Row(f"W2 per sample of a signal, {k} steps, {name}", d[STEPS.index(k)]) for name, d in distances.items()]
-    denoiser = IdealDenoiser(ensemble, schedule)
+        rows += [
+            Comparison(f"W2 per sample of a signal, {k} steps, {name}", d[STEPS.index(k)])
+            for name, d in distances.items()
+        ]
+    denoiser, dim = IdealDenoiser(ensemble, schedule), ensemble.dim
+    zero = np.zeros(schedule.T + 1)
     signals = {
         "data": ensemble.sample(8, rng=rng),
-        "beta_tilde": ancestral_sample(denoiser, schedule, 8, ensemble.dim, rng=rng),
-        "mean only": ancestral_sample(denoiser, schedule, 8, ensemble.dim, rng=rng, variance=np.zeros(schedule.T + 1)),
+        "beta_tilde": ancestral_sample(denoiser, schedule, 8, dim, rng=rng),
+        "mean only": ancestral_sample(denoiser, schedule, 8, dim, rng=rng, variance=zero),
     }
     notice = (
-        "beta_tilde is right for a single point and loses variance otherwise, beta is right for data of variance 1, the optimal "
-        "variance for any one variance. Iterating the mean alone, as the notes' 'the mean is the estimate' invites to, collapses."
+        "beta_tilde is right for a single point and loses variance otherwise. beta is right for "
+        "data of variance 1. The optimal variance is right for data of any one variance. To "
+        "iterate the mean alone, as the notes' 'the mean is the estimate' suggests, collapses."
     )
     return Shown(rows, notice, Drawn(outputs, np.array(STEPS), distances, signals))
+
+
+def _distance(
+    ensemble: MultiSine, schedule: Schedule, steps: int, options: dict[str, Any]
+) -> float:
+    """W2 from the sampler's output to the data, per root of the dimension."""
+    output = sampler_distribution(ensemble, schedule, steps=steps, **options)
+    return float(wasserstein2(ensemble, output) / np.sqrt(ensemble.dim))
+
+
+@styled
+def draw(drawn: Drawn) -> Figure:
+    figure, axes = new_figure(1, 3, "Which variance for a reverse step?", panel=(3.4, 2.9))
+    output, distance, signals = axes[0]
+    tilde, plain = r"$\tilde\beta_t$", r"$\beta_t$"
+    scales = list(next(iter(drawn.outputs.values())))
+    looks = (SKY, tilde), (ORANGE, plain), (GREEN, "optimal"), (WRONG, "mean only")
+    for k, (per_scale, (colour, text)) in enumerate(zip(drawn.outputs.values(), looks)):
+        place = np.arange(len(scales)) + 0.2 * (k - 1.5)
+        measured, exact = np.array([[m / s, e / s] for s, (m, e) in per_scale.items()]).T
+        bars = output.bar(place, exact, 0.18, color=colour, label=text)
+        output.plot(place, measured, ".", color=LEARNED, ms=4)
+        for bar, ratio in zip(bars, exact):
+            if ratio < 0.05:  # too low to be seen
+                x = bar.get_x() + 0.09
+                text = f"{ratio:.2g}"
+                output.text(x, ratio + 0.05, text, rotation=90, fontsize=7, ha="center")
+    output.plot([], [], ".", color=LEARNED, ms=4, label="sampled")
+    output.axhline(1, color=DATA, lw=0.8)
+    output.set_xticks(range(len(scales)), [f"{s:g}" for s in scales])
+    output.set_ylim(0, 1.7)
+    label(output, "variance of the data", "variance of the output / data",
+          "No named variance is right for all")
+    legend(output, ncols=3, loc="upper center", columnspacing=1)
+    lines = (SKY, "o-", tilde), (ORANGE, "s-", plain), (GREEN, "^-", "true kernel"), (
+        SKY, "d:", r"DDIM, $\eta = 0$")
+    for values, (colour, style, text) in zip(drawn.distances.values(), lines):
+        distance.plot(drawn.steps, values, style, color=colour, label=text)
+    distance.set(xscale="log", yscale="log", ylim=(3e-5, 1.5))
+    plain_log(distance, "x")
+    label(distance, "number of steps taken", "$W_2$ to the data, per sample",
+          "With the true kernel, skipping is free")
+    legend(distance, loc="lower left")
+    for (which, x), colour, text in zip(
+        drawn.signals.items(), (FAINT, SKY, WRONG), ("data", tilde, "mean only")
+    ):
+        curves = signals.plot(x.T, color=colour, lw=2 if which == "data" else 1.2)
+        curves[0].set_label(text)
+    signals.set_ylim(-3, 4)
+    label(signals, "sample", "value", "The mean alone collapses")
+    legend(signals, ncols=3, loc="upper center", columnspacing=1, handlelength=1)
+    caption(figure, "Left: output of 100 steps; bars are exact, and those too low to see are "
+            "printed as numbers. The mean alone is right for no data. Centre: what each choice "
+            "costs when steps are skipped, for the ensemble of signals. Right: without fresh noise "
+            "the chain goes to the mean signal. Eight signals each.")
+    return figure

@@ -20,7 +20,7 @@ import numpy as np
 
 from ddpm_np import _figure_style
 from ddpm_np._files import read_json, write_atomically, write_text
-from ddpm_np.experiments.evaluation import Evaluation, Row
+from ddpm_np.experiments.evaluation import Evaluation, Measurement
 from ddpm_np.experiments.experiment import Experiment, Training
 from ddpm_np.experiments.rings import RingsEvaluation
 
@@ -95,7 +95,7 @@ def is_reported(folder: Path, experiment: Experiment) -> bool:
     """Whether the folder holds a whole report of this experiment, made at its last step."""
     try:
         content = read_json(folder / "report.json")
-        rows = [Row(**row) for row in content["numbers"].values()]
+        rows = [Measurement(**row) for row in content["numbers"].values()]
         whole = (
             content["configuration"] == experiment.config
             and content["step"] == experiment.steps
@@ -111,7 +111,7 @@ def write_summary(folder: Path, names: Sequence[str]) -> None:
     contents = {name: read_json(folder / name / "report.json") for name in names}
     lines = ["# The run at a glance", ""]
     for name, content in contents.items():
-        rows = [Row(**row) for row in content["numbers"].values()]
+        rows = [Measurement(**row) for row in content["numbers"].values()]
         lines += [f"## [{TITLES[name]}]({name}/report.md)", "", *_table(rows), ""]
         if (folder / name / "samples.png").exists():
             lines += [f"![samples and data]({name}/samples.png)", ""]
@@ -185,7 +185,7 @@ def _page(
     return "\n".join(lines)
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[Measurement]) -> list[str]:
     lines = ["| | measured | s.e. | exact | |", "|---|---:|---:|---:|---|"]
     for row in rows:
         what, remark = (text.replace("|", "\\|") for text in (row.what, row.remark))

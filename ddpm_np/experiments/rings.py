@@ -22,7 +22,7 @@ from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.patches import PatchDenoiser
-from ddpm_np.experiments.evaluation import Evaluation, Row
+from ddpm_np.experiments.evaluation import Evaluation, Measurement
 from ddpm_np.experiments.progress import say
 from ddpm_np.forward import q_sample
 from ddpm_np.learning.parameters import Network
@@ -159,27 +159,27 @@ def _guesses(denoiser: Denoiser, schedule: Schedule, path: Array) -> Array:
 
 def _family_rows(
     samples: Array, shown: Array, ideal: Array, floor: Array, excess: Array, excess_error: Array
-) -> dict[str, Row]:
+) -> dict[str, Measurement]:
     T, least = len(floor) - 1, float(floor[1:].mean())
     error = float(np.sqrt(np.square(excess_error[1:]).sum()) / T)
     over = float(excess[1:].mean())
     fit, ideal_fit = nearest_ring(samples), nearest_ring(ideal)
     n = len(samples)
     rows = {
-        "loss": Row("loss, mean over t", least + over, error, least, "beside the Bayes floor"),
-        "excess": Row("excess of the loss, in floors", over / least, error / least, 0.0,
+        "loss": Measurement("loss, mean over t", least + over, error, least, "beside the Bayes floor"),
+        "excess": Measurement("excess of the loss, in floors", over / least, error / least, 0.0,
                       "mean over t of E|eps_hat - eps_star|^2, over dim times the floor"),
-        "ring": Row("distance of the samples to the nearest ring", *_mean(fit.distance), 0.0,
+        "ring": Measurement("distance of the samples to the nearest ring", *_mean(fit.distance), 0.0,
                     f"root mean square per pixel, {n} samples; rings of any place and size"),
-        "ideal_ring": Row("the same, ideal denoiser", float(ideal_fit.distance.mean()), None, 0.0,
+        "ideal_ring": Measurement("the same, ideal denoiser", float(ideal_fit.distance.mean()), None, 0.0,
                           f"{len(ideal)} samples"),
-        "radius": Row("radius of the nearest ring", *_mean(fit.radius), 4.4, "in pixels"),
-        "radius_sd": Row("scatter of that radius", float(fit.radius.std(ddof=1)), None, 0.0, ""),
-        "same_noise": Row("distance of the network's picture to the exact chain's",
+        "radius": Measurement("radius of the nearest ring", *_mean(fit.radius), 4.4, "in pixels"),
+        "radius_sd": Measurement("scatter of that radius", float(fit.radius.std(ddof=1)), None, 0.0, ""),
+        "same_noise": Measurement("distance of the network's picture to the exact chain's",
                           *_mean(_rms(shown - ideal)), 0.0, f"{len(ideal)} samples, equal noise"),
     }
     for t in sorted({1, max(1, T // 10), max(1, T // 2)}):
-        rows[f"excess_at_{t}"] = Row(
+        rows[f"excess_at_{t}"] = Measurement(
             f"excess in floors at t = {t}", float(excess[t] / floor[t]),
             float(excess_error[t] / floor[t]), 0.0, "of the floor at this t",
         )
@@ -192,12 +192,12 @@ def _mlp(e: Experiment, law: Rings) -> MLP:
     return MLP(e.dim, e.T, hidden=layers, rng=e.rng("weights"), skip=skip)
 
 
-def _mlp_rows(samples: Array, losses: tuple[Array, ...]) -> dict[str, Row]:
+def _mlp_rows(samples: Array, losses: tuple[Array, ...]) -> dict[str, Measurement]:
     floor, excess, _ = losses
     over, fit = float(excess[1:].mean() / floor[1:].mean()), nearest_ring(samples)
     return {
-        "mlp_excess": Row("excess in floors, an MLP", over, None, 0.0, "equal steps and batches"),
-        "mlp_ring": Row("distance to the nearest ring, the MLP", *_mean(fit.distance), 0.0,
+        "mlp_excess": Measurement("excess in floors, an MLP", over, None, 0.0, "equal steps and batches"),
+        "mlp_ring": Measurement("distance to the nearest ring, the MLP", *_mean(fit.distance), 0.0,
                         f"{len(samples)} samples"),
     }
 
@@ -225,26 +225,26 @@ def _memory(
     )
 
 
-def _memory_rows(memories: list[Memory], five: Array) -> dict[str, Row]:
-    rows: dict[str, Row] = {}
+def _memory_rows(memories: list[Memory], five: Array) -> dict[str, Measurement]:
+    rows: dict[str, Measurement] = {}
     for m in memories:
         rows |= {
-            f"trained_{m.k}": Row(f"{m.k} pictures: distance to the nearest of them",
+            f"trained_{m.k}": Measurement(f"{m.k} pictures: distance to the nearest of them",
                                   *_mean(m.trained), None, "root mean square per pixel"),
-            f"fresh_{m.k}": Row(f"{m.k} pictures: to the nearest of {m.k} others", *_mean(m.fresh),
+            f"fresh_{m.k}": Measurement(f"{m.k} pictures: to the nearest of {m.k} others", *_mean(m.fresh),
                                 None, "pictures of the family that it never saw"),
-            f"ring_{m.k}": Row(f"{m.k} pictures: to the nearest ring", *_mean(m.ring), 0.0,
+            f"ring_{m.k}": Measurement(f"{m.k} pictures: to the nearest ring", *_mean(m.ring), 0.0,
                                "any place and size"),
-            f"to_family_{m.k}": Row(f"{m.k} pictures: predictions from the family's ideal ones",
+            f"to_family_{m.k}": Measurement(f"{m.k} pictures: predictions from the family's ideal ones",
                                     m.to_family, None, None, "mean square over t, on new pictures"),
-            f"to_memory_{m.k}": Row(f"{m.k} pictures: from the ideal ones of the {m.k}",
+            f"to_memory_{m.k}": Measurement(f"{m.k} pictures: from the ideal ones of the {m.k}",
                                     m.to_memory, None, None, "the same"),
         }
     from scipy.stats import chisquare
 
     which = np.argmin(_distances(memories[0].samples, five), axis=1)
     counts = np.bincount(which, minlength=len(five))
-    rows["fair"] = Row(
+    rows["fair"] = Measurement(
         "five pictures: probability of shares so unequal", float(chisquare(counts).pvalue), None,
         None, f"chi-square test of {', '.join(map(str, counts))} samples nearest to each",
     )
@@ -256,7 +256,7 @@ def _memory_rows(memories: list[Memory], five: Array) -> dict[str, Row]:
 
 def _five(
     e: Experiment, law: Rings, schedule: Schedule, long: Network, rng: np.random.Generator
-) -> tuple[dict[str, Array], dict[tuple[int, bool], Array], dict[str, Row]]:
+) -> tuple[dict[str, Array], dict[tuple[int, bool], Array], dict[str, Measurement]]:
     """Denoisers of the same five pictures, with more and less of the picture in view."""
     five = law.sample(PICTURES[0], rng=e.rng("signals"))
     points = Empirical(five)
@@ -276,21 +276,21 @@ def _five(
     }
     seed = int(rng.integers(2**63))
     columns = {name: _chain(d, schedule, SHOWN, seed)[0] for name, d in denoisers.items()}
-    rows: dict[str, Row] = {}
+    rows: dict[str, Measurement] = {}
     for (p, placed), floor in floors.items():
         where = "placed" if placed else "anywhere"
-        rows[f"patch_{p}_{where}"] = Row(
+        rows[f"patch_{p}_{where}"] = Measurement(
             f"five pictures: least loss with a patch of {p}, {where}", float(floor[1:].mean()),
             None, None, "exact given the draws of x_t",
         )
     loss = _empirical_loss(three, points, schedule, max(2, e.samples // 4), rng)
-    rows["three_layers"] = Row(
+    rows["three_layers"] = Measurement(
         "five pictures: loss of three layers", *loss,
         float(floors[SEEN, False][1:].mean()), f"beside the least with a patch of {SEEN}, anywhere",
     )
     for name, samples in columns.items():
         key = name.replace(" ", "_").replace(",", "")
-        rows[f"shown_{key}"] = Row(
+        rows[f"shown_{key}"] = Measurement(
             f"five pictures: distance to the nearest ring, {name}",
             *_mean(nearest_ring(samples).distance), 0.0, f"{len(samples)} samples, equal noise",
         )

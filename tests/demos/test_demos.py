@@ -1,9 +1,10 @@
-"""The demos: every number agrees with its exact value, every picture draws, and bad names say what the good ones are."""
+"""The demos: every number agrees with its exact value, every picture draws, bad names are refused.
+"""
 
 from __future__ import annotations
 
 import re
-from importlib import import_module
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +13,45 @@ import pytest
 
 from ddpm_np import _figure_style
 from ddpm_np._figure_style import save
-from ddpm_np.demos import DEMOS, run_demo
-from ddpm_np.demos.pictures import _FIGURES, draw
-from ddpm_np.demos.table import Row, Shown, format_rows
+from ddpm_np.demos import DEMOS, DEMOS_ZH, demo_module, run_demo
+from ddpm_np.demos.table import Comparison, Shown, format_table
 
 ROOT = Path(__file__).parents[2]
-# Sizes that keep the suite fast; what a network learned in thirty steps is not asked about.
+# Sizes that keep the suite fast; what a network learned in thirty steps is not checked.
 SMALL: dict[str, dict[str, Any]] = {
-    "averaging": {"repeats": 40, "numbers": (1, 10, 100)}, "covariance": {"draws": 40, "signals": 1000}, "reshape": {"signals": 60},
-    "forward": {"n": 500}, "posterior": {"n": 20_000}, "variance": {"n": 500}, "noise-target": {"n": 300},
-    "likelihood": {"n": 300, "draws": 1000}, "moon": {"n": 60, "steps": 30}, "multiply": {"n": 100, "truths": 60},
+    "averaging": {"repeats": 40, "numbers": (1, 10, 100)},
+    "covariance": {"draws": 40, "signals": 1000}, "reshape": {"signals": 60},
+    "forward": {"n": 500}, "posterior": {"n": 20_000}, "variance": {"n": 500},
+    "noise-target": {"n": 300}, "likelihood": {"n": 300, "draws": 1000},
+    "moon": {"n": 60, "steps": 30}, "multiply": {"n": 100, "truths": 60},
     "memory": {"sizes": (1, 64), "steps": 30, "n": 40}, "rings": {"n": 5, "steps": 5},
 }
 
 
 def shown(name: str, seed: int = 1) -> Shown:
-    module = import_module(f"ddpm_np.demos.{name.replace('-', '_')}")
-    return module.show(rng=np.random.default_rng(seed), **SMALL[name])
+    result: Shown = demo_module(name).show(rng=np.random.default_rng(seed), **SMALL[name])
+    return result
 
 
 @pytest.mark.parametrize("name", DEMOS)
-def test_every_number_agrees_with_its_exact_value_and_the_picture_draws(name: str, tmp_path: Path) -> None:
+def test_every_number_agrees_with_its_exact_value_and_the_picture_draws(
+    name: str, tmp_path: Path
+) -> None:
     result = shown(name)
     assert [row.what for row in result.rows if not row.agrees] == []
-    assert all(np.isfinite(row.measured) and (row.exact is None or np.isfinite(row.exact)) for row in result.rows)
+    numbers = [v for row in result.rows for v in (row.measured, row.exact) if v is not None]
+    assert np.all(np.isfinite(numbers))
     assert any(row.exact is not None and row.error is not None for row in result.rows)
-    picture = save(draw(name, result.drawn), tmp_path / f"{name}.png").read_bytes()
+    figure = demo_module(name).draw(result.drawn)
+    picture = save(figure, tmp_path / f"{name}.png").read_bytes()
     assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+    assert figure.get_suptitle() and figure.texts  # a caption
+    if name == "rings":  # pictures without axes
+        return
+    panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
+    for labels in ([p.get_xlabel() for p in panels], [p.get_ylabel() for p in panels]):
+        assert any(labels)
+    assert all(panel.get_title(loc="left") for panel in panels)
 
 
 @pytest.mark.parametrize("name", ["covariance", "noise-target"])
@@ -48,27 +61,40 @@ def test_equal_seeds_give_equal_numbers_and_others_do_not(name: str) -> None:
 
 
 def test_rows_agree_within_five_standard_errors_or_to_rounding() -> None:
-    assert Row("", 1.0, 1.49, 0.1).agrees and not Row("", 1.0, 1.51, 0.1).agrees and not Row("", 2.0, 1.49, 0.1).agrees
-    assert Row("", 1.0, 1.0 + 1e-12, 0.0).agrees and not Row("", 1.0, 1.0001, 0.0).agrees and not Row("", 1e-8, 0.0, 0.0).agrees
-    assert Row("", 1.0, 5.0).agrees and Row("", 1.0).agrees
+    assert Comparison("", 1.0, 1.49, 0.1).agrees
+    assert not Comparison("", 1.0, 1.51, 0.1).agrees
+    assert not Comparison("", 2.0, 1.49, 0.1).agrees
+    assert Comparison("", 1.0, 1.0 + 1e-12, 0.0).agrees
+    assert not Comparison("", 1.0, 1.0001, 0.0).agrees
+    assert not Comparison("", 1e-8, 0.0, 0.0).agrees
+    assert Comparison("", 1.0, 5.0).agrees and Comparison("", 1.0).agrees
 
 
-def test_the_table_has_measured_beside_exact_and_marks_what_is_off() -> None:
-    rows = [Row("fine", 1.0, 1.0, 0.1), Row("off", 2.0, 1.0, 0.1), Row("alone", 3.0)]
-    lines = list(format_rows(Shown(rows, "notice this", None)))
-    assert lines[0].split() == ["measured", "s.e.", "exact"] and lines[1].split() == ["fine", "1", "1.0e-01", "1"]
-    assert lines[2].endswith("more than five s.e. off") and lines[3].split() == ["alone", "3"] and lines[4].strip() == "notice this"
+def test_the_table_has_measured_and_exact_and_marks_what_is_off() -> None:
+    rows = [
+        Comparison("fine", 1.0, 1.0, 0.1), Comparison("off", 2.0, 1.0, 0.1),
+        Comparison("alone", 3.0),
+    ]
+    lines = list(format_table(Shown(rows, "notice this", None)))
+    assert lines[0].split() == ["measured", "s.e.", "exact"]
+    assert lines[1].split() == ["fine", "1", "1.0e-01", "1"]
+    assert lines[2].endswith("more than five s.e. off") and lines[3].split() == ["alone", "3"]
+    assert lines[4].strip() == "notice this"
 
 
 def test_run_prints_numbers_and_draws_into_the_folder(tmp_path: Path) -> None:
     lines: list[str] = []
-    result = run_demo("noise-target", out=tmp_path / "new" / "folder", seed=3, write=lines.append)
-    assert list(result) == ["noise-target"] and (tmp_path / "new" / "folder" / "noise-target.png").exists()
-    assert lines[0] == f"noise-target: {DEMOS['noise-target']}" and lines[1].startswith("follows N2")
-    assert any(line.split()[-3:] == ["measured", "s.e.", "exact"] for line in lines) and lines[-2].startswith("picture: ")
+    folder = tmp_path / "new" / "folder"
+    result = run_demo("noise-target", out=folder, seed=3, write=lines.append)
+    assert list(result) == ["noise-target"] and (folder / "noise-target.png").exists()
+    assert lines[0] == f"noise-target: {DEMOS['noise-target']}"
+    assert lines[1].startswith("follows N2") and lines[-2].startswith("picture: ")
+    assert any(line.split()[-3:] == ["measured", "s.e.", "exact"] for line in lines)
 
 
-def test_without_matplotlib_the_numbers_are_printed_and_it_says_so_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_numbers_are_printed_and_it_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_figure_style, "available", lambda: False)
     lines: list[str] = []
     run_demo("noise-target", out=tmp_path / "never", write=lines.append)
@@ -77,7 +103,8 @@ def test_without_matplotlib_the_numbers_are_printed_and_it_says_so_once(tmp_path
 
 
 def test_unknown_names_and_bad_arguments_raise(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f'name must be one of {", ".join(DEMOS)} or all, got "sun"'):
+    known = ", ".join(DEMOS)
+    with pytest.raises(ValueError, match=f'name must be one of {known} or all, got "sun"'):
         run_demo("sun")
     with pytest.raises(ValueError, match="seed must be at least 0"):
         run_demo("moon", seed=-1)
@@ -86,15 +113,19 @@ def test_unknown_names_and_bad_arguments_raise(tmp_path: Path) -> None:
         run_demo("moon", out=tmp_path / "file", write=lambda line: None)
 
 
-def test_the_registry_the_pictures_and_the_gallery_know_the_same_demos() -> None:
-    assert list(DEMOS) == [
-        "averaging", "covariance", "reshape", "forward", "posterior", "variance", "noise-target", "likelihood", "moon", "multiply",
-        "memory", "rings",
-    ]
-    assert list(_FIGURES) == list(DEMOS)
+def test_the_list_the_modules_and_the_gallery_know_the_same_demos() -> None:
     gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
-    assert re.findall(r"^python -m ddpm_np demo (\S+)$", gallery, re.MULTILINE) == list(DEMOS)
-    assert re.findall(r"\]\((demos/\S+\.png)\)", gallery) == [f"demos/{name}.png" for name in DEMOS]
-    for name in DEMOS:
-        assert DEMOS[name][1:] in gallery  # its first letter is a capital there
+    assert re.findall(r"^## (\S+)$", gallery, re.MULTILINE) == list(DEMOS)
+    commands = re.findall(r"^python -m ddpm_np demo (\S+)$", gallery, re.MULTILINE)
+    assert commands == list(DEMOS) == list(DEMOS_ZH)
+    pictures = re.findall(r"\]\((demos/\S+\.png)\)", gallery)
+    assert pictures == [f"demos/{name}.png" for name in DEMOS]
+    for name, about in DEMOS.items():
+        assert callable(demo_module(name).draw) and demo_module(name).NOTE.startswith("N")
+        assert about[0].upper() + about[1:] + "." in gallery and DEMOS_ZH[name] in gallery
         assert 10_000 < (ROOT / "docs" / "demos" / f"{name}.png").stat().st_size < 120_000
+
+
+def test_every_demo_has_one_sentence_in_chinese() -> None:
+    for sentence in DEMOS_ZH.values():
+        assert sentence[-1] in "。？" and "CJK" in unicodedata.name(sentence[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -35,19 +34,14 @@ def test_the_loss_row_is_the_mean_over_t_and_its_error_that_of_independent_means
 
 
 @pytest.mark.E25
-def test_the_excess_row_is_the_estimate_in_per_cent(
-    training: Training, monkeypatch: pytest.MonkeyPatch
+def test_the_excess_row_is_the_mean_excess_over_the_mean_floor_in_per_cent(
+    training: Training,
 ) -> None:
-    asked: dict[str, Any] = {}
-
-    def estimate(*arguments: Any, **options: Any) -> tuple[float, float]:
-        asked.update(options, arguments=arguments)
-        return 0.0123, 0.0007
-
-    monkeypatch.setattr(evaluation, "estimate_excess", estimate)
-    row = evaluation.evaluate(training).rows["excess_percent"]
-    assert (row.measured, row.error, row.exact) == pytest.approx((1.23, 0.07, 0.0), rel=1e-12)
-    assert asked["n"] == 40 and asked["arguments"][1:] == (training.distribution, training.schedule)
+    found = evaluation.evaluate(training)
+    row, floor = found.rows["excess_percent"], found.floor[1:].sum()
+    assert row.measured == pytest.approx(100 * found.excess[1:].sum() / floor, rel=1e-12)
+    error = 100 * np.sqrt(np.square(found.excess_error[1:]).sum()) / floor
+    assert (row.error, row.exact) == (pytest.approx(error, rel=1e-12), 0.0)
 
 
 @pytest.mark.E25

@@ -1,4 +1,4 @@
-"""What a run measures, writes and draws: the numbers of a report against their definitions, the exact ones against the theory."""
+"""What a run measures, writes and draws: numbers against their definitions and the theory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def measured():
     return found
 
 
-# ---- the experiments ------------------------------------------------------------------------------------------------------------
+# ---- the experiments ----------------------------------------------------------------------------
 
 
 @pytest.mark.E19
@@ -44,9 +44,11 @@ def measured():
 def test_curve_is_the_notes_experiment_and_ensemble_its_family():
     assert CURVE.schedule() == ENSEMBLE.schedule() == Schedule.sigmoid(100, beta_max=0.1)
     curve, family = CURVE.distribution(), ENSEMBLE.distribution()
-    assert curve.dim == family.dim == 50 and curve.rank == 0 and isinstance(family, MultiSine) and len(family.frequencies) == 5
+    assert curve.dim == family.dim == 50 and curve.rank == 0
+    assert isinstance(family, MultiSine) and len(family.frequencies) == 5
     # The curve lies in the span of the family's sines: both draw the same frequencies.
-    residual = curve.mean - family.factor.T @ np.linalg.lstsq(family.factor.T, curve.mean, rcond=None)[0]
+    coefficients = np.linalg.lstsq(family.factor.T, curve.mean, rcond=None)[0]
+    residual = curve.mean - family.factor.T @ coefficients
     assert np.abs(residual).max() < 1e-9
 
 
@@ -79,14 +81,16 @@ def test_the_history_is_the_mean_loss_of_each_block():
     training = Training(replace(TINY["ensemble"], steps=405))
     losses = [record.loss for record in training.run()]
     assert training.block_size == 2
-    assert np.allclose(training.losses, np.mean(np.reshape(losses[:404], (-1, 2)), axis=1), rtol=1e-15, atol=0)
+    means = np.mean(np.reshape(losses[:404], (-1, 2)), axis=1)
+    assert np.allclose(training.losses, means, rtol=1e-15, atol=0)
     assert training.block == losses[404:]
 
 
 @pytest.mark.E16
 @pytest.mark.E17
 def test_the_network_learns_the_curve():
-    # A tenth of the default work already brings the samples to about 0.1; an untrained network misses by more than 1.
+    # A tenth of the default work brings the samples to about 0.1 of the curve. Those of an
+    # untrained network are more than 1 away.
     training = Training(replace(CURVE, steps=1500, batch_size=100))
     curve, rng = training.distribution.mean, np.random.default_rng(0)
     untrained = ancestral_sample(training.state.ema_network(), training.schedule, 100, 50, rng=rng)
@@ -97,7 +101,7 @@ def test_the_network_learns_the_curve():
     assert np.sqrt(np.square(rms_distance(trained, curve)).mean()) < 0.2
 
 
-# ---- the numbers ----------------------------------------------------------------------------------------------------------------
+# ---- the numbers --------------------------------------------------------------------------------
 
 
 @pytest.mark.E17
@@ -105,11 +109,15 @@ def test_curve_distances_are_those_of_the_samples(measured):
     training, evaluation = measured["curve"]
     curve = training.distribution.mean
     off = np.linalg.norm(evaluation.samples - curve, axis=1) / np.sqrt(6)
-    assert np.isclose(evaluation.rows["rms_distance"].measured, np.sqrt(np.mean(off**2)), rtol=1e-12, atol=0)
-    assert np.isclose(evaluation.rows["worst_distance"].measured, off.max(), rtol=1e-12, atol=0)
-    assert evaluation.rows["loss"].exact == 0.0
-    # The last step returns sqrt(alpha_bar_1) times the curve over sqrt(alpha_bar_1), plus terms that cancel: a few roundings.
-    assert evaluation.rows["ideal_rms_distance"].measured < 20 * np.finfo(float).eps * np.abs(curve).max()
+    rows = evaluation.rows
+    rms = np.sqrt(np.mean(off**2))
+    assert np.isclose(rows["rms_distance"].measured, rms, rtol=1e-12, atol=0)
+    assert np.isclose(rows["worst_distance"].measured, off.max(), rtol=1e-12, atol=0)
+    assert rows["loss"].exact == 0.0
+    # The last step returns sqrt(alpha_bar_1) times the curve over sqrt(alpha_bar_1), plus terms
+    # that cancel: a few roundings.
+    few = 20 * np.finfo(float).eps * np.abs(curve).max()
+    assert rows["ideal_rms_distance"].measured < few
 
 
 @pytest.mark.E25
@@ -120,7 +128,8 @@ def test_loss_and_excess_stand_over_the_floor(measured):
     error = np.hypot(evaluation.loss_error, evaluation.excess_error)[1:]
     assert np.all(np.abs(evaluation.loss - evaluation.floor - evaluation.excess)[1:] < 5 * error)
     row = evaluation.rows["excess_percent"]
-    again, again_error = estimate_excess(training.state.ema_network(), law, schedule, n=2000, rng=np.random.default_rng(7))
+    network, rng = training.state.ema_network(), np.random.default_rng(7)
+    again, again_error = estimate_excess(network, law, schedule, n=2000, rng=rng)
     assert abs(row.measured - 100 * again) < 5 * np.hypot(row.error, 100 * again_error)
     assert row.exact == 0.0
 
@@ -136,7 +145,8 @@ def test_w2_is_that_of_the_gaussian_fit_and_has_its_exact_neighbours(measured):
     output = sampler_distribution(law, training.schedule)
     assert rows["w2_exact_sampler"].exact == wasserstein2(output, law)
     assert np.array_equal(evaluation.spectra["exact sampler"], output.spectrum)
-    # A finite sample of the right law is some way off it, and less so than the badly trained network's.
+    # A finite sample of the right law is some way off it, but less than that of the badly trained
+    # network.
     assert 0 < rows["w2_true"].measured < rows["w2"].measured
 
 
@@ -145,8 +155,10 @@ def test_what_lies_outside_the_support_is_measured_there(measured):
     training, evaluation = measured["ensemble"]
     law = training.distribution
     assert law.rank < law.dim
-    beyond = evaluation.samples @ (np.eye(law.dim) - law.axes[:, : law.rank] @ law.axes[:, : law.rank].T)
-    assert np.isclose(evaluation.rows["outside_rms"].measured, np.sqrt(np.mean(beyond**2)), rtol=1e-9, atol=0)
+    support = law.axes[:, : law.rank]
+    beyond = evaluation.samples @ (np.eye(law.dim) - support @ support.T)
+    size = evaluation.rows["outside_rms"].measured
+    assert np.isclose(size, np.sqrt(np.mean(beyond**2)), rtol=1e-9, atol=0)
 
 
 @pytest.mark.E24
@@ -157,7 +169,8 @@ def test_the_chain_from_the_first_step_has_the_ideal_denoiser_of_x_1():
     exact = IdealDenoiser(law.diffuse(schedule, 1), rest)
     x = np.random.default_rng(0).standard_normal((5, 6))
     for t in range(1, rest.T + 1):
-        # Both divide by variances that are at least 1 - alpha_bar_1, formed in different orders from rounded tables.
+        # Both divide by variances of at least 1 - alpha_bar_1, formed in different orders from
+        # rounded tables.
         condition = law.spectrum[0] / schedule.one_minus_alpha_bar[1]
         assert np.abs(denoiser(x, t) - exact(x, t)).max() < 10 * np.finfo(float).eps * condition
 
@@ -177,7 +190,7 @@ def test_the_measurement_depends_on_weights_and_seed_only(measured):
     training, evaluation = measured["curve"]
     again = evaluate(training)
     assert again.rows == evaluation.rows and np.array_equal(again.samples, evaluation.samples)
-    training.state.rng.standard_normal(100)  # the training's generator is not touched, nor does it touch
+    training.state.rng.standard_normal(100)  # another generator, so nothing changes
     assert evaluate(training).rows == evaluation.rows
 
 
@@ -192,7 +205,7 @@ def test_samples_come_from_the_averaged_weights(measured):
     assert not np.array_equal(evaluate(other).samples, evaluation.samples)
 
 
-# ---- the files ------------------------------------------------------------------------------------------------------------------
+# ---- the files ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -216,8 +229,10 @@ def test_report_json_is_strict_and_whole(measured, written, name):
     assert Experiment.from_config(content["configuration"]) == training.experiment
     assert content["seed"] == 1 and content["step"] == 30 and content["times"] == TIMES
     assert content["versions"]["numpy"] == np.__version__ and "Python" in content["versions"]
-    assert content["loss_per_step"]["floor"][0] is None and len(content["loss_per_step"]["network"]) == 9
-    assert {key: row["measured"] for key, row in content["numbers"].items()} == {k: r.measured for k, r in evaluation.rows.items()}
+    per_step = content["loss_per_step"]
+    assert per_step["floor"][0] is None and len(per_step["network"]) == 9
+    numbers = {key: row["measured"] for key, row in content["numbers"].items()}
+    assert numbers == {key: row.measured for key, row in evaluation.rows.items()}
 
 
 @pytest.mark.parametrize("name", ["curve", "ensemble"])
@@ -245,7 +260,8 @@ def test_the_summary_links_to_what_exists(written):
     page = (written / "report.md").read_text()
     for target in re.findall(r"\]\((.*?)\)", page):
         assert (written / target).is_file()
-    assert json.loads((written / "report.json").read_text())["experiments"].keys() == {"curve", "ensemble"}
+    content = json.loads((written / "report.json").read_text())
+    assert content["experiments"].keys() == {"curve", "ensemble"}
 
 
 def test_every_panel_says_what_it_shows(measured):
@@ -255,5 +271,6 @@ def test_every_panel_says_what_it_shows(measured):
     for training, evaluation in measured.values():
         for name, figure in pictures(training, evaluation):
             panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
-            assert panels and figure.get_suptitle() and any(text.get_text() for text in figure.texts), name
+            assert panels and figure.get_suptitle(), name
+            assert any(text.get_text() for text in figure.texts), name
             assert panels[-1].get_xlabel() and panels[0].get_ylabel(), name
