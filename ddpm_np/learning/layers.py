@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Layer:
     width: int
     activation: str = "leaky_relu"
     step: str = "gate"
-    leak: float = 0.1
+    leak: float | Fraction = 0.1
 
     def __post_init__(self) -> None:
         count("width", self.width)
