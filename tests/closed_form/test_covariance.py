@@ -218,7 +218,8 @@ def test_noise_with_more_rows_than_columns_gets_the_covariance_exactly(
 def test_rows_that_hardly_differ_are_centred_to_their_own_rounding(apart: float) -> None:
     X = 3 + apart * np.random.default_rng(6).standard_normal((5, 2))
     Y = reshape_noise(X, np.eye(2))
-    assert np.abs(Y.mean(axis=0)).max() <= 64 * EPS and np.abs(Y.T @ Y / 5 - np.eye(2)).max() <= 1e-13
+    assert np.abs(Y.mean(axis=0)).max() <= 64 * EPS
+    assert np.abs(Y.T @ Y / 5 - np.eye(2)).max() <= 1e-13
     assert np.abs(sample_covariance(X) / apart**2).max() < 10
 
 
