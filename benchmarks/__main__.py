@@ -68,9 +68,10 @@ def _parity() -> bool:
     from benchmarks import tables
     from benchmarks.parity import parity
     from benchmarks.timing import one_thread
+    from benchmarks.unet_twin import unet_checks
 
     with one_thread():
-        found = list(parity())
+        found = [*parity(), *unet_checks()]
     print(tables.checks(found), end="\n\n")
     return all(check.passed for check in found)
 

@@ -49,7 +49,10 @@ def _timing(rows: Sequence[dict[str, Any]]) -> Figure:
     title = "Training step and sampling against PyTorch and JAX, one thread"
     figure, axes = new_figure(1, 2, title, panel=(5.2, 4.0))
     left, right = axes[0]
-    named = [row for row in rows if "spread" in row and not row["config"].startswith("width")]
+    named = [
+        row for row in rows
+        if "spread" in row and not row["config"].startswith(("width", "U-Net"))
+    ]
     configs = list(dict.fromkeys(row["config"] for row in named))
     rivals = [rival for rival in BARS if any(row["rival"] == rival for row in named)]
     height = 0.8 / len(rivals)
@@ -107,8 +110,10 @@ def _learning(rows: Sequence[dict[str, Any]]) -> Figure:
     panel = axes[0][0]
     curves = [row for row in rows if row["table"] == "curves"]
     for name, colour in zip(dict.fromkeys(row["name"] for row in curves), COLOURS.values()):
-        own = sorted((row["seconds"], row["excess_percent"]) for row in curves if row["name"] == name)
-        panel.plot(*zip(*own), color=colour, marker="o", label=name)
+        own = [row for row in curves if row["name"] == name]
+        own.sort(key=lambda row: row["seconds"])
+        points = zip(*((row["seconds"], row["excess_percent"]) for row in own))
+        panel.plot(*points, color=colour, marker="o", label=name)
     panel.set_xscale("log")
     panel.set_yscale("log")
     ticks = (0.03, 0.1, 0.3, 1, 3, 10, 30, 100)

@@ -6,6 +6,7 @@ donated, so that XLA may update them in place. The key is of threefry, the defau
 0.10 draws normal numbers on a processor several times faster than rbg.
 """
 
+# ruff: noqa: E402  (the flags must be set before JAX is imported)
 from __future__ import annotations
 
 import os

@@ -101,7 +101,9 @@ PUBLIC = "residual MLP, sinusoidal embedding (PyTorch)"
 PUBLIC_STEPS = (1000, 2000, 4000)
 
 
-def learn(learner: Learner, frequencies: tuple[float, ...], seed: int, steps: int) -> dict[str, float]:
+def learn(
+    learner: Learner, frequencies: tuple[float, ...], seed: int, steps: int
+) -> dict[str, float]:
     """Trains one network; its excess and standard error in per cent, the floor, the seconds."""
     signals, schedule = MultiSine(frequencies, dim=ENSEMBLE.dim), ENSEMBLE.schedule()
     network = learner.build(np.random.default_rng([seed, 0]))
@@ -137,7 +139,8 @@ def _row(run: tuple[str, str, str, int, int]) -> dict[str, object]:
         from benchmarks.public import train_public
 
         signals = MultiSine(FREQUENCIES[frequencies], dim=ENSEMBLE.dim)
-        network, seconds = train_public(signals, ENSEMBLE.schedule(), steps, ENSEMBLE.batch_size, seed)
+        schedule, n = ENSEMBLE.schedule(), ENSEMBLE.batch_size
+        network, seconds = train_public(signals, schedule, steps, n, seed)
         found = _measured(network, signals, seed, seconds)
     else:
         learner = ABLATION[name] if table == "ablation" else CURVES[name][0]

@@ -19,8 +19,8 @@ def forced() -> str | None:
     if not found:
         return None
     return (
-        f"{' and '.join(found)} {'are' if len(found) > 1 else 'is'} set, so that NumPy does not run the "
-        f"kernels it runs by default; unset first: env -u {' -u '.join(found)} python -m benchmarks"
+        f"unset {' and '.join(found)} first, so that NumPy runs the kernels it runs by default: "
+        f"env -u {' -u '.join(found)} python -m benchmarks"
     )
 
 
@@ -45,14 +45,14 @@ def lines() -> list[str]:
     system = f"{platform.system()}, Python {platform.python_version()}, {', '.join(names)}"
     found = [
         f"{_processor()}, {os.cpu_count()} cores, of which one is used; {system}.",
-        f"NumPy's BLAS is {library['internal_api']} {library.get('version', '')} with the kernels it "
-        f"chooses by default here, {kernel()}.",
+        f"NumPy's BLAS is {library['internal_api']} {library.get('version', '')} with the "
+        f"kernels it chooses by default here, {kernel()}.",
     ]
     if "AMD" in _processor():
         found.append(
-            "PyTorch's BLAS is MKL, which runs slower kernels on AMD processors than on Intel's. That "
-            "is part of the lead over PyTorch in these tables; run them on an Intel processor to see "
-            "the other side."
+            "PyTorch's BLAS is MKL, which runs slower kernels on AMD processors than on Intel's. "
+            "That is part of the lead over PyTorch in these tables; run them on an Intel "
+            "processor to see the other side."
         )
     return found
 

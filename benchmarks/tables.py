@@ -17,6 +17,7 @@ SHORT = {
     "PyTorch, one compiled graph": "torch best",
     "JAX jit": "JAX",
     "JAX scan of 100 steps": "JAX scan",
+    "PyTorch eager, channels last": "channels last", "PyTorch, torch.compile": "compile",
     "matrix products alone": "products",
 }
 PRODUCTS = "matrix products alone"
@@ -35,7 +36,8 @@ def checks(found: Iterable[Any]) -> str:
 
 def timing(rows: Rows) -> str:
     """All tables."""
-    parts = [_steps(rows), *_grids(rows), _summary(rows), _lengths(rows), _startup(rows)]
+    unet = _steps(rows, unet=True)
+    parts = [_steps(rows), unet, *_grids(rows), _summary(rows), _lengths(rows), _startup(rows)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -55,8 +57,14 @@ def grid_ratios(rows: Rows, rival: str) -> dict[tuple[int, int], float]:
     return found
 
 
-def _steps(rows: Rows, *, quartiles: bool = True) -> str:
-    own = [row for row in rows if "spread" in row and not row["config"].startswith("width")]
+def _steps(rows: Rows, *, quartiles: bool = True, unet: bool = False) -> str:
+    own = [
+        row for row in rows
+        if "spread" in row and not row["config"].startswith("width")
+        and row["config"].startswith("U-Net") == unet
+    ]
+    if not own:
+        return ""
     rivals = [rival for rival in SHORT if any(row["rival"] == rival for row in own)]
     cell = {}
     for row in own:

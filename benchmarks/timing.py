@@ -28,6 +28,7 @@ from benchmarks.rivals import (
     eager_sampling,
     eager_training,
 )
+from benchmarks.unet_twin import BATCH, unet_contenders
 from ddpm_np.experiments.experiment import ENSEMBLE
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
@@ -74,6 +75,8 @@ def cells(quick: bool) -> Iterator[Cell]:
         f"main job's network, batch {ENSEMBLE.batch_size}", ENSEMBLE.network, ENSEMBLE.batch_size
     )
     yield _sampling(f"sampling {SAMPLES} signals")
+    compiled = cannot_compile() is None and not quick
+    yield Cell(f"U-Net of the rings, batch {BATCH}", unet_contenders(compiled=compiled))
     for width in WIDTHS[::2] if quick else WIDTHS:
         for n in (16, 1024) if quick else BATCHES:
             config = f"width {width}, batch {n}"
