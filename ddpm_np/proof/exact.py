@@ -1,8 +1,9 @@
 """Exact numbers that run through the package's own formulas.
 
-NumPy's arithmetic on object arrays calls the elements' own ``+ - * /``, and ``np.sqrt`` calls their ``.sqrt()``. A number that
-offers exactly these five operations, exactly, therefore lets the very code that runs in float64 also run without rounding: that is
-what :mod:`ddpm_np.proof` builds on. ``fractions.Fraction`` will not do, because next to a float it silently becomes one.
+NumPy's arithmetic on object arrays calls the elements' own ``+ - * /``, and ``np.sqrt`` calls
+their ``.sqrt()``. A number that offers these five operations, exactly, lets the code that runs in
+float64 also run without rounding. ``fractions.Fraction`` will not do, because next to a float it
+silently becomes one.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ class Exact(ExactNumber):
 
     def __init__(self, numerator: int | Fraction, denominator: int = 1) -> None:
         if not isinstance(numerator, Rational) or not isinstance(denominator, Rational):
-            raise TypeError(f"Exact takes whole numbers or fractions, not {numerator!r} / {denominator!r}")
+            raise TypeError(
+                f"Exact takes whole numbers or fractions, not {numerator!r} / {denominator!r}"
+            )
         self.fraction = Fraction(numerator) / Fraction(denominator)
 
     def _of(self, fraction: Fraction) -> Exact:
-        """The number that an operation on this one returns; a subclass says here what its results carry along."""
+        """The number that an operation on this one returns."""
         result = Exact.__new__(Exact)
         result.fraction = fraction
         return result
@@ -113,10 +116,10 @@ class Root(ExactNumber):
 
     __slots__ = ("square",)
 
-    def __init__(self, square: Exact) -> None:
+    def __init__(self, square: ExactNumber) -> None:
         self.square = square
 
-    def __pow__(self, exponent: int) -> Exact:
+    def __pow__(self, exponent: int) -> ExactNumber:
         if exponent != 2:
             raise ValueError(f"only the square of this root is known, not its power {exponent}")
         return self.square

@@ -1,4 +1,6 @@
-"""The derivation's formulas once more, as printed and in 120-digit decimals: what float64 is measured against.
+"""The derivation's formulas once more, as printed and in 120-digit decimals.
+
+Floating point is measured against them.
 
 Nothing here is shared with the modules it measures, and nothing is rearranged for stability: with
 120 digits there is no need to.
@@ -33,7 +35,10 @@ def _precise(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Sum(NamedTuple):
-    """A sum and the sum of its terms' magnitudes. Their ratio is the condition number: what rounding each term costs the sum."""
+    """A sum and the sum of its terms' magnitudes.
+
+    Their ratio is the condition number: what rounding each term costs the sum.
+    """
 
     value: Any
     scale: Any
@@ -47,9 +52,10 @@ def _sum(*terms: Any) -> Sum:
 @_precise
 def ulp_error(actual: ArrayLike, exact: ArrayLike, *,
     scale: ArrayLike | None = None) -> NDArray[np.float64]:
-    """|actual - exact| in units in the last place of ``scale``, by default of ``exact``, in the dtype of ``actual``.
+    """|actual - exact| in units in the last place of ``scale``, by default of ``exact``.
 
-    exact, scale: floats, decimals or fractions, in shapes that broadcast to that of actual. The difference is taken in decimals.
+    The unit is that of the dtype of ``actual``. exact, scale: floats, decimals or fractions, in
+    shapes that broadcast to that of actual. The difference is taken in decimals.
     Equal infinities differ by 0; anything else that is not finite is off by inf.
 
     >>> ulp_error(0.1 + 0.2, Decimal("0.3"))
@@ -88,16 +94,20 @@ def _decimal(value: Any) -> Decimal:
 
 @_precise
 def sigmoid_beta(T: int, beta_min: float, beta_max: float, span: float) -> Sum:
-    """beta_min + (beta_max - beta_min) sigmoid(f(t)), f a line from -span at t = 1 to span at t = T (E19)."""
-    low, high, span = map(Decimal, (float(beta_min), float(beta_max), float(span)))
-    f = [-span + 2 * span * t / max(T - 1, 1) for t in range(T)]
+    """beta_min + (beta_max - beta_min) sigmoid(f(t)) (E19).
+
+    f is a line from -span at t = 1 to span at t = T.
+    """
+    low, high, width = map(Decimal, (float(beta_min), float(beta_max), float(span)))
+    f = [-width + 2 * width * t / max(T - 1, 1) for t in range(T)]
     return _sum(low, np.array([(high - low) / (1 + (-x).exp()) for x in f], dtype=object))
 
 
 class Reference:
-    """The tables that follow from the given float64 betas, index t, and every formula in terms of them, for a single t.
+    """The tables that follow from the given float64 betas, index t, and the formulas for one t.
 
-    Vectors may be arrays of floats; they are taken at their exact value. Every formula returns a :class:`Sum` of decimals.
+    Vectors may be arrays of floats; they are taken at their exact value. Every formula returns a
+    :class:`Sum` of decimals.
     """
 
     @_precise
@@ -127,21 +137,27 @@ class Reference:
 
     @_precise
     def q_skip(self, x_s: ArrayLike, s: int, t: int, eps: ArrayLike) -> Sum:
-        """sqrt(alpha_bar_t / alpha_bar_s) x_s + sqrt(1 - alpha_bar_t / alpha_bar_s) eps (E4; E1 for s = t - 1, E6 for s = 0)."""
+        """sqrt(alpha_bar_t / alpha_bar_s) x_s + sqrt(1 - alpha_bar_t / alpha_bar_s) eps (E4).
+
+        It is E1 for s = t - 1 and E6 for s = 0.
+        """
         ratio = self.alpha_bar[t] / self.alpha_bar[s]
         return _sum(ratio.sqrt() * _decimals(x_s), (1 - ratio).sqrt() * _decimals(eps))
 
     @_precise
     def covariance_skip(self, Sigma: ArrayLike, s: int, t: int) -> Sum:
-        """alpha_bar_t / alpha_bar_s Sigma + (1 - alpha_bar_t / alpha_bar_s) I (E5 for s = 0, E3 for s = t - 1)."""
+        """alpha_bar_t / alpha_bar_s Sigma + (1 - alpha_bar_t / alpha_bar_s) I.
+
+        It is E5 for s = 0 and E3 for s = t - 1.
+        """
         ratio = self.alpha_bar[t] / self.alpha_bar[s]
         return _sum(ratio * _decimals(Sigma), (1 - ratio) * _decimals(np.eye(np.shape(Sigma)[-1])))
 
     @_precise
     def exponent(self, x_prev: ArrayLike, x_t: ArrayLike, x_0: ArrayLike, t: int) -> Sum:
-        """Minus twice the exponent of q(x_{t-1} | x_t, x_0) as Bayes' rule gives it (E7, E8), t >= 2.
+        """Minus twice the exponent of q(x_{t-1} | x_t, x_0) by Bayes' rule (E7, E8), t >= 2.
 
-        The scale is that of the squares opened out: each of them is itself the square of a difference.
+        The scale is that of the squares multiplied out, since each is the square of a difference.
         """
         x_prev, x_t, x_0 = map(_decimals, (x_prev, x_t, x_0))
         now, before = self.alpha_bar[t], self.alpha_bar[t - 1]
@@ -155,7 +171,10 @@ class Reference:
 
     @_precise
     def psi_1(self, x_0: ArrayLike, x_t: ArrayLike, t: int) -> Sum:
-        """sqrt(alpha_t) / beta_t x_t + sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_{t-1}) x_0 (E9), t >= 2."""
+        """sqrt(alpha_t) / beta_t x_t + sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_{t-1}) x_0 (E9).
+
+        t is 2 or more.
+        """
         before = self.alpha_bar[t - 1]
         return _sum(self.alpha[t].sqrt() / self.beta[t] * _decimals(x_t),
             before.sqrt() / (1 - before) * _decimals(x_0))
@@ -198,20 +217,29 @@ class Reference:
 
     @_precise
     def mean_from_eps(self, x_t: ArrayLike, t: int, eps: ArrayLike, s: int | None = None) -> Sum:
-        """The posterior mean at x_0 = predict_x0 (E14), for the step from t to s, by default t - 1: E12 with E4's symbols."""
+        """The posterior mean at x_0 = predict_x0 (E14), for the step from t to s.
+
+        By default s = t - 1. It is E12 with E4's symbols.
+        """
         alpha, beta = self.between(t - 1 if s is None else s, t)
         return _sum(_decimals(x_t) / alpha.sqrt(),
             -beta / (alpha * (1 - self.alpha_bar[t])).sqrt() * _decimals(eps))
 
     @_precise
     def reverse_variance(self, t: int, s: int, eta: float = 1.0) -> Decimal:
-        """eta^2 beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t) (E11, E18): beta_tilde_t for eta = 1 and s = t - 1."""
+        """eta^2 beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t) (E11, E18).
+
+        It is beta_tilde_t for eta = 1 and s = t - 1.
+        """
         return Decimal(eta) ** 2 * self.between(s,
             t)[1] * (1 - self.alpha_bar[s]) / (1 - self.alpha_bar[t])
 
     @_precise
     def ddim_mean(self, x_t: ArrayLike, t: int, eps: ArrayLike, s: int, eta: float) -> Sum:
-        """sqrt(alpha_bar_s) predict_x0 + sqrt(1 - alpha_bar_s - sigma^2) eps (E18), its two terms in eps taken together."""
+        """sqrt(alpha_bar_s) predict_x0 + sqrt(1 - alpha_bar_s - sigma^2) eps (E18).
+
+        The two terms in eps are taken together.
+        """
         ratio = self.alpha_bar[t] / self.alpha_bar[s]
         direction = (1 - self.alpha_bar[s] - self.reverse_variance(t, s, eta)).sqrt()
         from_eps = direction - (1 - self.alpha_bar[t]).sqrt() / ratio.sqrt()

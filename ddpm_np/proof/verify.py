@@ -138,8 +138,8 @@ def covered_by_proofs(
 
 def _lines(row: Row) -> Iterator[str]:
     """What is printed of an equation."""
-    total = len(row.proofs)
-    yield f"{row.equation:<4} {EQUATIONS[row.equation].formulas[0].text}"
+    total, equation = len(row.proofs), EQUATIONS[row.equation]
+    yield f"{row.equation:<4} {equation.title}: {equation.formulas[0].text}"
     if total:
         yield f"     {row.proved} of {total} identities proved"
     for name in FUNCTIONS.get(row.equation, ()):

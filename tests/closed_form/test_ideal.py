@@ -115,8 +115,8 @@ def test_for_a_point_it_finds_the_noise_that_was_added() -> None:
     denoiser = IdealDenoiser(PointMass(curve), schedule)
     for t in (1, 2, 50, 100):
         _, eps, x_t = draw_level(PointMass(curve), schedule, t, 4, t)
-        assert np.abs(denoiser(x_t,
-            t) - eps).max() <= 10 * EPS * np.abs(curve).max() / np.sqrt(schedule.one_minus_alpha_bar[t])
+        allowed = 10 * EPS * np.abs(curve).max() / np.sqrt(schedule.one_minus_alpha_bar[t])
+        assert np.abs(denoiser(x_t, t) - eps).max() <= allowed
 
 
 @pytest.mark.E24
@@ -217,7 +217,8 @@ def test_no_noise_is_left_to_guess_for_a_point() -> None:
         equal_nan=True)
     loss, _ = estimate_loss(IdealDenoiser(law, NOTES), law, NOTES, n=2,
         rng=np.random.default_rng(0))
-    assert np.all(loss[1:] <= np.square(10 * EPS * np.abs(law.mean).max()) / NOTES.one_minus_alpha_bar[1:])
+    rounding = np.square(10 * EPS * np.abs(law.mean).max())
+    assert np.all(loss[1:] <= rounding / NOTES.one_minus_alpha_bar[1:])
 
 
 @pytest.mark.E25
@@ -242,7 +243,8 @@ def test_standard_errors_are_the_scatter_of_repeated_estimates() -> None:
         rng=rng) for _ in range(repeats)]).T
     # A sum of 320 squares is close to Gaussian: the relative error of a deviation from 300 repeats
     # is 1 / sqrt(2 * 300).
-    assert abs(excess.std(ddof=1) / np.sqrt(np.square(claimed).mean()) - 1) <= 5 / np.sqrt(2 * repeats)
+    ratio = excess.std(ddof=1) / np.sqrt(np.square(claimed).mean())
+    assert abs(ratio - 1) <= 5 / np.sqrt(2 * repeats)
     loss, claimed = np.array([estimate_loss(off, law, schedule, n=20,
         rng=rng) for _ in range(repeats)])[:, :, 1:].transpose(1, 0, 2)
     assert np.all(np.abs(loss.std(0,
@@ -323,7 +325,8 @@ def test_optimal_variance_is_what_is_left_around_the_ideal_mean() -> None:
     rng, variance = np.random.default_rng(0), optimal_variance(law, schedule)
     x = law.sample(n, rng=rng)
     for t in (1, 2):
-        before, x = x, np.sqrt(schedule.alpha[t]) * x + np.sqrt(schedule.beta[t]) * rng.standard_normal(x.shape)
+        noise = np.sqrt(schedule.beta[t]) * rng.standard_normal(x.shape)
+        before, x = x, np.sqrt(schedule.alpha[t]) * x + noise
         left = np.square(before - posterior_mean_from_eps(schedule, x, t,
             IdealDenoiser(law, schedule)(x, t))).mean(1)
         assert abs(left.mean() - variance[t]) <= 5 * left.std() / np.sqrt(n)
@@ -390,7 +393,8 @@ def test_forms_hold_without_rounding() -> None:
             eps + d) - x_0 == -d * np.sqrt(schedule.one_minus_alpha_bar[t]) / root)
         # Data of variance 1 have the floor alpha_bar_t, and their reverse steps the variance
         # beta_t.
-        tables = schedule.alpha, schedule.beta, schedule.one_minus_alpha_bar, schedule.beta_tilde, schedule.alpha_bar
+        names = "alpha", "beta", "one_minus_alpha_bar", "beta_tilde", "alpha_bar"
+        tables = [getattr(schedule, name) for name in names]
         assert variance_from_loss(*(table[t] for table in tables)) == schedule.beta[t]
 
 
@@ -470,3 +474,14 @@ def test_a_denoiser_of_any_other_dimension_is_refused(dim):
     with pytest.raises(ValueError, match=f"same dim, got {dim} and 3"):
         estimate_loss(IdealDenoiser(other, schedule), law, schedule, n=2,
             rng=np.random.default_rng(0))
+
+
+def test_a_mixture_broadcasts_one_point_against_several_steps() -> None:
+    schedule = Schedule.from_beta([0.1, 0.2, 0.3])
+    x, t = np.array([[0.3, -1.0]]), np.array([3, 1, 3])
+    for law in (Empirical([[1.0, 0.0], [0.0, 2.0]]), Gaussian([0.0, 1.0], np.eye(2))):
+        denoiser = IdealDenoiser(law, schedule)
+        together = denoiser(x, t)
+        assert together.shape == (3, 2)
+        for row, step in zip(together, t):
+            assert np.allclose(row, denoiser(x, int(step))[0], rtol=1e-13, atol=1e-15)

@@ -24,7 +24,8 @@ def test_the_random_schedules_are_wide() -> None:
     beta = np.concatenate([d.schedule.beta[1:] for d in DRAWS])
     assert beta.min() < 1e-10 and beta.max() > 1 - 1e-4 and np.ptp(np.log(beta / (1 - beta))) > 30
     assert {d.schedule.T for d in DRAWS} == {1, 2, 3, 10, 1000}
-    assert {d.t - d.s == 1 for d in DRAWS} == {d.s == 0 for d in DRAWS} == {d.t == d.schedule.T for d in DRAWS} == {True, False}
+    for holds in (lambda d: d.t - d.s == 1, lambda d: d.s == 0, lambda d: d.t == d.schedule.T):
+        assert {holds(d) for d in DRAWS} == {True, False}
 
 
 # ---- a sign error in a formula is measured (test_proof.py shows that it is also disproved) -------
@@ -120,7 +121,8 @@ def test_the_reference_tables_are_those_of_exact_fractions(case: tuple[Schedule,
     for t, b in enumerate(beta, 1):
         before, alpha_bar = alpha_bar, alpha_bar * (1 - b)
         fractions = b, 1 - b, alpha_bar, 1 - alpha_bar, b * (1 - before) / (1 - alpha_bar)
-        tables = exact.beta, exact.alpha, exact.alpha_bar, exact.one_minus_alpha_bar, exact.beta_tilde
+        names = "beta", "alpha", "alpha_bar", "one_minus_alpha_bar", "beta_tilde"
+        tables = [getattr(exact, name) for name in names]
         assert all(close(table[t], value) for table, value in zip(tables, fractions))
 
 

@@ -88,7 +88,8 @@ def levels(T: int) -> Chart:
         return SimpleNamespace(T=T, p=p, c=c, schedule=schedule, roots=roots)
 
     names = _names("u", T)
-    return Chart({name: (low, 1) for low, name in zip((0, *names), names)}, build, _declared)
+    lows: list[int | str] = [0, *names]
+    return Chart({name: (low, 1) for low, name in zip(lows, names)}, build, _declared)
 
 
 def segments(T: int, *cuts: int) -> Chart:

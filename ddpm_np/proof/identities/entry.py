@@ -42,11 +42,15 @@ def identity(equations: str, chart: Chart | Cases, **arrays: Shape) -> Callable[
             shapes = {k: s if isinstance(s, tuple) else s(case) for k, s in arrays.items()}
             IDENTITIES.append(Identity(
                 f"{name}, {label}", tuple(equations.split()), statement,
-                of_case.with_arrays(**shapes), lambda v, case=case: sides(v, case),
+                of_case.with_arrays(**shapes), _at_case(sides, case),
             ))
         return sides
 
     return enter
+
+
+def _at_case(sides: Callable[..., Sides], case: Any) -> Callable[[V], Sides]:
+    return lambda v: sides(v, case)
 
 
 # ---- the cases ----------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def _back_propagation_through_two_layers(v: V, case: Any) -> Sides:
 
 # ---- leaky ReLU and SiLU ------------------------------------------------------------------------
 
-LEAK = Fraction(1, 10)
+LEAK: Any = Fraction(1, 10)
 LEAKY = {
     "one layer": (_mlp(Layer(2, "leaky_relu", "gate", leak=LEAK), dim=1), 4),
     "two layers": (
