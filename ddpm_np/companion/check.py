@@ -5,7 +5,7 @@ A formula and its call (:class:`ddpm_np.equations.Formula`) get the same numbers
 roots that a formula takes are rational in one of the charts below; the first one in which all of
 them are is used. What is not algebraic is compared on random floats.
 
-Checked by: tests/equations/test_check.py.
+Checked by: tests/companion/test_check.py.
 """
 
 from __future__ import annotations
