@@ -5,7 +5,8 @@ It goes through the five notes section by section. Everything on it is taken fro
 (:mod:`ddpm_np.equations`), from the errata and from the code when it is built; proofs are run and
 formulas are compared with their functions, and a formula that differs stops the build.
 
-sources: a function's source as HTML. content: what the page says. page: the file itself.
+check: formulas against functions. sources: a function as HTML. content: what the page says.
+page: the file itself.
 Checked by: tests/companion/.
 """
 

@@ -52,8 +52,8 @@ CLOSED_FORM = (
             Formula("eps = -sqrt(1 - alpha_bar_t) score",
                     "closed_form.ideal.eps_from_score(schedule, score, t)"),
         ),
-        ("closed_form.ideal.IdealDenoiser", "closed_form.ideal.score_from_eps",
-         "closed_form.ideal.eps_from_score"),
+        ("closed_form.ideal.IdealDenoiser", "closed_form.ideal.eps_star_gain",
+         "closed_form.ideal.score_from_eps", "closed_form.ideal.eps_from_score"),
         ("proved", "property", "statistical"), printed=("N2:553",), demo="noise-target",
     ),
     Equation(
@@ -69,7 +69,8 @@ CLOSED_FORM = (
                     "closed_form.ideal.variance_from_loss(alpha_t, beta_t, "
                     "one_minus_alpha_bar_t, beta_tilde_t, floor_t)"),
         ),
-        ("closed_form.ideal.optimal_loss", "closed_form.ideal.optimal_variance",
+        ("closed_form.ideal.optimal_loss", "closed_form.ideal.bayes_floor",
+         "closed_form.ideal.optimal_variance",
          "closed_form.ideal.variance_from_loss"),
         ("proved", "property", "statistical"), demo="noise-target",
     ),
@@ -82,7 +83,8 @@ CLOSED_FORM = (
          Formula("variance_s = beta_{t|s} (alpha_bar_s lambda_i + 1 - alpha_bar_s)"
                  " / (alpha_bar_t lambda_i + 1 - alpha_bar_t)",
                  "closed_form.reverse.reverse_variance(gaussian, schedule, t, s)", floating=True)),
-        ("closed_form.reverse.reverse_kernel", "closed_form.reverse.reverse_variance"),
+        ("closed_form.reverse.reverse_kernel", "closed_form.reverse.kernel_gain",
+         "closed_form.reverse.kernel_variance", "closed_form.reverse.reverse_variance"),
         ("proved", "property", "statistical"), printed=("N2:573",), demo="posterior",
     ),
     Equation(
@@ -92,7 +94,9 @@ CLOSED_FORM = (
         "笔记之外：用高斯数据的最优去噪器采样，每一步都是线性的，输出分布因此可精确求得。",
         (Formula("gain = a + b sqrt(1 - alpha_bar_t) / v_t;"
                  " variance_s = gain^2 variance_t + std^2"),),
-        ("closed_form.reverse.sampler_distribution",), ("property", "statistical"),
+        ("closed_form.reverse.sampler_distribution", "closed_form.reverse.step_gain",
+         "closed_form.reverse.sampler_moments"),
+        ("proved", "property", "statistical"),
         demo="variance",
         no_value="a recursion over all steps; compared with it written out in the tests",
     ),

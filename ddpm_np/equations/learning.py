@@ -16,7 +16,8 @@ LEARNING = (
             Formula("grad loss = 2 (eps_hat - eps) / (n dim)",
                     "training.denoising_loss(eps_hat, eps)[1]", floating=True),
         ),
-        ("training.denoising_loss", "network.MLP._forward", "network.MLP._backward"), ("property",),
+        ("training.denoising_loss", "network.MLP._forward", "network.MLP._backward"),
+        ("proved", "property"),
         printed=("N2:442", "N2:448"), demo="noise-target",
     ),
     Equation(
