@@ -220,7 +220,7 @@ class MLP(Network):
                 values[:] = 1
             elif kind == "shift":
                 if self.hidden[l - 1].step == "shift":
-                    values[:] = rng.standard_normal(shape, self.dtype)  # type: ignore[arg-type]
+                    values[:] = rng.standard_normal(shape, self.dtype)
             elif l < last or not zero_output:
                 bound = 1 / np.sqrt(len(self.params[f"W{l}"]))
                 if mirrored and l == 1:

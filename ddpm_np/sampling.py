@@ -292,8 +292,8 @@ def _begin(
     T = getattr(denoiser, "T", schedule.T)
     if T != schedule.T:
         raise ValueError(f"denoiser and schedule must have the same T, got {T} and {schedule.T}")
-    dtype = getattr(denoiser, "dtype", np.float64) if dtype is None else dtype
-    dtype = float_dtype(dtype)
+    own: DTypeLike = getattr(denoiser, "dtype", np.float64)
+    dtype = float_dtype(own if dtype is None else dtype)
     if start is None:
         last = schedule.T
         x = fill_normal(np.empty((n, dim), dtype), rng=rng)

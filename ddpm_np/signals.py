@@ -6,6 +6,8 @@ distributions of :mod:`ddpm_np.closed_form`, so everything about it is known exa
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
@@ -87,9 +89,8 @@ class MultiSine(Gaussian):
             raise ValueError(f"noise must be at most 1e150, for a finite square, got {noise}")
         if scale is None:
             scale = 1 / np.sqrt(frequencies.size)
-        if np.isscalar(scale):
-            scale = [scale]  # type: ignore[list-item]  # a number
-        scale = float_array("scale", scale, ndim=1)
+        scales: Any = [scale] if np.isscalar(scale) else scale
+        scale = float_array("scale", scales, ndim=1)
         if scale.size not in (1, frequencies.size) or scale.min() < 0:
             raise ValueError(
                 f"scale must be a number or one per frequency, none negative, got {scale.tolist()}"
