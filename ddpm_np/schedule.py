@@ -206,7 +206,7 @@ class Schedule:
 
 
 def _rounded(values: list[Any], dtype: DTypeLike) -> Array:
-    exact = dtype == object
+    exact = np.dtype(dtype).kind == "O"
     table = np.array([v if exact else float(v) for v in values], object if exact else float)
     table.flags.writeable = False
     return table

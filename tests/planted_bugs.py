@@ -1,6 +1,7 @@
-"""The bugs that test_planted_bugs.py plants: where, what the code says, what the bug makes of it, which test must catch it.
+"""The bugs that test_planted_bugs.py plants.
 
-Most were made or reported in public diffusion code, or are printed in the notes; the others are their like.
+Each says where it goes, the code there, the wrong code, and the test that must catch it. Most were
+made or reported in public diffusion code, or are printed in the notes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ __all__ = ["BUGS", "Bug"]
 
 
 class Bug(NamedTuple):
-    """where: "module:name", a function whose source holds ``right`` once. The bug writes ``wrong``. caught_by: "file::test"."""
+    """``where`` is "module:name", a function whose source holds ``right`` once.
+
+    The bug writes ``wrong`` in its place. ``caught_by`` is "file::test".
+    """
 
     name: str
     where: str
@@ -27,7 +31,8 @@ BUGS = [
         "test_schedule::test_every_entry_is_the_exact_value_rounded_once"),
     Bug("1 - alpha_bar by subtracting floats", "schedule:Schedule.from_beta",
         "one_minus_alpha_bar=_rounded(one_minus_alpha_bar,",
-        "one_minus_alpha_bar=_rounded([1 - a if given.dtype == object else 1 - float(a) for a in alpha_bar],",
+        "one_minus_alpha_bar=_rounded([1 - (float(a) if given.dtype == float else a)"
+        " for a in alpha_bar],",
         "test_schedule::test_every_entry_is_the_exact_value_rounded_once"),
     Bug("float32 tables", "schedule:_rounded",
         "object if exact else float)", "object if exact else np.float32)",
@@ -36,7 +41,8 @@ BUGS = [
         "writeable = False", "writeable = True",
         "test_schedule::test_nothing_about_it_can_be_changed"),
     Bug("beta_1 for beta_tilde_1, which is 0", "schedule:Schedule.from_beta",
-        "b * one_minus_alpha_bar[-2] / one_minus_alpha_bar[-1]", "b * one_minus_alpha_bar[-2] / one_minus_alpha_bar[-1] or b",
+        "b * one_minus_alpha_bar[-2] / one_minus_alpha_bar[-1]",
+        "b * one_minus_alpha_bar[-2] / one_minus_alpha_bar[-1] or b",
         "test_schedule::test_tables_are_ordered_as_the_mathematics_says"),
     Bug("skipped step with beta[t]", "schedule:Schedule.between",
         "np.where(adjacent, self.beta[t], beta_ts)", "np.where(True, self.beta[t], beta_ts)",
@@ -67,7 +73,8 @@ BUGS = [
         "return (beta_t + alpha_t - alpha_bar_t)", "return (beta_t + alpha_t + alpha_bar_t)",
         "test_posterior::test_the_three_forms_of_psi_2_agree_as_far_as_they_cancel"),
     Bug("variance without its denominator", "posterior:posterior_variance",
-        "beta_t * one_minus_alpha_bar_prev / one_minus_alpha_bar_t", "beta_t * one_minus_alpha_bar_prev",
+        "beta_t * one_minus_alpha_bar_prev / one_minus_alpha_bar_t",
+        "beta_t * one_minus_alpha_bar_prev",
         "test_posterior::test_mean_and_variance_are_the_formulas"),
     Bug("x_0 at the level of t for that of t - 1", "posterior:posterior_mean_variance",
         "schedule.alpha_bar[t - 1], now", "schedule.alpha_bar[t], now",
@@ -97,7 +104,8 @@ BUGS = [
         "path[::-1]", "path",
         "test_sampling::test_trajectories_run_in_the_order_of_t"),
     Bug("generator ignored", "sampling:_begin",
-        "np.empty((n, dim), dtype), rng=rng)", "np.empty((n, dim), dtype), rng=np.random.default_rng(0))",
+        "np.empty((n, dim), dtype), rng=rng)",
+        "np.empty((n, dim), dtype), rng=np.random.default_rng(0))",
         "test_sampling::test_the_same_seed_gives_the_same_bits_and_another_seed_others"),
     # ---- densities, divergences, signals
     Bug("normaliser 1 / (sqrt(2 pi) sigma^2)", "closed_form.distributions.gaussian:Gaussian.logpdf",
@@ -112,11 +120,14 @@ BUGS = [
     Bug("KL without its log-determinant", "closed_form.distributions.distances:kl_divergence",
         "- 2 * np.log(k)", "",
         "test_distributions::test_kl_is_its_integral"),
-    Bug("logarithm of the deviation for that of the variance", "closed_form.distributions.distances:kl_divergence",
+    Bug("logarithm of the deviation for that of the variance",
+        "closed_form.distributions.distances:kl_divergence",
         "- 2 * np.log(k)", "- np.log(k)",
         "test_distributions::test_kl_is_its_integral"),
-    Bug("score of a mixture weighted by the prior", "closed_form.distributions.mixtures:GaussianMixture._scores",
-        "softmax(np.where(nowhere, 0.0, logs), axis=0)", "np.einsum('k,k...->k...', self.weights, np.ones(logs.shape))",
+    Bug("score of a mixture weighted by the prior",
+        "closed_form.distributions.mixtures:GaussianMixture._scores",
+        "softmax(np.where(nowhere, 0.0, logs), axis=0)",
+        "np.einsum('k,k...->k...', self.weights, np.ones(logs.shape))",
         "test_mixtures::test_log_density_and_score_are_the_plain_formulas"),
     Bug("phases on half the circle", "signals:multi_sine_curve",
         "2 * np.pi, n_frequencies", "np.pi, n_frequencies",
@@ -144,7 +155,8 @@ BUGS = [
     Bug("decoder's normaliser", "closed_form.likelihood:_decoder_term",
         "2 * np.pi * variance_1)", "2 * np.pi * variance_1**2)",
         "test_likelihood::test_one_step_is_prior_and_decoder"),
-    Bug("trace of the flow with the wrong sign", "closed_form.probability_flow:probability_flow_logpdf",
+    Bug("trace of the flow with the wrong sign",
+        "closed_form.probability_flow:probability_flow_logpdf",
         "denoiser.divergence(at, *_level(u)) - denoiser.dim * np.tanh(u)",
         "denoiser.dim * np.tanh(u) - denoiser.divergence(at, *_level(u))",
         "test_likelihood::test_with_white_noise_at_the_end_it_is_off_by_what_the_end_is_off"),
@@ -314,7 +326,8 @@ BUGS = [
         "test_checkpoint::test_a_resumed_run_has_the_bits_of_an_unbroken_one"),
     # ---- how it is believed
     Bug("errors that cancel", "conformance.strategies:assert_close",
-        "not errors.max() <= ulp", "not abs(np.sum(actual - expected)) <= ulp * np.spacing(np.abs(actual).max())",
+        "not errors.max() <= ulp",
+        "not abs(np.sum(actual - expected)) <= ulp * np.spacing(np.abs(actual).max())",
         "test_strategies::test_the_bound_is_sharp_and_elementwise"),
     Bug("lost digits taken for a failure", "conformance.diagnosis:_compare",
         "np.where(off <= allowed, 1, 2)", "2",
@@ -387,7 +400,8 @@ BUGS = [
     Bug("floor with the variance for the standard deviation", "closed_form.ideal:estimate_floor",
         "np.sqrt(noise) * ", "noise * ",
         "closed_form/test_ideal::test_the_floor_by_the_divergence_is_the_closed_form_of_a_gaussian"),
-    Bug("ring posterior without its prior", "closed_form.distributions.rings:Rings._around_the_mode",
+    Bug("ring posterior without its prior",
+        "closed_form.distributions.rings:Rings._around_the_mode",
         " + np.square(z).sum(-1)", "",
         "closed_form/test_rings::test_both_grids_give_the_same"),
     Bug("score of rings with kept for its root", "closed_form.distributions.rings:Rings.score",

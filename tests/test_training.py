@@ -119,8 +119,9 @@ def test_independent_steps_are_uniform_on_1_to_T():
 
 @pytest.mark.E15
 @pytest.mark.E16
+@pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("max_norm", [1e-3, 1e3])
-def test_the_loop_is_the_algorithm_written_out(max_norm):
+def test_the_loop_is_the_algorithm_written_out(max_norm, fast):
     network, twin = small_network(dtype=np.float64), small_network(dtype=np.float64)
     network.flat += 0.3 * np.random.default_rng(3).standard_normal(network.flat.size)
     twin.flat[:] = network.flat
@@ -129,7 +130,7 @@ def test_the_loop_is_the_algorithm_written_out(max_norm):
     optimizer = AdamW(twin.flat.size, np.float64, weight_decay=0.1)
     averages = []
     settings = {"steps": 6, "batch_size": 16, "learning_rate": 0.02, "warmup": 2}
-    loop = train(network, DATA, SCHEDULE, state=state, max_norm=max_norm, **settings)
+    loop = train(network, DATA, SCHEDULE, state=state, max_norm=max_norm, fast=fast, **settings)
     for k, record in enumerate(loop, 1):
         x_0, t = DATA.sample(16, rng=rng), balanced_steps(10, 16, rng=rng)
         eps = rng.standard_normal((16, 3))

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from ddpm_np.proof.formulas import difference
 from ddpm_np.companion.sources import ROOT, Source, source
 from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, Formula, Section, equations_of
 from ddpm_np.equations.notes import NOTES, Heading, Printed, notes, overlap
 from ddpm_np.errata import ERRATA, Erratum
+from ddpm_np.proof.formulas import difference
 from ddpm_np.proof.verify import rows
 
 __all__ = ["Bug", "EquationPart", "Known", "NotePart", "PrintedPart", "SectionPart", "content"]

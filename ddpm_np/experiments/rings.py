@@ -166,22 +166,47 @@ def _family_rows(
     fit, ideal_fit = nearest_ring(samples), nearest_ring(ideal)
     n = len(samples)
     rows = {
-        "loss": Measurement("loss, mean over t", least + over, error, least, "beside the Bayes floor"),
-        "excess": Measurement("excess of the loss, in floors", over / least, error / least, 0.0,
-                      "mean over t of E|eps_hat - eps_star|^2, over dim times the floor"),
-        "ring": Measurement("distance of the samples to the nearest ring", *_mean(fit.distance), 0.0,
-                    f"root mean square per pixel, {n} samples; rings of any place and size"),
-        "ideal_ring": Measurement("the same, ideal denoiser", float(ideal_fit.distance.mean()), None, 0.0,
-                          f"{len(ideal)} samples"),
+        "loss": Measurement(
+            "loss, mean over t", least + over, error, least, "beside the Bayes floor"
+        ),
+        "excess": Measurement(
+            "excess of the loss, in floors",
+            over / least,
+            error / least,
+            0.0,
+            "mean over t of E|eps_hat - eps_star|^2, over dim times the floor",
+        ),
+        "ring": Measurement(
+            "distance of the samples to the nearest ring",
+            *_mean(fit.distance),
+            0.0,
+            f"root mean square per pixel, {n} samples; rings of any place and size",
+        ),
+        "ideal_ring": Measurement(
+            "the same, ideal denoiser",
+            float(ideal_fit.distance.mean()),
+            None,
+            0.0,
+            f"{len(ideal)} samples",
+        ),
         "radius": Measurement("radius of the nearest ring", *_mean(fit.radius), 4.4, "in pixels"),
-        "radius_sd": Measurement("scatter of that radius", float(fit.radius.std(ddof=1)), None, 0.0, ""),
-        "same_noise": Measurement("distance of the network's picture to the exact chain's",
-                          *_mean(_rms(shown - ideal)), 0.0, f"{len(ideal)} samples, equal noise"),
+        "radius_sd": Measurement(
+            "scatter of that radius", float(fit.radius.std(ddof=1)), None, 0.0, ""
+        ),
+        "same_noise": Measurement(
+            "distance of the network's picture to the exact chain's",
+            *_mean(_rms(shown - ideal)),
+            0.0,
+            f"{len(ideal)} samples, equal noise",
+        ),
     }
     for t in sorted({1, max(1, T // 10), max(1, T // 2)}):
         rows[f"excess_at_{t}"] = Measurement(
-            f"excess in floors at t = {t}", float(excess[t] / floor[t]),
-            float(excess_error[t] / floor[t]), 0.0, "of the floor at this t",
+            f"excess in floors at t = {t}",
+            float(excess[t] / floor[t]),
+            float(excess_error[t] / floor[t]),
+            0.0,
+            "of the floor at this t",
         )
     return rows
 
@@ -196,9 +221,15 @@ def _mlp_rows(samples: Array, losses: tuple[Array, ...]) -> dict[str, Measuremen
     floor, excess, _ = losses
     over, fit = float(excess[1:].mean() / floor[1:].mean()), nearest_ring(samples)
     return {
-        "mlp_excess": Measurement("excess in floors, an MLP", over, None, 0.0, "equal steps and batches"),
-        "mlp_ring": Measurement("distance to the nearest ring, the MLP", *_mean(fit.distance), 0.0,
-                        f"{len(samples)} samples"),
+        "mlp_excess": Measurement(
+            "excess in floors, an MLP", over, None, 0.0, "equal steps and batches"
+        ),
+        "mlp_ring": Measurement(
+            "distance to the nearest ring, the MLP",
+            *_mean(fit.distance),
+            0.0,
+            f"{len(samples)} samples",
+        ),
     }
 
 
@@ -206,7 +237,11 @@ def _mlp_rows(samples: Array, losses: tuple[Array, ...]) -> dict[str, Measuremen
 
 
 def _memory(
-    network: Network, pictures: Array, law: Rings, schedule: Schedule, n: int,
+    network: Network,
+    pictures: Array,
+    law: Rings,
+    schedule: Schedule,
+    n: int,
     rng: np.random.Generator,
 ) -> Memory:
     samples = ancestral_sample(network, schedule, n, law.dim, rng=rng)
@@ -220,8 +255,13 @@ def _memory(
         off.append([np.square(eps_hat - ideal(x_t, t)).mean() for ideal in (family, memory)])
     to_family, to_memory = np.mean(off, axis=0)
     return Memory(
-        len(pictures), samples, _nearest(samples, pictures), _nearest(samples, fresh),
-        nearest_ring(samples).distance, float(to_family), float(to_memory),
+        len(pictures),
+        samples,
+        _nearest(samples, pictures),
+        _nearest(samples, fresh),
+        nearest_ring(samples).distance,
+        float(to_family),
+        float(to_memory),
     )
 
 
@@ -229,24 +269,46 @@ def _memory_rows(memories: list[Memory], five: Array) -> dict[str, Measurement]:
     rows: dict[str, Measurement] = {}
     for m in memories:
         rows |= {
-            f"trained_{m.k}": Measurement(f"{m.k} pictures: distance to the nearest of them",
-                                  *_mean(m.trained), None, "root mean square per pixel"),
-            f"fresh_{m.k}": Measurement(f"{m.k} pictures: to the nearest of {m.k} others", *_mean(m.fresh),
-                                None, "pictures of the family that it never saw"),
-            f"ring_{m.k}": Measurement(f"{m.k} pictures: to the nearest ring", *_mean(m.ring), 0.0,
-                               "any place and size"),
-            f"to_family_{m.k}": Measurement(f"{m.k} pictures: predictions from the family's ideal ones",
-                                    m.to_family, None, None, "mean square over t, on new pictures"),
-            f"to_memory_{m.k}": Measurement(f"{m.k} pictures: from the ideal ones of the {m.k}",
-                                    m.to_memory, None, None, "the same"),
+            f"trained_{m.k}": Measurement(
+                f"{m.k} pictures: distance to the nearest of them",
+                *_mean(m.trained),
+                None,
+                "root mean square per pixel",
+            ),
+            f"fresh_{m.k}": Measurement(
+                f"{m.k} pictures: to the nearest of {m.k} others",
+                *_mean(m.fresh),
+                None,
+                "pictures of the family that it never saw",
+            ),
+            f"ring_{m.k}": Measurement(
+                f"{m.k} pictures: to the nearest ring", *_mean(m.ring), 0.0, "any place and size"
+            ),
+            f"to_family_{m.k}": Measurement(
+                f"{m.k} pictures: predictions from the family's ideal ones",
+                m.to_family,
+                None,
+                None,
+                "mean square over t, on new pictures",
+            ),
+            f"to_memory_{m.k}": Measurement(
+                f"{m.k} pictures: from the ideal ones of the {m.k}",
+                m.to_memory,
+                None,
+                None,
+                "the same",
+            ),
         }
     from scipy.stats import chisquare
 
     which = np.argmin(_distances(memories[0].samples, five), axis=1)
     counts = np.bincount(which, minlength=len(five))
     rows["fair"] = Measurement(
-        "five pictures: probability of shares so unequal", float(chisquare(counts).pvalue), None,
-        None, f"chi-square test of {', '.join(map(str, counts))} samples nearest to each",
+        "five pictures: probability of shares so unequal",
+        float(chisquare(counts).pvalue),
+        None,
+        None,
+        f"chi-square test of {', '.join(map(str, counts))} samples nearest to each",
     )
     return rows
 
@@ -265,14 +327,18 @@ def _five(
     three = _trained(e, "three layers on 5 pictures", _three_layers(e, law), points, steps)
     patches = {
         (p, placed): PatchDenoiser(five, schedule, patch=p, placed=placed)
-        for p in PATCHES for placed in (True, False) if p < 2 * law.size
+        for p in PATCHES
+        for placed in (True, False)
+        if p < 2 * law.size
     }
     floors = {key: d.floor(n=max(2, e.samples // 16), rng=rng) for key, d in patches.items()}
     denoisers: dict[str, Denoiser] = {
         "all pixels, exact": IdealDenoiser(points, schedule),
         f"patch {SEEN}, placed": patches[SEEN, True],
         f"patch {SEEN}, anywhere": patches[SEEN, False],
-        "three layers": three, "U-Net, short": short, "U-Net": long,
+        "three layers": three,
+        "U-Net, short": short,
+        "U-Net": long,
     }
     seed = int(rng.integers(2**63))
     columns = {name: _chain(d, schedule, SHOWN, seed)[0] for name, d in denoisers.items()}
@@ -280,19 +346,26 @@ def _five(
     for (p, placed), floor in floors.items():
         where = "placed" if placed else "anywhere"
         rows[f"patch_{p}_{where}"] = Measurement(
-            f"five pictures: least loss with a patch of {p}, {where}", float(floor[1:].mean()),
-            None, None, "exact given the draws of x_t",
+            f"five pictures: least loss with a patch of {p}, {where}",
+            float(floor[1:].mean()),
+            None,
+            None,
+            "exact given the draws of x_t",
         )
     loss = _empirical_loss(three, points, schedule, max(2, e.samples // 4), rng)
     rows["three_layers"] = Measurement(
-        "five pictures: loss of three layers", *loss,
-        float(floors[SEEN, False][1:].mean()), f"beside the least with a patch of {SEEN}, anywhere",
+        "five pictures: loss of three layers",
+        *loss,
+        float(floors[SEEN, False][1:].mean()),
+        f"beside the least with a patch of {SEEN}, anywhere",
     )
     for name, samples in columns.items():
         key = name.replace(" ", "_").replace(",", "")
         rows[f"shown_{key}"] = Measurement(
             f"five pictures: distance to the nearest ring, {name}",
-            *_mean(nearest_ring(samples).distance), 0.0, f"{len(samples)} samples, equal noise",
+            *_mean(nearest_ring(samples).distance),
+            0.0,
+            f"{len(samples)} samples, equal noise",
         )
     return {"five": five, **columns}, floors, rows
 
@@ -302,8 +375,14 @@ def _three_layers(e: Experiment, law: Rings) -> UNet:
     network = e.network()
     assert isinstance(network, UNet)
     return UNet(
-        law.size, e.T, widths=(2 * e.hidden[0],), layers=SEEN // 2, rng=e.rng("weights"),
-        skip=network.skip, gain=network.gain, basis=network.basis,
+        law.size,
+        e.T,
+        widths=(2 * e.hidden[0],),
+        layers=SEEN // 2,
+        rng=e.rng("weights"),
+        skip=network.skip,
+        gain=network.gain,
+        basis=network.basis,
     )
 
 
@@ -328,15 +407,19 @@ def _empirical_loss(
 # ---- the parts of all ----------------------------------------------------------------------------
 
 
-def _trained(
-    e: Experiment, name: str, network: Network, source: Source, steps: int
-) -> Network:
+def _trained(e: Experiment, name: str, network: Network, source: Source, steps: int) -> Network:
     """The averaged network after so many steps; a line says what is being trained."""
     say(f"{e.name}: training {name}, {steps} steps")
     state = TrainingState(network, rng=e.rng("training"), ema_decay=e.ema_decay)
     records = train(
-        network, source, e.schedule(), steps=steps, batch_size=e.batch_size,
-        learning_rate=e.learning_rate, max_norm=e.max_norm, state=state,
+        network,
+        source,
+        e.schedule(),
+        steps=steps,
+        batch_size=e.batch_size,
+        learning_rate=e.learning_rate,
+        max_norm=e.max_norm,
+        state=state,
     )
     for _ in records:
         pass

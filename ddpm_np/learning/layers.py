@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
-from ddpm_np._checks import Array, Steps, choice, count, fraction, real_array
+from ddpm_np._checks import Array, Number, Steps, choice, count, fraction, real_array
 
 __all__ = ["Layer", "activate", "activation_slope", "rows_at", "step_basis", "sum_by_step"]
 
@@ -31,7 +30,7 @@ class Layer:
     width: int
     activation: str = "leaky_relu"
     step: str = "gate"
-    leak: float | Fraction = 0.1
+    leak: Number = 0.1
 
     def __post_init__(self) -> None:
         count("width", self.width)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ddpm_np import posterior
-from ddpm_np.proof.formulas import difference
 from ddpm_np.equations import EQUATIONS, Formula
+from ddpm_np.proof.formulas import difference
 
 COMPARED = [
     pytest.param(formula, marks=getattr(pytest.mark, e.number), id=f"{e.number}: {formula.text}")
