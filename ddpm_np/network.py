@@ -247,7 +247,7 @@ class MLP(Network):
 def _layer(h: int | Layer | Mapping[str, Any]) -> Layer:
     if isinstance(h, Mapping):  # as in a config
         return Layer(**h)
-    return h if isinstance(h, Layer) else Layer(h)
+    return h if isinstance(h, Layer) else Layer(count("hidden", h))
 
 
 def _mirror(W: Array, *, inputs: bool, outputs: bool) -> None:

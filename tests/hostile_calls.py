@@ -266,7 +266,7 @@ INFINITE = {
 ALSO_NAMED = {
     "linear": ["beta"], "cosine": ["beta"], "sigmoid": ["beta"],
     "importance_sampling": ["z"], "quadrature": ["z"],
-    "naive_monte_carlo": ["z"], "MLP": ["width"],
+    "naive_monte_carlo": ["z"],
 }
 
 HUGE = 10**400  # no float64
