@@ -41,13 +41,16 @@ def test_the_rows_of_loss_and_excess_hold_what_was_estimated(monkeypatch):
     T = training.schedule.T
     loss, error = np.linspace(0, 0.8, T + 1), np.linspace(0, 0.08, T + 1)
     monkeypatch.setattr(evaluation, "estimate_loss", lambda *a, **options: (loss, error))
-    monkeypatch.setattr(evaluation, "estimate_excess", lambda *a, **options: (0.25, 0.01))
+    monkeypatch.setattr(evaluation, "_excess_per_step", lambda *a, **options: (loss / 2, error / 2))
     rows = evaluation.evaluate(training).rows
     floor = evaluation.optimal_loss(training.distribution, training.schedule)
     assert np.isclose(rows["loss"].measured, loss[1:].mean(), rtol=1e-12, atol=0)
     assert np.isclose(rows["loss"].exact, floor[1:].mean(), rtol=1e-12, atol=0)
     assert np.isclose(rows["loss"].error, np.sqrt(np.sum(error[1:] ** 2)) / T, rtol=1e-12, atol=0)
-    assert (rows["excess_percent"].measured, rows["excess_percent"].error) == (25.0, 1.0)
+    excess, floor = rows["excess_percent"], floor[1:].mean()
+    assert np.isclose(excess.measured, 50 * loss[1:].mean() / floor, rtol=1e-12, atol=0)
+    error_of_mean = np.sqrt(np.sum(error[1:] ** 2)) / T
+    assert np.isclose(excess.error, 50 * error_of_mean / floor, rtol=1e-12, atol=0)
 
 
 def test_the_excess_at_each_step_is_the_mean_square_of_the_difference():
