@@ -6,7 +6,7 @@ tests/equations/test_table.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ddpm_np.equations import SECTIONS, Equation, equations_of
 from ddpm_np.equations.formula import parse
@@ -29,22 +29,32 @@ def rewritten(text: str) -> str:
 
 def table() -> str:
     """The rows of all sections that hold an equation, or that code covers, in Markdown."""
-    rows = ["| section of the notes | no | formula | code | known |", "|---|---|---|---|---|"]
+    rows = [_row("section of the notes", "no", "formula", "code", "known"), "|---|---|---|---|---|"]
+    without: list[tuple[str, str, str]] = []  # sections without an equation share a row
     for heading in notes():
-        rows += _rows(heading)
-    return "\n".join(rows)
+        section, own = SECTIONS[heading.place], equations_of(heading.place)
+        if own:
+            rows += _shared(without)
+            rows += _own(_place(heading), own)
+            without = []
+        elif section.functions or section.demos:
+            text = sentence(section.sentence, lambda tree: f"${latex(tree)}$")
+            without.append((_place(heading), text, _links(section.functions, section.demos)))
+    return "\n".join(rows + _shared(without))
 
 
-def _rows(heading: Heading) -> Iterator[str]:
-    section, own = SECTIONS[heading.place], equations_of(heading.place)
-    place = _place(heading)
-    for equation in own:
+def _own(place: str, equations: Sequence[Equation]) -> Iterator[str]:
+    for equation in equations:
         known = ", ".join(equation.known)
         yield _row(place, equation.number, _formula(equation), _links(equation.functions), known)
         place = ""
-    if not own and (section.functions or section.demos):
-        text = sentence(section.sentence, lambda tree: f"${latex(tree)}$")
-        yield _row(place, "", text, _links(section.functions, section.demos), "")
+
+
+def _shared(sections: list[tuple[str, str, str]]) -> list[str]:
+    if not sections:
+        return []
+    places, texts, links = ("<br>".join(column) for column in zip(*sections))
+    return [_row(places, "", texts, links, "")]
 
 
 def _row(*cells: str) -> str:
