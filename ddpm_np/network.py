@@ -46,6 +46,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ddpm_np._checks import Array, Steps, count, flag, generator, real_array
+from ddpm_np.learning.fast import predict
 from ddpm_np.learning.layers import Layer, activate, activation_slope, rows_at, sum_by_step
 from ddpm_np.learning.parameters import Network, Parameter, Parameters
 
@@ -141,6 +142,18 @@ class MLP(Network):
         leaky = Layer(2 * dim, "leaky_relu", "none", leak=0.01)
         layers = leaky, Layer(4 * dim, "identity", "shift"), leaky
         return cls(dim, T, hidden=layers, rng=rng, dtype=dtype, zero_output=False)
+
+    def __call__(self, x: ArrayLike, t: Steps) -> Array:
+        """eps_hat for x_t (n, dim) at step t, in the memory of a few hundred rows.
+
+        For an int t it is the fast twin of :meth:`forward`, which samplers call at every step.
+        """
+        if not isinstance(t, int):
+            return super().__call__(x, t)
+        x, t = self._checked(x, t)
+        eps_hat = np.empty(x.shape, self.dtype)
+        predict(self, x, int(t), out=eps_hat)
+        return eps_hat
 
     def _forward(
         self, p: Mapping[str, Array], x: Array, t: Steps

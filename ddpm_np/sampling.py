@@ -123,13 +123,13 @@ def ancestral_sample(
     the sample, the last entry the start. Equal generator states and n give equal bits.
     """
     x, rng, pairs = _begin(denoiser, schedule, n, dim, rng, steps, start, dtype)
-    path, trajectory = [x], flag("trajectory", trajectory)
+    path, trajectory, z = [x], flag("trajectory", trajectory), np.empty_like(x)
     for s, t in pairs:
         step = ancestral_step(schedule, t, s, variance=variance)
         xt_coef, eps_coef, std = _rounded(step, x.dtype, s, t)
         x = xt_coef * x + eps_coef * _predict(denoiser, x, t)
         if std > 0:
-            x += std * fill_normal(np.empty_like(x), rng=rng)
+            x += std * fill_normal(z, rng=rng)
         if trajectory:
             path.append(x)
     return np.stack(path[::-1]) if trajectory else x
@@ -237,13 +237,13 @@ def ddim_sample(
     """
     x, rng, pairs = _begin(denoiser, schedule, n, dim, rng, steps, start, dtype)
     eta = fraction("eta", eta)
-    path, trajectory = [x], flag("trajectory", trajectory)
+    path, trajectory, z = [x], flag("trajectory", trajectory), np.empty_like(x)
     for s, t in pairs:
         step = ddim_step(schedule, t, s, eta=eta)
         xt_coef, eps_coef, std = _rounded(step, x.dtype, s, t)
         x = xt_coef * x + eps_coef * _predict(denoiser, x, t)
         if std > 0:
-            x += std * fill_normal(np.empty_like(x), rng=rng)
+            x += std * fill_normal(z, rng=rng)
         if trajectory:
             path.append(x)
     return np.stack(path[::-1]) if trajectory else x

@@ -354,7 +354,7 @@ def test_same_seed_same_bits():
         ({"T": 2.5}, "T"),
         ({"hidden": ()}, "hidden"),
         ({"hidden": 3}, "hidden"),
-        ({"hidden": (0,)}, "width"),
+        ({"hidden": (0,)}, "hidden"),
         ({"dtype": np.int32}, "dtype"),
         ({"dtype": complex}, "dtype"),
         ({"skip": [1.0, 2.0]}, "skip"),

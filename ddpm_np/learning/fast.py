@@ -29,7 +29,60 @@ from ddpm_np.learning.layers import Layer
 from ddpm_np.learning.parameters import Parameters
 from ddpm_np.schedule import Schedule
 
-__all__ = ["FastGradient"]
+__all__ = ["FastGradient", "predict"]
+
+ROWS = 128  # predicted at once: their arrays stay in the cache, and the allocator keeps them
+
+
+def predict(network: Any, x: Array, t: int, *, out: Array) -> None:
+    """eps_hat of an MLP for x (n, dim) at one step t, into ``out``; nothing is checked here.
+
+    The gate is the same for all rows, so it moves into the weights: (h W) gate = h (W gate).
+    """
+    basis = None if network.basis is None else network.basis[t]
+
+    def at_t(name: str) -> Array:
+        table = network.params[name]
+        return table[t] if basis is None else basis @ table
+
+    layers = []
+    for l, layer in enumerate(network.hidden, 1):
+        W = network.params[f"W{l}"]
+        if layer.step == "gate":
+            W, bias = W * at_t(f"gate{l}"), at_t(f"shift{l}")
+        elif layer.step == "shift":
+            bias = network.params[f"b{l}"] + at_t(f"shift{l}")
+        else:
+            bias = network.params[f"b{l}"]
+        z, work = np.empty((2, min(ROWS, len(x)), layer.width), network.dtype)
+        layers.append((layer, W, bias, z, work))
+    last = len(network.hidden) + 1
+    W, bias = network.params[f"W{last}"], network.params[f"b{last}"]
+    for start in range(0, len(x), ROWS):
+        h, eps_hat = x[start : start + ROWS], out[start : start + ROWS]
+        n = len(h)
+        for layer, W_l, bias_l, z, work in layers:
+            h = np.matmul(h, W_l, out=z[:n])
+            h += bias_l
+            _activate(layer, h, work[:n])
+        np.matmul(h, W, out=eps_hat)
+        eps_hat += bias
+        if network.skip is not None:
+            eps_hat += network.skip[t] * x[start : start + ROWS]
+
+
+def _activate(layer: Layer, z: Array, work: Array) -> None:
+    """h = act(z), in the place of z; for silu, work is the sigmoid afterwards."""
+    if layer.activation == "leaky_relu":
+        np.maximum(z, np.multiply(z, layer.leak, out=work), out=z)
+    elif layer.activation == "silu":
+        np.negative(z, out=work)
+        with np.errstate(over="ignore"):
+            np.exp(work, out=work)  # inf where z is far below 0, and then the sigmoid is 0
+        work += 1
+        np.reciprocal(work, out=work)
+        z *= work
+
 
 class FastGradient:
     """Loss and gradient of an MLP at x_0, t and eps, for batches of n.
@@ -128,15 +181,7 @@ class _Hidden:
             np.add(u, self.b, out=z)
             if self.shift is not None:
                 steps.apply(np.add, z, steps.table(self.shift), out=z)
-        # h = act(z), in the place of z
-        if self.layer.activation == "leaky_relu":
-            np.maximum(z, np.multiply(z, self.layer.leak, out=work), out=z)
-        elif self.s is not None:
-            np.negative(z, out=self.s)
-            np.exp(self.s, out=self.s)  # inf where z is far below 0, and then s = 0
-            self.s += 1
-            np.reciprocal(self.s, out=self.s)
-            z *= self.s
+        _activate(self.layer, z, work if self.s is None else self.s)
         return z
 
     def backward(self, d: Array, d_below: Array | None) -> Array:

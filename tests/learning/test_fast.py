@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.learning.fast import ROWS
 from ddpm_np.learning.layers import step_basis
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
@@ -72,7 +73,32 @@ def test_float32_agrees_to_its_own_precision():
         assert np.abs(weights - plain_weights).max() <= tolerance * ulp
 
 
-def test_nothing_but_the_training_loop_knows_of_the_twin():
+LAYERS_OF_PREDICTION = [
+    [Layer(6)],
+    [Layer(6, "silu"), Layer(4)],
+    [Layer(5, "identity", "shift"), Layer(4, "silu", "none")],
+]
+
+
+@pytest.mark.E15
+@pytest.mark.parametrize("with_basis", [False, True])
+@pytest.mark.parametrize("layers", LAYERS_OF_PREDICTION)
+def test_prediction_at_one_step_is_the_forward_pass(layers, with_basis):
+    rng = np.random.default_rng(2)
+    basis = rng.standard_normal((9, 3)) if with_basis else None
+    network = MLP(
+        4, 8, hidden=layers, rng=rng, dtype=np.float64, skip=rng.uniform(size=9), basis=basis
+    )
+    network.flat[:] = rng.standard_normal(network.flat.size)
+    x = rng.standard_normal((2 * ROWS + 3, 4))
+    for t in (1, 5, 8):
+        plain = network.forward(x, t)[0]
+        # The gate moves into the weights, and each sum has at most 6 terms.
+        limit = 64 * np.finfo(float).eps * np.abs(plain).max()
+        np.testing.assert_allclose(network(x, t), plain, rtol=0, atol=limit)
+
+
+def test_nothing_but_the_training_loop_and_the_prediction_knows_of_the_twin():
     package = Path(__file__).parents[2] / "ddpm_np"
     knows = [
         path.relative_to(package).as_posix() for path in sorted(package.rglob("*.py"))
@@ -81,4 +107,4 @@ def test_nothing_but_the_training_loop_knows_of_the_twin():
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         )
     ]
-    assert knows == ["training.py"]
+    assert knows == ["network.py", "training.py"]
