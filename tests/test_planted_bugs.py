@@ -120,11 +120,13 @@ def test_planted_bug_is_caught(bug):
 
 
 @pytest.mark.parametrize(
-    "bug", {bug.caught_by: bug for bug in BUGS}.values(), ids=lambda bug: bug.caught_by
+    "bug",
+    {bug.caught_by.partition("::")[0]: bug for bug in BUGS}.values(),
+    ids=lambda bug: bug.caught_by,
 )
 def test_catching_tests_pass_when_what_is_planted_is_no_bug(bug):
-    # Otherwise a test that always fails, or one that fails because something was planted, would
-    # seem to catch everything.
+    # Otherwise a test that fails because something was planted would seem to catch everything. One
+    # test of each file is enough: planting does the same for all of them.
     with planted(bug._replace(wrong=bug.right)):
         run(bug.caught_by)
 

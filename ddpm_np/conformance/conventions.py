@@ -1,6 +1,6 @@
 """Known ways to depart from an equation, each as the coefficient that it would give.
 
-Some are conventions with a name, some are slips that were seen in public code or in print, and the
+Some are conventions with a name, some are errors that were seen in public code or in print, and the
 rest are single edits of the formula: a sign, a root, a factor, a symbol, an index. A deviation gets
 the name of the first one that explains it at every step.
 """

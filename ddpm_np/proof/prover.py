@@ -147,8 +147,8 @@ def prove(identity: Identity) -> Proof:
     >>> plane = Chart({"x": ANY, "y": ANY})
     >>> def sides(v):
     ...     return (v.x + v.y) ** 2, v.x**2 + v.y**2
-    >>> print(prove(Identity("a slip", ("E8",), "(x + y)^2 = x^2 + y^2", plane, sides)))
-    a slip (E8): (x + y)^2 = x^2 + y^2
+    >>> print(prove(Identity("a wrong square", ("E8",), "(x + y)^2 = x^2 + y^2", plane, sides)))
+    a wrong square (E8): (x + y)^2 = x^2 + y^2
         NOT PROVED: the sides differ: left y^2 + 2 x y + x^2, right y^2 + x^2
     """
     try:
