@@ -62,7 +62,7 @@ def reverse_mixture(
     with :func:`posterior_weights`; each term is
     :func:`ddpm_np.closed_form.reverse.reverse_kernel` of one blurred point, for blur 0 the
     q(x_{t-1} | x_t, x_0 = p_i) of E11 and E12. It is a Gaussian only when one weight is 1.
-    Source: N2 "逆扩散过程" (N2:573 writes it as if it were the conditional one).
+    Source: N2 "逆扩散过程" (N2:558 asks for it, N2:563 gives the kernel that knows x_0).
     Checked by: tests/demos/test_points.py.
     points: (n, dim); x_t: (dim,); 1 <= t <= T. Its mean is what a network trained on squared errors
     predicts, whether or not anything lies there. At t = 1 and blur 0 the variance is 0: the kernel
