@@ -21,7 +21,7 @@ from ddpm_np.equations.typeset import mathml, sentence
 
 __all__ = ["MissingPackages", "fingerprint", "page", "write_page"]
 
-PICTURE_WIDTH, PICTURE_BYTES = 760, 13_000
+PICTURE_WIDTH, PICTURE_BYTES = 720, 9_500
 
 
 # Names of symbols in the plain text of the errata.

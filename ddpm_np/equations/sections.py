@@ -88,16 +88,19 @@ SECTIONS = (
     Section("N2:408", "The signals and the schedule"),
     Section("N2:426", "How the model is trained"),
     Section("N2:461", "Generating images in practice",
-            "The sections below; the networks here learn signals and small images.",
-            "见以下各节；这里的网络学习信号与小图像。"),
+            "A U-Net written by hand, and rings whose distribution is known exactly.",
+            "手写的 U-Net，以及分布可以精确写出的圆圈图片。",
+            ("learning.unet.UNet", "closed_form.distributions.Rings")),
     Section("N2:465", "Loss and chain",
             "X_t has the distribution of E6; the divergence printed here is E30, and the loss is "
             "not that divergence but a bound on it (E28).",
             "X_t 服从 E6；此处印出的 KL 散度见 E30，而损失并不等于它，只是它的一个界（E28）。",
             ("closed_form.distributions.kl_divergence", "closed_form.likelihood.vlb_terms")),
     Section("N2:503", "An example of reverse diffusion",
-            "Trained on few images, a model may only remember them: the demo measures it.",
-            "训练图像很少时，模型可能只是把它们记住；演示对此作了测量。", (), ("memory",)),
+            "Circles that are not round are what a denoiser draws that sees only a patch. Trained "
+            "on few images, a model may memorise them.",
+            "只看得见局部的去噪器画出的圆就不太圆；训练图像很少时，模型可能只是把它们记住。",
+            ("closed_form.patches.PatchDenoiser",), ("rings", "memory")),
     Section("N2:521", "The theory, derived", "The sections below.", "见以下各节。"),
     Section("N2:525", "Preparations",
             "E1, E2 and E6 once more. The network predicts the noise inside $x_t$ (E24), not the "
