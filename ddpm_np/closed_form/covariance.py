@@ -211,7 +211,7 @@ def reshaping_error(C1: ArrayLike, rank: int) -> float:
     >>> round(reshaping_error(np.eye(100), 50), 2)
     7.07
     """
-    values = np.maximum(_eigen("C1", C1)[0], 0.0)
+    values = np.maximum(_eigen("C1", C1)[0], 0.0)  # rounding may leave one just below 0
     return float(np.linalg.norm(values[count("rank", rank, low=0) :]))
 
 

@@ -129,11 +129,12 @@ def _least_squares(
         J = slopes[active]
         normal = J @ J.transpose(0, 2, 1) + np.diag(penalty)
         downhill = np.einsum("nkp,np->nk", J, off[active]) - penalty * now[active, :free]
+        # A blank picture has no slope: the tiny term keeps its matrix regular, and it stays put.
         scale = np.einsum("nkk->nk", normal) + 1e-12
         damped = normal + (damping[active, None] * scale)[:, :, None] * np.eye(free)
         update = np.linalg.solve(damped, downhill[..., None])[..., 0]
         length = np.abs(update).max(1, keepdims=True)
-        update *= np.minimum(1, 1 / np.maximum(length, 1e-300))  # at most one pixel
+        update *= np.minimum(1, 1 / np.maximum(length, 1e-300))  # at most one pixel; 0 stays 0
         tried = now[active].copy()
         tried[:, :free] += update
         new_cost, new_off, new_slopes = residual(tried, x[active])
