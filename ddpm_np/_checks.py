@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = [
-    "Array", "ExactNumber", "Number", "Steps", "choice", "count", "flag", "float_dtype", "fraction",
-    "function", "generator", "instance", "methods", "per_matrix", "per_row", "positive", "real",
-    "real_array", "same_dim", "square", "step", "steps",
+    "Array", "ExactNumber", "Number", "Steps", "check_choice", "check_count", "check_flag", "check_dtype", "check_fraction",
+    "check_function", "check_generator", "check_instance", "check_methods", "per_matrix", "per_row", "check_positive", "check_real",
+    "check_array", "check_same_dim", "check_square", "check_step", "check_steps",
 ]
 
 
@@ -39,7 +39,7 @@ Steps = int | NDArray[np.intp]
 _T = TypeVar("_T")
 
 
-def real_array(
+def check_array(
     name: str, x: ArrayLike, *, ndim: int | None = None, dim: int | None = None,
     finite: bool = True,
 ) -> Array:
@@ -72,12 +72,12 @@ def real_array(
     return array
 
 
-def same_dim(**arrays: ArrayLike) -> list[Array]:
+def check_same_dim(**arrays: ArrayLike) -> list[Array]:
     """The arrays, checked, in their common dtype.
 
     Their last axes must be equal; the axes before must broadcast.
     """
-    checked = {name: real_array(name, x) for name, x in arrays.items()}
+    checked = {name: check_array(name, x) for name, x in arrays.items()}
     shapes = ", ".join(f"{name} {x.shape}" for name, x in checked.items())
     names = " and ".join(checked)
     if len({x.shape[-1] for x in checked.values()}) > 1:
@@ -90,15 +90,15 @@ def same_dim(**arrays: ArrayLike) -> list[Array]:
     return [x.astype(dtype, copy=False) for x in checked.values()]
 
 
-def square(name: str, matrix: ArrayLike) -> Array:
+def check_square(name: str, matrix: ArrayLike) -> Array:
     """A matrix, or a stack of them, with equal last two axes."""
-    matrix = real_array(name, matrix)
+    matrix = check_array(name, matrix)
     if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
         raise ValueError(f"{name} must be a square matrix, got shape {matrix.shape}")
     return matrix
 
 
-def steps(
+def check_steps(
     name: str, t: Any, low: int, high: int | None = None, *, of: Any = None,
     batch: tuple[int, ...] | None = None,
 ) -> Steps:
@@ -130,7 +130,7 @@ def steps(
     return array.astype(np.intp, copy=False)
 
 
-def step(name: str, t: Any, low: int, high: int | None = None, *, of: Any = None) -> int:
+def check_step(name: str, t: Any, low: int, high: int | None = None, *, of: Any = None) -> int:
     """t as one int with low <= t <= high, where an array of steps has no meaning."""
     high = _last(of) if high is None else high
     if isinstance(t, np.ndarray) and t.ndim == 0 and t.dtype.kind in "iu":
@@ -140,7 +140,7 @@ def step(name: str, t: Any, low: int, high: int | None = None, *, of: Any = None
     return _in_range(name, int(t), low, high)
 
 
-def count(name: str, n: Any, *, low: int = 1) -> int:
+def check_count(name: str, n: Any, *, low: int = 1) -> int:
     """A whole number, at least ``low``, and one that can be the length of an array."""
     if not _is_integer(n):
         raise TypeError(f"{name} must be a whole number, got {_what(n)}")
@@ -151,7 +151,7 @@ def count(name: str, n: Any, *, low: int = 1) -> int:
     return int(n)
 
 
-def real(name: str, value: Any) -> float:
+def check_real(name: str, value: Any) -> float:
     """A finite real number."""
     if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a real number, got {_what(value)}")
@@ -164,30 +164,30 @@ def real(name: str, value: Any) -> float:
     return number
 
 
-def positive(name: str, value: Any, *, zero: bool = False) -> float:
+def check_positive(name: str, value: Any, *, zero: bool = False) -> float:
     """A finite number above 0 (or at least 0)."""
-    number = real(name, value)
+    number = check_real(name, value)
     if number < 0 or (number == 0 and not zero):
         raise ValueError(f"{name} must be {'at least' if zero else 'above'} 0, got {number}")
     return number
 
 
-def fraction(name: str, value: Any, *, below_one: bool = False) -> float:
+def check_fraction(name: str, value: Any, *, below_one: bool = False) -> float:
     """A number in [0, 1], or in [0, 1)."""
-    number = real(name, value)
+    number = check_real(name, value)
     if not 0 <= number <= 1 or (below_one and number == 1):
         raise ValueError(f"{name} must be in [0, 1{')' if below_one else ']'}, got {number}")
     return number
 
 
-def flag(name: str, value: Any) -> bool:
+def check_flag(name: str, value: Any) -> bool:
     """True or False, and nothing that merely counts as one of them."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {_what(value)}")
     return bool(value)
 
 
-def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """float32 or float64."""
     try:
         found = np.dtype(dtype)
@@ -198,14 +198,14 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return found
 
 
-def choice(name: str, value: Any, *options: str) -> str:
+def check_choice(name: str, value: Any, *options: str) -> str:
     """One of the given words."""
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name} must be one of {', '.join(options)}, got {_what(value)}")
     return value
 
 
-def generator(rng: Any, name: str = "rng") -> np.random.Generator:
+def check_generator(rng: Any, name: str = "rng") -> np.random.Generator:
     """A NumPy generator; the legacy RandomState and the global functions are refused."""
     example = "numpy.random.Generator such as numpy.random.default_rng(0)"
     if not isinstance(rng, np.random.Generator):
@@ -213,23 +213,23 @@ def generator(rng: Any, name: str = "rng") -> np.random.Generator:
     return rng
 
 
-def instance(name: str, value: _T, kind: type[Any]) -> _T:
-    """An object of that class: ``instance("schedule", schedule, Schedule)``."""
+def check_instance(name: str, value: _T, kind: type[Any]) -> _T:
+    """An object of that class: ``check_instance("schedule", schedule, Schedule)``."""
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__}, got {_what(value)}")
     return value
 
 
-def function(name: str, value: Any) -> Callable[..., Any]:
-    """Something that can be called, as a denoiser is: ``function("denoiser", denoiser)``."""
+def check_function(name: str, value: Any) -> Callable[..., Any]:
+    """Something that can be called, as a denoiser is: ``check_function("denoiser", denoiser)``."""
     if isinstance(value, type) or not callable(value):
         raise TypeError(f"{name} must be a function, got {_what(value)}")
     found: Callable[..., Any] = value
     return found
 
 
-def methods(name: str, value: Any, *needed: str) -> Any:
-    """An object with these attributes: ``methods("distribution", d, "dim", "sample")``."""
+def check_methods(name: str, value: Any, *needed: str) -> Any:
+    """An object with these attributes: ``check_methods("distribution", d, "dim", "sample")``."""
     lacking = [attribute for attribute in needed if not hasattr(value, attribute)]
     if lacking or isinstance(value, type):
         lacks = ", ".join(lacking) or "no instance"

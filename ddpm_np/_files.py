@@ -21,7 +21,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
     """Calls ``write`` with an open binary file, which appears at ``path`` only when it is complete.
 
     The content is written to a file beside it, flushed to the disk, and renamed. An OSError names
-    ``path``. Checked by: tests/test_files.py.
+    ``path``.
     """
     path = Path(path)
     temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")

@@ -18,12 +18,12 @@ from ddpm_np._checks import (
     Array,
     Number,
     Steps,
+    check_array,
+    check_same_dim,
+    check_square,
+    check_steps,
     per_matrix,
     per_row,
-    real_array,
-    same_dim,
-    square,
-    steps,
 )
 from ddpm_np.schedule import Schedule
 
@@ -35,13 +35,13 @@ def q_step(schedule: Schedule, x_prev: ArrayLike, t: Steps, eps: ArrayLike) -> A
 
     x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps
 
-    Source: N2 "扩散过程的递归表示"; Ho et al. 2020, eq. 2. Checked by: tests/test_forward.py.
+    Source: N2 "扩散过程的递归表示"; Ho et al. 2020, eq. 2.
 
     x_prev, eps: (..., dim), eps standard normal; 1 <= t <= T. ValueError for shapes that do not
     fit, TypeError for other dtypes than float32, float64 and exact numbers.
     """
-    x_prev, eps = same_dim(x_prev=x_prev, eps=eps)
-    t = steps("t", t, 1, of=schedule, batch=_batch(x_prev, eps))
+    x_prev, eps = check_same_dim(x_prev=x_prev, eps=eps)
+    t = check_steps("t", t, 1, of=schedule, batch=_batch(x_prev, eps))
     signal = per_row(np.sqrt(schedule.alpha[t]), x_prev.dtype)  # alpha_t = 1 - beta_t
     noise = per_row(np.sqrt(schedule.beta[t]), eps.dtype)
     return signal * x_prev + noise * eps
@@ -53,13 +53,12 @@ def covariance_step(schedule: Schedule, Sigma_prev: ArrayLike, t: Steps) -> Arra
     Sigma_t = (1 - beta_t) Sigma_{t-1} + beta_t I
 
     From: E1, the noise being independent of x_{t-1}. Source: N2 "从方差的角度理解扩散递归".
-    Checked by: tests/test_forward.py.
 
     Sigma_prev: (..., dim, dim); 1 <= t <= T. The notes print b = beta_t for the factor of the
     noise there. The factor is sqrt(beta_t), and its square stands in this equation.
     """
-    Sigma_prev = square("Sigma_prev", Sigma_prev)
-    t = steps("t", t, 1, of=schedule, batch=Sigma_prev.shape[:-2])
+    Sigma_prev = check_square("Sigma_prev", Sigma_prev)
+    t = check_steps("t", t, 1, of=schedule, batch=Sigma_prev.shape[:-2])
     alpha = per_matrix(schedule.alpha[t], Sigma_prev.dtype)
     beta = per_matrix(schedule.beta[t], Sigma_prev.dtype)
     return alpha * Sigma_prev + beta * _identity(Sigma_prev)
@@ -71,14 +70,14 @@ def q_skip(schedule: Schedule, x_s: ArrayLike, s: Steps, t: Steps, eps: ArrayLik
     x_t = sqrt(alpha_bar_t / alpha_bar_s) x_s + sqrt(1 - alpha_bar_t / alpha_bar_s) eps
 
     From: E1 applied t - s times; independent normal noises add up to one normal noise.
-    Source: N2 "通过链式推导实现状态跨越". Checked by: tests/test_forward.py.
+    Source: N2 "通过链式推导实现状态跨越".
 
     0 <= s < t <= T. For s = t - 1 this is :func:`q_step`, for s = 0 it is :func:`q_sample`, bit
     for bit.
     """
-    x_s, eps = same_dim(x_s=x_s, eps=eps)
-    t = steps("t", t, 1, of=schedule, batch=_batch(x_s, eps))
-    s = steps("s", s, 0, schedule.T - 1, batch=_batch(x_s, eps))
+    x_s, eps = check_same_dim(x_s=x_s, eps=eps)
+    t = check_steps("t", t, 1, of=schedule, batch=_batch(x_s, eps))
+    s = check_steps("s", s, 0, schedule.T - 1, batch=_batch(x_s, eps))
     alpha_ts, beta_ts = schedule.between(s, t)  # alpha_bar_t / alpha_bar_s and 1 - that
     signal = per_row(np.sqrt(alpha_ts), x_s.dtype)
     noise = per_row(np.sqrt(beta_ts), eps.dtype)
@@ -91,13 +90,12 @@ def covariance_at(schedule: Schedule, Sigma_0: ArrayLike, t: Steps) -> Array:
     Sigma_t = alpha_bar_t Sigma_0 + (1 - alpha_bar_t) I
 
     From: E3, t times. Source: N2 "通过链式推导实现状态跨越".
-    Checked by: tests/test_forward.py.
 
     Sigma_0: (..., dim, dim); 0 <= t <= T. The eigenvectors stay, and each eigenvalue moves to 1
     as 1 + alpha_bar_t (lambda - 1).
     """
-    Sigma_0 = square("Sigma_0", Sigma_0)
-    t = steps("t", t, 0, of=schedule, batch=Sigma_0.shape[:-2])
+    Sigma_0 = check_square("Sigma_0", Sigma_0)
+    t = check_steps("t", t, 0, of=schedule, batch=Sigma_0.shape[:-2])
     alpha_bar = per_matrix(schedule.alpha_bar[t], Sigma_0.dtype)
     one_minus_alpha_bar = per_matrix(schedule.one_minus_alpha_bar[t], Sigma_0.dtype)
     return alpha_bar * Sigma_0 + one_minus_alpha_bar * _identity(Sigma_0)
@@ -110,15 +108,14 @@ def q_sample(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) -> Ar
 
     From: E4 with s = 0.
     Source: N2 "通过链式推导实现状态跨越"; N3 "Reparameterization"; Ho et al. 2020, eq. 4.
-    Checked by: tests/test_forward.py.
 
     x_0, eps: (..., dim); 0 <= t <= T; at t = 0 it returns x_0.
 
     >>> q_sample(Schedule.from_beta([0.36]), [1.0], 1, [1.0])
     array([1.4])
     """
-    x_0, eps = same_dim(x_0=x_0, eps=eps)
-    t = steps("t", t, 0, of=schedule, batch=_batch(x_0, eps))
+    x_0, eps = check_same_dim(x_0=x_0, eps=eps)
+    t = check_steps("t", t, 0, of=schedule, batch=_batch(x_0, eps))
     signal = per_row(np.sqrt(schedule.alpha_bar[t]), x_0.dtype)
     noise = per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), eps.dtype)
     return signal * x_0 + noise * eps
@@ -129,11 +126,11 @@ def q_mean_variance(schedule: Schedule, x_0: ArrayLike, t: Steps) -> tuple[Array
 
     q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I)
 
-    Source and check as for :func:`q_sample`. Returns the mean (..., dim) and the variance of each
+    Source as for :func:`q_sample`. Returns the mean (..., dim) and the variance of each
     coordinate, float64 in the shape of t.
     """
-    x_0 = real_array("x_0", x_0)
-    t = steps("t", t, 0, of=schedule, batch=x_0.shape[:-1])
+    x_0 = check_array("x_0", x_0)
+    t = check_steps("t", t, 0, of=schedule, batch=x_0.shape[:-1])
     mean = per_row(np.sqrt(schedule.alpha_bar[t]), x_0.dtype) * x_0
     return mean, schedule.one_minus_alpha_bar[t]
 

@@ -45,7 +45,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np._checks import Array, Steps, count, flag, generator, real_array
+from ddpm_np._checks import Array, Steps, check_array, check_count, check_flag, check_generator
 from ddpm_np.learning.fast import predict
 from ddpm_np.learning.layers import Layer, activate, activation_slope, rows_at, sum_by_step
 from ddpm_np.learning.parameters import Network, Parameter, Parameters
@@ -58,7 +58,6 @@ class MLP(Network):
 
     Source: :meth:`notes` is the network of the program that belongs to N2; gate and shift are
     the conditioning of FiLM (Perez et al. 2018), used for diffusion by Dhariwal and Nichol 2021.
-    Checked by: tests/test_network.py.
 
     Parameters
     ----------
@@ -111,21 +110,21 @@ class MLP(Network):
         self.hidden = tuple(_layer(h) for h in hidden)
         self.skip = None
         if skip is not None:
-            self.skip = real_array("skip", skip, ndim=1, dim=self.T + 1).astype(self.dtype)
+            self.skip = check_array("skip", skip, ndim=1, dim=self.T + 1).astype(self.dtype)
             self.skip.flags.writeable = False
         self.basis = None
         if basis is not None:
-            self.basis = real_array("basis", basis, ndim=2).astype(self.dtype)
+            self.basis = check_array("basis", basis, ndim=2).astype(self.dtype)
             self.basis.flags.writeable = False
             if len(self.basis) != self.T + 1:
                 raise ValueError(
                     f"basis must have T + 1 = {self.T + 1} rows, got {len(self.basis)}"
                 )
-        zero_output, mirrored = flag("zero_output", zero_output), flag("mirrored", mirrored)
+        zero_output, mirrored = check_flag("zero_output", zero_output), check_flag("mirrored", mirrored)
         if mirrored and any(layer.width % 2 for layer in self.hidden):
             raise ValueError(f"the widths of a mirrored network must be even, got {self.hidden}")
         self._allocate(self._layout())
-        self._initialise(generator(rng), zero_output, mirrored)
+        self._initialise(check_generator(rng), zero_output, mirrored)
 
     @classmethod
     def notes(
@@ -138,7 +137,7 @@ class MLP(Network):
         activation around the embedding, so two linear maps stand side by side there. Initial
         weights and leak are PyTorch's defaults.
         """
-        count("dim", dim)
+        check_count("dim", dim)
         leaky = Layer(2 * dim, "leaky_relu", "none", leak=0.01)
         layers = leaky, Layer(4 * dim, "identity", "shift"), leaky
         return cls(dim, T, hidden=layers, rng=rng, dtype=dtype, zero_output=False)
@@ -260,7 +259,7 @@ class MLP(Network):
 def _layer(h: int | Layer | Mapping[str, Any]) -> Layer:
     if isinstance(h, Mapping):  # as in a config
         return Layer(**h)
-    return h if isinstance(h, Layer) else Layer(count("hidden", h))
+    return h if isinstance(h, Layer) else Layer(check_count("hidden", h))
 
 
 def _mirror(W: Array, *, inputs: bool, outputs: bool) -> None:

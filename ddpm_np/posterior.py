@@ -25,7 +25,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np._checks import Array, Number, Steps, per_row, same_dim, steps
+from ddpm_np._checks import Array, Number, Steps, check_same_dim, check_steps, per_row
 from ddpm_np.schedule import Schedule
 
 __all__ = [
@@ -175,12 +175,12 @@ def psi_1(schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, t: Steps) -> Array
 
     psi_1 = sqrt(alpha_t) / beta_t x_t + sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_{t-1}) x_0
 
-    From: E8. Source: N2 "附录：一次项系数推导". Checked by: tests/test_posterior.py.
+    From: E8. Source: N2 "附录：一次项系数推导".
 
     x_0, x_t: (..., dim); 2 <= t <= T. At t = 1 it is infinite, because x_0 is known exactly, and
     raises ValueError.
     """
-    x_0, x_t = same_dim(x_0=x_0, x_t=x_t)
+    x_0, x_t = check_same_dim(x_0=x_0, x_t=x_t)
     t = _not_first("psi_1", schedule, t, batch=_batch(x_0, x_t))
     from_xt = psi_1_xt_coef(schedule.alpha[t], schedule.beta[t])
     from_x0 = psi_1_x0_coef(schedule.alpha_bar[t - 1], schedule.one_minus_alpha_bar[t - 1])
@@ -193,7 +193,7 @@ def psi_2(schedule: Schedule, t: Steps) -> Number:
     psi_2 = (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))
 
     From: E8, then :func:`psi_2_expanded` = :func:`psi_2_collected` = :func:`psi_2_simplified`.
-    Source: N2 "附录：二次项系数推导". Checked by: tests/test_posterior.py.
+    Source: N2 "附录：二次项系数推导".
 
     2 <= t <= T; float64 in the shape of t. At t = 1 it is infinite and raises ValueError.
 
@@ -214,15 +214,14 @@ def posterior_mean_variance(
            + sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) x_t
 
     From: E9, E10. Source: N2 "逆扩散过程"; Ho et al. 2020, eq. 6 and 7.
-    Checked by: tests/test_posterior.py.
 
     x_0, x_t: (..., dim); 1 <= t <= T. Returns the mean (..., dim) and the variance of each
     coordinate, float64 in the shape of t. At t = 1 the mean is x_0 and the variance 0. This is
     not q(x_{t-1} | x_t), for which the notes take it: that kernel does not know x_0 and is wider
     (:func:`ddpm_np.closed_form.reverse.reverse_kernel`).
     """
-    x_0, x_t = same_dim(x_0=x_0, x_t=x_t)
-    t = steps("t", t, 1, of=schedule, batch=_batch(x_0, x_t))
+    x_0, x_t = check_same_dim(x_0=x_0, x_t=x_t)
+    t = check_steps("t", t, 1, of=schedule, batch=_batch(x_0, x_t))
     now, before = schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[t - 1]
     from_x0 = mean_x0_coef(schedule.beta[t], schedule.alpha_bar[t - 1], now)
     from_xt = mean_xt_coef(schedule.alpha[t], now, before)
@@ -237,14 +236,13 @@ def predict_x0(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> 
 
     From: E6, solved for x_0; eps is the noise in x_t, not its prediction as in N2:637.
     Source: N2 "附录：扩散逆过程的数值求解推导"; Ho et al. 2020, eq. 15.
-    Checked by: tests/test_posterior.py.
 
     x_t, eps: (..., dim); 1 <= t <= T. With a predicted eps_hat it is the estimate x0_hat, whose
     error is that of eps_hat times sqrt(1 / alpha_bar_t - 1). ValueError where sqrt(alpha_bar_t)
     is 0 in the dtype of the arrays: no trace of the signal is left.
     """
-    x_t, eps = same_dim(x_t=x_t, eps=eps)
-    t = steps("t", t, 1, of=schedule, batch=_batch(x_t, eps))
+    x_t, eps = check_same_dim(x_t=x_t, eps=eps)
+    t = check_steps("t", t, 1, of=schedule, batch=_batch(x_t, eps))
     root = np.asarray(np.sqrt(schedule.alpha_bar[t])).astype(x_t.dtype)
     if x_t.dtype != object and np.any(root == 0):  # exact numbers do not underflow
         first = np.broadcast_to(t, root.shape)[root == 0].flat[0]
@@ -261,12 +259,12 @@ def predict_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, x_0: ArrayLike) ->
 
     eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)
 
-    From: E6, solved for eps. Source and check as for :func:`predict_x0`.
+    From: E6, solved for eps. Source as for :func:`predict_x0`.
 
     x_t, x_0: (..., dim); 1 <= t <= T.
     """
-    x_t, x_0 = same_dim(x_t=x_t, x_0=x_0)
-    t = steps("t", t, 1, of=schedule, batch=_batch(x_t, x_0))
+    x_t, x_0 = check_same_dim(x_t=x_t, x_0=x_0)
+    t = check_steps("t", t, 1, of=schedule, batch=_batch(x_t, x_0))
     signal = per_row(np.sqrt(schedule.alpha_bar[t]), x_t.dtype) * x_0
     return (x_t - signal) / per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype)
 
@@ -280,12 +278,11 @@ def posterior_mean_from_eps(
 
     From: E12 with x_0 from E13; the two terms in x_t add up to 1 / sqrt(alpha_t), which
     :mod:`ddpm_np.proof` proves. Source: N2 "扩散逆过程的数值求解"; Ho et al. 2020, eq. 11.
-    Checked by: tests/test_posterior.py.
 
     x_t, eps: (..., dim); 1 <= t <= T. alpha_bar_t may be 0: this form does not divide by it.
     """
-    x_t, eps = same_dim(x_t=x_t, eps=eps)
-    t = steps("t", t, 1, of=schedule, batch=_batch(x_t, eps))
+    x_t, eps = check_same_dim(x_t=x_t, eps=eps)
+    t = check_steps("t", t, 1, of=schedule, batch=_batch(x_t, eps))
     from_xt = mean_xt_coef_in_eps_form(schedule.alpha[t])
     now = schedule.one_minus_alpha_bar[t]
     from_eps = mean_eps_coef(schedule.alpha[t], schedule.beta[t], now)
@@ -300,7 +297,7 @@ def _batch(*arrays: Array) -> tuple[int, ...]:
 def _not_first(
     name: str, schedule: Schedule, t: Steps, *, batch: tuple[int, ...] | None = None
 ) -> Steps:
-    t = steps("t", t, 1, of=schedule, batch=batch)
+    t = check_steps("t", t, 1, of=schedule, batch=batch)
     if np.any(np.asarray(t) == 1):
         raise ValueError(
             f"t must be in 2..{schedule.T} for {name}, got t = 1, where x_0 is known exactly and "

@@ -22,17 +22,17 @@ from numpy.typing import ArrayLike, DTypeLike
 from ddpm_np._checks import (
     Array,
     Number,
-    count,
-    flag,
-    float_dtype,
-    fraction,
-    function,
-    generator,
-    instance,
-    real_array,
+    check_array,
+    check_count,
+    check_dtype,
+    check_flag,
+    check_fraction,
+    check_function,
+    check_generator,
+    check_instance,
+    check_step,
+    check_steps,
 )
-from ddpm_np._checks import step as checked_step
-from ddpm_np._checks import steps as checked_steps
 from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.posterior import mean_eps_coef, mean_xt_coef_in_eps_form, posterior_variance
 from ddpm_np.schedule import Schedule
@@ -67,7 +67,6 @@ def ancestral_step(
 
     From: E14 for the mean, E11 for the variance.
     Source: N2 "扩散模型的训练过程"; Ho et al. 2020, algorithm 2.
-    Checked by: tests/test_sampling.py.
 
     variance: "posterior" (beta_tilde), "beta", or an array of length T + 1 whose entry t is used
     as given. With a named variance the step to s = 0 adds no noise: it returns the mean.
@@ -106,7 +105,7 @@ def ancestral_sample(
 ) -> Array:
     """n signals by ancestral sampling: x_T ~ N(0, I), then :func:`ancestral_step` down to 0 (E17).
 
-    Source: Ho et al. 2020, algorithm 2. Checked by: tests/test_sampling.py.
+    Source: Ho et al. 2020, algorithm 2.
 
     Parameters
     ----------
@@ -123,7 +122,7 @@ def ancestral_sample(
     the sample, the last entry the start. Equal generator states and n give equal bits.
     """
     x, rng, pairs = _begin(denoiser, schedule, n, dim, rng, steps, start, dtype)
-    path, trajectory, z = [x], flag("trajectory", trajectory), np.empty_like(x)
+    path, trajectory, z = [x], check_flag("trajectory", trajectory), np.empty_like(x)
     for s, t in pairs:
         step = ancestral_step(schedule, t, s, variance=variance)
         xt_coef, eps_coef, std = _rounded(step, x.dtype, s, t)
@@ -198,14 +197,13 @@ def ddim_step(
     sigma^2 = eta^2 beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t)
 
     From: E13, and E6 at s. Source: Song et al. 2021, eq. 12 and 16.
-    Checked by: tests/test_sampling.py.
 
     eta = 0 is deterministic; eta = 1 is the ancestral step with the posterior variance. The step
     to s = 0 returns x0_hat.
     """
     s, t = _span(schedule, s, t)
     if schedule.beta.dtype != object:
-        eta = fraction("eta", eta)
+        eta = check_fraction("eta", eta)
     alpha, beta = _between(schedule, s, t)
     numbers = alpha, beta, schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[s], eta
     return ReverseStep(
@@ -230,14 +228,14 @@ def ddim_sample(
 ) -> Array:
     """n signals by DDIM: x_T ~ N(0, I), then :func:`ddim_step` down to 0 (E18).
 
-    Source: Song et al. 2021, eq. 12. Checked by: tests/test_sampling.py.
+    Source: Song et al. 2021, eq. 12.
 
     eta: 0 for the deterministic map, 1 for the law of the ancestral sampler; outside [0, 1] it is
     a ValueError. The other arguments are those of :func:`ancestral_sample`.
     """
     x, rng, pairs = _begin(denoiser, schedule, n, dim, rng, steps, start, dtype)
-    eta = fraction("eta", eta)
-    path, trajectory, z = [x], flag("trajectory", trajectory), np.empty_like(x)
+    eta = check_fraction("eta", eta)
+    path, trajectory, z = [x], check_flag("trajectory", trajectory), np.empty_like(x)
     for s, t in pairs:
         step = ddim_step(schedule, t, s, eta=eta)
         xt_coef, eps_coef, std = _rounded(step, x.dtype, s, t)
@@ -259,17 +257,17 @@ def step_sequence(
 
     steps: None for all of them, a number of them evenly spread, or the steps themselves.
     """
-    T = instance("schedule", schedule, Schedule).T
+    T = check_instance("schedule", schedule, Schedule).T
     last = T if last is None else last
     end = f"T = {last}" if last == schedule.T else f"t = {last}"
     if steps is None:
         return list(range(1, last + 1))
     if isinstance(steps, (int, np.integer)):
-        number = count("steps", steps)
+        number = check_count("steps", steps)
         if number > last:
             raise ValueError(f"steps must be at most {end}, got {number}")
         return [last * i // number for i in range(1, number + 1)]
-    visited = np.asarray(checked_steps("steps", steps, 1, of=schedule))
+    visited = np.asarray(check_steps("steps", steps, 1, of=schedule))
     if visited.ndim != 1 or np.any(np.diff(visited) <= 0) or visited[-1] != last:
         raise ValueError(f"steps must increase and end in {end}, got {visited.tolist()}")
     return visited.tolist()
@@ -286,13 +284,13 @@ def _begin(
     dtype: DTypeLike | None,
 ) -> tuple[Array, np.random.Generator, list[tuple[int, int]]]:
     """Checks the arguments; the first x_t, the generator, and the pairs (s, t) from T down to 0."""
-    n, dim, rng = count("n", n), count("dim", dim), generator(rng)
-    function("denoiser", denoiser)
-    instance("schedule", schedule, Schedule)
+    n, dim, rng = check_count("n", n), check_count("dim", dim), check_generator(rng)
+    check_function("denoiser", denoiser)
+    check_instance("schedule", schedule, Schedule)
     T = getattr(denoiser, "T", schedule.T)
     if T != schedule.T:
         raise ValueError(f"denoiser and schedule must have the same T, got {T} and {schedule.T}")
-    dtype = float_dtype(getattr(denoiser, "dtype", np.float64) if dtype is None else dtype)
+    dtype = check_dtype(getattr(denoiser, "dtype", np.float64) if dtype is None else dtype)
     if start is None:
         last = schedule.T
         x = fill_normal(np.empty((n, dim), dtype), rng=rng)
@@ -300,8 +298,8 @@ def _begin(
         if not isinstance(start, tuple) or len(start) != 2:
             raise TypeError("start must be a pair (x_t, t)")
         x_t, t = start
-        last = checked_step("the t of start", t, 0, of=schedule)
-        x = real_array("the x_t of start", x_t, ndim=2, dim=dim).astype(dtype)
+        last = check_step("the t of start", t, 0, of=schedule)
+        x = check_array("the x_t of start", x_t, ndim=2, dim=dim).astype(dtype)
         if len(x) != n:
             raise ValueError(f"start must hold n = {n} signals, got {len(x)}")
     visited = [0, *step_sequence(schedule, steps, last=last)]
@@ -313,7 +311,7 @@ def _predict(denoiser: Denoiser, x: Array, t: int) -> Array:
     eps_hat = np.asarray(denoiser(x, t))
     if eps_hat.shape != x.shape:
         raise ValueError(f"denoiser must return shape {x.shape}, got {eps_hat.shape}")
-    return real_array("the denoiser's eps_hat", eps_hat).astype(x.dtype, copy=False)
+    return check_array("the denoiser's eps_hat", eps_hat).astype(x.dtype, copy=False)
 
 
 def _rounded(step: ReverseStep, dtype: np.dtype, s: int, t: int) -> Array:
@@ -336,7 +334,7 @@ def _variance_table(schedule: Schedule, variance: Variance) -> Array | None:
                 f'got "{variance}"'
             )
         return None
-    table = real_array("variance", variance, finite=False)
+    table = check_array("variance", variance, finite=False)
     if table.shape != (schedule.T + 1,):
         raise ValueError(
             f"variance must have shape ({schedule.T + 1},), one entry for each t from 0, "
@@ -359,5 +357,5 @@ def _between(schedule: Schedule, s: int, t: int) -> tuple[Number, Number]:
 
 
 def _span(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
-    t = checked_step("t", t, 1, of=schedule)
-    return (t - 1 if s is None else checked_step("s", s, 0, t - 1)), t
+    t = check_step("t", t, 1, of=schedule)
+    return (t - 1 if s is None else check_step("s", s, 0, t - 1)), t

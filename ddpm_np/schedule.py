@@ -14,7 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, Number, Steps, count, fraction, positive, real_array, steps
+from ddpm_np._checks import (
+    Array,
+    Number,
+    Steps,
+    check_array,
+    check_count,
+    check_fraction,
+    check_positive,
+    check_steps,
+)
 
 __all__ = ["Schedule"]
 
@@ -35,7 +44,6 @@ class Schedule:
 
     From: the forward step E1; beta_tilde from E11.
     Source: N2 "通过链式推导实现状态跨越"; Ho et al. 2020, eq. 4 and 7.
-    Checked by: tests/test_schedule.py.
 
     Make one with :meth:`from_beta`, or with the named schedules :meth:`sigmoid`, :meth:`linear`
     and :meth:`cosine`.
@@ -74,7 +82,7 @@ class Schedule:
     @classmethod
     def from_beta(cls, beta: ArrayLike) -> Schedule:
         """The schedule of the given beta_1 .. beta_T, each strictly between 0 and 1."""
-        given = real_array("beta", beta, ndim=1)
+        given = check_array("beta", beta, ndim=1)
         outside = [b for b in given if not 0 < b < 1]
         if outside:
             raise ValueError(f"beta must lie strictly between 0 and 1, got {outside[0]}")
@@ -116,14 +124,14 @@ class Schedule:
 
         alpha_{t|s} = alpha_bar_t / alpha_bar_s,    beta_{t|s} = 1 - alpha_{t|s}
 
-        From: E2, E4. Source: N2 "通过链式推导实现状态跨越". Checked by: tests/test_schedule.py.
+        From: E2, E4. Source: N2 "通过链式推导实现状态跨越".
 
         s and t are ints or integer arrays that broadcast, 0 <= s < t <= T; otherwise ValueError.
         For t = s + 1 these are alpha_t and beta_t. Both are computed before rounding, and
         beta_{t|s} as (1 - alpha_bar_t) - alpha_{t|s} (1 - alpha_bar_s), so neither an underflow
         of alpha_bar nor a small difference costs digits.
         """
-        s, t = steps("s", s, 0, self.T - 1), steps("t", t, 1, self.T)
+        s, t = check_steps("s", s, 0, self.T - 1), check_steps("t", t, 1, self.T)
         if np.any(np.asarray(s) >= t):
             raise ValueError(f"s must be below t, got s = {s} and t = {t}")
         pairs = np.broadcast(s, t)
@@ -150,12 +158,12 @@ class Schedule:
         f rises linearly from -span at t = 1 to span at t = T. The f(t) that the notes print
         simplifies to f(t) = t. Their program uses the line from -6 to 6, and beta_min = 1e-5.
 
-        Source: N2 "信号生成及扩散参数". Checked by: tests/test_schedule.py.
+        Source: N2 "信号生成及扩散参数".
         """
         from scipy.special import expit
 
-        T, beta_min = count("T", T), fraction("beta_min", beta_min)
-        beta_max, span = fraction("beta_max", beta_max, below_one=True), positive("span", span)
+        T, beta_min = check_count("T", T), check_fraction("beta_min", beta_min)
+        beta_max, span = check_fraction("beta_max", beta_max, below_one=True), check_positive("span", span)
         f = np.linspace(-span, span, T)
         return cls.from_beta(beta_min + (beta_max - beta_min) * expit(f))
 
@@ -164,8 +172,8 @@ class Schedule:
         cls, T: int = 1000, *, beta_min: float = 1e-4, beta_max: float = 0.02
     ) -> Schedule:
         """beta_t on a line from beta_min to beta_max. Source: Ho et al. 2020, section 4."""
-        T, beta_min = count("T", T), fraction("beta_min", beta_min)
-        beta_max = fraction("beta_max", beta_max, below_one=True)
+        T, beta_min = check_count("T", T), check_fraction("beta_min", beta_min)
+        beta_max = check_fraction("beta_max", beta_max, below_one=True)
         return cls.from_beta(np.linspace(beta_min, beta_max, T))
 
     @classmethod
@@ -178,8 +186,8 @@ class Schedule:
         Here a and b are the angles of t - 1 and t. Angles near pi/2 or pi are replaced by what they
         lack of it, which keeps beta_t right to 4 eps. Source: Nichol and Dhariwal 2021, eq. 17.
         """
-        T, s = count("T", T), positive("s", s, zero=True)
-        beta_max = fraction("beta_max", beta_max, below_one=True)
+        T, s = check_count("T", T), check_positive("s", s, zero=True)
+        beta_max = check_fraction("beta_max", beta_max, below_one=True)
         t, unit = np.arange(1, T + 1), np.pi / 2 / (1 + s)
         a_plus_b, to_pi = unit * ((2 * t - 1) / T + 2 * s), unit * (2 * (T - t) + 1) / T
         cos_a = np.sin(unit * (T - t + 1) / T)

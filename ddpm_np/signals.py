@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, float_dtype, generator, positive
+from ddpm_np._checks import Array, check_count, check_dtype, check_generator, check_positive
 from ddpm_np.closed_form.distributions.arguments import float_array, frozen
 from ddpm_np.closed_form.distributions.gaussian import Gaussian, spectrum_of_factor
 
@@ -26,12 +26,12 @@ def multi_sine_curve(
     f_k is uniform in (0, dim / 10) Hz, a tenth of the sampling rate, so that the curve is smooth.
     phi_k is uniform in [0, 2 pi); the notes' program draws it from [0, pi).
 
-    Source: N2 "信号生成及扩散参数". Checked by: tests/test_signals.py.
+    Source: N2 "信号生成及扩散参数".
 
     Returns (dim,) float64; dim at least 2.
     """
-    dim, n_frequencies = count("dim", dim, low=2), count("n_frequencies", n_frequencies)
-    rng = generator(rng)
+    dim, n_frequencies = check_count("dim", dim, low=2), check_count("n_frequencies", n_frequencies)
+    rng = check_generator(rng)
     frequencies = rng.uniform(0, dim / 10, n_frequencies)
     phases = rng.uniform(0, 2 * np.pi, n_frequencies)
     angle = 2 * np.pi * np.outer(np.linspace(0, 1, dim), frequencies) + phases
@@ -47,7 +47,7 @@ class MultiSine(Gaussian):
     C = factor^T factor + noise^2 I
 
     Source: N2 "信号生成及扩散参数". Amplitudes follow Rayleigh's law here and phases are uniform,
-    so that every point is Gaussian. Checked by: tests/test_signals.py.
+    so that every point is Gaussian.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ class MultiSine(Gaussian):
         frequencies = float_array("frequencies", frequencies, ndim=1)
         if np.abs(frequencies).max() > 1e300:
             raise ValueError("frequencies must be at most 1e300, for finite angles")
-        dim = count("dim", dim)
-        self.frequencies, self.noise = frozen(frequencies), positive("noise", noise, zero=True)
+        dim = check_count("dim", dim)
+        self.frequencies, self.noise = frozen(frequencies), check_positive("noise", noise, zero=True)
         if self.noise > 1e150:
             raise ValueError(f"noise must be at most 1e150, for a finite square, got {noise}")
         if scale is None:
@@ -105,15 +105,15 @@ class MultiSine(Gaussian):
         cls, n_frequencies: int = 5, dim: int = 50, *, rng: np.random.Generator
     ) -> MultiSine:
         """Frequencies drawn uniformly from (0, dim / 10) Hz, the notes' (0, 5) at dim = 50."""
-        n_frequencies, dim = count("n_frequencies", n_frequencies), count("dim", dim)
-        rng = generator(rng)
+        n_frequencies, dim = check_count("n_frequencies", n_frequencies), check_count("dim", dim)
+        rng = check_generator(rng)
         return cls(rng.uniform(0, dim / 10, n_frequencies), dim=dim)
 
     def sample(
         self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Array:
         """n signals (n, dim), float64 or float32: the coefficients a, b times the factor."""
-        n, rng, dtype = count("n", n), generator(rng), float_dtype(dtype)
+        n, rng, dtype = check_count("n", n), check_generator(rng), check_dtype(dtype)
         coefficients = rng.standard_normal((n, len(self.factor)), dtype)
         x = coefficients @ self.factor.astype(dtype, copy=False)
         if self.noise:

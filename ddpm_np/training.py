@@ -14,7 +14,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, count, flag, generator, instance, methods, positive, real_array
+from ddpm_np._checks import (
+    Array,
+    check_array,
+    check_count,
+    check_flag,
+    check_generator,
+    check_instance,
+    check_methods,
+    check_positive,
+)
 from ddpm_np.forward import q_sample
 from ddpm_np.learning.checkpoint import TrainingState
 from ddpm_np.learning.fast import FastGradient
@@ -64,9 +73,9 @@ def balanced_steps(T: int, n: int, *, rng: np.random.Generator) -> NDArray[np.in
     Every t has the expected count n / T, as with independent draws, but its count is off by less
     than one, so the loss of a batch varies less.
 
-    Source: Kingma et al. 2021, appendix I.1. Checked by: tests/test_training.py.
+    Source: Kingma et al. 2021, appendix I.1.
     """
-    T, n, rng = count("T", T), count("n", n), generator(rng)
+    T, n, rng = check_count("T", T), check_count("n", n), check_generator(rng)
     rounds, r = divmod(n, T)
     rest = 1 + np.floor(T * (np.arange(r) + rng.random()) / max(r, 1)).astype(np.intp)
     np.minimum(rest, T, out=rest)  # rounding can lift T (r - 1 + u) / r to T
@@ -80,12 +89,12 @@ def denoising_loss(eps_hat: ArrayLike, eps: ArrayLike) -> tuple[float, Array]:
     d_eps_hat = 2 (eps_hat - eps) / (n dim)
 
     Source: N2 "扩散模型的训练过程", which prints the norm without the square; Ho et al. 2020,
-    eq. 14, divided by dim. Checked by: tests/test_training.py.
+    eq. 14, divided by dim.
 
     eps_hat, eps: (n, dim). Returns the loss and the gradient (n, dim) of that same number. The
     loss is inf where the squares overflow.
     """
-    eps_hat, eps = real_array("eps_hat", eps_hat, finite=False), real_array("eps", eps)
+    eps_hat, eps = check_array("eps_hat", eps_hat, finite=False), check_array("eps", eps)
     if eps_hat.shape != eps.shape:
         raise ValueError(
             f"eps_hat and eps must have the same shape, got {eps_hat.shape} and {eps.shape}"
@@ -115,7 +124,6 @@ def train(
     Repeat: draw x_0, t and eps; form x_t; take one AdamW step on the loss (E15).
 
     Source: N2 "扩散模型的训练过程"; Ho et al. 2020, algorithm 1.
-    Checked by: tests/test_training.py.
 
     Parameters
     ----------
@@ -131,14 +139,14 @@ def train(
 
     Raises Divergence, before it changes the weights, when loss or gradient are not finite.
     """
-    instance("network", network, Network)
-    instance("schedule", schedule, Schedule)
-    methods("distribution", distribution, "dim", "sample")
-    balanced, fast = flag("balanced", balanced), flag("fast", fast)
-    steps, batch_size = count("steps", steps), count("batch_size", batch_size)
-    learning_rate = positive("learning_rate", learning_rate)
-    max_norm = positive("max_norm", max_norm)
-    warmup = steps // 20 if warmup is None else count("warmup", warmup, low=0)
+    check_instance("network", network, Network)
+    check_instance("schedule", schedule, Schedule)
+    check_methods("distribution", distribution, "dim", "sample")
+    balanced, fast = check_flag("balanced", balanced), check_flag("fast", fast)
+    steps, batch_size = check_count("steps", steps), check_count("batch_size", batch_size)
+    learning_rate = check_positive("learning_rate", learning_rate)
+    max_norm = check_positive("max_norm", max_norm)
+    warmup = steps // 20 if warmup is None else check_count("warmup", warmup, low=0)
     if warmup >= steps:
         raise ValueError(f"warmup must be below steps = {steps}, got {warmup}")
     for name, ours, other, theirs in (
@@ -150,7 +158,7 @@ def train(
                 f"network and {other} must have the same {name}, got {ours} and {theirs}"
             )
     if state is None:
-        state = TrainingState(network, rng=generator(rng))
+        state = TrainingState(network, rng=check_generator(rng))
     elif state.network is not network:
         raise ValueError("state must belong to the network given; use state.network")
     rates = (

@@ -12,20 +12,20 @@ import pytest
 from bad_input import refuses
 
 from ddpm_np._checks import (
-    choice,
-    count,
-    flag,
-    float_dtype,
-    fraction,
-    function,
-    generator,
-    instance,
-    methods,
-    positive,
-    real,
-    real_array,
-    step,
-    steps,
+    check_array,
+    check_choice,
+    check_count,
+    check_dtype,
+    check_flag,
+    check_fraction,
+    check_function,
+    check_generator,
+    check_instance,
+    check_methods,
+    check_positive,
+    check_real,
+    check_step,
+    check_steps,
 )
 from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
@@ -44,13 +44,13 @@ class Unprintable:
     np.array([0.1], np.longdouble), np.array([0.5], np.float16), [10**30], [10**30, 0.5],
 ])
 def test_whole_numbers_and_other_floats_become_float64(values):
-    array = real_array("x", values)
+    array = check_array("x", values)
     assert array.dtype == np.float64 and float(array[0]) == float(values[0])
 
 
 def test_float32_float64_and_exact_numbers_stay_as_they_are():
     for values in (np.float32([0.1]), np.array([0.1]), np.array([Exact(1, 3)], dtype=object)):
-        assert real_array("x", values) is values
+        assert check_array("x", values) is values
 
 
 @pytest.mark.parametrize("error, values", [
@@ -61,7 +61,7 @@ def test_float32_float64_and_exact_numbers_stay_as_they_are():
     (ValueError, [[1.0], [1.0, 2.0]]), (ValueError, []), (ValueError, 1.0),
 ])
 def test_arrays_that_are_refused(error, values):
-    refuses(lambda: real_array("x", values), error, "x")
+    refuses(lambda: check_array("x", values), error, "x")
 
 
 @pytest.mark.parametrize("value, error", [
@@ -70,7 +70,7 @@ def test_arrays_that_are_refused(error, values):
     (1j, TypeError), (None, TypeError), (np.ma.masked, TypeError), (Unprintable(), TypeError),
     (np.array([1.0]), TypeError),
 ])
-@pytest.mark.parametrize("check", [real, positive, fraction])
+@pytest.mark.parametrize("check", [check_real, check_positive, check_fraction])
 def test_numbers_that_are_refused(check, value, error):
     refuses(lambda: check("value", value), error, "value")
 
@@ -80,7 +80,7 @@ def test_numbers_that_are_refused(check, value, error):
     (sys.maxsize + 1, ValueError), (1.0, TypeError), (True, TypeError), (np.bool_(True), TypeError),
 ])
 def test_counts_that_are_refused(value, error):
-    refuses(lambda: count("n", value), error, "n")
+    refuses(lambda: check_count("n", value), error, "n")
 
 
 @pytest.mark.parametrize("value, error", [
@@ -90,60 +90,60 @@ def test_counts_that_are_refused(value, error):
     ([[1], [1, 2]], ValueError), ([], TypeError), (np.array([], int), ValueError),
 ])
 def test_steps_that_are_refused(value, error):
-    refuses(lambda: steps("t", value, 1, 3), error, "t")
+    refuses(lambda: check_steps("t", value, 1, 3), error, "t")
 
 
 def test_a_single_step_is_an_int():
     for t in (2, np.int8(2), np.array(2)):
-        assert step("t", t, 1, 3) == 2 and type(step("t", t, 1, 3)) is int
+        assert check_step("t", t, 1, 3) == 2 and type(check_step("t", t, 1, 3)) is int
     for wrong in ([2], np.array([2]), np.array([1, 2]), 2.0, True, "2", None, MASKED):
-        refuses(partial(step, "t", wrong, 1, 3), TypeError, "t")
+        refuses(partial(check_step, "t", wrong, 1, 3), TypeError, "t")
     for wrong in (0, 4, HUGE, np.array(4)):
-        refuses(partial(step, "t", wrong, 1, 3), ValueError, "t")
+        refuses(partial(check_step, "t", wrong, 1, 3), ValueError, "t")
 
 
 def test_a_flag_is_a_bool():
-    assert flag("f", True) is True and flag("f", np.bool_(False)) is False
+    assert check_flag("f", True) is True and check_flag("f", np.bool_(False)) is False
     for wrong in (0, 1, "yes", None, [], np.array([True])):
-        refuses(partial(flag, "f", wrong), TypeError, "f")
+        refuses(partial(check_flag, "f", wrong), TypeError, "f")
 
 
 def test_objects_are_checked_by_what_they_are():
     schedule = Schedule.from_beta([0.1])
-    assert instance("schedule", schedule, Schedule) is schedule
-    assert function("denoiser", len) is len
-    assert methods("law", schedule, "T", "between") is schedule
+    assert check_instance("schedule", schedule, Schedule) is schedule
+    assert check_function("denoiser", len) is len
+    assert check_methods("law", schedule, "T", "between") is schedule
     calls = [
-        ("schedule", lambda: instance("schedule", [0.1], Schedule)),
-        ("schedule", lambda: instance("schedule", Schedule, Schedule)),
-        ("denoiser", lambda: function("denoiser", None)),
-        ("denoiser", lambda: function("denoiser", Schedule)),
-        ("law", lambda: methods("law", 3, "dim", "sample")),
-        ("law", lambda: methods("law", Schedule, "between")),
-        ("rng", lambda: generator(np.random.RandomState(0))),
-        ("rng", lambda: generator(0)),
+        ("schedule", lambda: check_instance("schedule", [0.1], Schedule)),
+        ("schedule", lambda: check_instance("schedule", Schedule, Schedule)),
+        ("denoiser", lambda: check_function("denoiser", None)),
+        ("denoiser", lambda: check_function("denoiser", Schedule)),
+        ("law", lambda: check_methods("law", 3, "dim", "sample")),
+        ("law", lambda: check_methods("law", Schedule, "between")),
+        ("rng", lambda: check_generator(np.random.RandomState(0))),
+        ("rng", lambda: check_generator(0)),
     ]
     for name, call in calls:
         refuses(call, TypeError, name)
 
 
 def test_a_choice_is_one_of_the_words():
-    assert choice("c", "a", "a", "b") == "a"
+    assert check_choice("c", "a", "a", "b") == "a"
     for wrong in ("c", None, [], np.ones(2), Unprintable()):
-        refuses(partial(choice, "c", wrong, "a", "b"), ValueError, "c")
+        refuses(partial(check_choice, "c", wrong, "a", "b"), ValueError, "c")
 
 
 def test_a_dtype_is_float32_or_float64():
-    assert float_dtype("float32") == np.float32 and float_dtype(float) == np.float64
+    assert check_dtype("float32") == np.float32 and check_dtype(float) == np.float64
     for wrong in ("int", np.int64, complex, object, "abc", 3, Unprintable()):
-        refuses(partial(float_dtype, wrong), TypeError, "dtype")
+        refuses(partial(check_dtype, wrong), TypeError, "dtype")
 
 
 def test_messages_are_short():
     calls: list[Any] = [
-        lambda: real("x", "a" * 10_000), lambda: count("x", [[0] * 10] * 10),
-        lambda: steps("x", 10**5000, 1, 2), lambda: count("x", 10**5000),
-        lambda: real("x", 10**5000), lambda: real("x", Unprintable()),
+        lambda: check_real("x", "a" * 10_000), lambda: check_count("x", [[0] * 10] * 10),
+        lambda: check_steps("x", 10**5000, 1, 2), lambda: check_count("x", 10**5000),
+        lambda: check_real("x", 10**5000), lambda: check_real("x", Unprintable()),
     ]
     for call in calls:
         with pytest.raises((TypeError, ValueError)) as caught:

@@ -15,7 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, Steps, count, instance, positive, real, real_array, square, steps
+from ddpm_np._checks import (
+    Array,
+    Steps,
+    check_array,
+    check_count,
+    check_instance,
+    check_positive,
+    check_real,
+    check_square,
+    check_steps,
+)
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
 from ddpm_np.schedule import Schedule
 
@@ -39,14 +49,14 @@ def variance_of_mean(variance: float, n: int, *, correlation: float = 0.0) -> fl
     correlation * variance, not to 0.
     Source: N0 and N2 "信号是方差为零的随机变量" (where independence is not mentioned, and the sum
     lacks its index).
-    Checked by: tests/closed_form/test_covariance.py. correlation in [-1/(n-1), 1], below which no
+    correlation in [-1/(n-1), 1], below which no
     such observations exist; else ValueError.
 
     >>> variance_of_mean(1.0, 10), variance_of_mean(1.0, 10, correlation=0.5)
     (0.1, 0.55)
     """
-    variance, n = positive("variance", variance, zero=True), count("n", n)
-    correlation = real("correlation", correlation)
+    variance, n = check_positive("variance", variance, zero=True), check_count("n", n)
+    correlation = check_real("correlation", correlation)
     low = -1.0 if n < 2 else -1 / (n - 1)
     if not low <= correlation <= 1:
         raise ValueError(f"correlation must be in [{low:.6g}, 1] for n = {n}, got {correlation}")
@@ -58,9 +68,8 @@ def error_of_mean(variance: float, n: int, *, correlation: float = 0.0, bias: fl
 
     From: :func:`variance_of_mean`. Source: as there; the notes have averaging remove systematic
     errors (N2:143), which are the part that it cannot remove.
-    Checked by: tests/closed_form/test_covariance.py.
     """
-    of_mean, bias = variance_of_mean(variance, n, correlation=correlation), real("bias", bias)
+    of_mean, bias = variance_of_mean(variance, n, correlation=correlation), check_real("bias", bias)
     if abs(bias) > 1e150:
         raise ValueError(f"bias must be at most 1e150, so that its square is finite, got {bias}")
     return of_mean + bias**2
@@ -73,11 +82,10 @@ def chi_mean(dim: int) -> float:
 
     Source: the colour bar of N2 "信号是方差为零的随机变量" is this distance times the noise's
     standard deviation.
-    Checked by: tests/closed_form/test_covariance.py.
     """
     from scipy.special import gammaln
 
-    dim = count("dim", dim)
+    dim = check_count("dim", dim)
     return float(np.sqrt(2) * np.exp(gammaln((dim + 1) / 2) - gammaln(dim / 2)))
 
 
@@ -90,13 +98,13 @@ def kernel_covariance(v: ArrayLike) -> NDArray[np.float64]:
     It compares the values of one curve with each other, so it is a Gaussian kernel matrix and not
     E[(x_i - mu_i)(x_j - mu_j)]: its diagonal is 1 at every scale, and reordering the samples leaves
     its spectrum as it is. It is positive definite for distinct values.
-    Source: N2 "从协方差矩阵看简单与复杂". Checked by: tests/closed_form/test_covariance.py.
+    Source: N2 "从协方差矩阵看简单与复杂".
     v: (n,), or (n, d) for samples that are vectors themselves. Returns (n, n).
 
     >>> kernel_covariance([0.0, 1.0]).round(3).tolist()
     [[1.0, 0.368], [0.368, 1.0]]
     """
-    v = real_array("v", v).astype(np.float64)
+    v = check_array("v", v).astype(np.float64)
     if v.ndim > 2:
         raise ValueError(
             f"v must have one axis, or two for samples that are vectors, got shape {v.shape}"
@@ -110,7 +118,7 @@ def spectrum(C: ArrayLike) -> NDArray[np.float64]:
 
     The notes read them off an SVD; singular values are eigenvalues only where no eigenvalue is
     negative, and this raises where one is.
-    Source: N2 "从协方差矩阵看简单与复杂". Checked by: tests/closed_form/test_covariance.py.
+    Source: N2 "从协方差矩阵看简单与复杂".
     C: (n, n), symmetric and positive semidefinite, else ValueError. Eigenvalues within rounding of
     0 are returned as computed.
     """
@@ -123,7 +131,7 @@ def effective_rank(C: ArrayLike) -> float:
     Between 1, when one direction holds everything, and n, when all hold the same. It equals
     tr(C)^2 / tr(C^2).
     Source: N2 "从协方差矩阵看简单与复杂" ("更低秩").
-    Checked by: tests/closed_form/test_covariance.py. C: as for :func:`spectrum`; the zero matrix
+    C: as for :func:`spectrum`; the zero matrix
     has none and raises ValueError.
 
     >>> effective_rank([[2.0, 0.0], [0.0, 2.0]])
@@ -145,10 +153,10 @@ def random_frequency_covariance(dim: int, band: float) -> NDArray[np.float64]:
 
     With frequencies that stay fixed the rank is at most 2 K; here it is full, but about 2 band + 1
     eigenvalues hold nearly everything (Slepian's count). Source: N2 "信号生成及扩散参数"; Slepian
-    and Pollak 1961. Checked by: tests/closed_form/test_covariance.py.
+    and Pollak 1961.
     """
-    tau = np.linspace(0, 1, count("dim", dim))
-    return np.sinc(2 * positive("band", band) * (tau[:, None] - tau[None]))
+    tau = np.linspace(0, 1, check_count("dim", dim))
+    return np.sinc(2 * check_positive("band", band) * (tau[:, None] - tau[None]))
 
 
 def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
@@ -158,7 +166,7 @@ def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
 
     Source: N2 "附录：协方差矩阵及其变换" (N2:220). Its rank is at most m - 1, and for white noise
     it deviates from I by O(sqrt(n/m)).
-    Checked by: tests/closed_form/test_covariance.py. X: (m, n). Returns (n, n).
+    X: (m, n). Returns (n, n).
     """
     centred = _centred("X", X)
     return centred.T @ centred / len(centred)
@@ -178,7 +186,6 @@ def reshape_noise(X: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
     result). With both, mean(Y) = 0 and Y^T Y / m = C_1, exactly.
     From: U = V for positive semidefinite matrices, so that Psi V^T X^T X V Psi = Lambda_1.
     Source: N2 "附录：协方差矩阵及其变换" (N2:276).
-    Checked by: tests/closed_form/test_covariance.py.
 
     X: (m, n), any rows; C1: (n, n). m centred rows reach no rank above m - 1. Both spectra are
     sorted from the largest, so where that is below the rank of C1, Psi is 0 on the missing
@@ -205,14 +212,13 @@ def reshaping_error(C1: ArrayLike, rank: int) -> float:
     The energy of the tail, sqrt(sum of lambda_i^2 over i > rank), which by Eckart and Young no
     covariance of that rank can undercut; 0 from rank n on. Source: N2:262, where Psi =
     sqrt(Lambda_1 / Lambda) needs Lambda > 0.
-    Checked by: tests/closed_form/test_covariance.py.
 
     >>> import numpy as np
     >>> round(reshaping_error(np.eye(100), 50), 2)
     7.07
     """
     values = np.maximum(_eigen("C1", C1)[0], 0.0)  # rounding may leave one just below 0
-    return float(np.linalg.norm(values[count("rank", rank, low=0) :]))
+    return float(np.linalg.norm(values[check_count("rank", rank, low=0) :]))
 
 
 def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
@@ -223,7 +229,7 @@ def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
     The notes' map V Psi V_1^T gives the same covariance; this one leaves each x closest to where it
     was, E|A x - x|^2 = W2^2.
     Source: beyond the notes; Olkin and Pukelsheim 1982.
-    Checked by: tests/closed_form/test_covariance.py. C: (n, n), regular (else ValueError); C1: (n,
+    C: (n, n), regular (else ValueError); C1: (n,
     n).
     """
     values, V = _eigen("C", C)
@@ -258,17 +264,17 @@ def covariance_of_sum(
     With a = sqrt(1 - beta_t), b = sqrt(beta_t) and white Y this is E3. The notes print
     2 a b Cov(X, Y), which is the same only where C_xy is symmetric.
     Source: N2 "从方差的角度理解扩散递归" (N2:330-343).
-    Checked by: tests/closed_form/test_covariance.py. All matrices: (n, n). Returns (n, n).
+    All matrices: (n, n). Returns (n, n).
 
     >>> covariance_of_sum(2.0, [[1.0]], 3.0, [[1.0]], [[0.5]])
     array([[19.]])
     """
     matrices = {"C_x": C_x, "C_y": C_y} if C_xy is None else {"C_x": C_x, "C_y": C_y, "C_xy": C_xy}
-    checked = [square(name, C).astype(np.float64) for name, C in matrices.items()]
+    checked = [check_square(name, C).astype(np.float64) for name, C in matrices.items()]
     if len({C.shape for C in checked}) > 1:
         shapes = ", ".join(str(C.shape) for C in checked)
         raise ValueError(f"{', '.join(matrices)} must have the same shape, got {shapes}")
-    a, b = real("a", a), real("b", b)
+    a, b = check_real("a", a), check_real("b", b)
     total = a**2 * checked[0] + b**2 * checked[1]
     return total if C_xy is None else total + a * b * (checked[2] + checked[2].T)
 
@@ -281,11 +287,11 @@ def covariance_two_steps(schedule: Schedule, Sigma: ArrayLike, t: int) -> Array:
     Repeated, this gives alpha_bar_t = product of (1 - beta_s) and E5.
     From: E3 twice; b = beta_t + (1 - beta_t) beta_{t-1}, a sum without cancellation.
     Source: N2 "通过链式推导实现状态跨越" (N2:371-376).
-    Checked by: tests/closed_form/test_covariance.py. Sigma: (n, n), the covariance of x_{t-2}; 2 <=
+    Sigma: (n, n), the covariance of x_{t-2}; 2 <=
     t <= T, a single integer.
     """
-    Sigma, t = square("Sigma", Sigma).astype(np.float64), count("t", t, low=2)
-    a, b = instance("schedule", schedule, Schedule).between(t - 2, t)
+    Sigma, t = check_square("Sigma", Sigma).astype(np.float64), check_count("t", t, low=2)
+    a, b = check_instance("schedule", schedule, Schedule).between(t - 2, t)
     return np.asarray(a * Sigma + b * np.eye(Sigma.shape[-1]))
 
 
@@ -297,7 +303,7 @@ def kl_to_noise(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float6
     The notes ask for beta_1 < beta_2 < ... < C < 1. That is enough, because then
     alpha_bar_t <= (1 - beta_1)^t, but not needed: equal betas do as well, and betas that fall as
     1/t still do. With beta_t = 1/(t + 1)^2 half of the variance is the signal's for ever.
-    Source: N2 "扩散模型的扩散过程" (N2:304-306). Checked by: tests/closed_form/test_covariance.py.
+    Source: N2 "扩散模型的扩散过程" (N2:304-306).
     Returns (T + 1,), index t; entry 0 is inf for a singular distribution.
 
     >>> from ddpm_np.closed_form.distributions import PointMass
@@ -306,7 +312,7 @@ def kl_to_noise(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float6
     """
     if not isinstance(distribution, Gaussian):
         raise TypeError(f"distribution must be a Gaussian, got {type(distribution).__name__}")
-    instance("schedule", schedule, Schedule)
+    check_instance("schedule", schedule, Schedule)
     dim = distribution.dim
     white = Gaussian.from_spectrum(np.zeros(dim), distribution.axes, np.ones(dim))
     along = (distribution.diffuse(schedule, t) for t in range(schedule.T + 1))
@@ -320,10 +326,10 @@ def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.f
 
     From: E5 in the basis of Sigma_0, where I stays I. Source: N2 "扩散模型的扩散过程" ("蚂蚁搬家",
     N2:284) and N2:400.
-    Checked by: tests/closed_form/test_covariance.py. values: (n,); t: int or (k,), 0 <= t <= T.
+    values: (n,); t: int or (k,), 0 <= t <= T.
     Returns (n,) or (k, n).
     """
-    values, t = real_array("values", values, ndim=1), np.asarray(steps("t", t, 0, of=schedule))
+    values, t = check_array("values", values, ndim=1), np.asarray(check_steps("t", t, 0, of=schedule))
     return schedule.alpha_bar[t][..., None] * values + schedule.one_minus_alpha_bar[t][..., None]
 
 
@@ -335,11 +341,11 @@ def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:
     The network is trained on the first. The notes call it the second, the limit of the chain
     (N2:439), which x_t hardly knows.
     From: E4 from t to T, whose fresh noise is independent of x_t.
-    Source: N2 "扩散模型的训练过程". Checked by: tests/closed_form/test_covariance.py.
+    Source: N2 "扩散模型的训练过程".
     t: 1..T, int or integer array. It is 1 at t = T. The ratio of the two alpha_bar comes from
     :meth:`ddpm_np.schedule.Schedule.between`, so that it is right where they underflow.
     """
-    t, T = steps("t", t, 1, of=schedule), schedule.T
+    t, T = check_steps("t", t, 1, of=schedule), schedule.T
     kept = np.where(np.equal(t, T), 1.0, schedule.between(np.minimum(t, T - 1), T)[0])
     return np.sqrt(kept * schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[T])
 
@@ -354,11 +360,11 @@ def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
 
     From: the end's noise is rho_t eps + sqrt(1 - rho_t^2) fresh noise, so that its mean given x_t
     is rho_t eps_star, of mean square rho_t^2 (1 - floor_t). Source: N2:439.
-    Checked by: tests/closed_form/test_covariance.py. floor: (T + 1,). Returns (T + 1,), entry 0
+    floor: (T + 1,). Returns (T + 1,), entry 0
     NaN.
     """
-    T = instance("schedule", schedule, Schedule).T
-    floor = real_array("floor", floor, ndim=1, dim=T + 1, finite=False)
+    T = check_instance("schedule", schedule, Schedule).T
+    floor = check_array("floor", floor, ndim=1, dim=T + 1, finite=False)
     return np.append(
         np.nan,
         1 - end_noise_correlation(schedule, np.arange(1, T + 1)) ** 2 * (1 - floor[1:]),
@@ -366,7 +372,7 @@ def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
 
 
 def _centred(name: str, X: ArrayLike) -> NDArray[np.float64]:
-    rows = real_array(name, X, ndim=2).astype(np.float64)
+    rows = check_array(name, X, ndim=2).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # refused in the next lines
         centred = rows - rows.mean(axis=0)
         # A mean is right to one ulp of |X|, much for rows that hardly differ; a second one helps.
@@ -378,7 +384,7 @@ def _centred(name: str, X: ArrayLike) -> NDArray[np.float64]:
 
 def _eigen(name: str, C: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Eigenvalues from the largest, and their vectors, of a covariance (to rounding)."""
-    C = square(name, C).astype(np.float64)
+    C = check_square(name, C).astype(np.float64)
     if C.ndim != 2:
         raise ValueError(f"{name} must be a single matrix, got shape {C.shape}")
     scale = len(C) * np.finfo(float).eps * np.abs(C).max() * 8

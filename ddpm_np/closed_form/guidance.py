@@ -14,7 +14,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, choice, instance, positive, real_array, step, steps
+from ddpm_np._checks import (
+    Array,
+    check_array,
+    check_choice,
+    check_instance,
+    check_positive,
+    check_step,
+    check_steps,
+)
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.posterior import predict_x0
@@ -29,7 +37,7 @@ def condition(prior: Gaussian, observed: ArrayLike, y: ArrayLike, *, noise: floa
     mean = m + C A^T S^{-1} (y - A m),    cov = C - C A^T S^{-1} A C,    S = A C A^T + noise^2 I,
 
     with A the rows of I that are observed. From: the product of two Gaussians. Source: N2
-    "何为扩散模型", advantage 3. Checked by: tests/closed_form/test_guidance.py. prior: its C may be
+    "何为扩散模型", advantage 3. prior: its C may be
     singular, but not 0. observed: (k,) distinct indices; y: (k,); noise > 0, a standard deviation.
     Formed from a factor of C, without the difference, so that no variance is negative.
     """
@@ -56,7 +64,7 @@ class GuidedDenoiser:
     of variance 1 and is used when only x0_hat is known.
 
     From: E24, the score of a product. Source: N2 "何为扩散模型", advantage 3; Song et al. 2023
-    (pseudoinverse-guided diffusion) for "identity". Checked by: tests/closed_form/test_guidance.py.
+    (pseudoinverse-guided diffusion) for "identity".
     Arguments as for :func:`condition`; called with x_t (..., dim) and a single t in 1..T, it
     returns eps_hat (..., dim) in float64.
     """
@@ -65,14 +73,14 @@ class GuidedDenoiser:
         self, prior: Gaussian, schedule: Schedule, observed: ArrayLike, y: ArrayLike, *,
         noise: float, spread: str = "exact",
     ) -> None:
-        choice("spread", spread, "exact", "identity")
+        check_choice("spread", spread, "exact", "identity")
         self.observed, self.y, self.noise = _measurement(prior, observed, y, noise)
         self.prior, self.schedule, self.spread, self.dim = prior, schedule, spread, prior.dim
         self._ideal = IdealDenoiser(prior, schedule)
 
     def __call__(self, x_t: Array, t: int) -> NDArray[np.float64]:
         """eps_hat(x_t, t)."""
-        t = step("t", t, 1, self.schedule.T)
+        t = check_step("t", t, 1, self.schedule.T)
         eps_star = self._ideal(x_t, t)
         x0_hat = predict_x0(self.schedule, x_t, t, eps_star)
         kept, rest = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t]
@@ -93,13 +101,13 @@ class GuidedDenoiser:
 def _measurement(
     prior: Gaussian, observed: ArrayLike, y: ArrayLike, noise: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], float]:
-    if instance("prior", prior, Gaussian).rank == 0:
+    if check_instance("prior", prior, Gaussian).rank == 0:
         raise ValueError(f"prior must be a Gaussian that varies, got {prior!r}")
-    index = np.atleast_1d(np.asarray(steps("observed", observed, 0, prior.dim - 1)))
+    index = np.atleast_1d(np.asarray(check_steps("observed", observed, 0, prior.dim - 1)))
     if index.ndim != 1 or len(set(index.tolist())) != len(index):
         raise ValueError("observed must be a list of different indices")
-    y = real_array("y", y, ndim=1).astype(np.float64)
+    y = check_array("y", y, ndim=1).astype(np.float64)
     if len(y) != len(index):
         numbers = f"{len(y)} for {len(index)}"
         raise ValueError(f"y must have one value for each observed index, got {numbers}")
-    return index, y, positive("noise", noise)
+    return index, y, check_positive("noise", noise)

@@ -25,16 +25,16 @@ from numpy.typing import ArrayLike, NDArray
 from ddpm_np._checks import (
     Array,
     Steps,
-    count,
-    function,
-    generator,
-    instance,
-    methods,
+    check_array,
+    check_count,
+    check_function,
+    check_generator,
+    check_instance,
+    check_methods,
+    check_positive,
+    check_same_dim,
+    check_steps,
     per_row,
-    positive,
-    real_array,
-    same_dim,
-    steps,
 )
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.closed_form.distributions.arguments import checked_points
@@ -54,7 +54,7 @@ __all__ = [
 #
 # eps and x_0 turn into each other by predict_x0 and predict_eps of ddpm_np.posterior (E13). The
 # others join here. All are linear with the coefficients of E6, take (..., dim) and 1 <= t <= T,
-# keep the dtype and run on exact numbers. Checked by: tests/closed_form/test_ideal.py.
+# keep the dtype and run on exact numbers.
 
 
 def score_from_eps(schedule: Schedule, eps: ArrayLike, t: Steps) -> Array:
@@ -101,9 +101,9 @@ def eps_from_v(schedule: Schedule, x_t: ArrayLike, t: Steps, v: ArrayLike) -> Ar
 
 def _level(schedule: Schedule, t: Steps, **arrays: ArrayLike) -> tuple[Array, ...]:
     """sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t), both shaped for rows, and the checked arrays."""
-    checked = same_dim(**arrays)
+    checked = check_same_dim(**arrays)
     batch = np.broadcast_shapes(*(x.shape for x in checked))[:-1]
-    t = steps("t", t, 1, of=schedule, batch=batch)
+    t = check_steps("t", t, 1, of=schedule, batch=batch)
     tables = schedule.alpha_bar, schedule.one_minus_alpha_bar
     return (*(per_row(np.sqrt(table[t]), checked[0].dtype) for table in tables), *checked)
 
@@ -158,7 +158,6 @@ class IdealDenoiser:
     Computed in float64, returned in the dtype of x_t.
 
     From: the score of the distribution, diffused (E5, E6). Source: Tweedie's formula; Vincent 2011.
-    Checked by: tests/closed_form/test_ideal.py.
 
     >>> denoiser = IdealDenoiser(Gaussian([0.0], [[1.0]]), Schedule.from_beta([0.36]))
     >>> denoiser([[2.0]], 1)
@@ -171,7 +170,7 @@ class IdealDenoiser:
                 "distribution must be one of ddpm_np.closed_form.distributions, "
                 f"got {type(distribution).__name__}"
             )
-        self.schedule = instance("schedule", schedule, Schedule)
+        self.schedule = check_instance("schedule", schedule, Schedule)
         self.distribution, self.dim = distribution, distribution.dim
 
     def __repr__(self) -> str:
@@ -180,7 +179,7 @@ class IdealDenoiser:
     def __call__(self, x_t: ArrayLike, t: Steps) -> Array:
         """eps_star at the given steps; each row of x_t may have its own."""
         x_t = self._points(x_t, "x_t")
-        t = steps("t", t, 1, self.schedule.T, batch=x_t.shape[:-1])
+        t = check_steps("t", t, 1, self.schedule.T, batch=x_t.shape[:-1])
         kept, noise = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t]
         if isinstance(t, int) or isinstance(self.distribution, Gaussian):
             return self._eps_star(x_t, kept, noise)
@@ -200,14 +199,14 @@ class IdealDenoiser:
         other, rounded.
         """
         x = self._points(x)
-        return self._eps_star(x, positive("kept", kept, zero=True), positive("noise", noise))
+        return self._eps_star(x, check_positive("kept", kept, zero=True), check_positive("noise", noise))
 
     def divergence(self, x: ArrayLike, kept: float, noise: float) -> Array:
         """The trace of the Jacobian of :meth:`at` with respect to x, (...,) float64.
 
         It is the same at every x for a Gaussian.
         """
-        law = self.distribution.noised(positive("kept", kept, zero=True), positive("noise", noise))
+        law = self.distribution.noised(check_positive("kept", kept, zero=True), check_positive("noise", noise))
         divergence: Array = -np.sqrt(noise) * law.divergence(x)
         return divergence
 
@@ -226,7 +225,7 @@ class IdealDenoiser:
     def _points(self, x: ArrayLike, name: str = "x") -> Array:
         """Points (..., dim) of float32 or float64; of exact numbers if the distribution's are."""
         if np.asarray(self.distribution.mean).dtype == object:
-            return real_array(name, x, dim=self.dim)
+            return check_array(name, x, dim=self.dim)
         return checked_points(x, self.dim, name)
 
 
@@ -241,7 +240,7 @@ def optimal_loss(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float
 
     From: E24. Along an axis of variance lambda, eps and x_t are jointly Gaussian with covariance
     sqrt(1 - alpha_bar_t). So x_t leaves 1 - (1 - alpha_bar_t) / (alpha_bar_t lambda + 1 -
-    alpha_bar_t) of the variance of eps. Checked by: tests/closed_form/test_ideal.py.
+    alpha_bar_t) of the variance of eps.
 
     Returns (T + 1,), index t. Entry 0 is NaN: there is no noise to predict. The floor is 0 for a
     :class:`PointMass`. TypeError for other than Gaussians, which have no closed form;
@@ -252,7 +251,7 @@ def optimal_loss(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float
             "distribution must be a Gaussian for the closed form, "
             f"got {type(distribution).__name__}"
         )
-    instance("schedule", schedule, Schedule)
+    check_instance("schedule", schedule, Schedule)
     kept, noise = schedule.alpha_bar[1:, None], schedule.one_minus_alpha_bar[1:, None]
     return np.append(np.nan, bayes_floor(kept, noise, distribution.spectrum).mean(1))
 
@@ -264,7 +263,7 @@ def estimate_loss(
     """The mean squared eps-error per dimension of any denoiser, simulated (E15, E25).
 
     n draws of (x_0, eps) at each t, so that the entries are independent; n at least 2. In the
-    denoiser's ``dtype`` if it has one. Checked by: tests/closed_form/test_ideal.py.
+    denoiser's ``dtype`` if it has one.
 
     Returns the error and its standard error, each (T + 1,), index t, entry 0 NaN.
     """
@@ -286,9 +285,9 @@ def estimate_floor(
     tells nearly all that can be known of x_0.
 
     n draws of x_t at each t, at least 2. Returns two (T + 1,) arrays, index t, entry 0 NaN.
-    Source: Stein 1981. Checked by: tests/closed_form/test_ideal.py.
+    Source: Stein 1981.
     """
-    n, rng = count("n", n, low=2), generator(rng)
+    n, rng = check_count("n", n, low=2), check_generator(rng)
     ideal = IdealDenoiser(distribution, schedule)
     floor, error = np.full((2, schedule.T + 1), np.nan)
     for t in range(1, schedule.T + 1):
@@ -314,10 +313,10 @@ def estimate_excess(
     :func:`optimal_loss` for a Gaussian, else :func:`estimate_floor` with as many draws.
 
     n draws at each t, at least 2. Returns the excess and its standard error. ValueError where the
-    floor is 0 (:class:`PointMass`). Checked by: tests/closed_form/test_ideal.py.
+    floor is 0 (:class:`PointMass`).
     """
-    function("denoiser", denoiser)
-    instance("schedule", schedule, Schedule)
+    check_function("denoiser", denoiser)
+    check_instance("schedule", schedule, Schedule)
     if isinstance(distribution, Gaussian):
         floors, scatter = optimal_loss(distribution, schedule), np.zeros(schedule.T + 1)
     else:
@@ -342,10 +341,10 @@ def _estimate(
 
     between the denoiser and the target; the target None is eps itself.
     """
-    n, rng = count("n", n, low=2), generator(rng)
-    function("denoiser", denoiser)
-    instance("schedule", schedule, Schedule)
-    methods("distribution", distribution, "dim", "sample")
+    n, rng = check_count("n", n, low=2), check_generator(rng)
+    check_function("denoiser", denoiser)
+    check_instance("schedule", schedule, Schedule)
+    check_methods("distribution", distribution, "dim", "sample")
     dim, dtype = distribution.dim, np.dtype(getattr(denoiser, "dtype", np.float64))
     own_dim = getattr(denoiser, "dim", dim)
     if own_dim != dim:
@@ -381,7 +380,7 @@ def optimal_variance(distribution: Gaussian, schedule: Schedule) -> NDArray[np.f
     v_i(t) with v_i(t) = alpha_bar_t lambda_i + 1 - alpha_bar_t, the mean of the true kernel's
     variances (E26).
 
-    Source: Bao et al. 2022 (Analytic-DPM), theorem 1. Checked by: tests/closed_form/test_ideal.py.
+    Source: Bao et al. 2022 (Analytic-DPM), theorem 1.
     Returns (T + 1,), index t, entry 0: 0. Entry 1 is tr Cov[x_0 | x_1] / dim, above 0 unless x_0 is
     known. TypeError for other than Gaussians; there, put an estimated floor into
     :func:`variance_from_loss`.

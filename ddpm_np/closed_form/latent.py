@@ -22,7 +22,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np._checks import Array, count, function, generator, methods, positive, real_array, square
+from ddpm_np._checks import (
+    Array,
+    check_array,
+    check_count,
+    check_function,
+    check_generator,
+    check_methods,
+    check_positive,
+    check_square,
+)
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 
 __all__ = [
@@ -52,7 +61,7 @@ class LinearDecoder:
     x ~ N(mu, W W^T + s^2 I),    z | x ~ N(M^-1 W^T (x - mu), s^2 M^-1),    M = W^T W + s^2 I
 
     From: a sum of independent normals, and Bayes' rule with the square completed as in E8.
-    Source: Tipping and Bishop 1999, eq. 2, 3 and 6. Checked by: tests/closed_form/test_latent.py.
+    Source: Tipping and Bishop 1999, eq. 2, 3 and 6.
     W: (dim, k); mu: (dim,); noise: s >= 0. With s = 0 the marginal lives on the range of W, and
     :meth:`posterior` raises ValueError.
 
@@ -62,13 +71,13 @@ class LinearDecoder:
     """
 
     def __init__(self, W: ArrayLike, mu: ArrayLike, noise: float) -> None:
-        self.W = real_array("W", W, ndim=2).astype(np.float64)
-        self.mu = real_array("mu", mu, ndim=1, dim=len(self.W)).astype(np.float64)
-        self.noise = positive("noise", noise, zero=True)
+        self.W = check_array("W", W, ndim=2).astype(np.float64)
+        self.mu = check_array("mu", mu, ndim=1, dim=len(self.W)).astype(np.float64)
+        self.noise = check_positive("noise", noise, zero=True)
 
     def __call__(self, z: ArrayLike) -> Array:
         """G(z), from (..., k) to (..., dim)."""
-        return real_array("z", z, dim=self.W.shape[1]) @ self.W.T + self.mu
+        return check_array("z", z, dim=self.W.shape[1]) @ self.W.T + self.mu
 
     @property
     def marginal(self) -> Gaussian:
@@ -82,8 +91,8 @@ class LinearDecoder:
         V S / (S^2 + s^2) U^T (x - mu). The covariance times ``broaden`` above 1 is a proposal with
         heavier tails.
         """
-        x = real_array("x", x, ndim=1, dim=len(self.mu)).astype(np.float64)
-        noise, broaden = positive("noise of the decoder", self.noise), positive("broaden", broaden)
+        x = check_array("x", x, ndim=1, dim=len(self.mu)).astype(np.float64)
+        noise, broaden = check_positive("noise of the decoder", self.noise), check_positive("broaden", broaden)
         U, S, Vt = np.linalg.svd(self.W, full_matrices=True)
         S = np.where(S > max(self.W.shape) * np.finfo(float).eps * S[0], S, 0.0)
         size = np.hypot(S, noise)
@@ -99,15 +108,14 @@ def decoder_log_likelihood(x: ArrayLike, mean: ArrayLike, noise: float) -> Array
     log p(x | z) = -|x - G(z)|^2 / (2 s^2) - dim/2 ln(2 pi s^2)
 
     Source: N4 "VAE (变分自编码器)中的假设"; its factor 1/(sqrt(2 pi) s^2) does not give area 1.
-    Checked by: tests/closed_form/test_latent.py.
     x, mean: (..., dim), batches broadcast. The density is one of x; read as a function of the mean
     it is the likelihood.
     """
-    x, mean = real_array("x", x), real_array("mean", mean)
+    x, mean = check_array("x", x), check_array("mean", mean)
     if x.shape[-1] != mean.shape[-1]:
         shapes = f"{x.shape} and {mean.shape}"
         raise ValueError(f"x and the decoder's mean must have the same last axis, got {shapes}")
-    noise = positive("noise", noise)
+    noise = check_positive("noise", noise)
     volume = x.shape[-1] * (np.log(noise) + np.log(2 * np.pi) / 2)
     return np.asarray(-np.square((x - mean) / noise).sum(-1) / 2 - volume)[()]
 
@@ -123,16 +131,16 @@ def quadrature(
     same integral to 2 exp(-2 (pi w / (3 h))^2). Where these three integrals differ by more than 0.3
     of their mean, the error may exceed 1e-9; where more than 1e-9 of the integral stands at the
     border, it is cut off: ValueError in both cases. From k = 3 on, nodes^k is too many: ValueError.
-    Checked by: tests/closed_form/test_latent.py, against the linear decoder.
+    py, against the linear decoder.
     """
     from scipy.special import logsumexp
 
-    k = count("latent_dim", latent_dim)
+    k = check_count("latent_dim", latent_dim)
     if k > 2:
         raise ValueError(f"latent_dim must be 1 or 2 for quadrature, got {latent_dim}")
-    axis, h = np.linspace(-10.0, 10.0, count("nodes", nodes, low=2), retstep=True)
+    axis, h = np.linspace(-10.0, 10.0, check_count("nodes", nodes, low=2), retstep=True)
     z = np.stack(np.meshgrid(*[axis] * k, indexing="ij"), -1).reshape(-1, k)
-    x = real_array("x", x, ndim=1)
+    x = check_array("x", x, ndim=1)
     log_terms = _log_prior(z) + decoder_log_likelihood(x, _means(decoder, z, x), noise)
     log_sum = float(logsumexp(log_terms))
     shares = np.exp(log_terms - log_sum).reshape(k * (nodes,))
@@ -155,9 +163,8 @@ def naive_monte_carlo(
 
     Unbiased for p(x), useless for ln p(x) in many dimensions: hardly a draw hits the posterior, and
     the estimate falls far below. It is :func:`importance_sampling` with the prior as proposal.
-    Checked by: tests/closed_form/test_latent.py.
     """
-    k = count("latent_dim", latent_dim)
+    k = check_count("latent_dim", latent_dim)
     prior = Gaussian(np.zeros(k), np.eye(k))
     return importance_sampling(decoder, x, noise, prior, n=n, rng=rng)
 
@@ -171,16 +178,16 @@ def importance_sampling(
     With the exact posterior as proposal r all weights are p(x), and one draw would do. A proposal
     narrower than the posterior has weights of infinite variance; a broader one
     (:meth:`LinearDecoder.posterior` with ``broaden``) is safe. A singular one misses nearly all of
-    the integral: ValueError. Checked by: tests/closed_form/test_latent.py.
+    the integral: ValueError.
     x: (dim,); the proposal is over z. Weights are formed in logarithms.
     """
     from scipy.special import logsumexp
 
-    x, n = real_array("x", x, ndim=1), count("n", n, low=2)
-    if not methods("proposal", proposal, "has_density", "sample", "logpdf").has_density:
+    x, n = check_array("x", x, ndim=1), check_count("n", n, low=2)
+    if not check_methods("proposal", proposal, "has_density", "sample", "logpdf").has_density:
         whole = "must have a density on the whole space of z"
         raise ValueError(f"proposal {whole}, got the singular {proposal!r}")
-    z = proposal.sample(n, rng=generator(rng))
+    z = proposal.sample(n, rng=check_generator(rng))
     log_joint = _log_prior(z) + decoder_log_likelihood(x, _means(decoder, z, x), noise)
     log_w = log_joint - proposal.logpdf(z)
     w = np.exp(log_w - log_w.max())
@@ -196,11 +203,11 @@ def zero_one(
     0 for every decoder whose output is continuous, right or wrong, which is why the notes drop it
     for the Gaussian decoder. What is meant is a Dirac delta: with s = 0 in :class:`LinearDecoder`,
     the density by change of variables.
-    Source: N4 "一个符合直觉的定义". Checked by: tests/closed_form/test_latent.py.
+    Source: N4 "一个符合直觉的定义".
     """
-    z = generator(rng).standard_normal((count("n", n), count("latent_dim", latent_dim)))
-    function("decoder", decoder)
-    return float((decoder(z) == real_array("x", x, ndim=1)).all(-1).mean())
+    z = check_generator(rng).standard_normal((check_count("n", n), check_count("latent_dim", latent_dim)))
+    check_function("decoder", decoder)
+    return float((decoder(z) == check_array("x", x, ndim=1)).all(-1).mean())
 
 
 def ppca(mean: ArrayLike, cov: ArrayLike, latent_dim: int) -> LinearDecoder:
@@ -211,12 +218,11 @@ def ppca(mean: ArrayLike, cov: ArrayLike, latent_dim: int) -> LinearDecoder:
     It is also the one of least KL(N(mean, cov) || model), since the mean of -ln p over the data is
     entropy plus KL.
     Source: Tipping and Bishop 1999, eq. 7 and 8; N4 "如何衡量生成图像满足的分布与真实分布的差距？".
-    Checked by: tests/closed_form/test_latent.py.
     mean: (dim,); cov: (dim, dim), of a sample divided by n, or of the true law;
     1 <= latent_dim < dim. W is unique up to a rotation of z.
     """
-    cov = square("cov", cov)
-    dim, k = len(cov), count("latent_dim", latent_dim)
+    cov = check_square("cov", cov)
+    dim, k = len(cov), check_count("latent_dim", latent_dim)
     if k >= dim:
         raise ValueError(f"latent_dim must be below dim = {dim}, got {latent_dim}")
     target = Gaussian(mean, cov)
@@ -232,7 +238,7 @@ def _log_prior(z: Array) -> Array:
 
 def _means(decoder: Decoder, z: Array, x: Array) -> Array:
     """G(z), one row for each z."""
-    mean = np.asarray(function("decoder", decoder)(z))
+    mean = np.asarray(check_function("decoder", decoder)(z))
     if mean.shape != (len(z), len(x)):
         raise ValueError(f"decoder must return shape {(len(z), len(x))}, got {mean.shape}")
     return mean

@@ -18,7 +18,15 @@ from typing import Any, TypeGuard, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, count, function, generator, instance, positive, real_array
+from ddpm_np._checks import (
+    Array,
+    check_array,
+    check_count,
+    check_function,
+    check_generator,
+    check_instance,
+    check_positive,
+)
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.reverse import step_variance
@@ -35,7 +43,6 @@ def nll(distribution: Distribution, x: ArrayLike) -> Array:
     Its mean over x ~ p is the entropy, and over x ~ q the entropy of q plus KL(q || p): the model
     of largest likelihood is the one of least KL (E30). On the support where the distribution is
     singular. Source: N4 "如何衡量生成图像满足的分布与真实分布的差距？".
-    Checked by: tests/closed_form/test_likelihood.py.
     """
     if not callable(getattr(distribution, "logpdf", None)):
         expected = "one of ddpm_np.closed_form.distributions"
@@ -49,7 +56,7 @@ def bits_per_dim(nats: Any, dim: int) -> Any:
     These are bits of a density: they may be negative, and they depend on the unit of x. Figures of
     other code bases are for 8-bit images.
     """
-    return nats / (count("dim", dim) * np.log(2))
+    return nats / (check_count("dim", dim) * np.log(2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +103,7 @@ def vlb_terms(
                          + b^2 (eps_hat - eps)_i^2 / variance_t).
 
     From: Jensen's inequality and E7. Source: Ho et al. 2020, eq. 5; Sohl-Dickstein et al. 2015; N2
-    "何为扩散模型", advantage 4. Checked by: tests/closed_form/test_likelihood.py.
+    "何为扩散模型", advantage 4.
 
     The gap, exactly. Averaged over x_0 ~ q the bound is E ln q(x_{1:T}|x_0) - E ln p(x_{0:T}), that
     is H(x_0) plus the KL of the whole chain q(x_{0:T}) from p(x_{0:T}), and by the chain rule of
@@ -146,8 +153,8 @@ def vlb_terms(
     >>> print(f"{vlb_terms(ideal, data, schedule).total - data.entropy:.3f}")
     0.468
     """
-    function("denoiser", denoiser)
-    instance("schedule", schedule, Schedule)
+    check_function("denoiser", denoiser)
+    check_instance("schedule", schedule, Schedule)
     model = denoiser.distribution if isinstance(denoiser, IdealDenoiser) else None
     kernel = isinstance(variance, str) and variance == "kernel"
     if kernel and not isinstance(model, Gaussian):
@@ -179,7 +186,7 @@ def _variances(
     steps = range(1, schedule.T + 1)
     table = [np.asarray(step_variance(model, schedule, t, variance=variance)) for t in steps]
     if decoder_variance is not None:
-        table[0] = np.asarray(positive("decoder_variance", decoder_variance))
+        table[0] = np.asarray(check_positive("decoder_variance", decoder_variance))
     elif isinstance(variance, str) and variance != "kernel":
         table[0] = np.asarray(schedule.beta[1])
     return [np.asarray(0.0), *table]
@@ -253,7 +260,7 @@ def _second_moments(
     support of the model (rows,).
     """
     if not _is_distribution(data):
-        x_0 = real_array("data", cast(ArrayLike, data), ndim=2, dim=model.dim).astype(np.float64)
+        x_0 = check_array("data", cast(ArrayLike, data), ndim=2, dim=model.dim).astype(np.float64)
         c, on_support = model.coordinates(x_0)
         return c**2, np.square(x_0).sum(1), on_support
     _check_dim(data.dim, model.dim)
@@ -291,15 +298,15 @@ def _drawn(
     """The x_0 of the simulation, (rows, dim), in the denoiser's ``dtype`` if it has one."""
     if rng is None:
         raise TypeError("rng must be given for a denoiser whose bound is simulated")
-    rng, dtype = generator(rng), np.dtype(getattr(denoiser, "dtype", np.float64))
+    rng, dtype = check_generator(rng), np.dtype(getattr(denoiser, "dtype", np.float64))
     if _is_distribution(data):
         _check_dim(data.dim, getattr(denoiser, "dim", data.dim))
-        n = 1000 if n is None else count("n", n, low=2)
+        n = 1000 if n is None else check_count("n", n, low=2)
         return data.sample(n, rng=rng, dtype=dtype), rng
-    x_0 = real_array("data", cast(ArrayLike, data), ndim=2).astype(dtype)
+    x_0 = check_array("data", cast(ArrayLike, data), ndim=2).astype(dtype)
     _check_dim(len(x_0[0]), getattr(denoiser, "dim", len(x_0[0])))
     if n is not None:
-        x_0 = x_0[rng.integers(len(x_0), size=count("n", n, low=2))]
+        x_0 = x_0[rng.integers(len(x_0), size=check_count("n", n, low=2))]
     return x_0, rng
 
 
@@ -312,7 +319,7 @@ def _simulated_errors(
         eps_hat = np.asarray(denoiser(q_sample(schedule, x_0, t, eps), t))
         if eps_hat.shape != x_0.shape:
             raise ValueError(f"denoiser must return shape {x_0.shape}, got {eps_hat.shape}")
-        eps_hat = real_array("the denoiser's eps_hat", eps_hat)
+        eps_hat = check_array("the denoiser's eps_hat", eps_hat)
         yield np.square(eps_hat - eps, dtype=np.float64)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, Steps, count, generator, steps
+from ddpm_np._checks import Array, Steps, check_count, check_generator, check_steps
 from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen
 from ddpm_np.closed_form.distributions.mixtures import Empirical
 from ddpm_np.schedule import Schedule
@@ -41,7 +41,7 @@ class PatchDenoiser:
     2 size - 1, it is the ideal denoiser of the pictures.
 
     From: E24, with less given. Source: Kamb and Ganguli 2024, their local and equivariant local
-    score machines. Checked by: tests/closed_form/test_patches.py.
+    score machines.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class PatchDenoiser:
         self.size = round(self.dim**0.5)
         if self.size**2 != self.dim:
             raise ValueError(f"pictures must be square, got vectors of length {self.dim}")
-        self.patch, self.placed = count("patch", patch), bool(placed)
+        self.patch, self.placed = check_count("patch", patch), bool(placed)
         if self.patch % 2 == 0:
             raise ValueError(f"patch must be odd, to have a middle, got {patch}")
 
@@ -72,7 +72,7 @@ class PatchDenoiser:
         x_t = checked_points(x_t, self.dim)
         if x_t.ndim != 2:
             raise ValueError(f"x_t must have 2 axes, got shape {x_t.shape}")
-        t = np.broadcast_to(steps("t", t, 1, self.T, batch=x_t.shape[:1]), len(x_t))
+        t = np.broadcast_to(check_steps("t", t, 1, self.T, batch=x_t.shape[:1]), len(x_t))
         eps_hat = np.empty_like(x_t)
         for step in np.unique(t):
             rows = x_t[t == step].astype(np.float64)
@@ -87,7 +87,7 @@ class PatchDenoiser:
         floor_t = alpha_bar_t / (1 - alpha_bar_t) E Var[x_0q | patch], the mean over pixels and over
         n draws of x_t.
         """
-        n, rng = count("n", n), generator(rng)
+        n, rng = check_count("n", n), check_generator(rng)
         law, floor = Empirical(self.pictures), np.full(self.T + 1, np.nan)
         for t in range(1, self.T + 1):
             kept, noise = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t]

@@ -26,7 +26,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, count, generator, instance, methods, real_array
+from ddpm_np._checks import (
+    Array,
+    check_array,
+    check_count,
+    check_generator,
+    check_instance,
+    check_methods,
+)
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.schedule import Schedule
@@ -50,7 +57,7 @@ def probability_flow_sample(
     d(x / sqrt(alpha_bar)) / d sigma = eps_star(x)
 
     From: E24 and the continuity equation of q. Source: Song et al. 2021 (score SDE), eq. 13; Song
-    et al. 2021 (DDIM), eq. 14. Checked by: tests/closed_form/test_likelihood.py.
+    et al. 2021 (DDIM), eq. 14.
 
     terminal: the law from which x_T is drawn; None for N(0, I), as the samplers do. From the exact
     one, ``distribution.diffuse(schedule, T)``, the output follows the law of the data; for a
@@ -64,7 +71,7 @@ def probability_flow_sample(
     :func:`probability_flow_logpdf`.
     """
     terminal, u_T = _checked(denoiser, schedule, terminal)
-    x_T = terminal.sample(count("n", n), rng=generator(rng))
+    x_T = terminal.sample(check_count("n", n), rng=check_generator(rng))
 
     def velocity(u: float, x: Array) -> Array:
         return _velocity(denoiser, u, x.reshape(x_T.shape)).ravel()
@@ -83,7 +90,7 @@ def probability_flow_logpdf(
     ln p(x) = ln p_T(x_T) + integral over u of div(dx / du) on the way from x to x_T
 
     From: d ln q(x(u)) / du = -div(dx / du), the divergence exact. Source: Song et al. 2021 (score
-    SDE), eq. 39. Checked by: tests/closed_form/test_likelihood.py.
+    SDE), eq. 39.
 
     x: (..., dim); terminal: p_T as in :func:`probability_flow_sample`. With the exact law of x_T
     the result is the log density of the data to the accuracy of the solver, some 1e-9 of
@@ -109,7 +116,7 @@ def probability_flow_logpdf(
     if not law.has_density:
         whole = "must have a density on the whole space"
         raise ValueError(f"distribution {whole}, got the singular {law!r}")
-    x = real_array("x", x, dim=denoiser.dim).astype(np.float64)
+    x = check_array("x", x, dim=denoiser.dim).astype(np.float64)
     shape, size = x.reshape(-1, denoiser.dim).shape, x.size
 
     def velocity(u: float, state: Array) -> Array:
@@ -162,14 +169,14 @@ def _checked(
     if not isinstance(denoiser, IdealDenoiser):
         kind = "an IdealDenoiser, which answers at any noise level"
         raise TypeError(f"denoiser must be {kind}, got {type(denoiser).__name__}")
-    instance("schedule", schedule, Schedule)
+    check_instance("schedule", schedule, Schedule)
     alpha_bar = schedule.alpha_bar[schedule.T]
     if alpha_bar == 0:
         needed = "alpha_bar_T above 0 for the probability flow"
         raise ValueError(f"schedule must have {needed}, got 0, where sigma is infinite")
     if terminal is None:
         terminal = Gaussian(np.zeros(denoiser.dim), np.eye(denoiser.dim))
-    if methods("terminal", terminal, "dim", "sample", "logpdf").dim != denoiser.dim:
+    if check_methods("terminal", terminal, "dim", "sample", "logpdf").dim != denoiser.dim:
         dims = f"dimension {denoiser.dim}, got {terminal.dim}"
         raise ValueError(f"terminal must have the denoiser's {dims}")
     sigma = np.sqrt(schedule.one_minus_alpha_bar[schedule.T]) / np.sqrt(alpha_bar)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, real_array, step
+from ddpm_np._checks import Array, check_array, check_step
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.closed_form.ideal import marginal_variance
 from ddpm_np.sampling import Variance, ancestral_step, ddim_step, step_sequence
@@ -89,7 +89,7 @@ def reverse_kernel(
 
     From: Bayes' rule as in E8, with q(x_s) = N(m_s, V_s) from E5 in the place of q(x_s | x_0).
     Source: N2 "逆扩散过程" (line 573), whose "简化式" states this kernel where the other one is
-    then derived. Checked by: tests/closed_form/test_reverse.py.
+    then derived.
 
     It is not q(x_{t-1} | x_t, x_0) (:func:`ddpm_np.posterior.posterior_mean_variance`), which knows
     the signal and whose variance beta_tilde_t is the same in all directions. This one knows x_t
@@ -107,7 +107,7 @@ def reverse_kernel(
     [0.9] [[0.19]]
     """
     _gaussian(distribution)
-    x_t = real_array("x_t", x_t, dim=distribution.dim)
+    x_t = check_array("x_t", x_t, dim=distribution.dim)
     x_t = x_t.astype(np.result_type(x_t.dtype, np.float64))
     s, t = _route(schedule, s, t)
     (m_s, v_s), (m_t, v_t) = (_marginal(distribution, schedule, i) for i in (s, t))
@@ -170,7 +170,7 @@ def sampler_distribution(
     From: E24 put into E17 or E18, started at N(0, I). The numbers a, b, std are those of
     :func:`ddpm_np.sampling.ancestral_step` and :func:`ddpm_np.sampling.ddim_step`, so this is the
     law of the samplers that are shipped. Source: Pierret and Galerne 2024, for the spectral view.
-    Checked by: tests/closed_form/test_reverse.py, against the samplers themselves.
+    py, against the samplers themselves.
 
     Parameters
     ----------
@@ -239,8 +239,8 @@ def _marginal(distribution: Gaussian, schedule: Schedule, t: int) -> tuple[Array
 
 def _route(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
     """s, by default t - 1, and t, both checked."""
-    end = step("t", t, 1, of=schedule)
-    start = end - 1 if s is None else step("s", s, 0, end - 1)
+    end = check_step("t", t, 1, of=schedule)
+    start = end - 1 if s is None else check_step("s", s, 0, end - 1)
     return start, end
 
 

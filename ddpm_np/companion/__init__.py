@@ -7,7 +7,6 @@ formulas are compared with their functions, and a formula that differs stops the
 
 check: formulas against functions. sources: a function as HTML. content: what the page says.
 page: the file itself.
-Checked by: tests/companion/.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
 """What the page says about each section, equation and erratum, as plain records.
-
-Checked by: tests/companion/test_page.py.
 """
 
 from __future__ import annotations

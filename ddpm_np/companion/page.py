@@ -1,4 +1,4 @@
-"""The companion page as one HTML file. Checked by: tests/companion/test_page.py."""
+"""The companion page as one HTML file."""
 
 from __future__ import annotations
 

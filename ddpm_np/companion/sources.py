@@ -1,7 +1,6 @@
 """The source of a function as HTML: highlighted, argument checks folded, names linked.
 
 The code is the one that runs. Its docstring is left out where the page has the formula beside it.
-Checked by: tests/companion/test_sources.py.
 """
 
 from __future__ import annotations

@@ -82,8 +82,6 @@ def adapt(
     ...         return self.theirs.corrupt(x_0, noise, index=t)
     ...     def reverse_step(self, x_t, t, eps, z):
     ...         return self.theirs.denoise(lambda x: eps, x_t, index=t, fresh=z)
-
-    Checked by: tests/conformance/test_adapters.py.
     """
     if first_step not in (None, 0, 1):
         raise ValueError(f"first_step must be 0 or 1, got {first_step!r}")

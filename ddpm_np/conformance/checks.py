@@ -65,7 +65,6 @@ def check_diffusion(
         "digits" is the right formula with digits lost to rounding, and no failure.
 
     Raises TypeError where nothing is recognised, ValueError for betas that are no schedule.
-    Checked by: tests/conformance/test_conformance.py, tests/conformance/test_diagnosis.py.
 
     >>> class Mine:
     ...     betas = np.array([0.1, 0.2])

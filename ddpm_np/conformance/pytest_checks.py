@@ -49,7 +49,7 @@ def parametrize_with_checks(
     The ids read ``labml: E17 step``: the subject's ``name``, or that of its class, and the check.
     Operations that a subject does not have are skipped. expected_failed_checks: a callable that
     gives, for a subject, the checks that fail and why; they become strict xfails, so that one that
-    holds after all is reported, too. Checked by: tests/conformance/test_pytest_checks.py. ::
+    holds after all is reported, too. ::
 
         @parametrize_with_checks([Mine()], expected_failed_checks=lambda subject: {
             "E17 step": "adds noise at the last step"})

@@ -12,7 +12,6 @@ your own noising has the right mean:
         assert_close(my_q_sample(x_0, t, zero), expected.value, ulp=4)
 
 :class:`ddpm_np.proof.reference.Reference` has the formulas as printed, in 120-digit decimals.
-Checked by: tests/conformance/test_strategies.py.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ except ImportError:
         "pip install '.[test]'"
     ) from None
 
-from ddpm_np._checks import Array, Steps, real
+from ddpm_np._checks import Array, Steps, check_real
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.proof.exact import Exact
 from ddpm_np.proof.reference import Reference, ulp_error
@@ -190,7 +189,7 @@ def _beta(logit: Any) -> Any:
 
 def _range(low: float, high: float) -> tuple[float, float]:
     """The logits of a range of betas."""
-    if not 0 < real("low", low) <= real("high", high) < 1:
+    if not 0 < check_real("low", low) <= check_real("high", high) < 1:
         raise ValueError(f"betas must lie between 0 and 1 with low <= high, got {low} and {high}")
     return float(np.log(low / (1 - low))), float(np.log(high / (1 - high)))
 

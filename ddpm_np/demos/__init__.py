@@ -16,7 +16,7 @@ from types import ModuleType
 import numpy as np
 
 from ddpm_np import _figure_style
-from ddpm_np._checks import count
+from ddpm_np._checks import check_count
 from ddpm_np.demos.table import Comparison, Shown, format_table
 
 __all__ = ["DEMOS", "DEMOS_ZH", "Comparison", "Shown", "run_demo"]
@@ -75,7 +75,7 @@ def run_demo(
     """
     if name != "all" and name not in DEMOS:
         raise ValueError(f'name must be one of {", ".join(DEMOS)} or all, got "{name}"')
-    count("seed", seed, low=0)
+    check_count("seed", seed, low=0)
     folder = _folder(Path("runs", "demos") if out is None else Path(out), write)
     shown = {}
     for each in DEMOS if name == "all" else [name]:

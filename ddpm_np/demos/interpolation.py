@@ -17,7 +17,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, fraction, real_array, same_dim, square, step
+from ddpm_np._checks import (
+    Array,
+    check_array,
+    check_fraction,
+    check_same_dim,
+    check_square,
+    check_step,
+)
 from ddpm_np.forward import q_sample
 from ddpm_np.sampling import Denoiser, Variance, ancestral_step
 from ddpm_np.schedule import Schedule
@@ -27,10 +34,8 @@ __all__ = ["affine_law", "line_position", "linear_weights", "mix", "spherical_we
 
 def linear_weights(w: float) -> tuple[float, float]:
     """(1 - w, w): a straight line, whose squares sum to (1 - w)^2 + w^2 <= 1, for 0 <= w <= 1.
-
-    Checked by: tests/demos/test_interpolation.py.
     """
-    w = fraction("w", w)
+    w = check_fraction("w", w)
     return 1 - w, w
 
 
@@ -40,9 +45,8 @@ def spherical_weights(w: float) -> tuple[float, float]:
     Shoemake's (1985) spherical interpolation for vectors at a right angle. Independent noises in
     many dimensions are nearly at one. With the right angle itself the mixture of two independent
     standard normal noises is standard normal in any dimension.
-    Checked by: tests/demos/test_interpolation.py.
     """
-    w = fraction("w", w)
+    w = check_fraction("w", w)
     return float(np.cos(np.pi * w / 2)), float(np.sin(np.pi * w / 2))
 
 
@@ -58,10 +62,9 @@ def mix(
     1 - w, w of the signals.
     Source: N1 "神奇的语意融合"; Ho et al. 2020, section 4.4, who mix the noised signals themselves:
     u, v = 1 - w, w.
-    Checked by: tests/demos/test_interpolation.py.
     x_a, x_b, eps_a, eps_b: (..., dim); 0 <= w <= 1; 0 <= t <= T.
     """
-    x_a, x_b, eps_a, eps_b = same_dim(x_a=x_a, x_b=x_b, eps_a=eps_a, eps_b=eps_b)
+    x_a, x_b, eps_a, eps_b = check_same_dim(x_a=x_a, x_b=x_b, eps_a=eps_a, eps_b=eps_b)
     a, b = linear_weights(w)
     u, v = spherical_weights(w) if spherical else (a, b)
     return q_sample(schedule, a * x_a + b * x_b, t, u * eps_a + v * eps_b)
@@ -80,12 +83,12 @@ def affine_law(
     so the mean and the covariance follow by one product each. M and b are read off the denoiser, at
     0 and at the unit vectors.
 
-    From: E17. Checked by: tests/demos/test_interpolation.py. mean: (dim,); cov: (dim, dim).
+    From: E17. mean: (dim,); cov: (dim, dim).
     ValueError if the denoiser is not affine: it is asked at four more places, two near 1 and two
     near 30, where no coordinate is a whole number, and must answer what M and b say.
     """
-    m = real_array("mean", mean, ndim=1).astype(np.float64)
-    C, t = square("cov", cov).astype(np.float64), step("t", t, 0, schedule.T)
+    m = check_array("mean", mean, ndim=1).astype(np.float64)
+    C, t = check_square("cov", cov).astype(np.float64), check_step("t", t, 0, schedule.T)
     dim = len(m)
     if C.shape != (dim, dim):
         raise ValueError(f"cov must have shape {(dim, dim)} like mean, got {C.shape}")
@@ -97,7 +100,7 @@ def affine_law(
         answers = np.asarray(denoiser(places, now))
         if answers.shape != places.shape:
             raise ValueError(f"denoiser must return shape {places.shape}, got {answers.shape}")
-        answers = real_array("the denoiser's eps_hat", answers).astype(np.float64)
+        answers = check_array("the denoiser's eps_hat", answers).astype(np.float64)
         b, M = answers[0], answers[1 : dim + 1] - answers[0]
         # Each of the dim + 1 answers is right to a few ulp of its size; dim of them are summed.
         size = np.abs(others) @ np.abs(M) + (1 + np.abs(others).sum(1, keepdims=True)) * np.abs(b)
@@ -114,12 +117,11 @@ def line_position(x: ArrayLike, x_a: ArrayLike, x_b: ArrayLike) -> tuple[Array, 
     """Where x lies along the line from x_a to x_b, 0 at x_a and 1 at x_b, and how far from it.
 
     The distance from the line is in units of |x_b - x_a|. x: (..., dim).
-    Checked by: tests/demos/test_interpolation.py.
 
     >>> line_position([[0.5, 1.0]], [0.0, 0.0], [1.0, 0.0])
     (array([0.5]), array([1.]))
     """
-    x, x_a, x_b = same_dim(x=x, x_a=x_a, x_b=x_b)
+    x, x_a, x_b = check_same_dim(x=x, x_a=x_a, x_b=x_b)
     along = x_b - x_a
     length = np.sum(along**2, axis=-1)
     if np.any(length == 0):

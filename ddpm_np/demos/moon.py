@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, count, real_array
+from ddpm_np._checks import Array, check_array, check_count
 from ddpm_np._figure_style import (
     EXACT,
     LEARNED,
@@ -57,10 +57,9 @@ def moon(lit: ArrayLike, size: int = 16) -> NDArray[np.float64]:
 
     (n,) lit fractions in [0, 1] give (n, size * size), one fraction gives (size * size,). Edges are
     smooth: each pixel is the mean of 8 x 8 points. ValueError for fractions outside [0, 1].
-    Checked by: tests/demos/test_moon.py.
     """
-    size = count("size", size)
-    fractions = real_array("lit", np.atleast_1d(lit), ndim=1)
+    size = check_count("size", size)
+    fractions = check_array("lit", np.atleast_1d(lit), ndim=1)
     if np.any((fractions < 0) | (fractions > 1)):
         low, high = fractions.min(), fractions.max()
         raise ValueError(f"lit must be in [0, 1], got values from {low} to {high}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import count, positive, real_array, step
+from ddpm_np._checks import check_array, check_count, check_positive, check_step
 from ddpm_np.closed_form.distributions import Empirical, GaussianMixture
 from ddpm_np.posterior import posterior_variance
 from ddpm_np.schedule import Schedule
@@ -32,7 +32,6 @@ def posterior_weights(
     v_t = alpha_bar_t blur^2 + 1 - alpha_bar_t
 
     From: E5, E6 and Bayes' rule. Source: beyond the notes.
-    Checked by: tests/demos/test_points.py.
     points: (n, dim); x_t: (..., dim); 1 <= t <= T. Returns (..., n). Only differences of squared
     distances matter. With the nearest point p_* and d = x_t - sqrt(alpha_bar_t) p_*, they are
     Delta . (Delta - 2 d) for Delta = sqrt(alpha_bar_t) (p_i - p_*), which neither overflows nor
@@ -63,7 +62,6 @@ def reverse_mixture(
     :func:`ddpm_np.closed_form.reverse.reverse_kernel` of one blurred point, for blur 0 the
     q(x_{t-1} | x_t, x_0 = p_i) of E11 and E12. It is a Gaussian only when one weight is 1.
     Source: N2 "逆扩散过程" (N2:558 asks for it, N2:563 gives the kernel that knows x_0).
-    Checked by: tests/demos/test_points.py.
     points: (n, dim); x_t: (dim,); 1 <= t <= T. Its mean is what a network trained on squared errors
     predicts, whether or not anything lies there. At t = 1 and blur 0 the variance is 0: the kernel
     is the weighted points themselves.
@@ -89,14 +87,14 @@ def chain_gap(points: ArrayLike, schedule: Schedule, *, blur: float) -> float:
     output of such a chain, started at q(x_T), is from the data.
     From: -E ln G_t is the entropy of a Gaussian with the kernel's variance, 1/2 ln(2 pi e Var), and
     the kernel's own is H(x_{t-1}) + H(x_t | x_{t-1}) - H(x_t); the sum telescopes.
-    Source: N1 "回到起点". Checked by: tests/demos/test_points.py.
+    Source: N1 "回到起点".
     points: (n, 1), one dimension; blur above 0, or the last kernel would have no density. The
     expectations are ``scipy.integrate.trapezoid`` over eight standard deviations around each point.
     """
     from scipy.integrate import trapezoid
 
-    points = real_array("points", points, ndim=2, dim=1).astype(np.float64)
-    blur = positive("blur", blur)
+    points = check_array("points", points, ndim=2, dim=1).astype(np.float64)
+    blur = check_positive("blur", blur)
     z = np.linspace(-8, 8, 321)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
 
@@ -125,17 +123,16 @@ def nearest(x: ArrayLike, points: ArrayLike, *, k: int = 1) -> tuple[Float64, ND
 
     The distance is |x - p| / sqrt(dim), the root-mean-square difference of two curves. Two
     independent draws from N(0, C) are sqrt(2 tr(C) / dim) apart in this measure.
-    Checked by: tests/demos/test_points.py.
     x: (m, dim); points: (n, dim), n >= k. Returns (m, k) and (m, k), nearest first.
     """
     from scipy.spatial import KDTree
 
-    x = real_array("x", x, ndim=2).astype(np.float64)
-    points = real_array("points", points, ndim=2).astype(np.float64)
+    x = check_array("x", x, ndim=2).astype(np.float64)
+    points = check_array("points", points, ndim=2).astype(np.float64)
     if x.shape[1] != points.shape[1]:
         shapes = f"{x.shape} and {points.shape}"
         raise ValueError(f"x and points must have the same last axis, got {shapes}")
-    if count("k", k) > len(points):
+    if check_count("k", k) > len(points):
         raise ValueError(f"k must be in 1..{len(points)}, the number of points, got {k}")
     distances, indices = KDTree(points).query(x, k=range(1, k + 1))
     return distances / np.sqrt(x.shape[1]), np.asarray(indices, np.intp)
@@ -143,20 +140,20 @@ def nearest(x: ArrayLike, points: ArrayLike, *, k: int = 1) -> tuple[Float64, ND
 
 def share_at_points(x: ArrayLike, points: ArrayLike, *, within: float) -> float:
     """Share of the x that lie within the given distance (see :func:`nearest`) of a point."""
-    return float(np.mean(nearest(x, points)[0] <= positive("within", within)))
+    return float(np.mean(nearest(x, points)[0] <= check_positive("within", within)))
 
 
 def _world(
     points: ArrayLike, schedule: Schedule, x_t: ArrayLike, t: int
 ) -> tuple[Float64, Float64, int]:
-    points = real_array("points", points, ndim=2).astype(np.float64)
-    x_t = real_array("x_t", x_t, dim=points.shape[1]).astype(np.float64)
-    return points, x_t, step("t", t, 1, schedule.T)
+    points = check_array("points", points, ndim=2).astype(np.float64)
+    x_t = check_array("x_t", x_t, dim=points.shape[1]).astype(np.float64)
+    return points, x_t, check_step("t", t, 1, schedule.T)
 
 
 def _variance(schedule: Schedule, t: int, blur: float) -> float:
     """The variance of x_t around the point it came from."""
-    blurred = schedule.alpha_bar[t] * positive("blur", blur, zero=True) ** 2
+    blurred = schedule.alpha_bar[t] * check_positive("blur", blur, zero=True) ** 2
     return float(blurred + schedule.one_minus_alpha_bar[t])
 
 

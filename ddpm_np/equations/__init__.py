@@ -7,7 +7,7 @@ is known. One record per section of the notes (:data:`SECTIONS`), so that none i
 
 The register imports nothing that it describes: functions are named, and looked up by who needs
 them. From it are made the table of the README (``python -m ddpm_np.equations`` rewrites it), the
-page ``python -m ddpm_np companion``, and pytest's markers. Checked by: tests/equations/.
+page ``python -m ddpm_np companion``, and pytest's markers.
 :mod:`ddpm_np.proof.formulas` finds each formula equal to the function beside it.
 
 >>> EQUATIONS["E3"].formulas[0].text

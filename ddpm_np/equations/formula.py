@@ -11,8 +11,7 @@ The notation is that of the docstrings, with one rule each:
 - ``^`` is a power and binds closest; ``sum_k(...)`` sums over k; ``|...|`` is a length.
 
 A value needs ``+ - * /``, whole powers and ``sqrt`` only, so it can be exact or symbolic; the
-functions in :data:`FLOATING` have values in floating point. Checked by:
-tests/equations/test_formula.py.
+functions in :data:`FLOATING` have values in floating point.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
 """The outline of the notes: their headings and printed formulas, with their lines (notes.txt).
-
-Checked by: tests/equations/test_register.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The README's table of the equations, in the order of the notes' sections.
 
-``python -m ddpm_np.equations [README]`` writes it between the two markers. Checked by:
-tests/equations/test_table.py.
+``python -m ddpm_np.equations [README]`` writes it between the two markers.
 """
 
 from __future__ import annotations

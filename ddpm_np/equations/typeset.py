@@ -1,7 +1,7 @@
 """A formula's tree as LaTeX, for the README, and as MathML, for the page.
 
 Both go through :func:`_write`, which decides what a part is; the two writers say how it looks.
-Parentheses that a fraction bar replaces are left out. Checked by: tests/equations/test_formula.py.
+Parentheses that a fraction bar replaces are left out.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ order of their lines; ``errata N2:351`` prints the entries of one line, and ``--
 them in Chinese. Listed are formulas that are wrong and claims that a number decides; misprints of
 words are left out. Each entry computes one quantity three times: as printed, as corrected (with
 the package's own functions where there are any), and independently.
-Checked by: tests/test_errata.py.
 
 >>> [entry.corrected.en for entry in lookup("N2:351")]
 ['b = sqrt(beta_t)']

@@ -74,8 +74,6 @@ class Evaluation:
 
 def evaluate(training: Training) -> Evaluation:
     """Measures the averaged network of a training, complete or not.
-
-    Checked by: tests/experiments/test_report.py.
     """
     e, schedule, law = training.experiment, training.schedule, training.distribution
     assert isinstance(law, Gaussian)
@@ -241,7 +239,7 @@ def chain_from_first_step(denoiser: Denoiser, schedule: Schedule) -> tuple[Denoi
 
     From: E24; the score at a level does not depend on where the chain began. x_1 is the noisy
     ensemble. Its covariance is regular even where that of x_0 is not, so it has an entropy in the
-    ordinary sense. Checked by: tests/experiments/test_report.py.
+    ordinary sense.
     """
     rest = Schedule.from_beta(schedule.beta[2:])
     ratio = np.sqrt(rest.one_minus_alpha_bar[1:] / schedule.one_minus_alpha_bar[2:])

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np._checks import count, flag, fraction, positive
+from ddpm_np._checks import check_count, check_flag, check_fraction, check_positive
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, Rings
 from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_np.learning.layers import step_basis
@@ -78,21 +78,21 @@ class Experiment:
         if self.name not in NAMES:
             raise ValueError(f"name must be one of {', '.join(NAMES)}, got {str(self.name)[:40]!r}")
         for name, (low, high) in RANGES.items():
-            if count(name, getattr(self, name), low=low) > high:
+            if check_count(name, getattr(self, name), low=low) > high:
                 raise ValueError(f"{name} must be at most {high}")
         if not isinstance(self.hidden, tuple) or not 1 <= len(self.hidden) <= 100:
             raise TypeError("hidden must be a tuple of 1 to 100 widths")
         for width in self.hidden:
-            if count("hidden", width) > 10**5:
+            if check_count("hidden", width) > 10**5:
                 raise ValueError(f"hidden must hold widths up to {10**5}")
         for name in ("learning_rate", "max_norm"):
-            positive(name, getattr(self, name))
-        fraction("ema_decay", self.ema_decay, below_one=True)
-        fraction("beta_2", self.beta_2, below_one=True)
-        if not 0 <= count("basis_size", self.basis_size, low=0) <= 10**4 or self.basis_size == 1:
+            check_positive(name, getattr(self, name))
+        check_fraction("ema_decay", self.ema_decay, below_one=True)
+        check_fraction("beta_2", self.beta_2, below_one=True)
+        if not 0 <= check_count("basis_size", self.basis_size, low=0) <= 10**4 or self.basis_size == 1:
             raise ValueError("basis_size must be 0, for no basis, or from 2 to 10000")
-        flag("mirrored", self.mirrored)
-        if not 0 < fraction("beta_max", self.beta_max, below_one=True):
+        check_flag("mirrored", self.mirrored)
+        if not 0 < check_fraction("beta_max", self.beta_max, below_one=True):
             raise ValueError("beta_max must be above 0")
         Layer(1, self.activation)
         if self.name == "rings" and self._size() ** 2 != self.dim:
@@ -101,7 +101,7 @@ class Experiment:
             raise TypeError("seed must be a whole number")
         if self.seed < 0:
             raise ValueError("seed must be at least 0")
-        flag("quick", self.quick)
+        check_flag("quick", self.quick)
 
     def rng(self, use: str) -> np.random.Generator:
         """A generator for each use, so that a draw for one use does not change another."""
@@ -204,7 +204,6 @@ class Training:
     ``losses`` holds the mean loss of each complete block of ``block_size`` steps, ``block`` the
     losses of the block that has begun. A training that is interrupted, loaded and continued gives
     bit for bit the weights and the history of one that never stopped.
-    Checked by: tests/experiments/test_cli.py.
     """
 
     def __init__(self, experiment: Experiment) -> None:

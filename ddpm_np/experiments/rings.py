@@ -7,7 +7,7 @@ it remembers them or draws new rings (Kadkhodaie et al. 2024); and on the five a
 layers, beside the best that any denoiser of its field of view can do (Kamb and Ganguli 2024). The
 pictures are in :mod:`ddpm_np.experiments.rings_figures`.
 
-Source: N2 "反扩散的样例". Checked by: tests/experiments/test_rings_run.py.
+Source: N2 "反扩散的样例".
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
 """The pictures of the experiment with rings: samples, one chain, the loss, and who sees how much.
-
-Checked by: tests/experiments/test_rings_run.py.
 """
 
 from __future__ import annotations

@@ -21,7 +21,14 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np._checks import Array, count, fraction, generator, instance, real_array
+from ddpm_np._checks import (
+    Array,
+    check_array,
+    check_count,
+    check_fraction,
+    check_generator,
+    check_instance,
+)
 from ddpm_np._files import open_regular, write_atomically
 from ddpm_np.learning.optimizer import EMA, AdamW
 from ddpm_np.learning.parameters import Network, network_from_config
@@ -48,14 +55,14 @@ class TrainingState:
         self, network: Network, *, rng: np.random.Generator, ema_decay: float = 0.999,
         weight_decay: float = 0.0, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8,
     ) -> None:
-        self.network = instance("network", network, Network)
-        fraction("ema_decay", ema_decay, below_one=True)
+        self.network = check_instance("network", network, Network)
+        check_fraction("ema_decay", ema_decay, below_one=True)
         self.optimizer = AdamW(
             network.flat.size, network.dtype, beta_1=beta_1, beta_2=beta_2, eps=eps,
             weight_decay=weight_decay,
         )
         self.ema = EMA(network.flat, ema_decay)
-        self.rng = generator(rng)
+        self.rng = check_generator(rng)
         self.step = 0
 
     def ema_network(self) -> Network:
@@ -86,11 +93,11 @@ def save_checkpoint(
 ) -> None:
     """Writes the state, the schedule and the configuration (of JSON types) to one .npz file.
 
-    Checked by: tests/learning/test_checkpoint.py. TypeError for a configuration that JSON does not
+    TypeError for a configuration that JSON does not
     know, ValueError for weights that are not finite, OSError if the file cannot be written.
     """
-    instance("state", state, TrainingState)
-    instance("schedule", schedule, Schedule)
+    check_instance("state", state, TrainingState)
+    check_instance("schedule", schedule, Schedule)
     if schedule.beta.dtype == object:
         raise TypeError("schedule must be of float64 to be saved, got exact numbers")
     if schedule.T != state.network.T:
@@ -99,7 +106,7 @@ def save_checkpoint(
         )
     arrays: dict[str, Any] = {**state._vectors(), "beta": schedule.beta[1:]}
     for name in VECTORS:
-        real_array(name, arrays[name])
+        check_array(name, arrays[name])
     optimizer, ema = state.optimizer, state.ema
     about = {
         "format": FORMAT, "network": state.network.config, "step": state.step, "config": config,
@@ -122,7 +129,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Reads what :func:`save_checkpoint` wrote. Checked by: tests/learning/test_checkpoint.py.
+    """Reads what :func:`save_checkpoint` wrote.
 
     ValueError, naming the file, for anything else: no ordinary file, truncated, altered, of another
     program, with values that cannot be or weights that are not finite. OSError if it cannot be
@@ -233,12 +240,12 @@ def _restore(about: dict[str, Any], network: Network, arrays: Mapping[str, Array
     rng = _generator(about["generator"])
     state = TrainingState(network, rng=rng, ema_decay=ema["decay"], **options)
     for name, vector in state._vectors().items():
-        vector[:] = real_array(name, arrays[name])
+        vector[:] = check_array(name, arrays[name])
     if state.optimizer.v.min() < 0:
         raise ValueError("v must be at least 0")
-    state.step = count("step", about["step"], low=0)
-    state.optimizer.updates = count("the optimizer's updates", saved["updates"], low=0)
-    state.ema.updates = count("the average's updates", ema["updates"], low=0)
+    state.step = check_count("step", about["step"], low=0)
+    state.optimizer.updates = check_count("the optimizer's updates", saved["updates"], low=0)
+    state.ema.updates = check_count("the average's updates", ema["updates"], low=0)
     return Checkpoint(state, Schedule.from_beta(arrays["beta"]), about["config"])
 
 

@@ -12,7 +12,6 @@ the three rows of the kernel are three matrix products on contiguous slices,
 
 The copy is three times the size of h, where the usual window of nine pixels takes nine times.
 All functions also run on complex and on exact numbers, which is how they are tested.
-Checked by: tests/learning/test_convolution.py.
 """
 
 from __future__ import annotations

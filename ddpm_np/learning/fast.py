@@ -14,8 +14,7 @@ meets the batch by broadcasting, and its gradient is a sum over rounds. And silu
 sigmoid from exp, which is faster than tanh.
 
 With leaky ReLU or identity, and without a basis of the steps, the gradient is that of the plain
-code bit for bit; otherwise to a few ulp of its largest entry. Checked by:
-tests/learning/test_fast.py.
+code bit for bit; otherwise to a few ulp of its largest entry.
 """
 
 from __future__ import annotations

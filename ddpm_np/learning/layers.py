@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpm_np._checks import Array, Number, Steps, choice, count, fraction, real_array
+from ddpm_np._checks import (
+    Array,
+    Number,
+    Steps,
+    check_array,
+    check_choice,
+    check_count,
+    check_fraction,
+)
 
 __all__ = ["Layer", "activate", "activation_slope", "rows_at", "step_basis", "sum_by_step"]
 
@@ -33,10 +41,10 @@ class Layer:
     leak: Number = 0.1
 
     def __post_init__(self) -> None:
-        count("width", self.width)
-        fraction("leak", self.leak)
-        choice("activation", self.activation, *ACTIVATIONS)
-        choice("step", self.step, *CONDITIONS)
+        check_count("width", self.width)
+        check_fraction("leak", self.leak)
+        check_choice("activation", self.activation, *ACTIVATIONS)
+        check_choice("step", self.step, *CONDITIONS)
 
 
 def activate(layer: Layer, z: Array) -> Array:
@@ -88,10 +96,9 @@ def step_basis(one_minus_alpha_bar: Array, size: int) -> Array:
     basis[t, k] = max(0, 1 - |u_t - k|): linear between ``size`` values, equally far apart. Each
     row sums to 1, so equal values give a constant. Row 0 is 0. A log SNR below FAINT counts as
     FAINT: there x_t is noise to 0.3 %, and a gate that changes has nothing to act on.
-    Checked by: tests/test_network.py.
     """
-    noise = real_array("one_minus_alpha_bar", one_minus_alpha_bar, ndim=1)[1:]
-    size = count("size", size, low=2)
+    noise = check_array("one_minus_alpha_bar", one_minus_alpha_bar, ndim=1)[1:]
+    size = check_count("size", size, low=2)
     with np.errstate(divide="ignore"):  # 1 - alpha_bar may round to 1
         log_snr = np.maximum(np.log1p(-noise) - np.log(noise), FAINT)
     u = (size - 1) * (log_snr - log_snr[-1]) / (log_snr[0] - log_snr[-1] or 1)

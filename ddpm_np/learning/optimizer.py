@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ddpm_np._checks import Array, count, float_dtype, fraction, positive
+from ddpm_np._checks import Array, check_count, check_dtype, check_fraction, check_positive
 
 __all__ = ["EMA", "AdamW", "clip_by_global_norm", "warmup_cosine"]
 
@@ -33,7 +33,6 @@ class AdamW:
     Source: Loshchilov and Hutter 2019, algorithm 2, with one difference: there the decay is
     multiplied by the schedule's factor eta_k alone, here by the whole learning rate, as in
     ``torch.optim.AdamW``. A weight_decay of w here is one of lr_peak w there.
-    Checked by: tests/learning/test_optimizer.py.
     ``m`` and ``v`` hold the sums without the factors (1 - beta): these constants move into the step
     size, which saves two passes.
     """
@@ -48,12 +47,12 @@ class AdamW:
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        self.beta_1 = fraction("beta_1", beta_1, below_one=True)
-        self.beta_2 = fraction("beta_2", beta_2, below_one=True)
-        self.eps = positive("eps", eps)
-        self.weight_decay = positive("weight_decay", weight_decay, zero=True)
-        dtype = float_dtype(dtype)
-        self.m, self.v = np.zeros(count("size", size), dtype), np.zeros(size, dtype)
+        self.beta_1 = check_fraction("beta_1", beta_1, below_one=True)
+        self.beta_2 = check_fraction("beta_2", beta_2, below_one=True)
+        self.eps = check_positive("eps", eps)
+        self.weight_decay = check_positive("weight_decay", weight_decay, zero=True)
+        dtype = check_dtype(dtype)
+        self.m, self.v = np.zeros(check_count("size", size), dtype), np.zeros(size, dtype)
         self.updates = 0
         self._work = np.empty(min(size, BLOCK), dtype)
 
@@ -94,7 +93,6 @@ def clip_by_global_norm(gradient: Array, max_norm: float) -> float:
     A gradient with an entry that is not finite is left as it is, and the length returned is not
     finite either. The square of a finite entry may overflow or underflow, above 1e19 or below 1e-19
     in float32: then the length is taken of the gradient over its largest entry.
-    Checked by: tests/learning/test_optimizer.py.
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # seen in the next line
         square = float(np.dot(gradient, gradient))
@@ -122,7 +120,7 @@ def warmup_cosine(
     final + (peak - final) (1 + cos(pi (step - warmup) / (steps - warmup))) / 2.
     The last update has the rate ``final``.
 
-    Source: Loshchilov and Hutter 2017. Checked by: tests/learning/test_optimizer.py.
+    Source: Loshchilov and Hutter 2017.
 
     >>> [round(warmup_cosine(k, steps=4, peak=1.0, warmup=2), 3) for k in (1, 2, 3, 4)]
     [0.5, 1.0, 0.5, 0.0]
@@ -139,11 +137,10 @@ class EMA:
     After k updates it is sum_j decay^(k - j) theta_j / sum_j decay^(k - j), j = 1..k: a true
     weighted mean, so after one update it is theta_1. Kept as average <- average + w (theta -
     average) with w = (1 - decay) / (1 - decay^k).
-    Checked by: tests/learning/test_optimizer.py.
     """
 
     def __init__(self, theta: Array, decay: float = 0.999) -> None:
-        self.decay = fraction("decay", decay, below_one=True)
+        self.decay = check_fraction("decay", decay, below_one=True)
         self.average = theta.copy()
         self.updates = 0
         self._work = np.empty(min(theta.size, BLOCK), theta.dtype)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np._checks import Array, Steps, count, float_dtype, real_array, steps
+from ddpm_np._checks import Array, Steps, check_array, check_count, check_dtype, check_steps
 
 __all__ = ["Network", "Parameter", "Parameters", "network_from_config"]
 
@@ -85,7 +85,7 @@ class Network(ABC):
     kind: ClassVar[str]
 
     def __init__(self, dim: int, T: int, *, dtype: DTypeLike) -> None:
-        self.dim, self.T, self.dtype = count("dim", dim), count("T", T), float_dtype(dtype)
+        self.dim, self.T, self.dtype = check_count("dim", dim), check_count("T", T), check_dtype(dtype)
 
     def _allocate(self, layout: tuple[Parameter, ...]) -> None:
         size = sum(math.prod(p.shape) for p in layout)
@@ -129,7 +129,7 @@ class Network(ABC):
         d_eps_hat: (n, dim); cache: from :meth:`forward`, the parameters unchanged since then.
         Returns the gradient under the names of ``params``, and as one vector in ``.flat``.
         """
-        d = real_array("d_eps_hat", d_eps_hat, ndim=2, dim=self.dim, finite=False)
+        d = check_array("d_eps_hat", d_eps_hat, ndim=2, dim=self.dim, finite=False)
         if d.shape != cache["x"].shape:
             raise ValueError(
                 f"d_eps_hat must have the shape of the forward pass, {cache['x'].shape}, "
@@ -165,8 +165,8 @@ class Network(ABC):
         return _restored, (self.config, self.flat)
 
     def _checked(self, x: ArrayLike, t: Steps) -> tuple[Array, Steps]:
-        x = real_array("x", x, ndim=2, dim=self.dim).astype(self.dtype, copy=False)
-        t = steps("t", t, 1, self.T, batch=x.shape[:1])
+        x = check_array("x", x, ndim=2, dim=self.dim).astype(self.dtype, copy=False)
+        t = check_steps("t", t, 1, self.T, batch=x.shape[:1])
         if not isinstance(t, int) and t.shape != x.shape[:1]:
             if t.ndim > 1:
                 raise ValueError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddpm_np._checks import Array, generator
+from ddpm_np._checks import Array, check_generator
 
 __all__ = ["fill_normal"]
 
@@ -21,13 +21,13 @@ def fill_normal(out: Array, *, rng: np.random.Generator) -> Array:
     normal pair in 17 million exceeds. float64: NumPy's sampler. The numbers depend on the shape and
     the dtype, not on the memory layout. TypeError for another dtype.
 
-    Source: Box and Muller 1958. Checked by: tests/learning/test_random_numbers.py.
+    Source: Box and Muller 1958.
     """
     plain = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
     if not plain or out.dtype not in (np.float32, np.float64):
         what = getattr(out, "dtype", type(out).__name__)
         raise TypeError(f"out must be an array of float32 or float64, got {what}")
-    generator(rng)
+    check_generator(rng)
     if out.dtype == np.float64:
         out[...] = rng.standard_normal(out.shape)
         return out

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np._checks import Array, Steps, count, generator, positive, real_array
+from ddpm_np._checks import Array, Steps, check_array, check_count, check_generator, check_positive
 from ddpm_np.learning.convolution import (
     convolve,
     convolve_backward,
@@ -60,9 +60,9 @@ def preconditioning(schedule: Schedule, mean_square: float) -> tuple[Array, Arra
     From: for x_0 of mean square s^2 per pixel, skip_t x_t is the best multiple of x_t as a guess of
     eps, and what is left has the mean square gain_t^2. F then has the size 1 at every t.
     Source: Karras et al. 2022, section 5, in terms of eps. mean_square: s^2, above 0. Entry 0
-    belongs to no noise and is never used. Checked by: tests/learning/test_unet.py.
+    belongs to no noise and is never used.
     """
-    signal = schedule.alpha_bar * positive("mean_square", mean_square)
+    signal = schedule.alpha_bar * check_positive("mean_square", mean_square)
     v = signal + schedule.one_minus_alpha_bar
     return np.sqrt(schedule.one_minus_alpha_bar) / v, np.sqrt(signal / v)
 
@@ -70,7 +70,7 @@ def preconditioning(schedule: Schedule, mean_square: float) -> tuple[Array, Arra
 class UNet(Network):
     """Predicts eps from (x_t, t) for square pictures of one channel (E15).
 
-    Source: N2 "反扩散的样例"; Ronneberger et al. 2015. Checked by: tests/learning/test_unet.py.
+    Source: N2 "反扩散的样例"; Ronneberger et al. 2015.
 
     Parameters
     ----------
@@ -102,12 +102,12 @@ class UNet(Network):
         rng: np.random.Generator, dtype: DTypeLike = np.float32, skip: ArrayLike | None = None,
         gain: ArrayLike | None = None, basis: ArrayLike | None = None, wrap: bool = False,
     ) -> None:
-        self.size = count("size", size)
+        self.size = check_count("size", size)
         super().__init__(self.size**2, T, dtype=dtype)
         if not np.iterable(widths) or isinstance(widths, str) or not list(widths):
             raise ValueError(f"widths must be a sequence of at least one width, got {widths!r}")
-        self.widths = tuple(count("widths", width) for width in widths)
-        self.layers, self.wrap = count("layers", layers), bool(wrap)
+        self.widths = tuple(check_count("widths", width) for width in widths)
+        self.layers, self.wrap = check_count("layers", layers), bool(wrap)
         if self.layers > MOST_LAYERS:
             raise ValueError(f"layers must be at most {MOST_LAYERS}, got {layers}")
         halvings = len(self.widths) - 1
@@ -119,18 +119,18 @@ class UNet(Network):
         self.skip, self.gain = self._per_step("skip", skip), self._per_step("gain", gain)
         self.basis = None
         if basis is not None:
-            self.basis = real_array("basis", basis, ndim=2).astype(self.dtype)
+            self.basis = check_array("basis", basis, ndim=2).astype(self.dtype)
             self.basis.flags.writeable = False
             if len(self.basis) != self.T + 1:
                 raise ValueError(f"basis must have {self.T + 1} rows, got {len(self.basis)}")
         self._plan = self._operations()
         self._allocate(self._layout())
-        self._initialise(generator(rng))
+        self._initialise(check_generator(rng))
 
     def _per_step(self, name: str, values: ArrayLike | None) -> Array | None:
         if values is None:
             return None
-        array = real_array(name, values, ndim=1, dim=self.T + 1).astype(self.dtype)
+        array = check_array(name, values, ndim=1, dim=self.T + 1).astype(self.dtype)
         array.flags.writeable = False
         return array
 

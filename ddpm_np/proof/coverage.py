@@ -2,7 +2,7 @@
 
 A proof of an equation says something about a function only if it runs that function. This module
 watches the proofs, so that :mod:`ddpm_np.proof.verify` can say what was covered, and a test can
-require it. Checked by: tests/proof/test_coverage.py.
+require it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ formulas as printed in 120-digit decimals.
 The unit is the last place of the sum of the magnitudes of a formula's terms: that is what rounding
 costs, whatever the terms do to each other. What is allowed is the number of roundings in the code:
 each operation rounds once, an entry of a table brings one, a square root halves the error of what
-it gets. :mod:`ddpm_np.proof.verify` prints the errors. Checked by: tests/proof/test_errors.py.
+it gets. :mod:`ddpm_np.proof.verify` prints the errors.
 """
 
 from __future__ import annotations

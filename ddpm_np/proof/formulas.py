@@ -4,8 +4,6 @@ A formula and its call (:class:`ddpm_np.equations.Formula`) get the same numbers
 (:mod:`ddpm_np.proof.symbols`), on which "equal" means equal as rational functions. The square
 roots that a formula takes are rational in one of the charts below; the first one in which all of
 them are is used. What is not algebraic is compared on random floats.
-
-Checked by: tests/proof/test_formulas.py.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ The hypotheses, and who sees to them:
 
 The theorem says nothing about rounding. :mod:`ddpm_np.proof.verify` measures that.
 
-What is proved is listed in :mod:`ddpm_np.proof.identities`. Checked by: tests/proof/test_proof.py.
+What is proved is listed in :mod:`ddpm_np.proof.identities`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Floating point is measured against them.
 
 Nothing here is shared with the modules it measures, and nothing is rearranged for stability: with
 120 digits there is no need to.
-:mod:`ddpm_np.proof.verify` and the tests compare the two. Checked by: tests/proof/test_verify.py.
+:mod:`ddpm_np.proof.verify` and the tests compare the two.
 """
 
 from __future__ import annotations

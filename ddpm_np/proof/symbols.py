@@ -37,8 +37,6 @@ TypeError: a symbol cannot be compared (>), since the answer depends on its valu
 >>> schedule = domain.schedule([u, u / 2])
 >>> schedule.alpha_bar[2]
 (u^2 - 3 u + 2)/2
-
-Checked by: tests/proof/test_symbols.py.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 ``python -m ddpm_np verify`` prints it. For each equation: its formula, the identities that are
 proved, the functions that the proofs run and on what (T, kinds of t, shapes), and the worst error
 of float64 and float32. A formula that is wrong fails both. :mod:`ddpm_np.proof.prover` says what a
-proof is, :mod:`ddpm_np.proof.errors` what the errors are. Checked by: tests/proof/test_verify.py.
+proof is, :mod:`ddpm_np.proof.errors` what the errors are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np._checks import count
+from ddpm_np._checks import check_count
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.proof.coverage import Coverage, watched_proof, watching
 from ddpm_np.proof.errors import MEASURES, ROWS, Worst, draws, worst_in_batches, worst_of
@@ -93,7 +93,7 @@ def rows(*, seed: int = 0) -> Iterator[Row]:
 
     An identity of several equations is proved once and counted for each.
     """
-    rng = np.random.default_rng(count("seed", seed, low=0))
+    rng = np.random.default_rng(check_count("seed", seed, low=0))
     drawn = list(draws(rng))
     proofs, covered = covered_by_proofs(FUNCTIONS)
     for equation in sorted({*proofs, *MEASURES}, key=lambda e: int(e[1:])):

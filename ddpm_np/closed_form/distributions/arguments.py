@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, real_array
+from ddpm_np._checks import Array, check_array
 
 __all__ = ["checked_points", "float_array", "frozen"]
 
@@ -21,7 +21,7 @@ def float_array(
 
     Exact numbers are refused: eigenvectors are irrational.
     """
-    x = real_array(name, x, ndim=ndim, dim=dim)
+    x = check_array(name, x, ndim=ndim, dim=dim)
     if x.dtype == object:
         raise TypeError(f"{name} must hold floats, got exact numbers")
     return x.astype(np.float64, copy=x.flags.writeable)
@@ -29,7 +29,7 @@ def float_array(
 
 def checked_points(x: ArrayLike, dim: int, name: str = "x") -> Array:
     """Points (..., dim) of float32 or float64."""
-    x = real_array(name, x, dim=dim)
+    x = check_array(name, x, dim=dim)
     if x.dtype == object:
         raise TypeError(f"{name} must hold floats, got exact numbers")
     return x

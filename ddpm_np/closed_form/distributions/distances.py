@@ -22,7 +22,7 @@ def wasserstein2(p: Gaussian, q: Gaussian) -> float:
     axes, else some eps times sqrt(tr(cov) condition number), and at worst, with directions too weak
     to be told apart, sqrt(10 dim eps tr(cov)).
 
-    Source: Dowson and Landau 1982. Checked by: tests/closed_form/test_distributions.py.
+    Source: Dowson and Landau 1982.
     ValueError where the dimensions differ.
 
     >>> wasserstein2(Gaussian([0.0], [[1.0]]), Gaussian([3.0], [[25.0]]))
@@ -52,7 +52,7 @@ def kl_divergence(p: Gaussian, q: Gaussian) -> float:
     times the largest.
 
     Source: N4 (KL divergence and maximum likelihood); N2:494, where the two laws are called Psi and
-    Phi. Checked by: tests/closed_form/test_distributions.py. ValueError for unequal dimensions.
+    Phi. ValueError for unequal dimensions.
 
     >>> kl_divergence(Gaussian([1.0], [[1.0]]), Gaussian([0.0], [[1.0]]))
     0.5

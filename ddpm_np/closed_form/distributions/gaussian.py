@@ -14,7 +14,15 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, float_dtype, generator, positive, square, step
+from ddpm_np._checks import (
+    Array,
+    check_count,
+    check_dtype,
+    check_generator,
+    check_positive,
+    check_square,
+    check_step,
+)
 from ddpm_np.closed_form.distributions.arguments import (
     checked_points,
     float_array,
@@ -76,7 +84,7 @@ class Diffusing(Generic[_Law]):
 
         t is a single integer.
         """
-        t = step("t", t, 0, of=schedule)
+        t = check_step("t", t, 0, of=schedule)
         return self.noised(schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -95,7 +103,6 @@ class Gaussian(Diffusing["Gaussian"]):
     where the sum runs over spectrum_i > 0
 
     Source: N3, the multivariate normal density (line 63).
-    Checked by: tests/closed_form/test_distributions.py.
 
     Parameters
     ----------
@@ -136,7 +143,7 @@ class Gaussian(Diffusing["Gaussian"]):
     varies: NDArray[np.bool_]
 
     def __init__(self, mean: ArrayLike, cov: ArrayLike) -> None:
-        mean, given = float_array("mean", mean, ndim=1), square("cov", cov)
+        mean, given = float_array("mean", mean, ndim=1), check_square("cov", cov)
         cov = float_array("cov", given)
         if cov.shape != (mean.size, mean.size):
             fit = f"must have shape {(mean.size, mean.size)} to fit the mean"
@@ -180,7 +187,7 @@ class Gaussian(Diffusing["Gaussian"]):
         """
         mean = float_array("mean", mean, ndim=1)
         spectrum = float_array("spectrum", spectrum, ndim=1)
-        axes = float_array("axes", square("axes", axes))
+        axes = float_array("axes", check_square("axes", axes))
         if axes.shape != 2 * mean.shape or spectrum.shape != mean.shape:
             shapes = f"{mean.shape}, {axes.shape} and {spectrum.shape}"
             raise ValueError(f"mean, axes and spectrum must fit together, got shapes {shapes}")
@@ -231,7 +238,7 @@ class Gaussian(Diffusing["Gaussian"]):
 
         dtype: float64 or float32.
         """
-        n, rng, dtype = count("n", n), generator(rng), float_dtype(dtype)
+        n, rng, dtype = check_count("n", n), check_generator(rng), check_dtype(dtype)
         z = rng.standard_normal((n, self.rank), dtype)
         x = z @ self.root.astype(dtype, copy=False) + self.mean.astype(dtype, copy=False)
         return np.asarray(x)
@@ -273,7 +280,7 @@ class Gaussian(Diffusing["Gaussian"]):
 
         The axes stay the same, and each variance becomes kept spectrum_i + noise.
         """
-        kept, noise = positive("kept", kept, zero=True), positive("noise", noise, zero=True)
+        kept, noise = check_positive("kept", kept, zero=True), check_positive("noise", noise, zero=True)
         shrink = np.sqrt(kept)
         return Gaussian.__new__(Gaussian)._place(
             shrink * self.mean, self.axes, kept * self.spectrum + noise,
@@ -298,7 +305,7 @@ class PointMass(Gaussian):
     it is N(sqrt(alpha_bar_t) x, (1 - alpha_bar_t) I) (E6).
 
     Source: N2 "信号是方差为零的随机变量".
-    Checked by: tests/closed_form/test_distributions.py. x: (dim,).
+    x: (dim,).
     """
 
     def __init__(self, x: ArrayLike) -> None:

@@ -21,7 +21,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, float_dtype, generator, positive, real_array
+from ddpm_np._checks import (
+    Array,
+    check_array,
+    check_count,
+    check_dtype,
+    check_generator,
+    check_positive,
+)
 from ddpm_np.closed_form.distributions.arguments import (
     checked_points,
     float_array,
@@ -37,7 +44,6 @@ BLOCK = 2**22  # pairs of row and point held at once: 32 MB
 class GaussianMixture(Diffusing["GaussianMixture"]):
     """sum_k weights_k N(means_k, covs_k).
 
-    Checked by: tests/closed_form/test_mixtures.py.
     weights: (K,), not negative, summing to 1 to 10 K eps of their dtype; they are then divided by
     their sum. means: (K, dim). covs: (K, dim, dim), also singular.
 
@@ -51,7 +57,7 @@ class GaussianMixture(Diffusing["GaussianMixture"]):
     """
 
     def __init__(self, weights: ArrayLike, means: ArrayLike, covs: ArrayLike) -> None:
-        given = real_array("weights", weights, ndim=1)
+        given = check_array("weights", weights, ndim=1)
         means, covs = float_array("means", means, ndim=2), float_array("covs", covs, ndim=3)
         weights = float_array("weights", weights, ndim=1)
         if not len(weights) == len(means) == len(covs):
@@ -95,7 +101,7 @@ class GaussianMixture(Diffusing["GaussianMixture"]):
         self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Array:
         """n draws, (n, dim), float64 or float32: first the component of each, then the point."""
-        n, rng, dtype = count("n", n), generator(rng), float_dtype(dtype)
+        n, rng, dtype = check_count("n", n), check_generator(rng), check_dtype(dtype)
         which = rng.choice(len(self.components), n, p=self.weights)
         x = np.empty((n, self.dim), dtype)
         for k in np.unique(which):
@@ -154,7 +160,7 @@ class Empirical(Diffusing["Empirical"]):
     """Equal mass on each of the given points: what a network learns that memorises its data.
 
     Diffused it is the equal mixture of N(sqrt(alpha_bar_t) point, (1 - alpha_bar_t) I) (E6).
-    Checked by: tests/closed_form/test_mixtures.py. points: (n, dim); repeated points weigh more.
+    points: (n, dim); repeated points weigh more.
 
     Undiffused, the measure counts points as in :class:`PointMass`: logpdf is the logarithm of the
     share of points equal to x to rounding, -inf where there is none, and the score is 0 or NaN.
@@ -201,7 +207,7 @@ class Empirical(Diffusing["Empirical"]):
         self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
     ) -> Array:
         """n draws with replacement, (n, dim), float64 or float32."""
-        n, rng, dtype = count("n", n), generator(rng), float_dtype(dtype)
+        n, rng, dtype = check_count("n", n), check_generator(rng), check_dtype(dtype)
         x = self.points[rng.integers(len(self.points), size=n)].astype(dtype, copy=False)
         if not self.variance:
             return x
@@ -232,7 +238,7 @@ class Empirical(Diffusing["Empirical"]):
 
     def noised(self, kept: float, noise: float) -> Empirical:
         """The law of sqrt(kept) x + sqrt(noise) eps: scaled points, more variance around each."""
-        kept, noise = positive("kept", kept, zero=True), positive("noise", noise, zero=True)
+        kept, noise = check_positive("kept", kept, zero=True), check_positive("noise", noise, zero=True)
         variance = kept * self.variance + noise
         return Empirical.__new__(Empirical)._place(np.sqrt(kept) * self.points, variance)
 

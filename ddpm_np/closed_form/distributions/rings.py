@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, count, float_dtype, generator, positive
+from ddpm_np._checks import Array, check_count, check_dtype, check_generator, check_positive
 from ddpm_np.closed_form.distributions.arguments import checked_points, frozen
 from ddpm_np.closed_form.distributions.gaussian import Diffusing
 
@@ -87,8 +87,7 @@ def nearest_ring(x: ArrayLike, *, radius: float | None = None) -> RingFit:
 
     x: (n, size * size). Returns arrays of length n, place (n, 2) in pixels from the middle of the
     picture. Levenberg and Marquardt's method from the best of a grid of places and sizes; rings
-    whose centre is outside the picture are not looked for. Checked by:
-    tests/closed_form/test_rings.py.
+    whose centre is outside the picture are not looked for.
     """
     x = checked_points(x, np.shape(x)[-1]).astype(np.float64)
     size = _edge(x.shape[-1])
@@ -157,8 +156,7 @@ class Rings(Diffusing["Rings"]):
     x = sqrt(kept) ring(spread z) + sqrt(noise) eps,    z ~ N(0, I_2)
     p(x) = integral of N(z; 0, I_2) N(x; sqrt(kept) ring(spread z), noise I) over z
 
-    Source: N4's P(x) as an integral over z; N2 "反扩散的样例". Checked by:
-    tests/closed_form/test_rings.py.
+    Source: N4's P(x) as an integral over z; N2 "反扩散的样例".
 
     Parameters
     ----------
@@ -179,9 +177,9 @@ class Rings(Diffusing["Rings"]):
     """
 
     def __init__(self, size: int = 16, *, radius: float = 4.4, spread: float = 1.2) -> None:
-        self.size = count("size", size, low=4)
+        self.size = check_count("size", size, low=4)
         self.dim = self.size**2
-        self.radius, self.spread = positive("radius", radius), positive("spread", spread)
+        self.radius, self.spread = check_positive("radius", radius), check_positive("spread", spread)
         self.kept, self.noise = 1.0, 0.0
         self._shared: dict[str, tuple[Array, ...]] = {}  # grids that all noised copies use
 
@@ -223,7 +221,7 @@ class Rings(Diffusing["Rings"]):
 
     def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n pictures, (n, dim), float64 or float32."""
-        n, rng, dtype = count("n", n), generator(rng), float_dtype(dtype)
+        n, rng, dtype = check_count("n", n), check_generator(rng), check_dtype(dtype)
         x = np.sqrt(self.kept) * self.decode(rng.standard_normal((n, 2)))
         if self.noise:
             x += np.sqrt(self.noise) * rng.standard_normal(x.shape)
@@ -231,7 +229,7 @@ class Rings(Diffusing["Rings"]):
 
     def noised(self, kept: float, noise: float) -> Rings:
         """The law of sqrt(kept) x + sqrt(noise) eps."""
-        kept, noise = positive("kept", kept, zero=True), positive("noise", noise, zero=True)
+        kept, noise = check_positive("kept", kept, zero=True), check_positive("noise", noise, zero=True)
         rings = Rings(self.size, radius=self.radius, spread=self.spread)
         rings.kept, rings.noise = kept * self.kept, kept * self.noise + noise
         rings._shared = self._shared
