@@ -19,7 +19,10 @@ WHAT = ("timing", "parity", "learning", "tables")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", choices=WHAT, default="timing",
+        "what",
+        nargs="?",
+        choices=WHAT,
+        default="timing",
         help="by default timing; tables writes the pages again from the saved results",
     )
     parser.add_argument(
@@ -28,7 +31,10 @@ def main() -> int:
         help="a small part, on the terminal only: no file is written",
     )
     parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N",
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
         help="learning: runs at a time, each on one thread (by default one)",
     )
     options = parser.parse_args()
@@ -135,8 +141,7 @@ def _startup(startup: Any) -> list[dict[str, Any]]:
     absent = {"best": cannot_compile() is not None, "jax": timing.jax_rival is None}
     repeats = dict.fromkeys(startup.NAMES, 3) | {"best": 1}  # its compiler takes long
     measured = {
-        name: startup.measure(name, repeats[name])
-        for name in startup.NAMES if not absent.get(name)
+        name: startup.measure(name, repeats[name]) for name in startup.NAMES if not absent.get(name)
     }
     ours, rows = measured.pop("ours"), []
     for name, found in measured.items():
@@ -144,7 +149,9 @@ def _startup(startup: Any) -> list[dict[str, Any]]:
             unit, scale = ("mb", 1) if "memory" in config else ("us", 1e6)
             rows.append(
                 {
-                    "config": config, "rival": startup.NAMES[name], "kernel": kernel(),
+                    "config": config,
+                    "rival": startup.NAMES[name],
+                    "kernel": kernel(),
                     f"ours_{unit}": round(scale * ours[config], 1),
                     f"rival_{unit}": round(scale * value, 1),
                     "ratio": round(value / ours[config], 3),

@@ -9,26 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.tables import grid_ratios
-from ddpm_np._figure_style import (
-    COLOURS,
-    NOISE,
-    caption,
-    label,
-    legend,
-    new_figure,
-    save,
-    styled,
-)
+from ddpm_np._figure_style import COLOURS, NOISE, caption, label, legend, new_figure, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_learning", "draw_timing"]
 
 DOCS = Path(__file__).parent.parent / "docs"
 BARS = {
-    "PyTorch eager": "blue", "PyTorch eager, fused AdamW": "sky",
-    "PyTorch, one compiled graph": "orange", "JAX jit": "green", "JAX scan of 100 steps": "purple",
+    "PyTorch eager": "blue",
+    "PyTorch eager, fused AdamW": "sky",
+    "PyTorch, one compiled graph": "orange",
+    "JAX jit": "green",
+    "JAX scan of 100 steps": "purple",
 }
 GRID = ("PyTorch eager", "PyTorch, one compiled graph", "JAX jit")
 TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5)
@@ -50,8 +43,7 @@ def _timing(rows: Sequence[dict[str, Any]]) -> Figure:
     figure, axes = new_figure(1, 2, title, panel=(5.2, 4.0))
     left, right = axes[0]
     named = [
-        row for row in rows
-        if "spread" in row and not row["config"].startswith(("width", "U-Net"))
+        row for row in rows if "spread" in row and not row["config"].startswith(("width", "U-Net"))
     ]
     configs = list(dict.fromkeys(row["config"] for row in named))
     rivals = [rival for rival in BARS if any(row["rival"] == rival for row in named)]
@@ -65,7 +57,11 @@ def _timing(rows: Sequence[dict[str, Any]]) -> Figure:
             left.plot([1, ratio], [place, place], color=COLOURS[BARS[rival]], linewidth=3)
             first = config == next(c for c in configs if c in found)
             left.plot(
-                ratio, place, "o", color=COLOURS[BARS[rival]], markersize=5,
+                ratio,
+                place,
+                "o",
+                color=COLOURS[BARS[rival]],
+                markersize=5,
                 label=rival if first else None,
             )
     left.set_yticks(range(len(configs)), configs)
@@ -82,8 +78,11 @@ def _timing(rows: Sequence[dict[str, Any]]) -> Figure:
         for marker, width in zip("osD", sorted({w for w, _ in ratios})):
             batches = sorted(n for w, n in ratios if w == width)
             right.plot(
-                batches, [ratios[width, n] for n in batches], color=COLOURS[BARS[rival]],
-                marker=marker, label=f"width {width}" if rival == shown[0] else None,
+                batches,
+                [ratios[width, n] for n in batches],
+                color=COLOURS[BARS[rival]],
+                marker=marker,
+                label=f"width {width}" if rival == shown[0] else None,
             )
     batches = sorted({n for rival in rivals for _, n in grid_ratios(rows, rival)})
     right.set_xscale("log", base=2)

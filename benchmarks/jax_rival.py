@@ -27,8 +27,6 @@ from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_step
 from ddpm_np.schedule import Schedule
 
-__all__ = ["SCAN", "jax_sampling", "jax_scan", "jax_training", "predictor"]
-
 ACTIVATIONS = {
     "silu": lambda z, _: jax.nn.silu(z),
     "leaky_relu": lambda z, leak: jnp.maximum(z, leak * z),

@@ -30,8 +30,6 @@ from ddpm_np.network import MLP, Layer
 from ddpm_np.signals import MultiSine
 from ddpm_np.training import TrainingState, train
 
-__all__ = ["CURVES", "RESULTS", "learning", "write_tables"]
-
 RESULTS = HERE / "learning.json"
 FREQUENCIES = {  # in Hz; the signals last one second
     "scattered": (0.0826, 0.2049, 1.3489, 3.1848, 4.0664),
@@ -62,8 +60,10 @@ def _ours(**change: Any) -> Build:
     layer |= {key: change.pop(key) for key in ("activation", "step") if key in change}
     layers = [Layer(width, **layer) for width in change.pop("hidden", ENSEMBLE.hidden)]
     options = {
-        "skip": np.sqrt(NOISE), "mirrored": ENSEMBLE.mirrored,
-        "basis": step_basis(NOISE, ENSEMBLE.basis_size), **change,
+        "skip": np.sqrt(NOISE),
+        "mirrored": ENSEMBLE.mirrored,
+        "basis": step_basis(NOISE, ENSEMBLE.basis_size),
+        **change,
     }
     return lambda rng: MLP(ENSEMBLE.dim, ENSEMBLE.T, hidden=layers, rng=rng, **options)
 
@@ -108,14 +108,22 @@ def learn(
     signals, schedule = MultiSine(frequencies, dim=ENSEMBLE.dim), ENSEMBLE.schedule()
     network = learner.build(np.random.default_rng([seed, 0]))
     state = TrainingState(
-        network, rng=np.random.default_rng([seed, 1]), ema_decay=1 - 8 / steps,
+        network,
+        rng=np.random.default_rng([seed, 1]),
+        ema_decay=1 - 8 / steps,
         beta_2=learner.beta_2,
     )
     start = time.perf_counter()
     for _ in train(
-        network, signals, schedule, steps=steps, batch_size=ENSEMBLE.batch_size,
-        learning_rate=learner.learning_rate, max_norm=ENSEMBLE.max_norm,
-        balanced=learner.balanced, state=state,
+        network,
+        signals,
+        schedule,
+        steps=steps,
+        batch_size=ENSEMBLE.batch_size,
+        learning_rate=learner.learning_rate,
+        max_norm=ENSEMBLE.max_norm,
+        balanced=learner.balanced,
+        state=state,
     ):
         pass
     seconds = time.perf_counter() - start
@@ -127,8 +135,10 @@ def _measured(network: Any, signals: MultiSine, seed: int, seconds: float) -> di
     rng = np.random.default_rng([seed, 2])
     excess, error = estimate_excess(network, signals, schedule, n=DRAWS, rng=rng)
     return {
-        "excess_percent": 100 * excess, "standard_error_percent": 100 * error,
-        "floor": float(np.nanmean(optimal_loss(signals, schedule))), "seconds": seconds,
+        "excess_percent": 100 * excess,
+        "standard_error_percent": 100 * error,
+        "floor": float(np.nanmean(optimal_loss(signals, schedule))),
+        "seconds": seconds,
     }
 
 
@@ -164,7 +174,8 @@ def learning(*, quick: bool = False, jobs: int = 1) -> None:
             print(
                 f"{row['table']}: {row['name']}, {row['frequencies']}, seed {row['seed']}, "
                 f"{row['steps']} steps: excess {row['excess_percent']:.3f} +- "
-                f"{row['standard_error_percent']:.3f} %, {row['seconds']:.1f} s", flush=True,
+                f"{row['standard_error_percent']:.3f} %, {row['seconds']:.1f} s",
+                flush=True,
             )
     if quick:
         return
@@ -216,10 +227,14 @@ def write_tables(rows: list[dict[str, Any]]) -> None:
     for name in ("ablation", "curves"):
         parts = [
             [
-                row["name"], str(row["steps"]), f"{row['seconds']:.1f}",
-                f"{row['excess_percent']:.3f}", f"{row['standard_error_percent']:.3f}",
+                row["name"],
+                str(row["steps"]),
+                f"{row['seconds']:.1f}",
+                f"{row['excess_percent']:.3f}",
+                f"{row['standard_error_percent']:.3f}",
             ]
-            for row in rows if row["table"] == name
+            for row in rows
+            if row["table"] == name
         ]
         head = ["", "steps", "seconds", "excess in %", "s.e."]
         put(HERE / "README.md", name, markdown(head, parts))

@@ -8,8 +8,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-__all__ = ["blas", "forced", "kernel", "lines"]
-
 FORCING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 

@@ -19,8 +19,6 @@ from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import balanced_steps
 
-__all__ = ["DECAY", "MAX_NORM", "RATE", "Run", "matrix_products", "our_sampling", "our_training"]
-
 Run = Callable[[], object]
 RATE, DECAY, MAX_NORM = 1e-3, 0.01, 1.0  # for everyone; the decay is the default of PyTorch's AdamW
 

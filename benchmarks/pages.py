@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["HERE", "markdown", "put"]
-
 HERE = Path(__file__).parent
 
 

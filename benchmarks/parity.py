@@ -25,8 +25,6 @@ from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import denoising_loss
 
-__all__ = ["Check", "float32_checks", "networks", "parity", "step_checks", "training_check"]
-
 FLOAT64, WEIGHTS = 1e-12, 1e-9
 # The gradient is longer than 1 at first, so that clipping is checked too.
 STEPS, RATE, MAX_NORM, DECAY = 200, 3e-3, 1.0, 0.01

@@ -19,8 +19,6 @@ from torch.nn import functional
 from ddpm_np._checks import Array
 from ddpm_np.schedule import Schedule
 
-__all__ = ["train_public"]
-
 WIDTH, BLOCKS, EMBEDDING, RATE = 256, 4, 64, 1e-3
 
 

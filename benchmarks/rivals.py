@@ -25,8 +25,6 @@ from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_step
 from ddpm_np.schedule import Schedule
 
-__all__ = ["best_sampling", "best_training", "cannot_compile", "eager_sampling", "eager_training"]
-
 BETA_1, BETA_2, FLOOR = 0.9, 0.999, 1e-8
 # Without the cpp wrapper, Python launches each kernel, which costs more than the small ones take.
 OPTIONS = {"cpp_wrapper": True}

@@ -16,8 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-__all__ = ["NAMES", "measure"]
-
 NAMES = {
     "ours": "ours",
     "eager": "PyTorch eager",

@@ -8,8 +8,6 @@ from typing import Any
 
 from benchmarks.pages import markdown
 
-__all__ = ["SHORT", "checks", "grid_ratios", "short", "timing"]
-
 Rows = Sequence[dict[str, Any]]
 SHORT = {
     "PyTorch eager": "eager",
@@ -17,7 +15,8 @@ SHORT = {
     "PyTorch, one compiled graph": "torch best",
     "JAX jit": "JAX",
     "JAX scan of 100 steps": "JAX scan",
-    "PyTorch eager, channels last": "channels last", "PyTorch, torch.compile": "compile",
+    "PyTorch eager, channels last": "channels last",
+    "PyTorch, torch.compile": "compile",
     "matrix products alone": "products",
 }
 PRODUCTS = "matrix products alone"
@@ -59,8 +58,10 @@ def grid_ratios(rows: Rows, rival: str) -> dict[tuple[int, int], float]:
 
 def _steps(rows: Rows, *, quartiles: bool = True, unet: bool = False) -> str:
     own = [
-        row for row in rows
-        if "spread" in row and not row["config"].startswith("width")
+        row
+        for row in rows
+        if "spread" in row
+        and not row["config"].startswith("width")
         and row["config"].startswith("U-Net") == unet
     ]
     if not own:

@@ -38,7 +38,6 @@ try:
 except ImportError:
     jax_rival = None
 
-__all__ = ["BEST", "EAGER", "FUSED", "JAX", "PRODUCTS", "SCAN", "Cell", "cells", "measure"]
 
 EAGER, FUSED, BEST = "PyTorch eager", "PyTorch eager, fused AdamW", "PyTorch, one compiled graph"
 JAX, SCAN, PRODUCTS = "JAX jit", "JAX scan of 100 steps", "matrix products alone"
@@ -149,10 +148,13 @@ def _row(cell: Cell, rival: str, ours: list[float], theirs: list[float]) -> dict
     ratios = [b / a for a, b in zip(ours, theirs)]
     low, _, high = statistics.quantiles(ratios, n=4)
     return {
-        "config": cell.config, "rival": rival, "kernel": kernel(),
+        "config": cell.config,
+        "rival": rival,
+        "kernel": kernel(),
         "ours_us": round(1e6 * statistics.median(ours), 1),
         "rival_us": round(1e6 * statistics.median(theirs), 1),
-        "ratio": round(statistics.median(ratios), 3), "spread": [round(low, 3), round(high, 3)],
+        "ratio": round(statistics.median(ratios), 3),
+        "spread": [round(low, 3), round(high, 3)],
         "rounds": len(ratios),
     }
 

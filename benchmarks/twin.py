@@ -14,8 +14,6 @@ from torch.nn import functional
 from ddpm_np._checks import Array
 from ddpm_np.network import MLP
 
-__all__ = ["Twin", "from_torch_state_dict", "named_arrays", "to_torch_state_dict"]
-
 ACTIVATIONS = {
     "silu": lambda z, _: functional.silu(z),
     "leaky_relu": functional.leaky_relu,

@@ -25,8 +25,6 @@ from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import balanced_steps, denoising_loss
 
-__all__ = ["UNetTwin", "unet_checks", "unet_contenders"]
-
 SIZE, T, BATCH = 16, 100, 16
 FLOAT64, FLOAT32 = 1e-12, 1e-4
 
@@ -46,9 +44,9 @@ class UNetTwin(nn.Module):
             kernel = network.params[f"W{l}"]
             c_in, c_out = kernel.shape[1] // 3, kernel.shape[2]
             mode = "circular" if network.wrap else "zeros"
-            convolutions.append(nn.Conv2d(
-                c_in, c_out, 3, padding=1, bias=False, padding_mode=mode, dtype=dtype
-            ))
+            convolutions.append(
+                nn.Conv2d(c_in, c_out, 3, padding=1, bias=False, padding_mode=mode, dtype=dtype)
+            )
             weight = kernel.reshape(3, 3, c_in, c_out).transpose(3, 2, 0, 1)
             convolutions[-1].weight.data = torch.tensor(np.ascontiguousarray(weight))
             for tables, name in ((gates, "gate"), (shifts, "shift")):
@@ -113,7 +111,9 @@ def unet_checks(n: int = BATCH) -> list[Check]:
     """Prediction and gradient, in float64 with both paddings and in float32."""
     checks = []
     for dtype, wrap, limit in (
-        (np.float64, False, FLOAT64), (np.float64, True, FLOAT64), (np.float32, False, FLOAT32)
+        (np.float64, False, FLOAT64),
+        (np.float64, True, FLOAT64),
+        (np.float32, False, FLOAT32),
     ):
         network, _ = _network(dtype, wrap=wrap)
         rng = np.random.default_rng(1)

@@ -14,12 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = [
-    "Array", "ExactNumber", "Number", "Steps", "check_choice", "check_count", "check_flag", "check_dtype", "check_fraction",
-    "check_function", "check_generator", "check_instance", "check_methods", "per_matrix", "per_row", "check_positive", "check_real",
-    "check_array", "check_same_dim", "check_square", "check_step", "check_steps",
-]
-
 
 class ExactNumber:
     """Base class of the number types that the argument checks accept besides floats."""
@@ -40,8 +34,7 @@ _T = TypeVar("_T")
 
 
 def check_array(
-    name: str, x: ArrayLike, *, ndim: int | None = None, dim: int | None = None,
-    finite: bool = True,
+    name: str, x: ArrayLike, *, ndim: int | None = None, dim: int | None = None, finite: bool = True
 ) -> Array:
     """x as an array of float32, float64 or exact numbers.
 
@@ -99,7 +92,12 @@ def check_square(name: str, matrix: ArrayLike) -> Array:
 
 
 def check_steps(
-    name: str, t: Any, low: int, high: int | None = None, *, of: Any = None,
+    name: str,
+    t: Any,
+    low: int,
+    high: int | None = None,
+    *,
+    of: Any = None,
     batch: tuple[int, ...] | None = None,
 ) -> Steps:
     """t as an int or an integer array with low <= t <= high.

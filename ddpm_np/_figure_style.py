@@ -33,17 +33,18 @@ if TYPE_CHECKING:
     from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
 
-__all__ = [
-    "COLOURS", "DATA", "EXACT", "FAINT", "GREEN", "LEARNED", "MAP", "NOISE", "ORANGE", "SIGNED_MAP",
-    "SKY", "WRONG", "available", "caption", "colour_bar", "label", "legend", "name_line",
-    "new_figure", "plain_log", "save", "styled",
-]
 
 # Okabe and Ito's palette, told apart with every common colour blindness. Yellow is left out: it
 # vanishes on white.
 COLOURS = {
-    "blue": "#0072B2", "vermillion": "#D55E00", "green": "#009E73", "purple": "#CC79A7",
-    "orange": "#E69F00", "sky": "#56B4E9", "black": "#000000", "grey": "#8C8C8C",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "black": "#000000",
+    "grey": "#8C8C8C",
 }
 # These have one meaning each, in every picture.
 DATA = COLOURS["black"]  # the signals themselves
@@ -60,14 +61,32 @@ _PANEL = 3.6, 2.6  # inches
 _DPI = 120
 _CAPTION_LINE = 0.165  # inches
 _RC = {
-    "axes.axisbelow": True, "axes.edgecolor": "#4D4D4D", "axes.grid": True, "axes.labelsize": 9,
-    "axes.linewidth": 0.8, "axes.spines.right": False, "axes.spines.top": False,
-    "axes.titlelocation": "left", "axes.titlesize": 9.5, "figure.dpi": _DPI,
-    "figure.facecolor": "white", "figure.titlesize": 12, "figure.titleweight": "bold",
-    "font.family": "DejaVu Sans", "font.size": 9, "grid.color": "#E6E6E6", "grid.linewidth": 0.6,
-    "image.cmap": MAP, "image.interpolation": "nearest", "legend.fontsize": 8,
-    "legend.frameon": False, "lines.linewidth": 1.5, "lines.markersize": 4, "savefig.dpi": _DPI,
-    "xtick.labelsize": 8, "ytick.labelsize": 8,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#4D4D4D",
+    "axes.grid": True,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.5,
+    "figure.dpi": _DPI,
+    "figure.facecolor": "white",
+    "figure.titlesize": 12,
+    "figure.titleweight": "bold",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6,
+    "image.cmap": MAP,
+    "image.interpolation": "nearest",
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4,
+    "savefig.dpi": _DPI,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
 }
 
 _P = ParamSpec("_P")
@@ -102,7 +121,11 @@ def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def new_figure(
-    rows: int = 1, cols: int = 1, title: str = "", *, panel: tuple[float, float] = _PANEL,
+    rows: int = 1,
+    cols: int = 1,
+    title: str = "",
+    *,
+    panel: tuple[float, float] = _PANEL,
     **subplots: Any,
 ) -> tuple[Figure, np.ndarray]:
     """A figure and its (rows, cols) array of axes.
@@ -172,8 +195,13 @@ def caption(figure: Figure, text: str) -> None:
     layout = figure.get_layout_engine()
     layout.set(rect=(0, share, 1, 1 - share))  # type: ignore[union-attr, call-arg]
     figure.text(
-        0.012, share - 0.04 / (height + below), "\n".join(lines), va="top", fontsize=8.5,
-        color="#333333", linespacing=1.35,
+        0.012,
+        share - 0.04 / (height + below),
+        "\n".join(lines),
+        va="top",
+        fontsize=8.5,
+        color="#333333",
+        linespacing=1.35,
     )
 
 

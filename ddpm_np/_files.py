@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["open_regular", "read_json", "remove_temporary", "write_atomically", "write_text"]
-
 _PREFIX, _SUFFIX = ".ddpm_np-", ".tmp"  # of a file that is being written
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
 

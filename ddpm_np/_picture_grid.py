@@ -12,7 +12,6 @@ from ddpm_np._checks import Array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["picture_grid"]
 
 INCHES = 0.72  # the edge of one small picture
 

@@ -18,8 +18,6 @@ from ddpm_np import __version__
 from ddpm_np._checks import Array
 from ddpm_np.experiments.progress import open_streams, say
 
-__all__ = ["main"]
-
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 Arguments = argparse.Namespace
@@ -88,7 +86,13 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="version", version=f"ddpm_np {__version__}")
     commands = _Commands(parser)
     for add in (
-        _add_run, _add_sample, _add_demo, _add_verify, _add_errata, _add_check, _add_companion,
+        _add_run,
+        _add_sample,
+        _add_demo,
+        _add_verify,
+        _add_errata,
+        _add_check,
+        _add_companion,
     ):
         add(commands)
     return parser
@@ -127,21 +131,26 @@ def _add_run(commands: _Commands) -> None:
         "run", _run, "train on the notes' curve and on the multi-sine ensemble, and write a report"
     )
     run.add_argument(
-        "--experiment", choices=["curve", "ensemble", "rings"],
+        "--experiment",
+        choices=["curve", "ensemble", "rings"],
         help="run only this one (default: curve and ensemble)",
     )
     run.add_argument(
-        "--out", type=_path, metavar="DIR",
+        "--out",
+        type=_path,
+        metavar="DIR",
         help="folder for the results (default: a new numbered folder under runs/)",
     )
     run.add_argument("--seed", type=_whole(0), metavar="N", help="random seed (default: 0)")
     run.add_argument("--steps", type=_whole(1), metavar="N", help="training steps per experiment")
     run.add_argument(
-        "--quick", action="store_true",
+        "--quick",
+        action="store_true",
         help="train for few steps and draw few samples: checks in seconds that everything works",
     )
     run.add_argument(
-        "--resume", action="store_true",
+        "--resume",
+        action="store_true",
         help="continue the run in --out, with the settings it was started with",
     )
 
@@ -154,14 +163,14 @@ def _run(arguments: Arguments) -> int:
     try:
         if arguments.resume:
             given = {
-                "experiment": one, "seed": arguments.seed, "steps": arguments.steps,
+                "experiment": one,
+                "seed": arguments.seed,
+                "steps": arguments.steps,
                 "quick": arguments.quick or None,
             }
             folder = RunFolder.existing(arguments.out, **given)
         else:
-            settings = {
-                "seed": arguments.seed, "steps": arguments.steps, "quick": arguments.quick
-            }
+            settings = {"seed": arguments.seed, "steps": arguments.steps, "quick": arguments.quick}
             chosen = [EXPERIMENTS[name] for name in (BY_DEFAULT if one is None else [one])]
             try:
                 experiments = [experiment.variant(**settings) for experiment in chosen]
@@ -191,18 +200,25 @@ def _add_sample(commands: _Commands) -> None:
         "-n", type=_whole(1), default=16, metavar="N", help="number of samples (default: 16)"
     )
     sample.add_argument(
-        "--out", type=_path, required=True, metavar="FILE",
+        "--out",
+        type=_path,
+        required=True,
+        metavar="FILE",
         help="new .npz file, with one array: samples (n, dim)",
     )
     sample.add_argument(
         "--seed", type=_whole(0), default=0, metavar="N", help="random seed (default: 0)"
     )
     sample.add_argument(
-        "--sampler", choices=["ancestral", "ddim"], default="ancestral",
+        "--sampler",
+        choices=["ancestral", "ddim"],
+        default="ancestral",
         help="ancestral sampling or DDIM (default: ancestral)",
     )
     sample.add_argument(
-        "--sampler-steps", type=_whole(1), metavar="N",
+        "--sampler-steps",
+        type=_whole(1),
+        metavar="N",
         help="number of sampling steps, at most T (default: T)",
     )
 
@@ -257,7 +273,8 @@ def _sample(arguments: Arguments) -> int:
 
 def _add_demo(commands: _Commands) -> None:
     demo = commands.add(
-        "demo", _demo,
+        "demo",
+        _demo,
         "show a claim of the notes next to its closed form; without a name, list the demos",
     )
     demo.add_argument("name", nargs="?", metavar="NAME", help="a demo of the list, or all")
@@ -288,7 +305,8 @@ def _demo(arguments: Arguments) -> int:
 
 def _add_verify(commands: _Commands) -> None:
     commands.add(
-        "verify", _verify,
+        "verify",
+        _verify,
         "prove every identity of the derivation, and measure the largest rounding errors",
     )
 
@@ -304,11 +322,14 @@ def _verify(arguments: Arguments) -> int:
 
 def _add_errata(commands: _Commands) -> None:
     errata = commands.add(
-        "errata", _errata,
+        "errata",
+        _errata,
         "list the errors in the notes: as printed, as corrected, with a deciding number",
     )
     errata.add_argument(
-        "place", nargs="?", metavar="PLACE",
+        "place",
+        nargs="?",
+        metavar="PLACE",
         help="a note and its line or lines, such as N2:351; by default all of them",
     )
     errata.add_argument(
@@ -336,7 +357,8 @@ def _add_check(commands: _Commands) -> None:
         "check", _check, "compare a diffusion code with the equations, coefficient by coefficient"
     )
     check.add_argument(
-        "subject", metavar="MODULE:OBJECT",
+        "subject",
+        metavar="MODULE:OBJECT",
         help="an object with betas and operations such as q_sample, or what makes one without "
         "arguments; the working directory is searched first",
     )
@@ -362,7 +384,10 @@ def _add_companion(commands: _Commands) -> None:
         "companion", _companion, "build the page that shows the notes' formulas beside the code"
     )
     companion.add_argument(
-        "--out", type=_path, default="companion.html", metavar="FILE",
+        "--out",
+        type=_path,
+        default="companion.html",
+        metavar="FILE",
         help="new HTML file (default: companion.html)",
     )
 

@@ -27,8 +27,6 @@ from ddpm_np._checks import (
 )
 from ddpm_np.schedule import Schedule
 
-__all__ = ["covariance_at", "covariance_step", "q_mean_variance", "q_sample", "q_skip", "q_step"]
-
 
 def q_step(schedule: Schedule, x_prev: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
     """One noising step, a draw from q(x_t | x_{t-1}) (E1).

@@ -120,7 +120,10 @@ class MLP(Network):
                 raise ValueError(
                     f"basis must have T + 1 = {self.T + 1} rows, got {len(self.basis)}"
                 )
-        zero_output, mirrored = check_flag("zero_output", zero_output), check_flag("mirrored", mirrored)
+        zero_output, mirrored = (
+            check_flag("zero_output", zero_output),
+            check_flag("mirrored", mirrored),
+        )
         if mirrored and any(layer.width % 2 for layer in self.hidden):
             raise ValueError(f"the widths of a mirrored network must be even, got {self.hidden}")
         self._allocate(self._layout())
@@ -128,8 +131,7 @@ class MLP(Network):
 
     @classmethod
     def notes(
-        cls, dim: int = 50, T: int = 100, *, rng: np.random.Generator,
-        dtype: DTypeLike = np.float32,
+        cls, dim: int = 50, T: int = 100, *, rng: np.random.Generator, dtype: DTypeLike = np.float32
     ) -> MLP:
         """The network of the notes' program, with leaky ReLU between the layers.
 
@@ -154,6 +156,7 @@ class MLP(Network):
         predict(self, x, int(t), out=eps_hat)
         return eps_hat
 
+    # fmt: off
     def _forward(
         self, p: Mapping[str, Array], x: Array, t: Steps
     ) -> tuple[Array, dict[Any, Any]]:
@@ -203,6 +206,7 @@ class MLP(Network):
             # u = h W
             g[f"W{l}"][:] = h.T @ d_u
             d_h = d_u @ p[f"W{l}"].T
+    # fmt: on
 
     def _layout(self) -> tuple[Parameter, ...]:
         layout: list[Parameter] = []
@@ -245,7 +249,10 @@ class MLP(Network):
     def config(self) -> dict[str, Any]:
         """What builds an untrained network like this one, in types that JSON knows."""
         return {
-            "kind": self.kind, "dim": self.dim, "T": self.T, "dtype": self.dtype.name,
+            "kind": self.kind,
+            "dim": self.dim,
+            "T": self.T,
+            "dtype": self.dtype.name,
             "hidden": [asdict(layer) for layer in self.hidden],
             "skip": None if self.skip is None else [float(v) for v in self.skip],
             "basis": None if self.basis is None else self.basis.tolist(),

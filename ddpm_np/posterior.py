@@ -28,15 +28,6 @@ from numpy.typing import ArrayLike
 from ddpm_np._checks import Array, Number, Steps, check_same_dim, check_steps, per_row
 from ddpm_np.schedule import Schedule
 
-__all__ = [
-    "mean_eps_coef", "mean_x0_coef", "mean_xt_coef", "mean_xt_coef_collected",
-    "mean_xt_coef_expanded", "mean_xt_coef_in_eps_form", "posterior_exponent",
-    "posterior_mean_from_eps", "posterior_mean_variance", "posterior_variance", "predict_eps",
-    "predict_x0", "psi_1", "psi_1_x0_coef", "psi_1_xt_coef", "psi_2", "psi_2_collected",
-    "psi_2_expanded", "psi_2_simplified",
-]
-
-
 # ---- the scalar kernels, in the order of the derivation ---------------------------------------
 
 
@@ -269,9 +260,7 @@ def predict_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, x_0: ArrayLike) ->
     return (x_t - signal) / per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype)
 
 
-def posterior_mean_from_eps(
-    schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike
-) -> Array:
+def posterior_mean_from_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
     """The posterior mean without x_0 (E14).
 
     mean = (x_t - beta_t / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_t)

@@ -37,11 +37,6 @@ from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.posterior import mean_eps_coef, mean_xt_coef_in_eps_form, posterior_variance
 from ddpm_np.schedule import Schedule
 
-__all__ = [
-    "Denoiser", "ReverseStep", "ancestral_sample", "ancestral_step", "ddim_direction",
-    "ddim_eps_coef", "ddim_sample", "ddim_step", "ddim_variance", "step_sequence",
-]
-
 Denoiser = Callable[[Array, int], Array]
 Variance = str | ArrayLike
 Start = tuple[ArrayLike, int]
@@ -187,9 +182,7 @@ def ddim_eps_coef(
     return -(beta_ts / alpha_ts + ddim_variance(*numbers)) / roots
 
 
-def ddim_step(
-    schedule: Schedule, t: int, s: int | None = None, *, eta: float = 0.0
-) -> ReverseStep:
+def ddim_step(schedule: Schedule, t: int, s: int | None = None, *, eta: float = 0.0) -> ReverseStep:
     """The DDIM step from t to s, by default t - 1 (E18).
 
     x_s = sqrt(alpha_bar_s) x0_hat + sqrt(1 - alpha_bar_s - sigma^2) eps_hat + sigma z,

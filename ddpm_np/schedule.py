@@ -25,8 +25,6 @@ from ddpm_np._checks import (
     check_steps,
 )
 
-__all__ = ["Schedule"]
-
 # Forty digits would do for beta >= 1e-12; ten more cost nothing. The exponent range is the widest,
 # so that a product of a million alphas underflows only when it is rounded to float64.
 _DIGITS = Context(prec=50, Emin=MIN_EMIN, Emax=MAX_EMAX)
@@ -163,14 +161,15 @@ class Schedule:
         from scipy.special import expit
 
         T, beta_min = check_count("T", T), check_fraction("beta_min", beta_min)
-        beta_max, span = check_fraction("beta_max", beta_max, below_one=True), check_positive("span", span)
+        beta_max, span = (
+            check_fraction("beta_max", beta_max, below_one=True),
+            check_positive("span", span),
+        )
         f = np.linspace(-span, span, T)
         return cls.from_beta(beta_min + (beta_max - beta_min) * expit(f))
 
     @classmethod
-    def linear(
-        cls, T: int = 1000, *, beta_min: float = 1e-4, beta_max: float = 0.02
-    ) -> Schedule:
+    def linear(cls, T: int = 1000, *, beta_min: float = 1e-4, beta_max: float = 0.02) -> Schedule:
         """beta_t on a line from beta_min to beta_max. Source: Ho et al. 2020, section 4."""
         T, beta_min = check_count("T", T), check_fraction("beta_min", beta_min)
         beta_max = check_fraction("beta_max", beta_max, below_one=True)

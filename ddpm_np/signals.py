@@ -13,8 +13,6 @@ from ddpm_np._checks import Array, check_count, check_dtype, check_generator, ch
 from ddpm_np.closed_form.distributions.arguments import float_array, frozen
 from ddpm_np.closed_form.distributions.gaussian import Gaussian, spectrum_of_factor
 
-__all__ = ["MultiSine", "multi_sine_curve"]
-
 
 def multi_sine_curve(
     dim: int = 50, n_frequencies: int = 5, *, rng: np.random.Generator
@@ -82,7 +80,10 @@ class MultiSine(Gaussian):
         if np.abs(frequencies).max() > 1e300:
             raise ValueError("frequencies must be at most 1e300, for finite angles")
         dim = check_count("dim", dim)
-        self.frequencies, self.noise = frozen(frequencies), check_positive("noise", noise, zero=True)
+        self.frequencies, self.noise = (
+            frozen(frequencies),
+            check_positive("noise", noise, zero=True),
+        )
         if self.noise > 1e150:
             raise ValueError(f"noise must be at most 1e150, for a finite square, got {noise}")
         if scale is None:
@@ -109,9 +110,7 @@ class MultiSine(Gaussian):
         rng = check_generator(rng)
         return cls(rng.uniform(0, dim / 10, n_frequencies), dim=dim)
 
-    def sample(
-        self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
-    ) -> Array:
+    def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n signals (n, dim), float64 or float32: the coefficients a, b times the factor."""
         n, rng, dtype = check_count("n", n), check_generator(rng), check_dtype(dtype)
         coefficients = rng.standard_normal((n, len(self.factor)), dtype)

@@ -25,17 +25,13 @@ from ddpm_np._checks import (
     check_positive,
 )
 from ddpm_np.forward import q_sample
-from ddpm_np.learning.checkpoint import TrainingState
+from ddpm_np.learning.checkpoint import TrainingState as TrainingState
 from ddpm_np.learning.fast import FastGradient
 from ddpm_np.learning.optimizer import clip_by_global_norm, warmup_cosine
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.network import MLP
 from ddpm_np.schedule import Schedule
-
-__all__ = [
-    "Divergence", "StepRecord", "TrainingState", "balanced_steps", "denoising_loss", "train",
-]
 
 
 class Source(Protocol):

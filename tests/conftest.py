@@ -22,7 +22,9 @@ from ddpm_np.equations import EQUATIONS
 # By default the suite looks at no clock and draws no seed of its own: the same examples each time,
 # no deadline, no example database.
 COMMON: dict[str, Any] = {
-    "deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": [HealthCheck.too_slow],
 }
 settings.register_profile("default", max_examples=40, derandomize=True, **COMMON)
 settings.register_profile("deep", max_examples=1000, derandomize=False, **COMMON)

@@ -91,14 +91,54 @@ def hunt_files(number: int, seed: int) -> list[str]:
 
 COMMANDS = ["run", "sample", "demo", "errata", "companion", "check", "moon", "", "--version", "-h"]
 OPTIONS = [
-    "--experiment", "--out", "--seed", "--steps", "--quick", "--resume", "-n", "--sampler",
-    "--sampler-steps", "--lang", "--help", "--lr", "-x", "--",
+    "--experiment",
+    "--out",
+    "--seed",
+    "--steps",
+    "--quick",
+    "--resume",
+    "-n",
+    "--sampler",
+    "--sampler-steps",
+    "--lang",
+    "--help",
+    "--lr",
+    "-x",
+    "--",
 ]
 WORDS = [
-    "curve", "ensemble", "x", "x/checkpoint.npz", "x/run.json", "y", "nowhere/s.npz", ".", "",
-    "0", "1", "-1", "7", "1e3", "nan", "9" * 400, "9" * 5000, "a" * 300, "如何", "\udcff", "\0",
-    "/dev/null", "/dev/zero", "a\nb", "ancestral", "ddim", "N2:351", "zh", "math:sqrt", "sun",
-    "averaging", "x" * 40 + "/" + "y" * 40,
+    "curve",
+    "ensemble",
+    "x",
+    "x/checkpoint.npz",
+    "x/run.json",
+    "y",
+    "nowhere/s.npz",
+    ".",
+    "",
+    "0",
+    "1",
+    "-1",
+    "7",
+    "1e3",
+    "nan",
+    "9" * 400,
+    "9" * 5000,
+    "a" * 300,
+    "如何",
+    "\udcff",
+    "\0",
+    "/dev/null",
+    "/dev/zero",
+    "a\nb",
+    "ancestral",
+    "ddim",
+    "N2:351",
+    "zh",
+    "math:sqrt",
+    "sun",
+    "averaging",
+    "x" * 40 + "/" + "y" * 40,
 ]
 
 
@@ -159,8 +199,10 @@ def same(found: dict[str, bytes], wanted: dict[str, bytes]) -> str | None:
     if found.keys() != wanted.keys():
         return f"other files: {sorted(found.keys() ^ wanted.keys())}"
     for name in found:
-        pair = [re.sub(rb"_s\": [0-9.e-]+|[0-9.]+ s\b|\"from_step\": \d+| \(resumed.*?\)", b"", c)
-                for c in (found[name], wanted[name])]
+        pair = [
+            re.sub(rb"_s\": [0-9.e-]+|[0-9.]+ s\b|\"from_step\": \d+| \(resumed.*?\)", b"", c)
+            for c in (found[name], wanted[name])
+        ]
         if pair[0] != pair[1]:
             return f"another {name}"
     return None
@@ -240,7 +282,10 @@ def hunt_calls(number: int, seed: int) -> list[str]:
 
 
 HUNTS = {
-    "files": hunt_files, "calls": hunt_calls, "commands": hunt_commands, "kills": hunt_kills,
+    "files": hunt_files,
+    "calls": hunt_calls,
+    "commands": hunt_commands,
+    "kills": hunt_kills,
     "faults": hunt_faults,
 }
 

@@ -21,8 +21,13 @@ class SmallCode:
         before, noise_before = np.append(1.0, alpha_bar[:-1]), np.append(0.0, noise[:-1])
         variance = beta * noise_before / noise
         tables = {
-            "beta": beta, "alpha": alpha, "alpha_bar": alpha_bar, "noise": noise,
-            "alpha_bar_before": before, "noise_before": noise_before, "variance": variance,
+            "beta": beta,
+            "alpha": alpha,
+            "alpha_bar": alpha_bar,
+            "noise": noise,
+            "alpha_bar_before": before,
+            "noise_before": noise_before,
+            "variance": variance,
         }
         for name, table in tables.items():
             setattr(self, name, self.own(table))

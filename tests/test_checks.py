@@ -39,10 +39,18 @@ class Unprintable:
         raise RuntimeError
 
 
-@pytest.mark.parametrize("values", [
-    [2**24 + 1], np.array([2**24 + 1], np.int64), np.array([2**24 + 1], np.uint64),
-    np.array([0.1], np.longdouble), np.array([0.5], np.float16), [10**30], [10**30, 0.5],
-])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [2**24 + 1],
+        np.array([2**24 + 1], np.int64),
+        np.array([2**24 + 1], np.uint64),
+        np.array([0.1], np.longdouble),
+        np.array([0.5], np.float16),
+        [10**30],
+        [10**30, 0.5],
+    ],
+)
 def test_whole_numbers_and_other_floats_become_float64(values):
     array = check_array("x", values)
     assert array.dtype == np.float64 and float(array[0]) == float(values[0])
@@ -53,42 +61,86 @@ def test_float32_float64_and_exact_numbers_stay_as_they_are():
         assert check_array("x", values) is values
 
 
-@pytest.mark.parametrize("error, values", [
-    (TypeError, MASKED), (TypeError, [MASKED]), (TypeError, (MASKED, MASKED)),
-    (TypeError, np.ma.masked), (TypeError, [np.ma.masked]), (TypeError, [True]),
-    (TypeError, [Fraction(1, 2)]), (TypeError, [1j]), (TypeError, [10**30, None]),
-    (ValueError, [HUGE]), (ValueError, [1.0, -HUGE]), (ValueError, np.array([HUGE, 1])),
-    (ValueError, [[1.0], [1.0, 2.0]]), (ValueError, []), (ValueError, 1.0),
-])
+@pytest.mark.parametrize(
+    "error, values",
+    [
+        (TypeError, MASKED),
+        (TypeError, [MASKED]),
+        (TypeError, (MASKED, MASKED)),
+        (TypeError, np.ma.masked),
+        (TypeError, [np.ma.masked]),
+        (TypeError, [True]),
+        (TypeError, [Fraction(1, 2)]),
+        (TypeError, [1j]),
+        (TypeError, [10**30, None]),
+        (ValueError, [HUGE]),
+        (ValueError, [1.0, -HUGE]),
+        (ValueError, np.array([HUGE, 1])),
+        (ValueError, [[1.0], [1.0, 2.0]]),
+        (ValueError, []),
+        (ValueError, 1.0),
+    ],
+)
 def test_arrays_that_are_refused(error, values):
     refuses(lambda: check_array("x", values), error, "x")
 
 
-@pytest.mark.parametrize("value, error", [
-    (HUGE, ValueError), (-HUGE, ValueError), (Fraction(HUGE), ValueError),
-    (np.inf, ValueError), (np.nan, ValueError), (True, TypeError), ("1", TypeError),
-    (1j, TypeError), (None, TypeError), (np.ma.masked, TypeError), (Unprintable(), TypeError),
-    (np.array([1.0]), TypeError),
-])
+@pytest.mark.parametrize(
+    "value, error",
+    [
+        (HUGE, ValueError),
+        (-HUGE, ValueError),
+        (Fraction(HUGE), ValueError),
+        (np.inf, ValueError),
+        (np.nan, ValueError),
+        (True, TypeError),
+        ("1", TypeError),
+        (1j, TypeError),
+        (None, TypeError),
+        (np.ma.masked, TypeError),
+        (Unprintable(), TypeError),
+        (np.array([1.0]), TypeError),
+    ],
+)
 @pytest.mark.parametrize("check", [check_real, check_positive, check_fraction])
 def test_numbers_that_are_refused(check, value, error):
     refuses(lambda: check("value", value), error, "value")
 
 
-@pytest.mark.parametrize("value, error", [
-    (0, ValueError), (-HUGE, ValueError), (HUGE, ValueError),
-    (sys.maxsize + 1, ValueError), (1.0, TypeError), (True, TypeError), (np.bool_(True), TypeError),
-])
+@pytest.mark.parametrize(
+    "value, error",
+    [
+        (0, ValueError),
+        (-HUGE, ValueError),
+        (HUGE, ValueError),
+        (sys.maxsize + 1, ValueError),
+        (1.0, TypeError),
+        (True, TypeError),
+        (np.bool_(True), TypeError),
+    ],
+)
 def test_counts_that_are_refused(value, error):
     refuses(lambda: check_count("n", value), error, "n")
 
 
-@pytest.mark.parametrize("value, error", [
-    (0, ValueError), (4, ValueError), (HUGE, ValueError), ([1, HUGE], ValueError),
-    ([2**64], ValueError), (np.ma.masked_array([1, 2], [0, 1]), TypeError),
-    ([1, None], TypeError), (True, TypeError), ([True], TypeError), (1.0, TypeError),
-    ([[1], [1, 2]], ValueError), ([], TypeError), (np.array([], int), ValueError),
-])
+@pytest.mark.parametrize(
+    "value, error",
+    [
+        (0, ValueError),
+        (4, ValueError),
+        (HUGE, ValueError),
+        ([1, HUGE], ValueError),
+        ([2**64], ValueError),
+        (np.ma.masked_array([1, 2], [0, 1]), TypeError),
+        ([1, None], TypeError),
+        (True, TypeError),
+        ([True], TypeError),
+        (1.0, TypeError),
+        ([[1], [1, 2]], ValueError),
+        ([], TypeError),
+        (np.array([], int), ValueError),
+    ],
+)
 def test_steps_that_are_refused(value, error):
     refuses(lambda: check_steps("t", value, 1, 3), error, "t")
 
@@ -141,9 +193,12 @@ def test_a_dtype_is_float32_or_float64():
 
 def test_messages_are_short():
     calls: list[Any] = [
-        lambda: check_real("x", "a" * 10_000), lambda: check_count("x", [[0] * 10] * 10),
-        lambda: check_steps("x", 10**5000, 1, 2), lambda: check_count("x", 10**5000),
-        lambda: check_real("x", 10**5000), lambda: check_real("x", Unprintable()),
+        lambda: check_real("x", "a" * 10_000),
+        lambda: check_count("x", [[0] * 10] * 10),
+        lambda: check_steps("x", 10**5000, 1, 2),
+        lambda: check_count("x", 10**5000),
+        lambda: check_real("x", 10**5000),
+        lambda: check_real("x", Unprintable()),
     ]
     for call in calls:
         with pytest.raises((TypeError, ValueError)) as caught:

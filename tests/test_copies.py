@@ -29,9 +29,7 @@ IMMUTABLE = {
     ),
     "Empirical": (Empirical(X), lambda p: (p.mean, p.cov)),
     "IdealDenoiser": (IdealDenoiser(LAW, SCHEDULE), lambda d: (d(X, 1),)),
-    "LinearDecoder": (
-        LinearDecoder(X, X[0], 0.5), lambda d: (d.W, d.mu, d.posterior(X[1]).mean),
-    ),
+    "LinearDecoder": (LinearDecoder(X, X[0], 0.5), lambda d: (d.W, d.mu, d.posterior(X[1]).mean)),
 }
 
 

@@ -94,9 +94,9 @@ def test_a_killed_write_leaves_what_the_next_start_removes(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"{", b"\xff", b"[" * 100_000, b"1" * 5000, "é".encode("latin-1"),
-])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b"[" * 100_000, b"1" * 5000, "é".encode("latin-1")]
+)
 def test_what_is_not_json_is_refused_by_name(tmp_path, content):
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(ValueError, match="file must be a JSON file"):

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np.conformance.strategies import (
-    Reference,
     assert_close,
     exact_numbers,
     exact_schedules,
@@ -32,7 +31,7 @@ from ddpm_np.forward import (
     q_step,
 )
 from ddpm_np.proof.exact import Exact
-from ddpm_np.proof.reference import Sum
+from ddpm_np.proof.reference import Reference, Sum
 from ddpm_np.schedule import Schedule
 
 # With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its

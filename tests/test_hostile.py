@@ -7,9 +7,9 @@ from hostile import HUNTS, hunted
 from hostile_calls import CASES, hostile, kind
 
 
-@pytest.mark.parametrize("name, number", [
-    ("files", 200), ("calls", 1500), ("commands", 100), ("faults", 16),
-])
+@pytest.mark.parametrize(
+    "name, number", [("files", 200), ("calls", 1500), ("commands", 100), ("faults", 16)]
+)
 @pytest.mark.filterwarnings("ignore")  # overflow of arguments as large as can be
 def test_a_short_hunt_finds_nothing(name, number):
     assert hunted(name, number, seed=13) == []

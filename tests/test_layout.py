@@ -15,9 +15,27 @@ PACKAGE = Path(ddpm_np.__file__).parent
 
 # From the bottom up. A part imports only parts that stand before it.
 PARTS = [
-    "_checks", "_files", "_figure_style", "_picture_grid", "schedule", "forward", "learning",
-    "posterior", "sampling", "closed_form", "signals", "network", "training", "equations",
-    "proof", "conformance", "errata", "demos", "experiments", "companion", "cli",
+    "_checks",
+    "_files",
+    "_figure_style",
+    "_picture_grid",
+    "schedule",
+    "forward",
+    "learning",
+    "posterior",
+    "sampling",
+    "closed_form",
+    "signals",
+    "network",
+    "training",
+    "equations",
+    "proof",
+    "conformance",
+    "errata",
+    "demos",
+    "experiments",
+    "companion",
+    "cli",
 ]
 READING = ["schedule", "forward", "posterior", "sampling", "signals", "network", "training"]
 

@@ -43,8 +43,7 @@ def batch(mlp: MLP, n: int, seed: int = 1):
 
 
 def loss_at(mlp: MLP, params, x, t, eps):
-    """The loss in the dtype of the parameters: complex ones run through the very same forward pass.
-    """
+    """The loss in the dtype of the parameters: complex ones run through the same forward pass."""
     t = t if isinstance(t, int) else np.broadcast_to(t, len(x))
     eps_hat, _ = mlp._forward(params, x.astype(next(iter(params.values())).dtype), t)
     return np.sum((eps_hat - eps) ** 2) / eps.size

@@ -1,5 +1,4 @@
-"""One step back when the signal is known: every form against decimals, Bayes' rule, and the edges.
-"""
+"""One step back when the signal is known: every form against decimals, Bayes' rule, the edges."""
 
 from __future__ import annotations
 
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from ddpm_np import posterior
 from ddpm_np.conformance.strategies import (
-    Reference,
     assert_close,
     exact_numbers,
     exact_schedules,
@@ -35,7 +33,7 @@ from ddpm_np.posterior import (
     psi_2,
 )
 from ddpm_np.proof.exact import Exact
-from ddpm_np.proof.reference import Sum
+from ddpm_np.proof.reference import Reference, Sum
 from ddpm_np.schedule import Schedule
 
 # With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its

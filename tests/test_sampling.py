@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from ddpm_np import sampling
 from ddpm_np.conformance.strategies import (
-    Reference,
     assert_close,
     exact_schedules,
     rotations,
@@ -34,7 +33,7 @@ from ddpm_np.posterior import (
     predict_x0,
 )
 from ddpm_np.proof.exact import Exact
-from ddpm_np.proof.reference import ulp_error
+from ddpm_np.proof.reference import Reference, ulp_error
 from ddpm_np.sampling import ancestral_sample, ancestral_step, ddim_sample, ddim_step, step_sequence
 from ddpm_np.schedule import Schedule
 

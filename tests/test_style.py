@@ -78,9 +78,10 @@ def test_a_map_keeps_its_size_next_to_a_colour_bar() -> None:
     assert second.height == pytest.approx(third.height, rel=1e-6)
 
 
-@pytest.mark.parametrize(("low", "high", "ticks"), [
-    (0.08, 0.6, ["0.1", "0.2", "0.5"]), (0.00002, 3.0, ["0.0001", "0.001", "0.01", "0.1", "1"]),
-])
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(0.08, 0.6, ["0.1", "0.2", "0.5"]), (0.00002, 3.0, ["0.0001", "0.001", "0.01", "0.1", "1"])],
+)
 def test_logarithmic_ticks_are_plain_decimals(low: float, high: float, ticks: list[str]) -> None:
     figure, axes = new_figure()
     axes[0, 0].set_ylim(low, high)

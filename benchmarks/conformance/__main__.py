@@ -38,13 +38,20 @@ def cells(entry: Entry, report: Report) -> list[str]:
         if not row.fails:
             keeps[row.equation] = max(keeps.get(row.equation, 0), row.ulp)
     failing = {row.equation for row in report.failures}
-    kept = ", ".join(f"{e} {u:.2g}" if u < 100 else f"{e} {u:.0f}" for e, u in keeps.items()
-                     if e not in failing)
+    kept = ", ".join(
+        f"{e} {u:.2g}" if u < 100 else f"{e} {u:.0f}" for e, u in keeps.items() if e not in failing
+    )
     departs = dict.fromkeys(f"{row.equation}: {row.diagnosis}" for row in report.failures)
     law = next((law for law in report.laws if law.v == 0), None)
     out = "" if law is None else f"{law.subject:.2g}" if law.subject > 1e-9 else "0"
-    variance = next((row.diagnosis.split("the variance is ")[1] for row in report.rows
-                     if "the variance is " in row.diagnosis), "")
+    variance = next(
+        (
+            row.diagnosis.split("the variance is ")[1]
+            for row in report.rows
+            if "the variance is " in row.diagnosis
+        ),
+        "",
+    )
     link = f" [upstream]({entry.link})" if entry.link else ""
     said = f"<br>{entry.words}{link}" if entry.words else ""
     return [code_of(entry), entry.setting, kept, variance, "<br>".join(departs) + said, out]
@@ -68,8 +75,11 @@ def main() -> int:
             print(f"## {code_of(entry)}: {entry.setting}\n{report}\n")
         departs = dict.fromkeys(row.check for row in report.failures)
         if set(departs) != set(entry.departs):
-            print(f"{entry.code}, {entry.setting}: departs in {list(departs)}, not in "
-                  f"{list(entry.departs)}\n{report}", file=sys.stderr)
+            print(
+                f"{entry.code}, {entry.setting}: departs in {list(departs)}, not in "
+                f"{list(entry.departs)}\n{report}",
+                file=sys.stderr,
+            )
             return 1
         lines.append(cells(entry, report))
     if not show:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["Entry"]
-
 
 class Entry(NamedTuple):
     """code: the distribution's name, whose version is looked up; or a repository and its commit.

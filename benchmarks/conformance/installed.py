@@ -12,8 +12,6 @@ import numpy as np
 from benchmarks.conformance.entry import Entry
 from ddpm_np.conformance import adapt
 
-__all__ = ["ENTRIES"]
-
 T, LINEAR = 1000, {"beta_start": 1e-4, "beta_end": 0.02}
 
 
@@ -87,7 +85,11 @@ def lucidrains(clip: bool) -> Any:
         self_condition = random_or_learned_sinusoidal_cond = False
 
     made = GaussianDiffusion(
-        Model(), image_size=8, timesteps=T, beta_schedule="linear", auto_normalize=False,
+        Model(),
+        image_size=8,
+        timesteps=T,
+        beta_schedule="linear",
+        auto_normalize=False,
         objective="pred_noise",
     )
     return adapt(made) if clip else Unclipped(made)
@@ -136,7 +138,8 @@ class SmallDiffusion:
 
         pair = torch.stack([self.sigmas[t], self.sigmas[max(s, 0)]])
         model = types.SimpleNamespace(
-            eval=lambda: None, predict_eps_cfg=lambda *_: eps, rand_input=lambda n: z)
+            eval=lambda: None, predict_eps_cfg=lambda *_: eps, rand_input=lambda n: z
+        )
         place = types.SimpleNamespace(device="cpu")
         wide = x_t * torch.sqrt(1 + pair[0] ** 2)
         out = next(samples(model, pair, mu=mu, batchsize=len(x_t), xt=wide, accelerator=place))
@@ -176,7 +179,8 @@ def openai(package: str, variance: str, clip: bool = False) -> Any:
     made = theirs.GaussianDiffusion(
         betas=np.linspace(LINEAR["beta_start"], LINEAR["beta_end"], T),
         model_mean_type=theirs.ModelMeanType.EPSILON,
-        model_var_type=theirs.ModelVarType[variance], loss_type=theirs.LossType.MSE,
+        model_var_type=theirs.ModelVarType[variance],
+        loss_type=theirs.LossType.MSE,
     )
     return OpenAI(made, clip)
 
@@ -202,7 +206,8 @@ class OpenAI:
         steps = torch.full((len(x_t),), t)
         with patch.object(torch, "randn_like", lambda _: z):
             return getattr(self.theirs, by)(
-                lambda *_, **__: eps, x_t, steps, clip_denoised=self.clip, **more)["sample"]
+                lambda *_, **__: eps, x_t, steps, clip_denoised=self.clip, **more
+            )["sample"]
 
     def reverse_step(self, x_t: Any, t: int, eps: Any, z: Any) -> Any:
         return self._sample("p_sample", x_t, t, eps, z)
@@ -223,23 +228,33 @@ ENTRIES = [
     Entry("diffusers", "DDPM `fixed_small_log`", lambda: ddpm(variance_type="fixed_small_log")),
     Entry("diffusers", "DDPM `fixed_large`", lambda: ddpm(variance_type="fixed_large")),
     Entry(
-        "diffusers", "DDPM `fixed_large_log`", lambda: ddpm(variance_type="fixed_large_log"),
+        "diffusers",
+        "DDPM `fixed_large_log`",
+        lambda: ddpm(variance_type="fixed_large_log"),
         ("E17 step",),
         "Error: the root of a logarithm, which is negative. Every sample is NaN.",
         "https://github.com/huggingface/diffusers/issues/14569",
     ),
     Entry(
-        "diffusers", "DDPM `learned`, the model says beta",
-        lambda: LearnedVariance("learned", lambda s, t: s.betas[t])),
+        "diffusers",
+        "DDPM `learned`, the model says beta",
+        lambda: LearnedVariance("learned", lambda s, t: s.betas[t]),
+    ),
     Entry(
-        "diffusers", "DDPM `learned_range`, the model says 1",
-        lambda: LearnedVariance("learned_range", lambda s, t: 1.0)),
+        "diffusers",
+        "DDPM `learned_range`, the model says 1",
+        lambda: LearnedVariance("learned_range", lambda s, t: 1.0),
+    ),
     Entry(
-        "diffusers", "DDPM `learned_range`, the model says -1",
-        lambda: LearnedVariance("learned_range", lambda s, t: -1.0)),
+        "diffusers",
+        "DDPM `learned_range`, the model says -1",
+        lambda: LearnedVariance("learned_range", lambda s, t: -1.0),
+    ),
     Entry("diffusers", "DDIM, `set_alpha_to_one=True`", ddim),
     Entry(
-        "diffusers", "DDIM, `set_alpha_to_one=False`", lambda: ddim(set_alpha_to_one=False),
+        "diffusers",
+        "DDIM, `set_alpha_to_one=False`",
+        lambda: ddim(set_alpha_to_one=False),
         ("E18 ddim",),
         "Convention of Stable Diffusion's configurations: the signal ends at the noise level of "
         "t = 1, so that the last step does nothing.",
@@ -247,37 +262,56 @@ ENTRIES = [
     Entry("diffusers", "DDIM, 10 steps, `leading`", lambda: TenSteps("leading")),
     Entry("diffusers", "DDIM, 10 steps, `trailing`", lambda: TenSteps("trailing")),
     Entry(
-        "diffusers", "DDIM, 10 steps, `linspace`", lambda: TenSteps("linspace"), ("E18 ddim",),
+        "diffusers",
+        "DDIM, 10 steps, `linspace`",
+        lambda: TenSteps("linspace"),
+        ("E18 ddim",),
         "Error: its list has strides of 111, its step goes 100 down, to a step that is not in the "
         "list.",
         "https://github.com/huggingface/diffusers/issues/12633",
     ),
     Entry(
-        "denoising-diffusion-pytorch", "defaults", lambda: lucidrains(True), ("E17 step",), CLIPS),
+        "denoising-diffusion-pytorch", "defaults", lambda: lucidrains(True), ("E17 step",), CLIPS
+    ),
     Entry("denoising-diffusion-pytorch", "no clipping", lambda: lucidrains(False)),
     Entry(
-        "smalldiffusion", "`ScheduleDDPM`, mu = 1/2 and mu = 0", SmallDiffusion,
+        "smalldiffusion",
+        "`ScheduleDDPM`, mu = 1/2 and mu = 0",
+        SmallDiffusion,
         ("E17 step", "E18 ddim"),
         "Convention: its list of sigmas ends with the smallest one twice, so that the last step "
         "does nothing and the noise of t = 1 is left in.",
     ),
     Entry(
-        "labml-nn", "`DenoiseDiffusion`", labml, ("E17 step",),
+        "labml-nn",
+        "`DenoiseDiffusion`",
+        labml,
+        ("E17 step",),
         "Departs from algorithm 2 of Ho et al.: noise also at the last step, of variance beta_1 = "
         "1e-4.",
     ),
     Entry("monai", "DDPM, no clipping", lambda: monai("DDPMScheduler")),
     Entry("monai", "DDIM, no clipping", lambda: monai("DDIMScheduler")),
     Entry(
-        "guided-diffusion-sdk", "`FIXED_SMALL`, no clipping",
-        lambda: openai("guided_diffusion", "FIXED_SMALL")),
+        "guided-diffusion-sdk",
+        "`FIXED_SMALL`, no clipping",
+        lambda: openai("guided_diffusion", "FIXED_SMALL"),
+    ),
     Entry(
-        "guided-diffusion-sdk", "`FIXED_LARGE`, no clipping",
-        lambda: openai("guided_diffusion", "FIXED_LARGE")),
+        "guided-diffusion-sdk",
+        "`FIXED_LARGE`, no clipping",
+        lambda: openai("guided_diffusion", "FIXED_LARGE"),
+    ),
     Entry(
-        "guided-diffusion-sdk", "defaults (clipping)",
-        lambda: openai("guided_diffusion", "FIXED_LARGE", True), ("E17 step", "E18 ddim"), CLIPS),
+        "guided-diffusion-sdk",
+        "defaults (clipping)",
+        lambda: openai("guided_diffusion", "FIXED_LARGE", True),
+        ("E17 step", "E18 ddim"),
+        CLIPS,
+    ),
     Entry(
-        "improved-diffusion-for-smlm", "`FIXED_LARGE`, no clipping",
-        lambda: openai("improved_diffusion_for_SMLM.improved_diffusion", "FIXED_LARGE")),
+        "improved-diffusion-for-smlm",
+        "`FIXED_LARGE`, no clipping",
+        lambda: openai("improved_diffusion_for_SMLM.improved_diffusion", "FIXED_LARGE"),
+    ),
 ]

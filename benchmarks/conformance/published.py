@@ -9,8 +9,6 @@ from typing import Any
 
 from benchmarks.conformance.entry import Entry
 
-__all__ = ["ENTRIES"]
-
 
 class NotesProgram:
     """The program of the notes, learn-noise/learn-noise-1.py at 943760a, in float32.
@@ -75,12 +73,17 @@ class MinDiffusion:
 ENTRIES = [
     Entry(
         "[listenzcc/diffusion-model-learning](https://github.com/listenzcc/diffusion-model-learning)"
-        " 943760a", "the notes' program", NotesProgram, ("E17 step",),
+        " 943760a",
+        "the notes' program",
+        NotesProgram,
+        ("E17 step",),
         "Departs from algorithm 2 of Ho et al.: noise also at the last step, of variance beta_1.",
     ),
     Entry(
         "[cloneofsimo/minDiffusion](https://github.com/cloneofsimo/minDiffusion) a2acee3",
-        "its formulas", MinDiffusion, ("E2 alpha_bar", "E6 q_sample", "E17 step"),
+        "its formulas",
+        MinDiffusion,
+        ("E2 alpha_bar", "E6 q_sample", "E17 step"),
         "Departs: its alpha_bar has the factor 1 - beta_0 of a step that is never taken, and the "
         "last step adds noise. Read 0-based its tables are right, and the sampler leaves out two "
         "steps, one at each end.",

@@ -29,14 +29,6 @@ from ddpm_np._checks import (
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
 from ddpm_np.schedule import Schedule
 
-__all__ = [
-    "chi_mean", "covariance_of_sum", "covariance_two_steps", "effective_rank",
-    "end_noise_correlation", "end_noise_loss", "error_of_mean", "kernel_covariance", "kl_to_noise",
-    "random_frequency_covariance", "reshape_noise", "reshaping_error", "sample_covariance",
-    "spectrum", "spectrum_at", "transport_map", "variance_of_mean",
-]
-
-
 # ---- a mean of many observations (E33) -----------------------------------------------------------
 
 
@@ -329,7 +321,10 @@ def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.f
     values: (n,); t: int or (k,), 0 <= t <= T.
     Returns (n,) or (k, n).
     """
-    values, t = check_array("values", values, ndim=1), np.asarray(check_steps("t", t, 0, of=schedule))
+    values, t = (
+        check_array("values", values, ndim=1),
+        np.asarray(check_steps("t", t, 0, of=schedule)),
+    )
     return schedule.alpha_bar[t][..., None] * values + schedule.one_minus_alpha_bar[t][..., None]
 
 
@@ -366,8 +361,7 @@ def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
     T = check_instance("schedule", schedule, Schedule).T
     floor = check_array("floor", floor, ndim=1, dim=T + 1, finite=False)
     return np.append(
-        np.nan,
-        1 - end_noise_correlation(schedule, np.arange(1, T + 1)) ** 2 * (1 - floor[1:]),
+        np.nan, 1 - end_noise_correlation(schedule, np.arange(1, T + 1)) ** 2 * (1 - floor[1:])
     )
 
 

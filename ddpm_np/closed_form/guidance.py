@@ -28,8 +28,6 @@ from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.posterior import predict_x0
 from ddpm_np.schedule import Schedule
 
-__all__ = ["GuidedDenoiser", "condition"]
-
 
 def condition(prior: Gaussian, observed: ArrayLike, y: ArrayLike, *, noise: float) -> Gaussian:
     """The exact posterior p(x_0 | y) for y = x_0[observed] + noise z and a Gaussian prior N(m, C).
@@ -70,8 +68,14 @@ class GuidedDenoiser:
     """
 
     def __init__(
-        self, prior: Gaussian, schedule: Schedule, observed: ArrayLike, y: ArrayLike, *,
-        noise: float, spread: str = "exact",
+        self,
+        prior: Gaussian,
+        schedule: Schedule,
+        observed: ArrayLike,
+        y: ArrayLike,
+        *,
+        noise: float,
+        spread: str = "exact",
     ) -> None:
         check_choice("spread", spread, "exact", "identity")
         self.observed, self.y, self.noise = _measurement(prior, observed, y, noise)

@@ -43,13 +43,6 @@ from ddpm_np.posterior import mean_eps_coef
 from ddpm_np.sampling import Denoiser
 from ddpm_np.schedule import Schedule
 
-__all__ = [
-    "IdealDenoiser", "bayes_floor", "eps_from_score", "eps_from_v", "eps_star_gain",
-    "estimate_excess", "estimate_floor", "estimate_loss", "marginal_variance", "optimal_loss",
-    "optimal_variance", "score_from_eps", "v_from_x0_eps", "variance_from_loss", "x0_from_v",
-]
-
-
 # ---- the forms of a prediction ------------------------------------------------------------------
 #
 # eps and x_0 turn into each other by predict_x0 and predict_eps of ddpm_np.posterior (E13). The
@@ -199,14 +192,18 @@ class IdealDenoiser:
         other, rounded.
         """
         x = self._points(x)
-        return self._eps_star(x, check_positive("kept", kept, zero=True), check_positive("noise", noise))
+        return self._eps_star(
+            x, check_positive("kept", kept, zero=True), check_positive("noise", noise)
+        )
 
     def divergence(self, x: ArrayLike, kept: float, noise: float) -> Array:
         """The trace of the Jacobian of :meth:`at` with respect to x, (...,) float64.
 
         It is the same at every x for a Gaussian.
         """
-        law = self.distribution.noised(check_positive("kept", kept, zero=True), check_positive("noise", noise))
+        law = self.distribution.noised(
+            check_positive("kept", kept, zero=True), check_positive("noise", noise)
+        )
         divergence: Array = -np.sqrt(noise) * law.divergence(x)
         return divergence
 
@@ -257,7 +254,11 @@ def optimal_loss(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float
 
 
 def estimate_loss(
-    denoiser: Denoiser, distribution: Distribution, schedule: Schedule, *, n: int,
+    denoiser: Denoiser,
+    distribution: Distribution,
+    schedule: Schedule,
+    *,
+    n: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The mean squared eps-error per dimension of any denoiser, simulated (E15, E25).
@@ -300,7 +301,11 @@ def estimate_floor(
 
 
 def estimate_excess(
-    denoiser: Denoiser, distribution: Distribution, schedule: Schedule, *, n: int,
+    denoiser: Denoiser,
+    distribution: Distribution,
+    schedule: Schedule,
+    *,
+    n: int,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
     """What a denoiser's loss has above the floor, as a fraction of the floor, simulated (E25).
@@ -334,8 +339,12 @@ def estimate_excess(
 
 
 def _estimate(
-    denoiser: Denoiser, distribution: Distribution, schedule: Schedule,
-    target: IdealDenoiser | None, n: int, rng: np.random.Generator,
+    denoiser: Denoiser,
+    distribution: Distribution,
+    schedule: Schedule,
+    target: IdealDenoiser | None,
+    n: int,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard error, for each t, of the squared distance per dimension
 
@@ -387,6 +396,10 @@ def optimal_variance(distribution: Gaussian, schedule: Schedule) -> NDArray[np.f
     """
     floor = optimal_loss(distribution, schedule)
     tables = (
-        schedule.alpha, schedule.beta, schedule.one_minus_alpha_bar, schedule.beta_tilde, floor
+        schedule.alpha,
+        schedule.beta,
+        schedule.one_minus_alpha_bar,
+        schedule.beta_tilde,
+        floor,
     )
     return np.append(0.0, variance_from_loss(*(table[1:] for table in tables)))

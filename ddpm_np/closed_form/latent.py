@@ -34,11 +34,6 @@ from ddpm_np._checks import (
 )
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 
-__all__ = [
-    "Decoder", "Evidence", "LinearDecoder", "decoder_log_likelihood", "importance_sampling",
-    "naive_monte_carlo", "ppca", "quadrature", "zero_one",
-]
-
 Decoder = Callable[[Array], Array]
 
 
@@ -92,7 +87,10 @@ class LinearDecoder:
         heavier tails.
         """
         x = check_array("x", x, ndim=1, dim=len(self.mu)).astype(np.float64)
-        noise, broaden = check_positive("noise of the decoder", self.noise), check_positive("broaden", broaden)
+        noise, broaden = (
+            check_positive("noise of the decoder", self.noise),
+            check_positive("broaden", broaden),
+        )
         U, S, Vt = np.linalg.svd(self.W, full_matrices=True)
         S = np.where(S > max(self.W.shape) * np.finfo(float).eps * S[0], S, 0.0)
         size = np.hypot(S, noise)
@@ -156,7 +154,12 @@ def quadrature(
 
 
 def naive_monte_carlo(
-    decoder: Decoder, x: ArrayLike, noise: float, latent_dim: int, *, n: int,
+    decoder: Decoder,
+    x: ArrayLike,
+    noise: float,
+    latent_dim: int,
+    *,
+    n: int,
     rng: np.random.Generator,
 ) -> Evidence:
     """log p(x) as the log of the mean of p(x | z) over n draws of z ~ N(0, I) (E31).
@@ -170,7 +173,12 @@ def naive_monte_carlo(
 
 
 def importance_sampling(
-    decoder: Decoder, x: ArrayLike, noise: float, proposal: Distribution, *, n: int,
+    decoder: Decoder,
+    x: ArrayLike,
+    noise: float,
+    proposal: Distribution,
+    *,
+    n: int,
     rng: np.random.Generator,
 ) -> Evidence:
     """log p(x) as the log of the mean of p(z) p(x | z) / r(z) over n draws of z from r (E31).
@@ -205,7 +213,9 @@ def zero_one(
     the density by change of variables.
     Source: N4 "一个符合直觉的定义".
     """
-    z = check_generator(rng).standard_normal((check_count("n", n), check_count("latent_dim", latent_dim)))
+    z = check_generator(rng).standard_normal(
+        (check_count("n", n), check_count("latent_dim", latent_dim))
+    )
     check_function("decoder", decoder)
     return float((decoder(z) == check_array("x", x, ndim=1)).all(-1).mean())
 

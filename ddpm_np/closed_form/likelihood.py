@@ -34,8 +34,6 @@ from ddpm_np.forward import q_sample
 from ddpm_np.sampling import Denoiser, Variance, ancestral_step
 from ddpm_np.schedule import Schedule
 
-__all__ = ["VLBTerms", "bits_per_dim", "nll", "vlb_terms"]
-
 
 def nll(distribution: Distribution, x: ArrayLike) -> Array:
     """-ln p(x) in nats, for each x: (...,) for x (..., dim); inf off the support.
@@ -86,8 +84,13 @@ class VLBTerms:
 
 
 def vlb_terms(
-    denoiser: Denoiser, data: Distribution | ArrayLike, schedule: Schedule, *,
-    variance: Variance = "posterior", decoder_variance: float | None = None, n: int | None = None,
+    denoiser: Denoiser,
+    data: Distribution | ArrayLike,
+    schedule: Schedule,
+    *,
+    variance: Variance = "posterior",
+    decoder_variance: float | None = None,
+    n: int | None = None,
     rng: np.random.Generator | None = None,
 ) -> VLBTerms:
     r"""The variational bound of the ancestral sampler p, term by term, averaged over data (E28).
@@ -193,7 +196,10 @@ def _variances(
 
 
 def _bound(
-    schedule: Schedule, variances: list[Array], square_norm: Array, errors: Iterable[Array],
+    schedule: Schedule,
+    variances: list[Array],
+    square_norm: Array,
+    errors: Iterable[Array],
     on_support: Array | None = None,
 ) -> VLBTerms:
     """The bound from |x_0|^2, (rows,), and (eps_hat - eps)^2 for t = 1 .. T, (rows, dim).
@@ -219,9 +225,7 @@ def _bound(
     known = len(totals) > 1 and np.isfinite(totals).all()
     error_of_total = totals.std(ddof=1) / np.sqrt(len(totals)) if known else np.nan
     steps = np.append([0.0, 0.0], rows[2:].mean(1))
-    return VLBTerms(
-        float(prior.mean()), steps, float(rows[1].mean()), dim, float(error_of_total)
-    )
+    return VLBTerms(float(prior.mean()), steps, float(rows[1].mean()), dim, float(error_of_total))
 
 
 def _prior_term(schedule: Schedule, square_norm: Array, dim: int) -> Array:
@@ -251,9 +255,7 @@ def _decoder_term(variance_1: Array, off: Array) -> Array:
 # ---- the ideal denoiser of a Gaussian: the expectation over the noise in closed form -------------
 
 
-def _second_moments(
-    model: Gaussian, data: Distribution | ArrayLike
-) -> tuple[Array, Array, Array]:
+def _second_moments(model: Gaussian, data: Distribution | ArrayLike) -> tuple[Array, Array, Array]:
     """What the ideal denoiser meets of the data: a row for each x_0 of a batch, or one for a law.
 
     E c_i^2 along the axes of the model (rows, dim), E|x_0|^2 (rows,), and whether x_0 is on the
@@ -292,7 +294,9 @@ def _exact_errors(model: Gaussian, schedule: Schedule, squares: Array) -> Iterat
 
 
 def _drawn(
-    denoiser: Denoiser, data: Distribution | ArrayLike, n: int | None,
+    denoiser: Denoiser,
+    data: Distribution | ArrayLike,
+    n: int | None,
     rng: np.random.Generator | None,
 ) -> tuple[Array, np.random.Generator]:
     """The x_0 of the simulation, (rows, dim), in the denoiser's ``dtype`` if it has one."""

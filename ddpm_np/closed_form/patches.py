@@ -18,8 +18,6 @@ from ddpm_np.closed_form.distributions.arguments import checked_points, float_ar
 from ddpm_np.closed_form.distributions.mixtures import Empirical
 from ddpm_np.schedule import Schedule
 
-__all__ = ["PatchDenoiser"]
-
 PAIRS = 2**20  # pairs of a noisy and a clean patch whose likelihoods are held at once
 
 

@@ -38,8 +38,6 @@ from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.schedule import Schedule
 
-__all__ = ["probability_flow_logpdf", "probability_flow_sample"]
-
 # Where the path of the samples ends, in units of the noise: x0_hat there differs from the limit by
 # less than this.
 _SIGMA_END = 1e-8
@@ -49,7 +47,11 @@ _MAX_EVALUATIONS = 20_000
 
 
 def probability_flow_sample(
-    denoiser: IdealDenoiser, schedule: Schedule, n: int, *, rng: np.random.Generator,
+    denoiser: IdealDenoiser,
+    schedule: Schedule,
+    n: int,
+    *,
+    rng: np.random.Generator,
     terminal: Distribution | None = None,
 ) -> NDArray[np.float64]:
     """n signals by the probability flow from x_T (E29).
@@ -82,7 +84,10 @@ def probability_flow_sample(
 
 
 def probability_flow_logpdf(
-    denoiser: IdealDenoiser, schedule: Schedule, x: ArrayLike, *,
+    denoiser: IdealDenoiser,
+    schedule: Schedule,
+    x: ArrayLike,
+    *,
     terminal: Distribution | None = None,
 ) -> NDArray[np.float64]:
     """The log density that the flow gives x as a signal, in nats (E29).

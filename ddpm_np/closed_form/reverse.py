@@ -21,13 +21,6 @@ from ddpm_np.closed_form.ideal import marginal_variance
 from ddpm_np.sampling import Variance, ancestral_step, ddim_step, step_sequence
 from ddpm_np.schedule import Schedule
 
-__all__ = [
-    "ReverseKernel", "kernel_gain", "kernel_variance", "noise_kept", "reverse_kernel",
-    "reverse_variance", "sampler_distribution", "sampler_moments", "step_gain", "step_law",
-    "step_variance",
-]
-
-
 # ---- the scalar kernels along one axis ----------------------------------------------------------
 #
 # v_s and v_t are the variances of x_s and x_t along the axis. That these are Bayes' rule, and the
@@ -134,7 +127,11 @@ def reverse_variance(
 
 
 def step_variance(
-    distribution: Gaussian | None, schedule: Schedule, t: int, s: int | None = None, *,
+    distribution: Gaussian | None,
+    schedule: Schedule,
+    t: int,
+    s: int | None = None,
+    *,
     variance: Variance,
 ) -> Any:
     """The variance of an ancestral step under any name that this package knows.
@@ -156,8 +153,12 @@ def step_variance(
 
 
 def sampler_distribution(
-    distribution: Gaussian, schedule: Schedule, *, variance: Variance = "posterior",
-    steps: int | Sequence[int] | None = None, eta: float | None = None,
+    distribution: Gaussian,
+    schedule: Schedule,
+    *,
+    variance: Variance = "posterior",
+    steps: int | Sequence[int] | None = None,
+    eta: float | None = None,
 ) -> Gaussian:
     """The exact law of a sampler's output when the ideal denoiser of a Gaussian drives it (E27).
 
@@ -204,16 +205,26 @@ def sampler_distribution(
     if eta is not None and not (isinstance(variance, str) and variance == "posterior"):
         raise ValueError("eta and variance cannot both be given: DDIM has its own variance")
     mean, spread = sampler_moments(
-        distribution, schedule, step_sequence(schedule, steps), np.zeros(distribution.dim),
-        np.ones(distribution.dim), variance, eta,
+        distribution,
+        schedule,
+        step_sequence(schedule, steps),
+        np.zeros(distribution.dim),
+        np.ones(distribution.dim),
+        variance,
+        eta,
     )
     axes = distribution.axes
     return Gaussian.from_spectrum(axes @ mean, axes, spread)
 
 
 def sampler_moments(
-    distribution: Gaussian, schedule: Schedule, visited: Sequence[int], mean: Array, spread: Array,
-    variance: Variance, eta: float | None,
+    distribution: Gaussian,
+    schedule: Schedule,
+    visited: Sequence[int],
+    mean: Array,
+    spread: Array,
+    variance: Variance,
+    eta: float | None,
 ) -> tuple[Array, Array]:
     """Mean and variance along the axes after all visited steps, from those at the start (E27)."""
     for s, t in reversed(list(zip([0, *visited], visited))):

@@ -1,5 +1,4 @@
-"""What the page says about each section, equation and erratum, as plain records.
-"""
+"""What the page says about each section, equation and erratum, as plain records."""
 
 from __future__ import annotations
 
@@ -16,8 +15,6 @@ from ddpm_np.equations.notes import NOTES, Heading, Printed, notes, overlap
 from ddpm_np.errata import ERRATA, Erratum
 from ddpm_np.proof.formulas import difference
 from ddpm_np.proof.verify import rows
-
-__all__ = ["Bug", "EquationPart", "Known", "NotePart", "PrintedPart", "SectionPart", "content"]
 
 SHORT = 20  # lines of code that stand beside a formula without being unfolded
 
@@ -104,8 +101,13 @@ def _section(heading: Heading) -> SectionPart:
     sources = tuple(source(name) for name in section.functions if name not in named)
     demos = dict.fromkeys([*(e.demo for e in own if e.demo), *section.demos])
     return SectionPart(
-        heading, section, printed, tuple(entry for entry in here if entry.place not in placed),
-        tuple(_equation(equation) for equation in own), sources, tuple(demos),
+        heading,
+        section,
+        printed,
+        tuple(entry for entry in here if entry.place not in placed),
+        tuple(_equation(equation) for equation in own),
+        sources,
+        tuple(demos),
     )
 
 
@@ -137,10 +139,14 @@ def _equation(equation: Equation) -> EquationPart:
     return EquationPart(
         equation,
         tuple((formula, _compared(equation, formula)) for formula in equation.formulas),
-        sources, _shown(sources), _proofs().get(equation.number, Known()),
-        tuple(_tests().get(equation.number, ())), tuple(_bugs(equation)),
+        sources,
+        _shown(sources),
+        _proofs().get(equation.number, Known()),
+        tuple(_tests().get(equation.number, ())),
+        tuple(_bugs(equation)),
         tuple(e for e in ERRATA if e.equation == equation.number),
-        order[i - 1] if i else "", order[i + 1] if i + 1 < len(order) else "",
+        order[i - 1] if i else "",
+        order[i + 1] if i + 1 < len(order) else "",
     )
 
 

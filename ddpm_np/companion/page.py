@@ -19,8 +19,6 @@ from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import web_address
 from ddpm_np.equations.typeset import mathml, sentence
 
-__all__ = ["MissingPackages", "fingerprint", "page", "write_page"]
-
 PICTURE_WIDTH, PICTURE_BYTES = 720, 9_500
 
 
@@ -82,15 +80,23 @@ def page() -> str:
         typeset=lambda latex: Markup(convert(latex, displaystyle=True)),
         printed=lambda part: Markup(_struck(convert(_rows(part), displaystyle=True), part)),
         heading=lambda text: Markup(_heading(text, convert)),
-        remark=lambda text: Markup(_NAME.sub(
-            lambda m: mathml(parse(m[0]), block=False), _linked(text))),
+        remark=lambda text: Markup(
+            _NAME.sub(lambda m: mathml(parse(m[0]), block=False), _linked(text))
+        ),
         words=lambda text: Markup(sentence(text, lambda t: mathml(t, block=False), _linked)),
         anchor=lambda place: place.replace(":", "-"),
         shade=lambda erratum: "bad" if erratum.kind.startswith("wrong") else "warn",
-        picture=_picture, web_address=web_address,
+        picture=_picture,
+        web_address=web_address,
         # what is written
-        notes=notes, links=links, symbols=SYMBOLS, terms=TERMS, kinds=KINDS, demos=DEMOS,
-        captions=DEMOS_ZH, fingerprint=fingerprint(),
+        notes=notes,
+        links=links,
+        symbols=SYMBOLS,
+        terms=TERMS,
+        kinds=KINDS,
+        demos=DEMOS,
+        captions=DEMOS_ZH,
+        fingerprint=fingerprint(),
     )
     body: str = environment.from_string(_file("page.html")).render()
     return body.replace("@STYLE@", _style(body))

@@ -18,12 +18,14 @@ from typing import Any, NamedTuple
 
 from ddpm_np.equations.typeset import symbol_class
 
-__all__ = ["ROOT", "Source", "highlighted", "source"]
-
 ROOT = Path(__file__).parent.parent.parent
 STYLES = {
-    "Token.Keyword": "k", "Token.Literal.Number": "m", "Token.Literal.String": "q",
-    "Token.Comment": "c", "Token.Name.Decorator": "d", "Token.Name.Builtin": "b",
+    "Token.Keyword": "k",
+    "Token.Literal.Number": "m",
+    "Token.Literal.String": "q",
+    "Token.Comment": "c",
+    "Token.Name.Decorator": "d",
+    "Token.Name.Builtin": "b",
 }
 SYMBOLS = {"x", "eps", "z", "alpha", "beta", "psi", "Sigma", "sigma", "eta", "score", "lambda"}
 PREFIXES = ("one_minus_", "sqrt_")
@@ -82,7 +84,7 @@ def _parts(
     statements = body[1:] if has_docstring else body
     # Comments above a statement belong to it, so pieces begin where the statement before ended.
     start = (body[0].end_lineno or 0) if has_docstring else body[0].lineno - 1
-    head = lines[tree.lineno - 1: body[0].lineno - 1]
+    head = lines[tree.lineno - 1 : body[0].lineno - 1]
     signature = re.sub(r"\(\s+", "(", re.sub(r",?\s+\)", ")", " ".join(map(str.strip, head))))
     pieces: list[tuple[str, bool]] = []
     for statement in statements:
@@ -99,10 +101,14 @@ def _parts(
 def _is_check(statement: ast.stmt) -> bool:
     """Whether a statement only checks arguments: raises for bad ones, or returns them checked."""
     if isinstance(statement, ast.If):
-        return not statement.orelse and all(
-            isinstance(s, ast.Raise) or _is_check(s) or isinstance(s, ast.Assign)
-            for s in statement.body
-        ) and any(isinstance(s, ast.Raise) for s in ast.walk(statement))
+        return (
+            not statement.orelse
+            and all(
+                isinstance(s, ast.Raise) or _is_check(s) or isinstance(s, ast.Assign)
+                for s in statement.body
+            )
+            and any(isinstance(s, ast.Raise) for s in ast.walk(statement))
+        )
     if isinstance(statement, (ast.Assign, ast.Expr)):
         values = [statement.value]
         while values and isinstance(values[-1], ast.Tuple):
@@ -165,5 +171,3 @@ def symbol_of(name: str) -> str:
     if first not in SYMBOLS or name.endswith("_coef"):
         return ""
     return symbol_class(name)
-
-

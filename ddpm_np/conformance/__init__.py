@@ -13,6 +13,12 @@ from ddpm_np.conformance.pytest_checks import parametrize_with_checks
 from ddpm_np.conformance.report import Law, Report, Row
 
 __all__ = [
-    "ConformanceError", "ConformanceWarning", "Law", "Report", "Row", "adapt", "check_diffusion",
+    "ConformanceError",
+    "ConformanceWarning",
+    "Law",
+    "Report",
+    "Row",
+    "adapt",
+    "check_diffusion",
     "parametrize_with_checks",
 ]

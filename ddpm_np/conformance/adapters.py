@@ -17,8 +17,6 @@ import numpy as np
 
 from ddpm_np.conformance.subject import OPERATIONS
 
-__all__ = ["adapt"]
-
 _TABLES = {
     "betas": ("betas", "beta"),
     "alphas_cumprod": ("alphas_cumprod", "alpha_bar", "alpha_bars", "alphas_bar", "alpha_cumprod"),
@@ -27,7 +25,9 @@ _METHODS = {
     "q_sample": ("q_sample", "add_noise"),
     "q_posterior_mean_variance": ("q_posterior_mean_variance", "q_posterior"),
     "predict_x0": (
-        "predict_x0", "predict_start_from_noise", "_predict_xstart_from_eps",
+        "predict_x0",
+        "predict_start_from_noise",
+        "_predict_xstart_from_eps",
         "predict_xstart_from_eps",
     ),
     "reverse_step": ("reverse_step", "p_sample", "step"),
@@ -50,7 +50,11 @@ _OWN = ("predict_x0", "reverse_step", "ddim_step", "from_betas", "first_step")
 
 
 def adapt(
-    obj: Any, *, first_step: int | None = None, dtype: Any = None, name: str | None = None,
+    obj: Any,
+    *,
+    first_step: int | None = None,
+    dtype: Any = None,
+    name: str | None = None,
     axes: int = 0,
 ) -> Any:
     """A subject for :func:`check_diffusion`, from an object with other usual names.
@@ -116,9 +120,11 @@ class _Adapted:
         self._obj, self._axes = obj, axes
         self.name = name or getattr(obj, "name", None) or type(obj).__name__
         self.tables = {
-            ours: getattr(obj, theirs[0]) for ours, theirs in (
+            ours: getattr(obj, theirs[0])
+            for ours, theirs in (
                 (o, [n for n in names if _has_table(obj, n)]) for o, names in _TABLES.items()
-            ) if theirs
+            )
+            if theirs
         }
         padded = self._strip()
         config = getattr(obj, "config", None)
@@ -138,7 +144,8 @@ class _Adapted:
                 self.methods[operation] = usable
         if callable(getattr(obj, "from_betas", None)):
             self.from_betas = lambda b: adapt(
-                obj.from_betas(b), first_step=first_step, dtype=dtype, name=name, axes=axes)
+                obj.from_betas(b), first_step=first_step, dtype=dtype, name=name, axes=axes
+            )
 
     def __getattr__(self, name: str) -> Any:
         known = self.__dict__
@@ -248,23 +255,29 @@ def _bound(obj: Any, operation: str, method: str) -> tuple[str, dict[str, str]] 
         parameters = dict(signature.parameters)
     except (TypeError, ValueError):
         return None
-    if method == "step" and (("eta" in parameters) != (operation == "ddim_step")
-                             or hasattr(obj, "sigmas")):
+    if method == "step" and (
+        ("eta" in parameters) != (operation == "ddim_step") or hasattr(obj, "sigmas")
+    ):
         return None
     found: dict[str, str] = {}
     for ours in OPERATIONS[operation]:
         theirs = next(
-            (n for n in _PARAMETERS[ours] if n in parameters and n not in found.values()), None)
+            (n for n in _PARAMETERS[ours] if n in parameters and n not in found.values()), None
+        )
         if ours == "x_0" and theirs is None and operation == "q_sample" and "x" in parameters:
             theirs = "x"
         if theirs is not None:
             found[ours] = theirs
     if method == "p_sample" and "model" in parameters:
         found["model"] = "model"
-    needed = {n for n, p in parameters.items()
-              if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    needed = {
+        n
+        for n, p in parameters.items()
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
     inside = {"z", "s", "eta"} | (
-        {"eps"} if "model" in found or any(hasattr(obj, m) for m in _MODELS) else set())
+        {"eps"} if "model" in found or any(hasattr(obj, m) for m in _MODELS) else set()
+    )
     missing = {o for o in OPERATIONS[operation] if o not in found} - inside
     if not missing and needed <= set(found.values()):
         return method, found
@@ -283,8 +296,11 @@ def _rows_of(t: int, x: Any) -> Any:
 def _drawn(z: Any) -> Iterator[None]:
     """While a step draws fresh noise, it gets z."""
     torch = None if isinstance(z, np.ndarray) else sys.modules.get("torch")
-    places = [(torch, "randn"), (torch, "randn_like")] if torch else [
-        (np.random, n) for n in ("randn", "normal", "standard_normal")]
+    places = (
+        [(torch, "randn"), (torch, "randn_like")]
+        if torch
+        else [(np.random, n) for n in ("randn", "normal", "standard_normal")]
+    )
     with ExitStack() as stack:
         for module, name in places:
             stack.enter_context(mock.patch.object(module, name, lambda *a, **k: z))
@@ -299,8 +315,11 @@ def _answering(obj: Any, eps: Any) -> Iterator[None]:
         raise TypeError("its step needs a model, and none is found")
     stub: Callable[..., Any] = _stub(getattr(obj, name), eps)
     modules = getattr(obj, "_modules", None)
-    where = mock.patch.dict(modules, {name: stub}) if modules and name in modules else (
-        mock.patch.object(obj, name, stub))
+    where = (
+        mock.patch.dict(modules, {name: stub})
+        if modules and name in modules
+        else (mock.patch.object(obj, name, stub))
+    )
     with where:
         yield
 

@@ -17,8 +17,6 @@ from ddpm_np.conformance.operations import COEFFICIENTS, Measured, measure
 from ddpm_np.conformance.report import Law, Report, Row, check_name
 from ddpm_np.conformance.subject import Subject
 
-__all__ = ["ConformanceError", "ConformanceWarning", "check_diffusion", "check_names"]
-
 
 class ConformanceError(AssertionError):
     """An equation does not hold; ``report`` says which."""
@@ -34,7 +32,9 @@ class ConformanceWarning(UserWarning):
 
 
 def check_diffusion(
-    subject: Any, *, on_fail: str | None = "raise",
+    subject: Any,
+    *,
+    on_fail: str | None = "raise",
     expected_failed_checks: Mapping[str, str] | Collection[str] | None = None,
 ) -> Report:
     """Compares a diffusion code with the equations E2, E6, E11 to E13, E15, E17 and E18.
@@ -107,12 +107,14 @@ def expected_of(given: Mapping[str, str] | Collection[str] | None) -> dict[str, 
     found: dict[str, str] = {}
     for name, reason in items:
         named = [
-            check for check, operation in known.items()
+            check
+            for check, operation in known.items()
             if name in (check, operation, check.split()[0], f"{check.split()[0]} {operation}")
         ]
         if not named:
             raise ValueError(
-                f"expected_failed_checks must name checks ({', '.join(known)}), got {name!r}")
+                f"expected_failed_checks must name checks ({', '.join(known)}), got {name!r}"
+            )
         found |= {check: str(reason) for check in named}
     return found
 
@@ -209,7 +211,8 @@ def _with_smallest(view: Subject, rows: list[Row]) -> list[Row]:
                 rows[at[0]] = new
         rows = [
             row._replace(smallest_example=drawn.smallest(row))
-            if row.fails and row.operation == operation else row
+            if row.fails and row.operation == operation
+            else row
             for row in rows
         ]
     return rows

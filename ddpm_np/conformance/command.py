@@ -9,8 +9,6 @@ from typing import Any
 from ddpm_np.conformance.checks import check_diffusion
 from ddpm_np.conformance.report import Report
 
-__all__ = ["BadSubject", "check_path", "object_of"]
-
 
 class BadSubject(ValueError):
     """No object to check; the message is one line."""

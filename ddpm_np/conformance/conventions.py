@@ -25,22 +25,35 @@ from ddpm_np.conformance.formulas import (
     with_sigma2,
 )
 
-__all__ = ["candidates", "pairs"]
-
 _NAMES = {
-    "bar": "alpha_bar_t", "noise": "1 - alpha_bar_t", "plus": "1 + alpha_bar_t",
-    "bar_s": "alpha_bar_s", "noise_s": "1 - alpha_bar_s", "plus_s": "1 + alpha_bar_s",
-    "alpha": "alpha_t", "beta": "beta_t", "alpha_t": "alpha_t", "beta_t": "beta_t",
-    "alpha_before": "alpha_{t-1}", "beta_before": "beta_{t-1}", "bar_before": "alpha_bar_{t-1}",
-    "noise_before": "1 - alpha_bar_{t-1}", "alpha_after": "alpha_{t+1}",
-    "beta_after": "beta_{t+1}", "bar_after": "alpha_bar_{t+1}",
-    "noise_after": "1 - alpha_bar_{t+1}", "tilde": "beta_tilde_t", "eta": "eta",
-    "direction": "1 - alpha_bar_s - sigma^2", "sigma2": "sigma^2",
+    "bar": "alpha_bar_t",
+    "noise": "1 - alpha_bar_t",
+    "plus": "1 + alpha_bar_t",
+    "bar_s": "alpha_bar_s",
+    "noise_s": "1 - alpha_bar_s",
+    "plus_s": "1 + alpha_bar_s",
+    "alpha": "alpha_t",
+    "beta": "beta_t",
+    "alpha_t": "alpha_t",
+    "beta_t": "beta_t",
+    "alpha_before": "alpha_{t-1}",
+    "beta_before": "beta_{t-1}",
+    "bar_before": "alpha_bar_{t-1}",
+    "noise_before": "1 - alpha_bar_{t-1}",
+    "alpha_after": "alpha_{t+1}",
+    "beta_after": "beta_{t+1}",
+    "bar_after": "alpha_bar_{t+1}",
+    "noise_after": "1 - alpha_bar_{t+1}",
+    "tilde": "beta_tilde_t",
+    "eta": "eta",
+    "direction": "1 - alpha_bar_s - sigma^2",
+    "sigma2": "sigma^2",
 }
 _KINDS = [
     ("bar", "bar_s", "bar_before", "bar_after"),
     ("noise", "noise_s", "noise_before", "noise_after"),
-    ("alpha", "alpha_before", "alpha_after"), ("beta", "beta_before", "beta_after"),
+    ("alpha", "alpha_before", "alpha_after"),
+    ("beta", "beta_before", "beta_after"),
 ]
 _INSTEAD = ("alpha", "bar", "beta", "noise", "bar_s", "noise_s", "tilde", "alpha_t", "beta_t")
 Candidate = tuple[str, Floats]
@@ -125,8 +138,7 @@ def _elsewhere(
     yield "t off by one: the tables at t - 1 for those at t", symbols(tables, steps, shift=-1)
     yield "t off by one: the tables at t + 1 for those at t", symbols(tables, steps, shift=1)
     if tables.given is not None and operation != "alphas_cumprod":
-        yield "its own alphas_cumprod, which is not that of its betas", symbols(
-            tables.own(), steps)
+        yield "its own alphas_cumprod, which is not that of its betas", symbols(tables.own(), steps)
     first = steps.s == 0
     bar_1, noise_1 = tables.bar[2], tables.noise[2]
     one = at | {"bar_s": np.where(first, bar_1, at["bar_s"])}
@@ -141,11 +153,15 @@ def _elsewhere(
         return
     sigma2, eta = at["sigma2"], at["eta"]
     yield "sigma^2 is not subtracted from 1 - alpha_bar_s", with_sigma2(at, sigma2, 0 * sigma2)
-    yield "sigma for sigma^2 subtracted from 1 - alpha_bar_s", with_sigma2(
-        at, sigma2, np.sqrt(sigma2))
+    yield (
+        "sigma for sigma^2 subtracted from 1 - alpha_bar_s",
+        with_sigma2(at, sigma2, np.sqrt(sigma2)),
+    )
     yield "beta for beta_tilde in sigma^2", with_sigma2(at, eta**2 * at["beta"])
-    yield "t off by one: s = t - 1 for the s that was asked for", symbols(
-        tables, steps._replace(s=steps.t - 1))
+    yield (
+        "t off by one: s = t - 1 for the s that was asked for",
+        symbols(tables, steps._replace(s=steps.t - 1)),
+    )
     for name, edited in _edits([SIGMA2], True):
         text = f"in sigma^2: {name}".replace("sqrt(eta) for eta", "eta for eta^2")
         yield text, with_sigma2(at, value(edited, at))
@@ -165,34 +181,44 @@ def _edits(formula: Formula, skips: bool) -> Iterator[tuple[str, Formula]]:
 
     yield "the sign is turned", [Product(-sign, powers) for sign, powers in formula]
     if len(formula) == 1:
-        (sign, powers), = formula
+        ((sign, powers),) = formula
         doubled = {k: 2 * p for k, p in powers.items()}
         halves = any(p % 1 for p in powers.values())
         if halves:
-            yield "a missing root: the variance for the standard deviation", [
-                Product(sign, doubled)]
+            yield (
+                "a missing root: the variance for the standard deviation",
+                [Product(sign, doubled)],
+            )
         else:
             yield "a root too many", [Product(sign, {k: p / 2 for k, p in powers.items()})]
     for i, (sign, powers) in enumerate(formula):
 
-        def changed(
-            new: dict[str, float], i: int = i, sign: int = sign
-        ) -> Formula:
-            return [*formula[:i], Product(sign, new), *formula[i + 1:]]
+        def changed(new: dict[str, float], i: int = i, sign: int = sign) -> Formula:
+            return [*formula[:i], Product(sign, new), *formula[i + 1 :]]
 
         if len(formula) > 1:
             yield "the sign of one term is turned", changed(powers, sign=-sign)
-            yield "a term is missing", [*formula[:i], *formula[i + 1:]]
+            yield "a term is missing", [*formula[:i], *formula[i + 1 :]]
         for symbol, power in powers.items():
             rest = {k: p for k, p in powers.items() if k != symbol}
             what = powered(symbol, power)
             if power % 1:
-                yield f"a missing root: {label[symbol]} for {what}", changed(
-                    rest | {symbol: 2 * power})
-            yield (f"the factor {what} is missing" if power > 0
-                   else f"the division by {what} is missing"), changed(rest)
-            for other in _INSTEAD + _same_kind(symbol) + (f"plus{symbol[5:]}",) * (
-                symbol in ("noise", "noise_s")
+                yield (
+                    f"a missing root: {label[symbol]} for {what}",
+                    changed(rest | {symbol: 2 * power}),
+                )
+            yield (
+                (
+                    f"the factor {what} is missing"
+                    if power > 0
+                    else f"the division by {what} is missing"
+                ),
+                changed(rest),
+            )
+            for other in (
+                _INSTEAD
+                + _same_kind(symbol)
+                + (f"plus{symbol[5:]}",) * (symbol in ("noise", "noise_s"))
             ):
                 if other == symbol or label[other] == label[symbol]:
                     continue
@@ -200,8 +226,10 @@ def _edits(formula: Formula, skips: bool) -> Iterator[tuple[str, Formula]]:
                 off = "t off by one: " if other in _same_kind(symbol) else ""
                 yield f"{off}{powered(other, power)} for {what}", changed(new)
             if not power % 1:
-                yield f"a root too many: sqrt({label[symbol]}) for {what}", changed(
-                    rest | {symbol: power / 2})
+                yield (
+                    f"a root too many: sqrt({label[symbol]}) for {what}",
+                    changed(rest | {symbol: power / 2}),
+                )
                 yield f"{what} is squared", changed(rest | {symbol: 2 * power})
             turned = "divided by" if power > 0 else "multiplied by"
             yield f"{turned} {what}, the wrong way round", changed(rest | {symbol: -power})

@@ -8,20 +8,11 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.conformance.conventions import candidates, pairs
-from ddpm_np.conformance.formulas import (
-    FORMULAS,
-    Steps,
-    Tables,
-    rounding_bound,
-    symbols,
-    value,
-)
+from ddpm_np.conformance.formulas import FORMULAS, Steps, Tables, rounding_bound, symbols, value
 from ddpm_np.conformance.operations import COEFFICIENTS, LARGE, Measured, exact
 from ddpm_np.conformance.report import Row
 from ddpm_np.conformance.subject import Subject
 from ddpm_np.proof.reference import ulp_error
-
-__all__ = ["LIMIT", "judge", "rows_of"]
 
 # Six bits: a product of a thousand rounded factors takes up to half of them.
 LIMIT = 64.0
@@ -37,8 +28,11 @@ def rows_of(
     wanted = COEFFICIENTS[operation]
     broken = _broken(operation, measured)
     if not len(measured.steps.t):
-        return [Row(e, operation, "all", *broken) for e in dict.fromkeys(e for e, _ in wanted)
-                ] if broken else []
+        return (
+            [Row(e, operation, "all", *broken) for e in dict.fromkeys(e for e, _ in wanted)]
+            if broken
+            else []
+        )
     expected = exact(subject.reference, operation, measured.steps)
     tables = Tables(subject.reference, subject.alphas_cumprod)
     rows = [
@@ -51,8 +45,14 @@ def rows_of(
 
 
 def judge(
-    equation: str, operation: str, name: str, measured: Measured,
-    expected: dict[str, tuple[Array, Array]], tables: Tables, *, explain: bool = True,
+    equation: str,
+    operation: str,
+    name: str,
+    measured: Measured,
+    expected: dict[str, tuple[Array, Array]],
+    tables: Tables,
+    *,
+    explain: bool = True,
 ) -> Row:
     """One coefficient: its verdict at every step, then the worst of them."""
     actual, steps = measured.values[name], measured.steps
@@ -85,7 +85,11 @@ def judge(
 
 
 def _compare(
-    operation: str, name: str, key: str, measured: Measured, expected: tuple[Array, Array],
+    operation: str,
+    name: str,
+    key: str,
+    measured: Measured,
+    expected: tuple[Array, Array],
     tables: Tables,
 ) -> tuple[Array, Array]:
     """At every step 0 holds, 1 digits, 2 differs; and the error in ulp of the result's dtype."""
@@ -98,9 +102,7 @@ def _compare(
     return np.where(np.isfinite(actual), grades, 2), errors
 
 
-def _allowed(
-    operation: str, name: str, key: str, steps: Steps, tables: Tables, u: float
-) -> Array:
+def _allowed(operation: str, name: str, key: str, steps: Steps, tables: Tables, u: float) -> Array:
     formulas, at = FORMULAS[operation, name], symbols(tables, steps)
     if key == "z, beta":
         formulas = formulas[1:]
@@ -115,9 +117,7 @@ def _unit(measured: Measured) -> float:
     return _ROUNDOFF[np.dtype(measured.dtype)]
 
 
-def diagnose(
-    operation: str, name: str, measured: Measured, tables: Tables, failing: Array
-) -> str:
+def diagnose(operation: str, name: str, measured: Measured, tables: Tables, failing: Array) -> str:
     """The first known convention that gives these coefficients, or what is known instead."""
     actual, steps = measured.values[name], measured.steps
     if not np.isfinite(actual).all():
@@ -159,7 +159,12 @@ class _Explains:
     """Whether some values are the actual ones wherever they are defined, failures included."""
 
     def __init__(
-        self, operation: str, name: str, measured: Measured, tables: Tables, failing: Array,
+        self,
+        operation: str,
+        name: str,
+        measured: Measured,
+        tables: Tables,
+        failing: Array,
         unit: float,
     ) -> None:
         self.actual, self.failing, self.unit = measured.values[name], failing, unit
@@ -197,8 +202,9 @@ def _lost(
     if np.any(off > own):
         return "float32 tables"
     text = str(np.dtype(measured.dtype))
-    symbols_in = {k for formula in FORMULAS[operation, name] for product in formula
-                  for k in product.powers}
+    symbols_in = {
+        k for formula in FORMULAS[operation, name] for product in formula for k in product.powers
+    }
     if symbols_in & {"noise", "noise_s", "direction", "sigma2", "beta"}:
         return f"1 - alpha_bar or beta by subtraction in {text}"
     return f"a running product in {text}"
@@ -217,8 +223,11 @@ def _clipping(
         return None
     i = int(np.flatnonzero(bad)[np.argmin(measured.steps.t[bad])])
     limit = _limit(operation, name, measured, tables, i)
-    why = f"clipping: x_0 is cut to [-{limit:.3g}, {limit:.3g}]" if limit else (
-        "clipping, or anything else that is not linear in large values")
+    why = (
+        f"clipping: x_0 is cut to [-{limit:.3g}, {limit:.3g}]"
+        if limit
+        else ("clipping, or anything else that is not linear in large values")
+    )
     at = _at(operation, measured.steps, i)
     text = f"{at}: {name} = {LARGE:g} gives {large[i] * LARGE:.6g}, not {small[i] * LARGE:.6g}"
     return int(measured.steps.t[i]), why, text
@@ -258,15 +267,35 @@ def _affine(
     if np.any(offset > 0) and not any(row.verdict == "raises" for row in rows):
         i = int(np.argmax(offset > 0))
         text = f"{_at(operation, steps, i)}: not 0 where every argument is 0"
-        found.append(Row(equation, operation, "offset", "differs", np.inf, int(steps.t[i]),
-                         "a constant is added", text))
+        found.append(
+            Row(
+                equation,
+                operation,
+                "offset",
+                "differs",
+                np.inf,
+                int(steps.t[i]),
+                "a constant is added",
+                text,
+            )
+        )
     scale = np.sum([np.abs(v[1].astype(np.float64)) for v in expected.values()], axis=0)
     bad = np.abs(measured.mixed) > 256 * _unit(measured) * scale
     if np.any(bad) and not any(row.verdict in ("clips", "differs") for row in rows):
         i = int(np.flatnonzero(bad)[0])
         text = f"{_at(operation, steps, i)}: its terms do not add up"
-        found.append(Row(equation, operation, "sum", "differs", np.inf, int(steps.t[i]),
-                         "not affine: the result at a sum is not the sum of results", text))
+        found.append(
+            Row(
+                equation,
+                operation,
+                "sum",
+                "differs",
+                np.inf,
+                int(steps.t[i]),
+                "not affine: the result at a sum is not the sum of results",
+                text,
+            )
+        )
     return found
 
 

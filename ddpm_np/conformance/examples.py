@@ -17,10 +17,10 @@ from ddpm_np.conformance.report import Row
 from ddpm_np.conformance.strategies import schedules
 from ddpm_np.conformance.subject import Subject
 
-__all__ = ["Drawn"]
-
 _QUIET: dict[str, Any] = {
-    "derandomize": True, "deadline": None, "database": None,
+    "derandomize": True,
+    "deadline": None,
+    "database": None,
     "suppress_health_check": list(HealthCheck),
 }
 
@@ -56,8 +56,10 @@ class Drawn:
 
         look()
         return [
-            row for key, betas in found.items()
-            for row in self.rows(betas, explain=True) if row[:3] == key
+            row
+            for key, betas in found.items()
+            for row in self.rows(betas, explain=True)
+            if row[:3] == key
         ]
 
     def smallest(self, row: Row) -> str:
@@ -69,7 +71,8 @@ class Drawn:
 
         try:
             betas = find(
-                self.betas, lambda b: on(b) is not None,
+                self.betas,
+                lambda b: on(b) is not None,
                 settings=settings(max_examples=60, **_QUIET),
             )
         except NoSuchExample:

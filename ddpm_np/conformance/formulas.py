@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from ddpm_np.proof.reference import Reference
 
-__all__ = ["FORMULAS", "Product", "Steps", "Symbols", "rounding_bound", "symbols", "value"]
-
 Floats = NDArray[np.float64]
 Symbols = dict[str, Floats]
 

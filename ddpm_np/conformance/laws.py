@@ -11,8 +11,6 @@ from ddpm_np.conformance.operations import Measured, exact
 from ddpm_np.conformance.report import Law
 from ddpm_np.conformance.subject import Subject
 
-__all__ = ["laws_of"]
-
 VARIANCES = (0.0, 0.25)  # a known signal, and a spread one
 
 
@@ -36,10 +34,7 @@ def laws_of(subject: Subject, operation: str, measured: Measured, beta: bool) ->
     table = exact(subject.reference, operation, steps.only(chosen))
     true = [table[name][0] for name in ("x_t", "eps", "z, beta" if beta else "z")]
     named = operation if operation == "reverse_step" else f"{operation}, eta = 0.5"
-    return [
-        Law(named, v, _output(subject, own, v), _output(subject, true, v))
-        for v in VARIANCES
-    ]
+    return [Law(named, v, _output(subject, own, v), _output(subject, true, v)) for v in VARIANCES]
 
 
 def _output(subject: Subject, coefficients: list[Any], v: float) -> float:

@@ -15,8 +15,6 @@ from ddpm_np.conformance.report import Row
 from ddpm_np.conformance.subject import Subject, Unusable, numpy_of
 from ddpm_np.proof.reference import ulp_error
 
-__all__ = ["loss_rows"]
-
 # Differences that tell squares, magnitudes and their mixtures apart; all exact in float32.
 _EPS = np.array([[0.5, -1.0, 0.25, 2.0], [1.5, 0.0, -0.75, 1.0], [-2.0, 0.5, 1.0, -0.25]])
 _OFF = np.array([[1.0, -0.5, 2.0, 0.25], [0.0, 3.0, -1.5, 0.5], [0.125, -4.0, 1.0, 0.75]])
@@ -33,7 +31,8 @@ _OTHERS: _Losses = {
     "the root of the mean square": lambda d: np.sqrt((d**2).mean()),
     "the mean length for the mean square": lambda d: np.sqrt((d**2).sum(1)).mean(),
     "a Huber loss (smooth L1) for the mean square": lambda d: np.where(
-        np.abs(d) < 1, d**2 / 2, np.abs(d) - 0.5).mean(),
+        np.abs(d) < 1, d**2 / 2, np.abs(d) - 0.5
+    ).mean(),
     "the square of a signed mean: errors cancel": lambda d: d.mean() ** 2,
     "the sign is turned": lambda d: -(d**2).mean(),
     "the variance of the difference: its mean is taken out": lambda d: d.var(),
@@ -92,9 +91,12 @@ def _weight(view: Subject, weights: Array) -> str:
     before = np.array([float(a) for a in r.alpha_bar[:-1]])
     with np.errstate(all="ignore"):
         known = {
-            "snr_t": snr, "1 / snr_t": 1 / snr, "snr_t / (snr_t + 1)": bar,
+            "snr_t": snr,
+            "1 / snr_t": 1 / snr,
+            "snr_t / (snr_t + 1)": bar,
             "1 / (snr_t + 1)": noise,
-            "min(snr_t, 5) / snr_t": np.minimum(snr, 5) / snr, "min(snr_t, 5)": np.minimum(snr, 5),
+            "min(snr_t, 5) / snr_t": np.minimum(snr, 5) / snr,
+            "min(snr_t, 5)": np.minimum(snr, 5),
             "snr_{t-1} - snr_t": before / (1 - before) - snr,
             "beta_t / (2 alpha_t (1 - alpha_bar_t))": beta / (2 * (1 - beta) * noise),
         }

@@ -18,8 +18,6 @@ from ddpm_np.conformance.formulas import Steps
 from ddpm_np.conformance.subject import OPERATIONS, Subject, Unusable, array_of, numpy_of
 from ddpm_np.proof.reference import Reference
 
-__all__ = ["COEFFICIENTS", "Measured", "exact", "measure"]
-
 # Which rows an operation gives: equation and coefficient.
 COEFFICIENTS = {
     "q_sample": [("E6", "x_0"), ("E6", "noise")],
@@ -128,8 +126,13 @@ def _measure(subject: Subject, operation: str) -> Measured:
     if declined and not done and not failed:
         failed = [declined]
     return Measured(
-        _steps(done), _columns(found, wanted), _columns(large, wanted),
-        np.array([r[0] for r in rest]), np.array([r[1] for r in rest]), failed, dtype,
+        _steps(done),
+        _columns(found, wanted),
+        _columns(large, wanted),
+        np.array([r[0] for r in rest]),
+        np.array([r[1] for r in rest]),
+        failed,
+        dtype,
     )
 
 
@@ -179,6 +182,7 @@ def exact(reference: Reference, operation: str, steps: Steps) -> dict[str, tuple
     that with beta.
     """
     rows = [_EXACT[operation](reference, *map(_plain, step)) for step in zip(*steps)]
+
     def column(name: str, i: int) -> Array:
         return np.array([row[name][i] for row in rows], dtype=object)
 
@@ -196,8 +200,10 @@ _Pairs = dict[str, tuple[Decimal, Decimal]]
 def _pair(names: tuple[str, str], total: Any, least: Decimal | None = None) -> _Pairs:
     """The two coefficients of a sum taken on unit vectors, each with its magnitude."""
     value = [Decimal(v) for v in total.value]
-    scale = [max(Decimal(s), Decimal(0) if least is None or v else least) for s, v in
-             zip(total.scale, value)]
+    scale = [
+        max(Decimal(s), Decimal(0) if least is None or v else least)
+        for s, v in zip(total.scale, value)
+    ]
     return dict(zip(names, zip(value, scale)))
 
 
@@ -238,6 +244,9 @@ def _ddim(r: Reference, t: int, s: int, eta: float) -> _Pairs:
 
 
 _EXACT: dict[str, Callable[[Reference, int, int, float], _Pairs]] = {
-    "q_sample": _q_sample, "q_posterior_mean_variance": _posterior, "predict_x0": _predict,
-    "reverse_step": _reverse, "ddim_step": _ddim,
+    "q_sample": _q_sample,
+    "q_posterior_mean_variance": _posterior,
+    "predict_x0": _predict,
+    "reverse_step": _reverse,
+    "ddim_step": _ddim,
 }

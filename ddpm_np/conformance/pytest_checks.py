@@ -15,8 +15,6 @@ from ddpm_np.conformance.checks import (
 )
 from ddpm_np.conformance.subject import Subject
 
-__all__ = ["Check", "parametrize_with_checks"]
-
 Expected = Callable[[Any], Mapping[str, str] | Collection[str] | None]
 
 
@@ -67,9 +65,11 @@ def parametrize_with_checks(
         view = subject_of(given)
         expected = expected_of(expected_failed_checks(given) if expected_failed_checks else None)
         for name in check_names():
-            marks = [pytest.mark.xfail(
-                reason=expected[name], strict=True, raises=ConformanceError
-            )] if name in expected else []
+            marks = (
+                [pytest.mark.xfail(reason=expected[name], strict=True, raises=ConformanceError)]
+                if name in expected
+                else []
+            )
             rows.append((given, Check(view, name), marks))
 
     def decorate(test: Callable[..., Any]) -> Callable[..., Any]:

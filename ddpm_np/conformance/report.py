@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["FAILING", "VERDICTS", "Law", "Report", "Row"]
-
 VERDICTS = {
     "holds": "equal to the exact coefficient to a few ulp",
     "digits": "the right formula, but rounding costs digits",
@@ -49,7 +47,9 @@ class Row(NamedTuple):
 
 def check_name(equation: str, operation: str) -> str:
     short = {
-        "reverse_step": "step", "ddim_step": "ddim", "alphas_cumprod": "alpha_bar",
+        "reverse_step": "step",
+        "ddim_step": "ddim",
+        "alphas_cumprod": "alpha_bar",
         "q_posterior_mean_variance": "variance" if equation == "E11" else "mean",
     }
     return f"{equation} {short.get(operation, operation)}"
@@ -76,7 +76,12 @@ class Report:
     """
 
     def __init__(
-        self, name: str, about: str, rows: list[Row], skipped: list[str], laws: list[Law],
+        self,
+        name: str,
+        about: str,
+        rows: list[Row],
+        skipped: list[str],
+        laws: list[Law],
         expected: dict[str, str] | None = None,
     ) -> None:
         self.name, self.about, self.rows = name, about, rows
@@ -116,7 +121,8 @@ class Report:
             notes.append(f"{what}: {check}{f' ({reason})' if reason else ''}")
         notes += [
             f"output variance of {law.operation} on N(0, {law.v:g}) data, ideal denoiser: "
-            f"{law.subject:.4g}, by the equation {law.exact:.4g}" for law in self.laws
+            f"{law.subject:.4g}, by the equation {law.exact:.4g}"
+            for law in self.laws
         ]
         return notes
 

@@ -35,14 +35,8 @@ except ImportError:
 from ddpm_np._checks import Array, Steps, check_real
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.proof.exact import Exact
-from ddpm_np.proof.reference import Reference, ulp_error
+from ddpm_np.proof.reference import ulp_error
 from ddpm_np.schedule import Schedule
-
-__all__ = [
-    "Reference", "assert_close", "betas", "exact_numbers", "exact_schedules", "gaussians",
-    "rotations", "schedules", "schedules_and_routes", "schedules_and_steps", "shapes", "signals",
-    "steps", "ulp_error",
-]
 
 LOW, HIGH = 1e-12, 1 - 1e-6
 
@@ -72,8 +66,7 @@ def schedules(
     """
     ends = _range(low, high)
     lengths = [(min_T, min(min_T + 7, max_T)), (min_T, max_T)]
-    T = draw(st.one_of(
-        st.just(min_T), *(st.integers(*ends) for ends in lengths), st.just(max_T)))
+    T = draw(st.one_of(st.just(min_T), *(st.integers(*ends) for ends in lengths), st.just(max_T)))
     if T <= 8:
         return Schedule.from_beta(draw(st.lists(betas(low, high), min_size=T, max_size=T)))
     logits = st.one_of(st.floats(*ends), st.sampled_from(ends))
@@ -92,7 +85,11 @@ def steps(
 
 @st.composite
 def schedules_and_steps(
-    draw: st.DrawFn, *, low: int = 1, max_T: int = 60, low_beta: float = LOW,
+    draw: st.DrawFn,
+    *,
+    low: int = 1,
+    max_T: int = 60,
+    low_beta: float = LOW,
     high_beta: float = HIGH,
 ) -> tuple[Schedule, int]:
     """A schedule and a step of it, from low."""
@@ -103,9 +100,7 @@ def schedules_and_steps(
 
 
 @st.composite
-def schedules_and_routes(
-    draw: st.DrawFn, *, stops: int = 2, max_T: int = 60
-) -> tuple[Any, ...]:
+def schedules_and_routes(draw: st.DrawFn, *, stops: int = 2, max_T: int = 60) -> tuple[Any, ...]:
     """A schedule and as many increasing steps of it as asked, the first from 0."""
     schedule = draw(schedules(min_T=stops - 1, max_T=max_T))
     route = st.sets(steps(schedule, low=0), min_size=stops, max_size=stops)
@@ -118,7 +113,10 @@ def shapes() -> st.SearchStrategy[tuple[int, ...]]:
 
 
 def signals(
-    n: int | None = None, *, shape: tuple[int, ...] | None = None, dtype: DTypeLike | None = None,
+    n: int | None = None,
+    *,
+    shape: tuple[int, ...] | None = None,
+    dtype: DTypeLike | None = None,
     size: float = 1e3,
 ) -> st.SearchStrategy[Any]:
     """An array of values up to ``size``, float32 or float64.
@@ -131,8 +129,7 @@ def signals(
         kind = np.dtype(dtype or draw(st.sampled_from([np.float64, np.float32])))
         of = shape or draw(shapes())
         # Nothing below 1e-6: its products would be subnormal, and an ulp no relative error there.
-        positive = st.floats(
-            float(np.float32(1e-6)), size, width=32 if kind == np.float32 else 64)
+        positive = st.floats(float(np.float32(1e-6)), size, width=32 if kind == np.float32 else 64)
         magnitudes = st.one_of(st.just(0.0), positive)
         values = st.builds(lambda m, sign: sign * m, magnitudes, st.sampled_from([1, -1]))
         arrays = tuple(draw(hnp.arrays(kind, of, elements=values)) for _ in range(n or 1))
@@ -198,7 +195,11 @@ def _range(low: float, high: float) -> tuple[float, float]:
 
 
 def assert_close(
-    actual: ArrayLike, expected: ArrayLike, *, ulp: float, condition: ArrayLike = 1,
+    actual: ArrayLike,
+    expected: ArrayLike,
+    *,
+    ulp: float,
+    condition: ArrayLike = 1,
     scale: ArrayLike | None = None,
 ) -> None:
     """Every element of actual is within ``ulp`` units in the last place of the expected one.
@@ -217,7 +218,8 @@ def assert_close(
     actual, expected = np.asarray(actual), _numbers(expected)
     assert actual.dtype.kind == "f", f"not an array of floats: {actual.dtype}"
     assert expected.dtype in (actual.dtype, object), (
-        f"dtype {actual.dtype}, expected {expected.dtype}")
+        f"dtype {actual.dtype}, expected {expected.dtype}"
+    )
     assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}"
     if scale is None:
         scale = expected.astype(np.longdouble) * np.asarray(condition)

@@ -18,8 +18,6 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.proof.reference import Reference
 
-__all__ = ["OPERATIONS", "Subject", "Unusable"]
-
 # The operations, with the names of their arguments; t and s are ints.
 OPERATIONS = {
     "q_sample": ("x_0", "t", "noise"),

@@ -60,7 +60,10 @@ DEMOS_ZH = {
 
 
 def run_demo(
-    name: str, *, out: str | os.PathLike[str] | None = None, seed: int = 0,
+    name: str,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    seed: int = 0,
     write: Callable[[str], object] = print,
 ) -> dict[str, Shown]:
     """Runs the demo of that name, or "all": prints its numbers and draws its picture.

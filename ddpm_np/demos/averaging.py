@@ -60,7 +60,8 @@ def show(
         errors[case] = measured, error, exact
         rows += [
             Comparison(f"squared error of the mean of {k}, {case}", float(m), float(x), float(e))
-            for k, m, x, e in zip(n, measured, exact, error) if k in (1, 10, 100, 1000)
+            for k, m, x, e in zip(n, measured, exact, error)
+            if k in (1, 10, 100, 1000)
         ]
     distance = np.linalg.norm(own[:, -1], axis=1)
     expected = chi_mean(curve.size) / np.sqrt(n[-1])
@@ -87,16 +88,18 @@ def draw(drawn: Drawn) -> Figure:
     names = {"independent": "independent", "correlated": "shared noise", "biased": "bias"}
     for (case, (measured, error, exact)), marker in zip(drawn.errors.items(), "os^"):
         right.plot(drawn.numbers, exact, color=EXACT, lw=1.2)
-        right.errorbar(
-            drawn.numbers, measured, 5 * error, color=LEARNED, fmt=marker, capsize=2
-        )
+        right.errorbar(drawn.numbers, measured, 5 * error, color=LEARNED, fmt=marker, capsize=2)
         name_line(right, drawn.numbers[-1] * 1.2, exact[-1], names[case], EXACT, va="center")
     right.set(xscale="log", yscale="log", xlim=(0.8, drawn.numbers[-1] * 9))
     right.plot([], [], color=EXACT, label="exact")
     right.errorbar([], [], [], color=LEARNED, fmt="o", capsize=2, label="simulated, 5 s.e.")
     legend(right, loc="lower left")
-    label(right, "observations $n$", "squared error of the mean",
-          "Only independent noise goes away")
-    caption(figure, "Right: the error falls as 1/n only where the noise is independent. Whatever "
-            "the observations share, a common noise of correlation 0.02 or a bias of 0.3, stays.")
+    label(
+        right, "observations $n$", "squared error of the mean", "Only independent noise goes away"
+    )
+    caption(
+        figure,
+        "Right: the error falls as 1/n only where the noise is independent. Whatever "
+        "the observations share, a common noise of correlation 0.02 or a bias of 0.3, stays.",
+    )
     return figure

@@ -74,8 +74,9 @@ def show(*, rng: np.random.Generator, draws: int = 400, signals: int = 4000) -> 
         Comparison("... the same samples, shuffled", shuffled, whole, 0.0),
         Comparison("... white noise", white),
         *(sampled(f"... mean over {draws} {name}", r) for name, r in ranks.items()),
-        Comparison("rank of 200 signals with 5 fixed frequencies", rank, 2.0 * len(FREQUENCIES),
-                   0.0),
+        Comparison(
+            "rank of 200 signals with 5 fixed frequencies", rank, 2.0 * len(FREQUENCIES), 0.0
+        ),
         Comparison("effective rank of that ensemble", effective_rank(ensemble.cov)),
         sampled("random frequencies: energy in 12 directions of 50", energy, random[:12].sum()),
     ]
@@ -98,7 +99,8 @@ def draw(drawn: Drawn) -> Figure:
     title = "Does the spectrum of a kernel see a signal?"
     figure, axes = new_figure(2, 3, title, panel=(3.3, 2.7))
     titles = (
-        "A signal's kernel has a pattern", "Shuffled, the pattern is gone",
+        "A signal's kernel has a pattern",
+        "Shuffled, the pattern is gone",
         "White noise looks alike",
     )
     for ax, C, title in zip(axes[0], drawn.kernels.values(), titles):
@@ -130,9 +132,12 @@ def draw(drawn: Drawn) -> Figure:
     name_line(ensemble, 18.5, 1e-5, "random\nfrequencies", EXACT)
     ensemble.set(yscale="log", ylim=(1e-12, 1e2), xticks=[1, 10, 20, 30])
     label(ensemble, "number of the eigenvalue", "eigenvalue", "The ensemble's rank is low")
-    caption(figure, "Shuffling the samples destroys the pattern (top) but moves no eigenvalue "
-            "(bottom left). The kernel's spectrum does not see that a signal is smooth, and its "
-            "effective rank is no smaller for signals than for noise (bottom centre). The "
-            "covariance of the ensemble has a low rank (bottom right): 10 directions for 5 fixed "
-            "frequencies, about 11 for frequencies drawn from 0 to 5 Hz.")
+    caption(
+        figure,
+        "Shuffling the samples destroys the pattern (top) but moves no eigenvalue "
+        "(bottom left). The kernel's spectrum does not see that a signal is smooth, and its "
+        "effective rank is no smaller for signals than for noise (bottom centre). The "
+        "covariance of the ensemble has a low rank (bottom right): 10 directions for 5 fixed "
+        "frequencies, about 11 for frequencies drawn from 0 to 5 Hz.",
+    )
     return figure

@@ -111,16 +111,20 @@ def draw(drawn: Drawn) -> Figure:
     label(walk, "step $t$", "variance along an axis", "Every variance goes to 1")
     kl.plot(steps, drawn.kl, color=EXACT)
     kl.set(yscale="log")
-    label(kl, "step $t$", "KL of $q(x_t)$ to $N(0, I)$ in nats",
-          "The distance to white noise falls")
+    label(
+        kl, "step $t$", "KL of $q(x_t)$ to $N(0, I)$ in nats", "The distance to white noise falls"
+    )
     for scale, values in drawn.entropies.items():
         entropy.plot(steps, values, color=EXACT)
         y = values[0] + (0.05 if scale >= 1 else -0.15)
         name_line(entropy, 2, y, f"data of variance {scale:g}", EXACT)
     entropy.set_ylim(-1.0, 1.0)
     label(entropy, "step $t$", "nats per coordinate", "Entropy may rise or fall")
-    caption(figure, "Bottom left: small variances rise and large ones fall, and no axis turns. "
-            "Bottom centre: KL to white noise falls at every step, but not to 0. Bottom right: the "
-            "entropy, less that of white noise, rises or falls with the variance of the data. "
-            "Diffusion does not always increase it.")
+    caption(
+        figure,
+        "Bottom left: small variances rise and large ones fall, and no axis turns. "
+        "Bottom centre: KL to white noise falls at every step, but not to 0. Bottom right: the "
+        "entropy, less that of white noise, rises or falls with the variance of the data. "
+        "Diffusion does not always increase it.",
+    )
     return figure

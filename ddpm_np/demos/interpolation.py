@@ -29,12 +29,9 @@ from ddpm_np.forward import q_sample
 from ddpm_np.sampling import Denoiser, Variance, ancestral_step
 from ddpm_np.schedule import Schedule
 
-__all__ = ["affine_law", "line_position", "linear_weights", "mix", "spherical_weights"]
-
 
 def linear_weights(w: float) -> tuple[float, float]:
-    """(1 - w, w): a straight line, whose squares sum to (1 - w)^2 + w^2 <= 1, for 0 <= w <= 1.
-    """
+    """(1 - w, w): a straight line, whose squares sum to (1 - w)^2 + w^2 <= 1, for 0 <= w <= 1."""
     w = check_fraction("w", w)
     return 1 - w, w
 
@@ -51,8 +48,15 @@ def spherical_weights(w: float) -> tuple[float, float]:
 
 
 def mix(
-    schedule: Schedule, x_a: ArrayLike, x_b: ArrayLike, w: float, t: int, eps_a: ArrayLike,
-    eps_b: ArrayLike, *, spherical: bool = True,
+    schedule: Schedule,
+    x_a: ArrayLike,
+    x_b: ArrayLike,
+    w: float,
+    t: int,
+    eps_a: ArrayLike,
+    eps_b: ArrayLike,
+    *,
+    spherical: bool = True,
 ) -> Array:
     """A mixture of two noised signals at step t (E6).
 
@@ -71,7 +75,12 @@ def mix(
 
 
 def affine_law(
-    denoiser: Denoiser, schedule: Schedule, mean: ArrayLike, cov: ArrayLike, t: int, *,
+    denoiser: Denoiser,
+    schedule: Schedule,
+    mean: ArrayLike,
+    cov: ArrayLike,
+    t: int,
+    *,
     variance: Variance = "posterior",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Exact mean and covariance of the ancestral sampler begun at x_t ~ N(mean, cov) (E27).

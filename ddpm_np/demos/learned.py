@@ -10,8 +10,6 @@ from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import TrainingState, train
 
-__all__ = ["SCHEDULE", "trained"]
-
 # The notes' schedule with a first step a hundred times as large: one second of training is too
 # short for noise of size 0.003.
 SCHEDULE = Schedule.sigmoid(100, beta_min=1e-3)
@@ -24,7 +22,12 @@ def trained(points: Array, *, skip: Array, steps: int, rng: np.random.Generator)
     network = MLP(points.shape[1], SCHEDULE.T, hidden=hidden, rng=rng, skip=skip)
     state = TrainingState(network, rng=rng, ema_decay=0.99)
     for _ in train(
-        network, Empirical(points), SCHEDULE, steps=steps, batch_size=128, learning_rate=1e-2,
+        network,
+        Empirical(points),
+        SCHEDULE,
+        steps=steps,
+        batch_size=128,
+        learning_rate=1e-2,
         state=state,
     ):
         pass

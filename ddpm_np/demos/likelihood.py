@@ -70,8 +70,11 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
     kl = np.array([kl_divergence(ensemble, model) for model in models])
     fitted = losses.mean(axis=1), losses.std(axis=1, ddof=1) / np.sqrt(n)
     rows = [
-        sampled(f"-ln p of the data, PPCA, latents: {k}; H + KL", losses[k - 1],
-                ensemble.entropy + kl[k - 1])
+        sampled(
+            f"-ln p of the data, PPCA, latents: {k}; H + KL",
+            losses[k - 1],
+            ensemble.entropy + kl[k - 1],
+        )
         for k in (1, 4, 10)
     ]
     what = "... KL left with 10 latents, as many as the signals have"
@@ -88,9 +91,7 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
     return Shown([*rows, *integrals, *bounds], notice, drawn)
 
 
-def _integrals(
-    draws: int, rng: np.random.Generator
-) -> tuple[list[Comparison], Estimates]:
+def _integrals(draws: int, rng: np.random.Generator) -> tuple[list[Comparison], Estimates]:
     """p(x) = integral of p(z) p(x | z) for linear decoders, four ways."""
     rows: list[Comparison] = []
     found: dict[str, list[tuple[float, float]]] = {"naive mean": [], "importance sampling": []}
@@ -109,10 +110,15 @@ def _integrals(
         if k in (1, 10, 50):
             trusted = naive.standard_error if k == 1 else None
             rows += [
-                Comparison(f"ln p(x), latents: {k}, naive mean over {draws} draws", naive.log_p,
-                           exact, trusted),
-                Comparison("... importance sampling", weighted.log_p, exact,
-                           weighted.standard_error),
+                Comparison(
+                    f"ln p(x), latents: {k}, naive mean over {draws} draws",
+                    naive.log_p,
+                    exact,
+                    trusted,
+                ),
+                Comparison(
+                    "... importance sampling", weighted.log_p, exact, weighted.standard_error
+                ),
                 Comparison("... share of naive draws that count", naive.effective_draws / draws),
             ]
         if k == 1:
@@ -140,10 +146,15 @@ def _bounds(
         Comparison("entropy of the data in nats", ensemble.entropy),
         Comparison("diffusion bound above it, beta_tilde", gaps["beta_tilde"]),
         Comparison("... beta", gaps["beta"]),
-        Comparison("... true reverse kernel; KL(q(x_T) || N(0, I))", gaps["true kernel"], start,
-                   0.0),
-        Comparison("the bound, beta_tilde, simulated", simulated.total,
-                   gaps["beta_tilde"] + ensemble.entropy, simulated.standard_error),
+        Comparison(
+            "... true reverse kernel; KL(q(x_T) || N(0, I))", gaps["true kernel"], start, 0.0
+        ),
+        Comparison(
+            "the bound, beta_tilde, simulated",
+            simulated.total,
+            gaps["beta_tilde"] + ensemble.entropy,
+            simulated.standard_error,
+        ),
     ], gaps
 
 
@@ -170,8 +181,12 @@ def draw(drawn: Drawn) -> Figure:
     integral.set(xscale="log", yscale="log", ylim=(1e-6, 1e7))
     integral.set_xticks(drawn.dims, [str(d) for d in drawn.dims])
     integral.minorticks_off()
-    label(integral, "number of latents", "error of $\\ln p(x)$ in nats",
-          "A naive mean is confidently wrong")
+    label(
+        integral,
+        "number of latents",
+        "error of $\\ln p(x)$ in nats",
+        "A naive mean is confidently wrong",
+    )
     legend(integral, loc="upper left")
     bars = [r"$\tilde\beta_t$", r"$\beta_t$", "true kernel"]
     bound.bar(bars, list(drawn.gaps.values()), 0.6, color=(SKY, ORANGE, GREEN))
@@ -179,10 +194,17 @@ def draw(drawn: Drawn) -> Figure:
     plain_log(bound)
     for place, gap in enumerate(drawn.gaps.values()):
         bound.text(place, gap * 1.2, f"{gap:.2g}", ha="center", fontsize=8)
-    label(bound, "variance of the reverse step", "nats above the entropy",
-          "The true kernel closes the bound")
-    caption(figure, "Left: the mean of $-\\ln\\,p$ is entropy plus KL, so the best fit is the "
-            "closest one. Centre: 10,000 draws estimate $p(x) = \\int p(z)\\, p(x | z)\\, dz$. In "
-            "many dimensions the naive mean is wrong by thousands of nats, and the standard error "
-            "that it claims (dotted) stays near 1. Right: the gap of the diffusion bound.")
+    label(
+        bound,
+        "variance of the reverse step",
+        "nats above the entropy",
+        "The true kernel closes the bound",
+    )
+    caption(
+        figure,
+        "Left: the mean of $-\\ln\\,p$ is entropy plus KL, so the best fit is the "
+        "closest one. Centre: 10,000 draws estimate $p(x) = \\int p(z)\\, p(x | z)\\, dz$. In "
+        "many dimensions the naive mean is wrong by thousands of nats, and the standard error "
+        "that it claims (dotted) stays near 1. Right: the gap of the diffusion bound.",
+    )
     return figure

@@ -64,8 +64,12 @@ def show(
         copies = float(share_at_points(samples, points, within=COPY))
         sets[size] = DataSet(points, distances, samples, copies)
         rows += [
-            Comparison(f"{_signals(size)}: distance to the data, ideal denoiser",
-                       float(memorised.max()), 0.0, 0.0),
+            Comparison(
+                f"{_signals(size)}: distance to the data, ideal denoiser",
+                float(memorised.max()),
+                0.0,
+                0.0,
+            ),
             Comparison("... network, median", float(np.median(learned))),
             Comparison("... new signals, median", float(np.median(new))),
             Comparison("... share of copies, network", copies),
@@ -103,13 +107,20 @@ def draw(drawn: Drawn) -> Figure:
             _distribution(distances, np.maximum(values, 1e-4), colour, which)
         distances.set(xscale="log", xlim=(7e-5, 9), ylim=(0, 1.55), yticks=[0, 0.5, 1])
         median = np.median(data.distances["network"])
-        label(distances, "distance to the nearest training signal", "share below",
-              f"The network's median distance: {median:.2g}")
+        label(
+            distances,
+            "distance to the nearest training signal",
+            "share below",
+            f"The network's median distance: {median:.2g}",
+        )
         legend(distances, loc="upper left")
-    caption(figure, "Bottom: root-mean-square distance from a sample to the nearest training "
-            "signal (below 0.0001 drawn at 0.0001); below 0.1 it counts as a copy. With one signal "
-            "the network returns the data, as the ideal denoiser always does. With eight it nearly "
-            "does. With 4096 its samples are as far from the data as new signals are.")
+    caption(
+        figure,
+        "Bottom: root-mean-square distance from a sample to the nearest training "
+        "signal (below 0.0001 drawn at 0.0001); below 0.1 it counts as a copy. With one signal "
+        "the network returns the data, as the ideal denoiser always does. With eight it nearly "
+        "does. With 4096 its samples are as far from the data as new signals are.",
+    )
     return figure
 
 

@@ -157,8 +157,9 @@ def _against_the_affine_law(
     place, sd, n = float(along @ (mean - half)), float(np.sqrt(along @ cov @ along)), len(w)
     return [
         Comparison(f"{what}: mean position", float(w.mean()), place, sd / np.sqrt(n)),
-        Comparison("... its standard deviation", float(w.std(ddof=1)), sd,
-                   sd / np.sqrt(2 * (n - 1))),
+        Comparison(
+            "... its standard deviation", float(w.std(ddof=1)), sd, sd / np.sqrt(2 * (n - 1))
+        ),
     ]
 
 
@@ -173,10 +174,14 @@ def _mixed_noise(
         variances[name] = np.square(pairs).sum(axis=1)
         measured[name] = np.square(pairs @ eps).mean(axis=1)
         exact = float(variances[name][10])
-        rows.append(Comparison(
-            f"variance of half-and-half noise, {name}", float(measured[name][10]), exact,
-            float(exact * np.sqrt(2 / n)),
-        ))
+        rows.append(
+            Comparison(
+                f"variance of half-and-half noise, {name}",
+                float(measured[name][10]),
+                exact,
+                float(exact * np.sqrt(2 / n)),
+            )
+        )
     return rows, weights, variances, measured
 
 
@@ -198,22 +203,33 @@ def draw(drawn: Drawn) -> Figure:
     positions.set_yticks(range(4), names)
     positions.invert_yaxis()
     positions.set(xlim=(-0.8, 1.8), xticks=[0, 1], xticklabels=["half", "full"])
-    label(positions, "position on the line from half to full", "",
-          "From two pictures: an end, or a blend")
+    label(
+        positions,
+        "position on the line from half to full",
+        "",
+        "From two pictures: an end, or a blend",
+    )
     for (which, exact), colour in zip(drawn.variances.items(), (WRONG, EXACT)):
         mixing.plot(drawn.weights, exact, color=colour)
         mixing.plot(drawn.weights, drawn.measured[which], "o", ms=3, color=LEARNED)
     mixing.set_ylim(0, 1.3)
     name_line(mixing, 0.5, 1.1, "weights on a quarter circle", EXACT, ha="center")
     name_line(mixing, 0.5, 0.32, "weights on a line", WRONG, ha="center")
-    label(mixing, "weight of the second noise", "variance of the mixture",
-          "Mixing on a line loses noise")
+    label(
+        mixing,
+        "weight of the second noise",
+        "variance of the mixture",
+        "Mixing on a line loses noise",
+    )
     start = max(next(iter(drawn.positions.values())))
-    caption(figure, f"Both moons, noised to t = {start}, mixed half and half and denoised; "
-            f"{COLUMNS} results of each, in order of position. From two pictures nobody gets a 3/4 "
-            "moon: the ideal denoiser and the network trained on the two return one of them, the "
-            "Gaussian fit returns a blend. The network that has seen all phases returns moons. "
-            "Bottom right: lines are exact, dots are measured.")
+    caption(
+        figure,
+        f"Both moons, noised to t = {start}, mixed half and half and denoised; "
+        f"{COLUMNS} results of each, in order of position. From two pictures nobody gets a 3/4 "
+        "moon: the ideal denoiser and the network trained on the two return one of them, the "
+        "Gaussian fit returns a blend. The network that has seen all phases returns moons. "
+        "Bottom right: lines are exact, dots are measured.",
+    )
     return figure
 
 

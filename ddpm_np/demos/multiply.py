@@ -40,10 +40,7 @@ class Task(NamedTuple):
     noise_std: float
 
 
-TASKS = {
-    "denoising": Task(np.arange(50), 0.5),
-    "filling in": Task(np.r_[0:18:3, 36:50:3], 0.1),
-}
+TASKS = {"denoising": Task(np.arange(50), 0.5), "filling in": Task(np.r_[0:18:3, 36:50:3], 0.1)}
 
 
 class Solved(NamedTuple):
@@ -100,10 +97,14 @@ def draw(drawn: dict[str, Solved]) -> Figure:
     title = "Signals, given a measurement"
     figure, axes = new_figure(2, 2, title, panel=(4.6, 2.7), sharex=True)
     messages = {
-        "denoising": ("Denoising: every sample measured, noise {}",
-                      "The approximation is fair here ..."),
-        "filling in": ("Filling in: {} samples measured, noise {}",
-                       "... and wrong where nothing was measured"),
+        "denoising": (
+            "Denoising: every sample measured, noise {}",
+            "The approximation is fair here ...",
+        ),
+        "filling in": (
+            "Filling in: {} samples measured, noise {}",
+            "... and wrong where nothing was measured",
+        ),
     }
     for column, (name, solved) in enumerate(drawn.items()):
         signal, spread = axes[:, column]
@@ -111,14 +112,21 @@ def draw(drawn: dict[str, Solved]) -> Figure:
         mean, deviation = solved.posterior.mean, solved.deviations["exact posterior"]
         signal.plot(places, solved.samples[:12].T, color=LEARNED, lw=0.6, alpha=0.5)
         signal.plot([], [], color=LEARNED, lw=0.8, label="guided samples")
-        signal.fill_between(places, mean - 2 * deviation, mean + 2 * deviation, color=EXACT,
-                            alpha=0.25, lw=0, label="exact posterior, 2 s.d.")
+        signal.fill_between(
+            places,
+            mean - 2 * deviation,
+            mean + 2 * deviation,
+            color=EXACT,
+            alpha=0.25,
+            lw=0,
+            label="exact posterior, 2 s.d.",
+        )
         signal.plot(places, solved.truth, color=DATA, lw=1.4, label="true signal")
         signal.plot(solved.task.observed, solved.y, "o", color=NOISE, ms=3.5, label="measured")
         bottom, top = signal.get_ylim()
         signal.set_ylim(bottom, top + 0.45 * (top - bottom))  # room for the legend
         above, below = messages[name]
-        numbers = [len(solved.y), solved.task.noise_std][-above.count("{}"):]
+        numbers = [len(solved.y), solved.task.noise_std][-above.count("{}") :]
         label(signal, "", "value", above.format(*numbers))
         legend(signal, loc="upper center", ncols=2)
         looks = (EXACT, "-"), (GREEN, "--"), (WRONG, "-.")
@@ -128,9 +136,12 @@ def draw(drawn: dict[str, Solved]) -> Figure:
         spread.set_ylim(0, 1.5 * max(v.max() for v in solved.deviations.values()))
         label(spread, "sample", "standard deviation", below)
         legend(spread, loc="upper center", ncols=2)
-    caption(figure, "The prior knows signals, and the measurement knows this one. Their product "
-            "fills the gap (right: samples 16 to 35 were not measured) and says how certain it is. "
-            "Bottom, all exact: the chain guided by the exact gradient has the posterior's "
-            "standard deviation, up to its step count. The usual approximation, Cov[$x_0$ | $x_t$] "
-            "as a multiple of $I$, does not have it in the gap.")
+    caption(
+        figure,
+        "The prior knows signals, and the measurement knows this one. Their product "
+        "fills the gap (right: samples 16 to 35 were not measured) and says how certain it is. "
+        "Bottom, all exact: the chain guided by the exact gradient has the posterior's "
+        "standard deviation, up to its step count. The usual approximation, Cov[$x_0$ | $x_t$] "
+        "as a multiple of $I$, does not have it in the gap.",
+    )
     return figure

@@ -119,10 +119,13 @@ def draw(drawn: Drawn) -> Figure:
     name_line(target, 2, 0.22, "loss, $\\epsilon$ in $x_t$", EXACT)
     name_line(target, 72, 0.36, "correlation\nof the two", NOISE, ha="right")
     label(target, "step $t$", "loss, or correlation", "The chain's end cannot be predicted")
-    caption(figure, "Lines are exact, dots simulated, with bars of five standard errors. Left: the "
-            "part of the noise that looks like a signal is missing from the prediction. Right: the "
-            "noise at the end of the chain, which the notes name as the target, has next to no "
-            "correlation with the noise in $x_t$ for most $t$.")
+    caption(
+        figure,
+        "Lines are exact, dots simulated, with bars of five standard errors. Left: the "
+        "part of the noise that looks like a signal is missing from the prediction. Right: the "
+        "noise at the end of the chain, which the notes name as the target, has next to no "
+        "correlation with the noise in $x_t$ for most $t$.",
+    )
     return figure
 
 

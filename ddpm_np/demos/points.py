@@ -18,8 +18,6 @@ from ddpm_np.closed_form.distributions import Empirical, GaussianMixture
 from ddpm_np.posterior import posterior_variance
 from ddpm_np.schedule import Schedule
 
-__all__ = ["chain_gap", "nearest", "posterior_weights", "reverse_mixture", "share_at_points"]
-
 Float64 = NDArray[np.float64]
 
 

@@ -53,8 +53,11 @@ def show(*, rng: np.random.Generator, n: int = 200_000) -> Shown:
         *_square_completed(),
         *_simulated_given_x_0(n, rng),
         *_simulated_given_x_t_alone(n, rng),
-        *(Comparison(f"nats lost by the best Gaussian chain, T = {k}", gap)
-          for k, gap in zip(STEPS, gaps) if k in (1, 10, 100)),
+        *(
+            Comparison(f"nats lost by the best Gaussian chain, T = {k}", gap)
+            for k, gap in zip(STEPS, gaps)
+            if k in (1, 10, 100)
+        ),
     ]
     notice = (
         "With x_0 known, the reverse step is one Gaussian of variance beta_tilde. With x_0 unknown "
@@ -83,8 +86,9 @@ def _square_completed() -> list[Comparison]:
         Comparison("psi_1, the same way", -b / 2, float(one), 0.0),
         Comparison("mean psi_1 / psi_2", one / two, float(mean[0]), 0.0),
         Comparison("variance 1 / psi_2 = beta_tilde", 1 / two, float(variance), 0.0),
-        Comparison("what the exponent leaves when the square is completed", exponent(one / two),
-                   0.0, 0.0),
+        Comparison(
+            "what the exponent leaves when the square is completed", exponent(one / two), 0.0, 0.0
+        ),
     ]
 
 
@@ -101,10 +105,18 @@ def _simulated_given_x_0(n: int, rng: np.random.Generator) -> list[Comparison]:
     left = before[:, 0] - start - slope * (after[:, 0] - X_T)
     error = np.sqrt(left.var() / n * (1 + (after.mean() - X_T) ** 2 / after.var()))
     return [
-        Comparison(f"mean of x_{t - 1} where x_{t} = {X_T}, simulated chain", float(start),
-                   float(mean[0]), float(error)),
-        Comparison("variance there", float(left.var(ddof=2)), float(variance),
-                   float(left.var() * np.sqrt(2 / n))),
+        Comparison(
+            f"mean of x_{t - 1} where x_{t} = {X_T}, simulated chain",
+            float(start),
+            float(mean[0]),
+            float(error),
+        ),
+        Comparison(
+            "variance there",
+            float(left.var(ddof=2)),
+            float(variance),
+            float(left.var() * np.sqrt(2 / n)),
+        ),
     ]
 
 
@@ -184,7 +196,10 @@ def draw(drawn: Drawn) -> Figure:
     plain_log(chain, "x")
     plain_log(chain)
     label(chain, "number of steps $T$", "nats lost by Gaussian steps", "Small steps lose little")
-    caption(figure, "Left: prior times likelihood is the narrower Gaussian "
-            "$N(\\psi_1/\\psi_2,1/\\psi_2)$. Centre: without $x_0$ the true kernel has two humps, "
-            "and no Gaussian has two. Right: with many small steps this stops mattering.")
+    caption(
+        figure,
+        "Left: prior times likelihood is the narrower Gaussian "
+        "$N(\\psi_1/\\psi_2,1/\\psi_2)$. Centre: without $x_0$ the true kernel has two humps, "
+        "and no Gaussian has two. Right: with many small steps this stops mattering.",
+    )
     return figure

@@ -49,9 +49,7 @@ class Drawn(NamedTuple):
     densities: dict[str, Array]  # log density of each signal, by the covariance assumed
 
 
-def show(
-    *, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: int = 300
-) -> Shown:
+def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: int = 300) -> Shown:
     ensemble = MultiSine(FREQUENCIES)
     dim, zero = ensemble.dim, np.zeros(ensemble.dim)
     x = ensemble.sample(signals, rng=rng)
@@ -74,16 +72,27 @@ def show(
     densities, exact = _densities(ensemble, x, rng)
     least = wasserstein2(Gaussian(zero, white), Gaussian(zero, target + lifted)) ** 2
     table = [
-        Comparison(f"kernel missed by {rows} rows of reshaped noise", missed(shaped, target),
-                   reshaping_error(target, rows - 1), 0.0),
-        Comparison(f"... by {few} rows", missed(short, target), reshaping_error(target, few - 1),
-                   0.0),
-        Comparison(f"kernel + {FLOOR} I missed by {rows} rows, transported",
-                   missed(transported, target + lifted), 0.0, 0.0),
+        Comparison(
+            f"kernel missed by {rows} rows of reshaped noise",
+            missed(shaped, target),
+            reshaping_error(target, rows - 1),
+            0.0,
+        ),
+        Comparison(
+            f"... by {few} rows", missed(short, target), reshaping_error(target, few - 1), 0.0
+        ),
+        Comparison(
+            f"kernel + {FLOOR} I missed by {rows} rows, transported",
+            missed(transported, target + lifted),
+            0.0,
+            0.0,
+        ),
         Comparison("squared distance that transport moves", moved(transported), least, 0.0),
         Comparison("... and X V Psi V_1^T, to the same covariance", moved(turned)),
-        *(sampled(f"mean log density of a signal, {name}", v, exact.get(name))
-          for name, v in densities.items()),
+        *(
+            sampled(f"mean log density of a signal, {name}", v, exact.get(name))
+            for name, v in densities.items()
+        ),
     ]
     notice = (
         "Reshaping meets the covariance exactly, as far as the rank of the noise allows. But a "
@@ -150,16 +159,17 @@ def draw(drawn: Drawn) -> Figure:
             drawn.densities[which], [5, 25, 50, 75, 95]
         )
         densities.plot([low, high], [place, place], color=colour, lw=2)
-        densities.plot(
-            [quarter, three], [place, place], color=colour, lw=9, solid_capstyle="butt"
-        )
+        densities.plot([quarter, three], [place, place], color=colour, lw=9, solid_capstyle="butt")
         densities.plot(middle, place, "o", color=DATA, ms=3)
     densities.set_ylim(0.5, 4.5)
     densities.set_yticks(range(1, 5), [n.replace("'s ", "'s\n", 1) for n in names])
     label(densities, "log density of a signal in nats", "", "Another signal's kernel hurts")
-    caption(figure, "Top: enough rows of noise reach the target exactly. Three rows reach only its "
-            "two largest modes (two, because their mean is taken out). Bottom right: median, "
-            "quartiles, 5 and 95 per cent. A kernel made from the very signal makes it likely, "
-            "another signal's kernel less likely than white noise does. The ensemble's covariance "
-            "helps without having seen the signal.")
+    caption(
+        figure,
+        "Top: enough rows of noise reach the target exactly. Three rows reach only its "
+        "two largest modes (two, because their mean is taken out). Bottom right: median, "
+        "quartiles, 5 and 95 per cent. A kernel made from the very signal makes it likely, "
+        "another signal's kernel less likely than white noise does. The ensemble's covariance "
+        "helps without having seen the signal.",
+    )
     return figure

@@ -60,8 +60,13 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
     rows.append(Comparison("least loss, all pixels of the five", float(floor[1:].mean())))
     first = Schedule.from_beta([1e-4])
     floor, error = estimate_floor(FAMILY, first, n=16, rng=rng)
-    rows.append(Comparison(f"least loss of the family at little noise, in 1/{FAMILY.dim}",
-                           float(FAMILY.dim * floor[1]), 2.0))
+    rows.append(
+        Comparison(
+            f"least loss of the family at little noise, in 1/{FAMILY.dim}",
+            float(FAMILY.dim * floor[1]),
+            2.0,
+        )
+    )
     notice = (
         "A denoiser that sees only a patch puts rings together from pieces that fit their "
         "neighbours, and its circles are not round, although no network with that view can do "
@@ -91,8 +96,9 @@ def draw(drawn: Drawn) -> Figure:
     """One row for each denoiser, one column for each noise."""
     figure = picture_grid(drawn.rows, title="Circles that are not round")
     _figure_style.caption(
-        figure, "Below the training pictures, each column starts from the same noise. From a patch "
+        figure,
+        "Below the training pictures, each column starts from the same noise. From a patch "
         "nobody can tell where the other side of the ring is, and the best there is to do gives "
-        "broken rings and ovals. The exact denoiser of all rings (below) draws round ones."
+        "broken rings and ovals. The exact denoiser of all rings (below) draws round ones.",
     )
     return figure

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Comparison", "Shown", "format_table", "sampled"]
-
 
 class Comparison(NamedTuple):
     """One number next to its exact value.
@@ -46,9 +44,7 @@ class Shown(NamedTuple):
     drawn: Any
 
 
-def sampled(
-    what: str, values: NDArray[np.float64], exact: float | None = None
-) -> Comparison:
+def sampled(what: str, values: NDArray[np.float64], exact: float | None = None) -> Comparison:
     """The mean of independent values, with its standard error."""
     error = float(values.std(ddof=1) / np.sqrt(len(values)))
     return Comparison(what, float(values.mean()), None if exact is None else float(exact), error)

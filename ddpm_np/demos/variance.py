@@ -38,7 +38,9 @@ NOTE = 'N2 "逆扩散过程" (N2:621 to 630) and "扩散模型的训练过程"'
 SCALES = (0.25, 1.0, 4.0)
 STEPS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 70, 100)
 SAMPLERS: dict[str, dict[str, Any]] = {
-    "beta_tilde": {}, "beta": {"variance": "beta"}, "true kernel": {"variance": "kernel"},
+    "beta_tilde": {},
+    "beta": {"variance": "beta"},
+    "true kernel": {"variance": "kernel"},
     "DDIM, eta = 0": {"eta": 0.0},
 }
 
@@ -59,7 +61,10 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
         data = Gaussian([0.0], [[scale]])
         optimal, none = optimal_variance(data, schedule), np.zeros(schedule.T + 1)
         choices: dict[str, Variance] = {
-            "beta_tilde": "posterior", "beta": "beta", "optimal": optimal, "mean only": none
+            "beta_tilde": "posterior",
+            "beta": "beta",
+            "optimal": optimal,
+            "mean only": none,
         }
         for name, variance in choices.items():
             law = sampler_distribution(data, schedule, variance=variance)
@@ -68,10 +73,14 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
             x = ancestral_sample(denoiser, schedule, n, 1, rng=rng, variance=variance)[:, 0]
             outputs.setdefault(name, {})[scale] = float(x.var()), exact
             # A Gaussian's sample variance has standard error variance sqrt(2 / (n - 1)).
-            rows.append(Comparison(
-                f"data of variance {scale:g}, {name}", float(x.var(ddof=1)), exact,
-                exact * np.sqrt(2 / (n - 1)),
-            ))
+            rows.append(
+                Comparison(
+                    f"data of variance {scale:g}, {name}",
+                    float(x.var(ddof=1)),
+                    exact,
+                    exact * np.sqrt(2 / (n - 1)),
+                )
+            )
     ensemble = MultiSine(FREQUENCIES)
     distances = {
         name: np.array([_distance(ensemble, schedule, k, options) for k in STEPS])
@@ -126,17 +135,29 @@ def draw(drawn: Drawn) -> Figure:
     output.axhline(1, color=DATA, lw=0.8)
     output.set_xticks(range(len(scales)), [f"{s:g}" for s in scales])
     output.set_ylim(0, 1.7)
-    label(output, "variance of the data", "variance of the output / data",
-          "No named variance is right for all")
+    label(
+        output,
+        "variance of the data",
+        "variance of the output / data",
+        "No named variance is right for all",
+    )
     legend(output, ncols=3, loc="upper center", columnspacing=1)
-    lines = (SKY, "o-", tilde), (ORANGE, "s-", plain), (GREEN, "^-", "true kernel"), (
-        SKY, "d:", r"DDIM, $\eta = 0$")
+    lines = (
+        (SKY, "o-", tilde),
+        (ORANGE, "s-", plain),
+        (GREEN, "^-", "true kernel"),
+        (SKY, "d:", r"DDIM, $\eta = 0$"),
+    )
     for values, (colour, style, text) in zip(drawn.distances.values(), lines):
         distance.plot(drawn.steps, values, style, color=colour, label=text)
     distance.set(xscale="log", yscale="log", ylim=(3e-5, 1.5))
     plain_log(distance, "x")
-    label(distance, "number of steps taken", "$W_2$ to the data, per sample",
-          "With the true kernel, skipping is free")
+    label(
+        distance,
+        "number of steps taken",
+        "$W_2$ to the data, per sample",
+        "With the true kernel, skipping is free",
+    )
     legend(distance, loc="lower left")
     for (which, x), colour, text in zip(
         drawn.signals.items(), (FAINT, SKY, WRONG), ("data", tilde, "mean only")
@@ -146,8 +167,11 @@ def draw(drawn: Drawn) -> Figure:
     signals.set_ylim(-3, 4)
     label(signals, "sample", "value", "The mean alone collapses")
     legend(signals, ncols=3, loc="upper center", columnspacing=1, handlelength=1)
-    caption(figure, "Left: output of 100 steps; bars are exact, and those too low to see are "
-            "printed as numbers. The mean alone is right for no data. Centre: what each choice "
-            "costs when steps are skipped, for the ensemble of signals. Right: without fresh noise "
-            "the chain goes to the mean signal. Eight signals each.")
+    caption(
+        figure,
+        "Left: output of 100 steps; bars are exact, and those too low to see are "
+        "printed as numbers. The mean alone is right for no data. Centre: what each choice "
+        "costs when steps are skipped, for the ensemble of signals. Right: without fresh noise "
+        "the chain goes to the mean signal. Eight signals each.",
+    )
     return figure

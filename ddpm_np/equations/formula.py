@@ -23,8 +23,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FLOATING", "Node", "names", "parse", "value"]
-
 TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?)"
     r"|(?P<name>[A-Za-z]+[0-9]*(?:_(?:\{[^}]*\}|[A-Za-z0-9]+))*)(?P<call>\()?"
@@ -32,7 +30,10 @@ TOKEN = re.compile(
 )
 RELATIONS = ("=", "~", "<", "<=", "->", ",", ";")
 FLOATING: dict[str, Callable[[Any], Any]] = {
-    "exp": np.exp, "ln": np.log, "cos": np.cos, "sin": np.sin,
+    "exp": np.exp,
+    "ln": np.log,
+    "cos": np.cos,
+    "sin": np.sin,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
 }
 
@@ -68,7 +69,7 @@ class _Reader:
 
     def step(self) -> None:
         self.start = self.place
-        if not self.text[self.place:].strip():
+        if not self.text[self.place :].strip():
             self.kind, self.token, self.sign = "end", "", None
             return
         match = TOKEN.match(self.text, self.place)
@@ -80,7 +81,7 @@ class _Reader:
         self.sign = self.token if self.kind == "sign" else None
 
     def error(self) -> ValueError:
-        return ValueError(f"formula {self.text!r}: cannot read {self.text[self.start:]!r}")
+        return ValueError(f"formula {self.text!r}: cannot read {self.text[self.start :]!r}")
 
     def expect(self, sign: str) -> None:
         if self.sign != sign:
@@ -176,6 +177,11 @@ def value(tree: Node, numbers: Mapping[str, Any]) -> Any:
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {
-    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b, "^": lambda a, b: a**b, "negative": lambda a: -a, "group": lambda a: a,
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "^": lambda a, b: a**b,
+    "negative": lambda a: -a,
+    "group": lambda a: a,
 }

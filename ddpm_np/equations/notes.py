@@ -1,5 +1,4 @@
-"""The outline of the notes: their headings and printed formulas, with their lines (notes.txt).
-"""
+"""The outline of the notes: their headings and printed formulas, with their lines (notes.txt)."""
 
 from __future__ import annotations
 
@@ -7,8 +6,6 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-
-__all__ = ["NOTES", "Heading", "Printed", "notes", "overlap", "web_address"]
 
 NOTES = {
     "N0": "扩散模型入门（二）",

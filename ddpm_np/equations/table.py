@@ -12,8 +12,6 @@ from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import Heading, notes, web_address
 from ddpm_np.equations.typeset import latex, sentence
 
-__all__ = ["MARKERS", "rewritten", "table"]
-
 MARKERS = "<!-- equations -->", "<!-- /equations -->"
 
 

@@ -13,19 +13,37 @@ from typing import Protocol
 
 from ddpm_np.equations.formula import Node, parse
 
-__all__ = ["latex", "mathml", "sentence", "symbol_class"]
-
 GREEK = {
-    "alpha": "α", "beta": "β", "eps": "ε", "psi": "ψ", "Psi": "Ψ", "Sigma": "Σ", "sigma": "σ",
-    "theta": "θ", "lambda": "λ", "Lambda": "Λ", "mu": "μ", "eta": "η", "pi": "π", "tau": "τ",
+    "alpha": "α",
+    "beta": "β",
+    "eps": "ε",
+    "psi": "ψ",
+    "Psi": "Ψ",
+    "Sigma": "Σ",
+    "sigma": "σ",
+    "theta": "θ",
+    "lambda": "λ",
+    "Lambda": "Λ",
+    "mu": "μ",
+    "eta": "η",
+    "pi": "π",
+    "tau": "τ",
 }
 ACCENTS = {"bar": ("¯", r"\bar"), "tilde": ("~", r"\tilde"), "hat": ("^", r"\hat")}
 OPERATORS = {"sum": ("∑", r"\sum"), "int": ("∫", r"\int")}
 LONG = 13  # about what fits into a column
 FUNCTIONS = ("exp", "ln", "cos", "sin")
 SIGNS = {"-": "−", "~": "∼", "<=": "≤", "->": "←", "...": "⋯"}
-TEX_SIGNS = {"~": r"\sim", "<=": r"\le", "->": r"\leftarrow", "<": r"\lt", "...": r"\cdots",
-             "|": r"\mid", ";": r",\quad", ",": ","}
+TEX_SIGNS = {
+    "~": r"\sim",
+    "<=": r"\le",
+    "->": r"\leftarrow",
+    "<": r"\lt",
+    "...": r"\cdots",
+    "|": r"\mid",
+    ";": r",\quad",
+    ",": ",",
+}
 
 
 class _Writer(Protocol):
@@ -76,10 +94,16 @@ def _statements(tree: Node) -> list[Node]:
     """The parts of a chain between semicolons."""
     signs = tree.text.split(" ") if tree.kind == "chain" else []
     cuts = [0, *(i + 1 for i, sign in enumerate(signs) if sign == ";"), len(signs) + 1]
-    return [
-        Node("chain", " ".join(signs[a:b - 1]), tree.parts[a:b]) if b - a > 1 else tree.parts[a]
-        for a, b in zip(cuts, cuts[1:])
-    ] if signs else [tree]
+    return (
+        [
+            Node("chain", " ".join(signs[a : b - 1]), tree.parts[a:b])
+            if b - a > 1
+            else tree.parts[a]
+            for a, b in zip(cuts, cuts[1:])
+        ]
+        if signs
+        else [tree]
+    )
 
 
 def _terms(tree: Node) -> list[tuple[str, Node]]:
@@ -113,7 +137,7 @@ def _split(name: str) -> tuple[str, list[str], str]:
     subscript = [part.strip("{}") for part in rest if part not in ACCENTS]
     letters = first.rstrip("0123456789")
     if letters != first:
-        subscript.insert(0, first[len(letters):])
+        subscript.insert(0, first[len(letters) :])
     return letters, accents, " ".join(subscript)
 
 
@@ -166,8 +190,13 @@ class _LaTeX:
         base, accents, subscript = _split(name)
         if base == "grad":
             return r"\nabla "
-        letter = "\\epsilon" if base == "eps" else "\\" + base if base in GREEK else (
-            rf"\mathrm{{{base}}}" if len(base) > 1 else base)
+        letter = (
+            "\\epsilon"
+            if base == "eps"
+            else "\\" + base
+            if base in GREEK
+            else (rf"\mathrm{{{base}}}" if len(base) > 1 else base)
+        )
         for accent in accents:
             letter = f"{ACCENTS[accent][1]}{{{letter}}}"
         if len(subscript) > 2 and subscript.isalpha():
@@ -186,8 +215,11 @@ class _LaTeX:
         return rf"\frac{{{above}}}{{{below}}}"
 
     def power(self, base: str, exponent: str) -> str:
-        return f"{{{base}}}^{{{exponent}}}" if "^" in base or "_" in base else (
-            f"{base}^{{{exponent}}}")
+        return (
+            f"{{{base}}}^{{{exponent}}}"
+            if "^" in base or "_" in base
+            else (f"{base}^{{{exponent}}}")
+        )
 
     def root(self, inside: str) -> str:
         return rf"\sqrt{{{inside}}}"
@@ -196,16 +228,20 @@ class _LaTeX:
         return rf"{OPERATORS[operator][1]}_{{{index}}} "
 
     def fence(self, kind: str, inside: str) -> str:
-        left, right = {"(": ("(", ")"), "[": ("[", "]"),
-                       "|": (r"\lVert ", r"\rVert ")}[kind]
+        left, right = {"(": ("(", ")"), "[": ("[", "]"), "|": (r"\lVert ", r"\rVert ")}[kind]
         tall = r"\frac" in inside or r"\sqrt" in inside
         return rf"\left{left}{inside}\right{right}" if tall else left + inside + right
 
     def function(self, name: str) -> str:
         if name in FUNCTIONS:
             return "\\" + name
-        return r"\mathcal{N}" if name == "N" else rf"\mathrm{{{name}}}" if name == "E" else (
-            self.name(name))
+        return (
+            r"\mathcal{N}"
+            if name == "N"
+            else rf"\mathrm{{{name}}}"
+            if name == "E"
+            else (self.name(name))
+        )
 
 
 class _MathML:
@@ -224,8 +260,13 @@ class _MathML:
         if subscript:
             pieces = re.findall(r"[A-Za-z]+|\d+|\S", subscript)
             written = "".join(
-                f"<mi>{p}</mi>" if p.isalpha() else f"<mn>{p}</mn>" if p.isdigit() else
-                f'<mo lspace="0" rspace="0">{SIGNS.get(p, p)}</mo>' for p in pieces)
+                f"<mi>{p}</mi>"
+                if p.isalpha()
+                else f"<mn>{p}</mn>"
+                if p.isdigit()
+                else f'<mo lspace="0" rspace="0">{SIGNS.get(p, p)}</mo>'
+                for p in pieces
+            )
             letter = f"<msub>{letter}<mrow>{written}</mrow></msub>"
         return f'<mrow class="{symbol_class(name)}">{letter}</mrow>'
 
@@ -259,8 +300,10 @@ class _MathML:
     def fence(self, kind: str, inside: str) -> str:
         left, right = {"(": ("(", ")"), "[": ("[", "]"), "|": ("‖", "‖")}[kind]
         if kind == "|":  # which has no side of its own, unlike parentheses
-            return (f'<mrow><mo form="prefix" stretchy="true">{left}</mo>{inside}'
-                    f'<mo form="postfix" stretchy="true">{right}</mo></mrow>')
+            return (
+                f'<mrow><mo form="prefix" stretchy="true">{left}</mo>{inside}'
+                f'<mo form="postfix" stretchy="true">{right}</mo></mrow>'
+            )
         return f"<mrow><mo>{left}</mo>{inside}<mo>{right}</mo></mrow>"
 
     def function(self, name: str) -> str:

@@ -73,9 +73,7 @@ def lookup(place: str) -> tuple[Erratum, ...]:
         n, a, b, c = parse_place(other)
         return n == note and a <= last and first <= b and letter in ("", c)
 
-    return tuple(
-        entry for entry in ERRATA if any(concerns(p) for p in (entry.place, *entry.also))
-    )
+    return tuple(entry for entry in ERRATA if any(concerns(p) for p in (entry.place, *entry.also)))
 
 
 def errata_table(place: str | None = None, *, lang: str = "en") -> Iterator[str]:
@@ -152,9 +150,7 @@ def _lines(entry: Erratum, lang: str) -> Iterator[str]:
 
 # A line may break at a space, beside a Chinese character and after Chinese punctuation.
 _OPEN, _CLOSE, _WIDE = "（《“", "，。；：、！？）》”", "\u2e80-\u9fff"
-_WORDS = re.compile(
-    rf"[{_OPEN}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPEN}{_CLOSE}]+)[{_CLOSE}]*|\s+|."
-)
+_WORDS = re.compile(rf"[{_OPEN}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPEN}{_CLOSE}]+)[{_CLOSE}]*|\s+|.")
 
 
 def _wrapped(label: str, text: str) -> Iterator[str]:

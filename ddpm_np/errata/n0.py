@@ -89,14 +89,8 @@ def systematic_error() -> Numbers:
         "X_bar = (1/n) sum_{i=1..n} X_i with independent X_i",
         "X_bar = (1/n) sum_{i=1..n} X_i，其中各 X_i 相互独立",
     ),
-    latex=(
-        r"\bar{X} = \frac{1}{n} \sum_{i=1}^{n} X",
-        r"\bar{X} = \frac{1}{n} \sum_{i=1}^{n} X_i",
-    ),
-    quantity=(
-        "variance of X_bar for n = 10 and Var(X) = 1",
-        "n = 10、Var(X) = 1 时 X_bar 的方差",
-    ),
+    latex=(r"\bar{X} = \frac{1}{n} \sum_{i=1}^{n} X", r"\bar{X} = \frac{1}{n} \sum_{i=1}^{n} X_i"),
+    quantity=("variance of X_bar for n = 10 and Var(X) = 1", "n = 10、Var(X) = 1 时 X_bar 的方差"),
     why=(
         "Without the index all terms are the same X, so that X_bar = X and the variance stays. "
         "Var(X_bar) = Var(X) / n needs independent terms.",

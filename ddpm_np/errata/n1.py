@@ -124,10 +124,7 @@ def mean_is_a_faded_copy() -> Numbers:
         "the centre of q(x_501 | x_500) is sqrt(1 - beta_501) x_500, a little nearer to 0",
         "q(x_501 | x_500) 的圆心是 sqrt(1 - beta_501) x_500，比 x_500 略靠近 0",
     ),
-    latex=(
-        "",
-        r"\mathcal{N}(x_{501}; \sqrt{1 - \beta_{501}}\, x_{500}, \beta_{501} I)",
-    ),
+    latex=("", r"\mathcal{N}(x_{501}; \sqrt{1 - \beta_{501}}\, x_{500}, \beta_{501} I)"),
     quantity=(
         "variance after 1000 steps for data of variance 1, linear schedule",
         "方差为 1 的数据走 1000 步（线性 beta 序列）后的方差",
@@ -195,10 +192,7 @@ def gaussian_steps_back() -> Numbers:
         "the network learns the mean of all possible origins, E[eps | x_t] and so E[x_0 | x_t]",
         "网络学到的是所有可能来处的均值，即 E[eps | x_t]，从而是 E[x_0 | x_t]，而不是最可能的来处",
     ),
-    latex=(
-        "",
-        r"\mathbb{E}[x_0 | x_t]",
-    ),
+    latex=("", r"\mathbb{E}[x_0 | x_t]"),
     quantity=(
         "origin of x_1 = 0.3 when x_0 is 1 or -1 and alpha_bar_1 = 1/2",
         "x_0 取 1 或 -1、alpha_bar_1 = 1/2 时，x_1 = 0.3 的来处",

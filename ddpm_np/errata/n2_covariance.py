@@ -24,10 +24,7 @@ from ddpm_np.signals import MultiSine
     also=("N2:199",),
     kind="imprecise",
     equation="E22",
-    printed=(
-        "meaningful signals are in a state of lower rank",
-        "“有意义的信号处于更低秩的状态”",
-    ),
+    printed=("meaningful signals are in a state of lower rank", "“有意义的信号处于更低秩的状态”"),
     corrected=(
         "the effective rank of that matrix is lower, not its rank, which is full for distinct "
         "values; of low rank, at most 2K, is the covariance of the ensemble of K sines",
@@ -70,14 +67,8 @@ def kernel_of_low_rank() -> Numbers:
         "N2:189 用的函数 exp(-d^2) 通常称为高斯函数（径向基函数）；"
         "逻辑函数指的是 1 / (1 + exp(-d))",
     ),
-    latex=(
-        "",
-        r"\exp(-d^2)",
-    ),
-    quantity=(
-        "similarity of two equal values",
-        "两个相等的值之间的相似度",
-    ),
+    latex=("", r"\exp(-d^2)"),
+    quantity=("similarity of two equal values", "两个相等的值之间的相似度"),
     why=(
         "The logistic function is 1/2 at 0 and grows with the difference; a similarity is 1 at 0 "
         "and falls.",
@@ -218,10 +209,7 @@ def equal_covariance() -> Numbers:
         "Cov(X) = (X - mu)^T (X - mu) / m for the m rows of X",
         "Cov(X) = (X - mu)^T (X - mu) / m，其中 m 是 X 的行数",
     ),
-    latex=(
-        r"Cov(X) = (X-\mu)^T (X - \mu)",
-        r"Cov(X) = \frac{1}{m} (X-\mu)^T (X - \mu)",
-    ),
+    latex=(r"Cov(X) = (X-\mu)^T (X - \mu)", r"Cov(X) = \frac{1}{m} (X-\mu)^T (X - \mu)"),
     quantity=(
         "variance of a column of X, whose 8 rows are the 8 combinations of three signs",
         "X 的 8 行取遍三个正负号的 8 种组合时，一列的方差",
@@ -249,10 +237,7 @@ def covariance_without_m() -> Numbers:
         "E Cov(X) = I；由一个 X（m 行 n 列）算出的矩阵与 I 的偏差约为 sqrt(n / m)，"
         "秩至多为 min(m, n)",
     ),
-    latex=(
-        r"Cov(X) = I",
-        r"\mathbb{E}\,Cov(X) = I",
-    ),
+    latex=(r"Cov(X) = I", r"\mathbb{E}\,Cov(X) = I"),
     quantity=(
         "rank of X^T X / m for white noise with m = 50 rows, n = 100 columns",
         "m = 50 行、n = 100 列的白噪声的 X^T X / m 的秩",

@@ -98,8 +98,7 @@ def sign_of_the_noise() -> Numbers:
     # The vertex of the parabola E8, from three of its values.
     before = schedule.alpha_bar[1]
     left, middle, right = (
-        value(posterior_exponent(Exact(k), x_t, x_0, alpha, beta, before, now))
-        for k in (-1, 0, 1)
+        value(posterior_exponent(Exact(k), x_t, x_0, alpha, beta, before, now)) for k in (-1, 0, 1)
     )
     truth = (left - right) / (2 * (left + right - 2 * middle))
     return Numbers(value(printed), value(corrected), truth, 0)
@@ -114,10 +113,7 @@ def sign_of_the_noise() -> Numbers:
         "f(x_t), which is added to mu in N2:666, is set equal to the coefficient of x_t",
         "“而 x_t 系数为” f(x_t) = ...，但 N2:666 中 f(x_t) 是直接加在 mu 上的一项",
     ),
-    corrected=(
-        "f(x_t) = (that coefficient) x_t",
-        "f(x_t) = （该系数） x_t",
-    ),
+    corrected=("f(x_t) = (that coefficient) x_t", "f(x_t) = （该系数） x_t"),
     latex=(
         r"f(x_t) = \frac{\beta_t\sqrt{\bar{\alpha}_{t-1}} + \alpha_t\sqrt{\bar{\alpha}_{t-1}}"
         r"(1-\bar{\alpha}_{t-1})}{\sqrt{\bar{\alpha}_t}(1-\bar{\alpha}_t)}",

@@ -54,10 +54,7 @@ def cross_term() -> Numbers:
     equation="E3",
     printed="b = beta_t",
     corrected="b = sqrt(beta_t)",
-    latex=(
-        r"b = \beta_t",
-        r"b = \sqrt{\beta_t}",
-    ),
+    latex=(r"b = \beta_t", r"b = \sqrt{\beta_t}"),
     quantity=(
         "variance of x_50 for a fixed x_0, notes' schedule",
         "x_0 固定时 x_50 的方差，笔记的 beta 序列",
@@ -92,14 +89,8 @@ def noise_factor() -> Numbers:
         "alpha_t falls from 1 to 1 - beta_T; it is alpha_bar_t that goes from 1 to 0",
         "alpha_t 只从 1 降到 1 - beta_T；从 1 降到 0 的是 alpha_bar_t",
     ),
-    latex=(
-        r"\alpha: 1 \rightarrow 0",
-        r"\bar{\alpha}: 1 \rightarrow 0",
-    ),
-    quantity=(
-        "alpha_100 of the notes' schedule",
-        "笔记的 beta 序列中的 alpha_100",
-    ),
+    latex=(r"\alpha: 1 \rightarrow 0", r"\bar{\alpha}: 1 \rightarrow 0"),
+    quantity=("alpha_100 of the notes' schedule", "笔记的 beta 序列中的 alpha_100"),
     why=(
         "alpha_t = 1 - beta_t stays above 1 - beta_max = 0.9. With alpha_t near 0 one step alone "
         "would erase the signal.",
@@ -125,10 +116,7 @@ def alpha_to_zero() -> Numbers:
         "x_0 ~ Psi, any law, as N2:72 has it; the chain needs no normal x_0",
         "x_0 ~ Psi，可以是任意分布（见 N2:72）；扩散过程的各公式都不要求 x_0 服从正态分布",
     ),
-    latex=(
-        "",
-        r"x_0 \sim \Psi",
-    ),
+    latex=("", r"x_0 \sim \Psi"),
     quantity=(
         "least eps-loss at alpha_bar = 1/2 for x_0 = 1 or -1 (printed: for the normal law of the "
         "same covariance)",

@@ -30,10 +30,7 @@ from ddpm_np.sampling import ancestral_step
     equation="E5",
     printed="X_t ~ Psi",
     corrected="X_0 ~ Psi",
-    latex=(
-        r"X_t \sim \Psi",
-        r"X_0 \sim \Psi",
-    ),
+    latex=(r"X_t \sim \Psi", r"X_0 \sim \Psi"),
     quantity=(
         "variance of X_50 when Psi has variance 4, notes' schedule",
         "Psi 的方差为 4 时 X_50 的方差，笔记的 beta 序列",
@@ -94,10 +91,7 @@ def chain_without_noise() -> Numbers:
         "X_{t-1} ~ q(X_{t-1} | X_t), a law whose variance is at least beta_tilde_t > 0 for t > 1",
         "X_{t-1} ~ q(X_{t-1} | X_t)，这是一个条件分布，t > 1 时其方差至少为 beta_tilde_t > 0",
     ),
-    latex=(
-        r"X_{t-1} = f^{-1}(X_t)",
-        r"X_{t-1} \sim q(X_{t-1} | X_t)",
-    ),
+    latex=(r"X_{t-1} = f^{-1}(X_t)", r"X_{t-1} \sim q(X_{t-1} | X_t)"),
     quantity=(
         "variance of X_49 given X_50 and X_0, notes' schedule",
         "给定 X_50 和 X_0 时 X_49 的方差，笔记的 beta 序列",
@@ -209,18 +203,12 @@ def divergence_from_points() -> Numbers:
     section="损失函数与扩散链",
     kind="wrong formula",
     equation="E30",
-    printed=(
-        "ideally E(Psi - Phi) = 0",
-        "“在理想条件下” E(Psi - Phi) = 0",
-    ),
+    printed=("ideally E(Psi - Phi) = 0", "“在理想条件下” E(Psi - Phi) = 0"),
     corrected=(
         "ideally Psi = Phi, that is D_KL(Psi || Phi) = 0",
         "理想条件应为 Psi = Phi，即 D_KL(Psi || Phi) = 0",
     ),
-    latex=(
-        r"\mathbb{E}(\Psi - \Phi) = 0",
-        r"D_{KL}(\Psi \,\Vert\, \Phi) = 0",
-    ),
+    latex=(r"\mathbb{E}(\Psi - \Phi) = 0", r"D_{KL}(\Psi \,\Vert\, \Phi) = 0"),
     quantity=(
         "divergence of N(0, 1) from N(m, 1/2), m^2 = 3/2 ln(4/3) (printed: E_Psi[Psi - Phi])",
         "N(0, 1) 相对 N(m, 1/2) 的 KL 散度，m^2 = 3/2 ln(4/3)（按原文：E_Psi[Psi - Phi]）",

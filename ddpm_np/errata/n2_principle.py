@@ -27,10 +27,7 @@ from ddpm_np.schedule import Schedule
         "x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps：带有向 0 回复力的布朗运动"
         "（Ornstein-Uhlenbeck 过程）",
     ),
-    latex=(
-        "",
-        r"x_t = \sqrt{1 - \beta_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon",
-    ),
+    latex=("", r"x_t = \sqrt{1 - \beta_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon"),
     quantity=(
         "variance at t = 1000 of a signal that starts at 0, linear schedule",
         "从 0 出发的信号在 t = 1000 时的方差，线性 beta 序列",

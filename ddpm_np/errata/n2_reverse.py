@@ -11,10 +11,7 @@ from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.reverse import reverse_kernel
 from ddpm_np.errata.record import Numbers, erratum, notes_schedule, signs, ulps, value
 from ddpm_np.forward import q_sample, q_step
-from ddpm_np.posterior import (
-    posterior_exponent,
-    posterior_mean_variance,
-)
+from ddpm_np.posterior import posterior_exponent, posterior_mean_variance
 from ddpm_np.schedule import Schedule
 
 
@@ -176,10 +173,7 @@ def posterior_without_x0() -> Numbers:
         r"p(x) = C \cdot exp\left(-\frac{1}{2} (x - \mu)^T \Sigma^{-1} (x - \mu)\right), \quad "
         r"C = (2 \pi)^{-n/2} |\Sigma|^{-1/2}",
     ),
-    quantity=(
-        "variance of that density for Sigma = 4",
-        "Sigma = 4 时该密度的方差",
-    ),
+    quantity=("variance of that density for Sigma = 4", "Sigma = 4 时该密度的方差"),
     why=(
         "The inverse and the 1/2 are missing; N3:63 has both. As printed the covariance is "
         "Sigma^-1 / 2.",
@@ -206,10 +200,7 @@ def normal_density() -> Numbers:
         "“条件概率的指数项为” (x_t - ...)^2 / beta_t + (x_{t-1} - ...)^2 / (1 - alpha_bar_{t-1}) "
         "- ...",
     ),
-    corrected=(
-        "the exponent is -1/2 times that sum",
-        "指数项是该式乘以 -1/2",
-    ),
+    corrected=("the exponent is -1/2 times that sum", "指数项是该式乘以 -1/2"),
     latex=(
         r"(x_t - \sqrt{1 - \beta_t}\cdot x_{t-1})^T \beta_t^{-1} "
         r"(x_t - \sqrt{1 - \beta_t}\cdot x_{t-1}) + \cdots",

@@ -28,10 +28,7 @@ from ddpm_np.signals import multi_sine_curve
         "the notes' program gives all sines the same weight; random are frequencies and phases",
         "笔记的程序中各正弦的权重相同，随机的是频率和相位",
     ),
-    latex=(
-        "",
-        r"x = \frac{1}{s} \sum_k \cos(2 \pi f_k \tau + \phi_k)",
-    ),
+    latex=("", r"x = \frac{1}{s} \sum_k \cos(2 \pi f_k \tau + \phi_k)"),
     quantity=(
         "largest over smallest amplitude of the five sines of one signal (printed: weights drawn "
         "uniformly from (0, 1))",

@@ -34,10 +34,7 @@ from ddpm_np.schedule import Schedule
         "the mean is mu_t = sqrt(1 - beta_t) x_{t-1}; x_t is a draw around it",
         "均值是 mu_t = sqrt(1 - beta_t) x_{t-1}；x_t 是围绕该均值的一次采样",
     ),
-    latex=(
-        "",
-        r"\mu_t = \sqrt{1-\beta_t}x_{t-1}",
-    ),
+    latex=("", r"\mu_t = \sqrt{1-\beta_t}x_{t-1}"),
     quantity=(
         "E x_t^2 given x_{t-1} = 1, t = 50, notes' schedule",
         "给定 x_{t-1} = 1 时的 E x_t^2，t = 50，笔记的 beta 序列",
@@ -246,10 +243,7 @@ def gradient_past_the_draw() -> Numbers:
         "从正态分布采样是连续的：eps 给定时，x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps "
         "是 x_{t-1} 的光滑函数",
     ),
-    latex=(
-        "",
-        r"\frac{\partial x_t}{\partial x_{t-1}} = \sqrt{1-\beta_t}",
-    ),
+    latex=("", r"\frac{\partial x_t}{\partial x_{t-1}} = \sqrt{1-\beta_t}"),
     quantity=(
         "gradient of E x_t^2 with respect to x_{t-1} = 2 through the draw, beta_t = 0.36",
         "E x_t^2 经由采样对 x_{t-1} 的梯度，x_{t-1} = 2，beta_t = 0.36",

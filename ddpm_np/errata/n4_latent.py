@@ -72,10 +72,7 @@ def prior_counted_twice() -> Numbers:
         "it is the product of the two densities, integrated over all z",
         "等于这两个密度的乘积对所有 z 的积分",
     ),
-    latex=(
-        r"P(Z=z_i)P_\theta(X=x_i | Z=z_i)",
-        r"\int p(z)\, p_\theta(x_i | z)\, \mathrm{d}z",
-    ),
+    latex=(r"P(Z=z_i)P_\theta(X=x_i | Z=z_i)", r"\int p(z)\, p_\theta(x_i | z)\, \mathrm{d}z"),
     quantity=(
         "p(x = 0.7) for x | z ~ N(1.5 z, 1/4) (printed: the product at the z with G(z) = x)",
         "x | z ~ N(1.5 z, 1/4) 时的 p(x = 0.7)（按原文：取满足 G(z) = x 的 z 处的乘积）",
@@ -169,10 +166,7 @@ def normaliser() -> Numbers:
     section="VAE (变分自编码器)中的假设",
     kind="wrong formula",
     equation="E32",
-    printed=(
-        "P(X | Z) is proportional to exp(-|X - G(Z)|^2)",
-        "P(X | Z) ∝ exp(-|X - G(Z)|^2)",
-    ),
+    printed=("P(X | Z) is proportional to exp(-|X - G(Z)|^2)", "P(X | Z) ∝ exp(-|X - G(Z)|^2)"),
     corrected=(
         "p(x | z) is proportional to exp(-|x - G(z)|^2 / (2 sigma^2))",
         "p(x | z) ∝ exp(-|x - G(z)|^2 / (2 sigma^2))",

@@ -99,10 +99,7 @@ def diffusion_removes_noise() -> Numbers:
         "p_theta(x_i) is a density; for continuous pixels an identical image has probability 0",
         "p_theta(x_i) 是概率密度；像素值连续时，生成一模一样的图像的概率为 0",
     ),
-    latex=(
-        r"P_\theta(X=x_i)",
-        r"p_\theta(x_i)",
-    ),
+    latex=(r"P_\theta(X=x_i)", r"p_\theta(x_i)"),
     quantity=(
         "P(X = x_i) for X ~ N(x_i, 0.01^2) (printed: the density there)",
         "X ~ N(x_i, 0.01^2) 时的 P(X = x_i)（按原文：该处的密度）",
@@ -137,10 +134,7 @@ def probability_of_identity() -> Numbers:
         "falls by at most ln 100 nats per image",
         "似然高并不保证样本逼真：即使 100 张里有 99 张是纯噪声，每张图像的对数似然至多下降 ln 100",
     ),
-    latex=(
-        "",
-        r"\log\left(\tfrac{1}{100}\, p + \tfrac{99}{100}\, r\right) \ge \log p - \log 100",
-    ),
+    latex=("", r"\log\left(\tfrac{1}{100}\, p + \tfrac{99}{100}\, r\right) \ge \log p - \log 100"),
     quantity=(
         "nats lost if 99 of 100 images are N(0, 100 I) instead of N(0, I), n = 50 "
         "(printed: 99 % of the loss of pure noise)",
@@ -181,10 +175,7 @@ def likelihood_measures_likeness() -> Numbers:
         "their product is maximised, as N4:47 says; they cannot all be at their maximum at once",
         "取最大值的是它们的乘积（见 N4:47）；各个概率一般不能同时取到最大值",
     ),
-    latex=(
-        "",
-        r"\max_\theta \prod_i p_\theta(x_i)",
-    ),
+    latex=("", r"\max_\theta \prod_i p_\theta(x_i)"),
     quantity=(
         "largest ln p(x_1) + ln p(x_2) for x = 0, 2 and the model N(mu, 1) (printed: the sum of "
         "the two maxima)",

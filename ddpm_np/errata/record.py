@@ -19,21 +19,6 @@ from ddpm_np._checks import Array, Number
 from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
-__all__ = [
-    "KINDS",
-    "Erratum",
-    "Integral",
-    "Numbers",
-    "Text",
-    "erratum",
-    "line_integral",
-    "notes_schedule",
-    "parse_place",
-    "signs",
-    "ulps",
-    "value",
-]
-
 _PLACE = re.compile(r"(N[0-4]):([1-9]\d*)(?:-([1-9]\d*))?([a-z]?)")
 
 

@@ -21,8 +21,6 @@ from ddpm_np.experiments.experiment import Training
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 
-__all__ = ["Evaluation", "Measurement", "chain_from_first_step", "evaluate", "rms_distance"]
-
 REPEATS = 20  # samples of the true distribution, to see how far off one of that size is
 
 
@@ -73,8 +71,7 @@ class Evaluation:
 
 
 def evaluate(training: Training) -> Evaluation:
-    """Measures the averaged network of a training, complete or not.
-    """
+    """Measures the averaged network of a training, complete or not."""
     e, schedule, law = training.experiment, training.schedule, training.distribution
     assert isinstance(law, Gaussian)
     network, ideal = training.state.ema_network(), IdealDenoiser(law, schedule)
@@ -90,8 +87,11 @@ def evaluate(training: Training) -> Evaluation:
 
     rows = {
         "loss": Measurement(
-            "loss, mean over t", float(loss[1:].mean()), _error_of_mean(loss_error),
-            float(floor[1:].mean()), "exact: the Bayes floor",
+            "loss, mean over t",
+            float(loss[1:].mean()),
+            _error_of_mean(loss_error),
+            float(floor[1:].mean()),
+            "exact: the Bayes floor",
         )
     }
     spectra = {}
@@ -100,20 +100,34 @@ def evaluate(training: Training) -> Evaluation:
     else:
         share = 100 / floor[1:].mean()
         rows["excess_percent"] = Measurement(
-            "excess of the loss over its floor, in %", float(share * excess[1:].mean()),
-            float(share * _error_of_mean(excess_error)), 0.0,
+            "excess of the loss over its floor, in %",
+            float(share * excess[1:].mean()),
+            float(share * _error_of_mean(excess_error)),
+            0.0,
             "mean over t of E|eps_hat - eps_star|^2, over dim times the floor",
         )
         rows |= _distance_rows(samples, ideal_samples, law, schedule, rng)
         rows |= _bound_rows(network, law, schedule, n, rng)
         spectra = {
-            "data": law.spectrum, "exact sampler": sampler_distribution(law, schedule).spectrum,
-            "network": _spectrum(samples), "ideal": _spectrum(ideal_samples),
+            "data": law.spectrum,
+            "exact sampler": sampler_distribution(law, schedule).spectrum,
+            "network": _spectrum(samples),
+            "ideal": _spectrum(ideal_samples),
             "true sample": _spectrum(data),
         }
     return Evaluation(
-        rows, floor, loss, loss_error, excess, excess_error, samples, ideal_samples, data, path,
-        ideal_path, spectra,
+        rows,
+        floor,
+        loss,
+        loss_error,
+        excess,
+        excess_error,
+        samples,
+        ideal_samples,
+        data,
+        path,
+        ideal_path,
+        spectra,
     )
 
 
@@ -171,14 +185,20 @@ def _curve_rows(samples: Array, ideal: Array, curve: Array) -> dict[str, Measure
     rms, ideal_rms = (float(np.sqrt(np.square(v).mean())) for v in (off, ideal_off))
     return {
         "rms_distance": Measurement(
-            "distance to the curve, network", rms, None, 0.0,
+            "distance to the curve, network",
+            rms,
+            None,
+            0.0,
             "root mean square over points and samples",
         ),
         "worst_distance": Measurement(
             "the same, worst sample", float(off.max()), None, 0.0, f"of {len(off)}"
         ),
         "ideal_rms_distance": Measurement(
-            "distance to the curve, ideal denoiser", ideal_rms, None, 0.0,
+            "distance to the curve, ideal denoiser",
+            ideal_rms,
+            None,
+            0.0,
             "0 in exact arithmetic; the rest is rounding",
         ),
     }
@@ -199,22 +219,31 @@ def _distance_rows(
     outside = law.coordinates(samples)[0][:, law.rank :]
     return {
         "w2": Measurement(
-            "Wasserstein distance of the samples to the data", _frechet(samples, law), None,
+            "Wasserstein distance of the samples to the data",
+            _frechet(samples, law),
+            None,
             _frechet(ideal, law),
             f"of the Gaussian fit to {n} samples; exact: the ideal denoiser, same noise",
         ),
         "w2_true": Measurement(
-            f"the same for {n} true signals", float(true.mean()), _standard_error(true), None,
+            f"the same for {n} true signals",
+            float(true.mean()),
+            _standard_error(true),
+            None,
             _scatter(true),
         ),
         "w2_exact_sampler": Measurement(
-            f"the same for {n} samples of the exact sampler", float(best.mean()),
-            _standard_error(best), wasserstein2(output, law),
+            f"the same for {n} samples of the exact sampler",
+            float(best.mean()),
+            _standard_error(best),
+            wasserstein2(output, law),
             f"{_scatter(best)}; exact: infinitely many samples",
         ),
         "outside_rms": Measurement(
             "size of the samples outside the support",
-            float(np.sqrt(np.square(outside).sum(1).mean() / law.dim)), None, 0.0,
+            float(np.sqrt(np.square(outside).sum(1).mean() / law.dim)),
+            None,
+            0.0,
             f"root mean square per point; the support has {law.rank} of {law.dim} dimensions",
         ),
     }
@@ -258,11 +287,17 @@ def _bound_rows(
     kernel = vlb_terms(ideal, noisy, rest, variance="kernel")
     return {
         "bound": Measurement(
-            "variational bound on -ln p(x_1), network, in nats", learned.total,
-            learned.standard_error, best.total, "exact: the ideal denoiser",
+            "variational bound on -ln p(x_1), network, in nats",
+            learned.total,
+            learned.standard_error,
+            best.total,
+            "exact: the ideal denoiser",
         ),
         "bound_kernel": Measurement(
-            "the same, ideal denoiser and true reverse kernel", kernel.total, None, noisy.entropy,
+            "the same, ideal denoiser and true reverse kernel",
+            kernel.total,
+            None,
+            noisy.entropy,
             "exact: the entropy of x_1; the gap is KL(q(x_T) || N(0, I))",
         ),
     }

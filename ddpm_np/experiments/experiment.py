@@ -31,16 +31,16 @@ from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
 from ddpm_np.training import Divergence, StepRecord, TrainingState, train
 
-__all__ = [
-    "BY_DEFAULT", "CURVE", "ENSEMBLE", "EXPERIMENTS", "RINGS", "Experiment", "Training"
-]
-
 NAMES = ("curve", "ensemble", "rings")
 # The smallest and the largest value of each whole number. The largest are far above what anyone
 # runs; they keep a damaged file from asking for more memory or time than there is.
 RANGES = {
-    "steps": (1, 10**9), "batch_size": (1, 10**6), "dim": (1, 10**4), "n_frequencies": (1, 10**4),
-    "T": (1, 10**5), "samples": (2, 10**7),
+    "steps": (1, 10**9),
+    "batch_size": (1, 10**6),
+    "dim": (1, 10**4),
+    "n_frequencies": (1, 10**4),
+    "T": (1, 10**5),
+    "samples": (2, 10**7),
 }
 
 
@@ -89,7 +89,10 @@ class Experiment:
             check_positive(name, getattr(self, name))
         check_fraction("ema_decay", self.ema_decay, below_one=True)
         check_fraction("beta_2", self.beta_2, below_one=True)
-        if not 0 <= check_count("basis_size", self.basis_size, low=0) <= 10**4 or self.basis_size == 1:
+        if (
+            not 0 <= check_count("basis_size", self.basis_size, low=0) <= 10**4
+            or self.basis_size == 1
+        ):
             raise ValueError("basis_size must be 0, for no basis, or from 2 to 10000")
         check_flag("mirrored", self.mirrored)
         if not 0 < check_fraction("beta_max", self.beta_max, below_one=True):
@@ -132,12 +135,16 @@ class Experiment:
         if self.name == "rings":
             skip, gain = preconditioning(schedule, Rings(self._size()).mean_square)
             return UNet(
-                self._size(), self.T, widths=self.hidden, rng=rng, skip=skip, gain=gain,
-                basis=basis,
+                self._size(), self.T, widths=self.hidden, rng=rng, skip=skip, gain=gain, basis=basis
             )
         layers = [Layer(width, self.activation) for width in self.hidden]
         return MLP(
-            self.dim, self.T, hidden=layers, rng=rng, skip=np.sqrt(noise), basis=basis,
+            self.dim,
+            self.T,
+            hidden=layers,
+            rng=rng,
+            skip=np.sqrt(noise),
+            basis=basis,
             mirrored=self.mirrored,
         )
 
@@ -155,7 +162,8 @@ class Experiment:
         short = QUICK_RINGS if self.name == "rings" else QUICK
         chosen = replace(self, **short, quick=True) if quick else self
         return replace(
-            chosen, seed=self.seed if seed is None else seed,
+            chosen,
+            seed=self.seed if seed is None else seed,
             steps=chosen.steps if steps is None else steps,
         )
 
@@ -180,16 +188,37 @@ class Experiment:
 
 
 CURVE = Experiment(
-    "curve", hidden=(256,), activation="silu", steps=8000, batch_size=250, learning_rate=2e-2,
+    "curve",
+    hidden=(256,),
+    activation="silu",
+    steps=8000,
+    batch_size=250,
+    learning_rate=2e-2,
     ema_decay=0.99,
 )  # with the leaky ReLU the samples miss the curve by twice as much
 ENSEMBLE = Experiment(
-    "ensemble", hidden=(128,), activation="silu", mirrored=True, basis_size=40, steps=12_000,
-    batch_size=500, learning_rate=1e-2, beta_2=0.99, ema_decay=0.9993,
+    "ensemble",
+    hidden=(128,),
+    activation="silu",
+    mirrored=True,
+    basis_size=40,
+    steps=12_000,
+    batch_size=500,
+    learning_rate=1e-2,
+    beta_2=0.99,
+    ema_decay=0.9993,
 )
 RINGS = Experiment(
-    "rings", hidden=(16, 32, 64), activation="silu", basis_size=12, steps=7000, batch_size=8,
-    learning_rate=6e-3, ema_decay=0.99, dim=256, samples=64,
+    "rings",
+    hidden=(16, 32, 64),
+    activation="silu",
+    basis_size=12,
+    steps=7000,
+    batch_size=8,
+    learning_rate=6e-3,
+    ema_decay=0.99,
+    dim=256,
+    samples=64,
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in (CURVE, ENSEMBLE, RINGS)}
 BY_DEFAULT = ("curve", "ensemble")  # what ``run`` runs; the rings take minutes
@@ -210,8 +239,10 @@ class Training:
         self.experiment = experiment
         self.schedule, self.distribution = experiment.schedule(), experiment.distribution()
         self.state = TrainingState(
-            experiment.network(), rng=experiment.rng("training"),
-            ema_decay=experiment.ema_decay, beta_2=experiment.beta_2,
+            experiment.network(),
+            rng=experiment.rng("training"),
+            ema_decay=experiment.ema_decay,
+            beta_2=experiment.beta_2,
         )
         self.losses: list[float] = []
         self.block: list[float] = []
@@ -227,8 +258,13 @@ class Training:
         """
         e = self.experiment
         for record in train(
-            self.state.network, self.distribution, self.schedule, steps=e.steps,
-            batch_size=e.batch_size, learning_rate=e.learning_rate, max_norm=e.max_norm,
+            self.state.network,
+            self.distribution,
+            self.schedule,
+            steps=e.steps,
+            batch_size=e.batch_size,
+            learning_rate=e.learning_rate,
+            max_norm=e.max_norm,
             state=self.state,
         ):
             self.block.append(record.loss)
@@ -242,9 +278,7 @@ class Training:
 
         Raises Divergence where the weights are not finite.
         """
-        config = {
-            "experiment": self.experiment.config, "losses": self.losses, "block": self.block
-        }
+        config = {"experiment": self.experiment.config, "losses": self.losses, "block": self.block}
         try:
             save_checkpoint(path, self.state, self.schedule, config)
         except ValueError as error:

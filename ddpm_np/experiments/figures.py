@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
 
-__all__ = ["pictures"]
-
 
 def pictures(training: Training, evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
     """Name and figure of each picture of one experiment, in the order of the report."""
@@ -73,15 +71,21 @@ def samples(drawn: Array, ideal: Array, law: Gaussian) -> Figure:
         label(panel, x, y, f"difference {off:.2g} (root mean square)")
     low, high = axes[0, 0].get_ylim()
     axes[0, 0].set_ylim(low, high + 0.15 * (high - low))  # room for the names
-    names = ("trained network", LEARNED, 1.0), ("ideal denoiser, exact", EXACT, 0.75), (
-        "band: two standard deviations, exact", EXACT, 0.5)
+    names = (
+        ("trained network", LEARNED, 1.0),
+        ("ideal denoiser, exact", EXACT, 0.75),
+        ("band: two standard deviations, exact", EXACT, 0.5),
+    )
     for panel, (text, colour, alpha) in zip(axes[0], names):
         place = {"transform": panel.transAxes, "alpha": alpha, "va": "top", "weight": "bold"}
         name_line(panel, 0.02, 0.99, text, colour, **place)
-    caption(figure, "The first six samples. Both chains start from the same noise and add the same "
-            "noise at every step. They differ only in the denoiser, so any difference is the "
-            "network's error. Band: two standard deviations of the true distribution around its "
-            "mean.")
+    caption(
+        figure,
+        "The first six samples. Both chains start from the same noise and add the same "
+        "noise at every step. They differ only in the denoiser, so any difference is the "
+        "network's error. Band: two standard deviations of the true distribution around its "
+        "mean.",
+    )
     return figure
 
 
@@ -106,8 +110,11 @@ def curve_samples(drawn: Array, curve: Array) -> Figure:
     right.set_ylim(-1.1 * largest, 1.6 * largest)
     label(right, "time in s", "sample minus curve", "The difference, magnified")
     legend(right, loc="upper center", ncols=3)
-    caption(figure, "Left: fifty signals drawn from noise, on top of each other. Right: their "
-            "difference from the curve; with the ideal denoiser it is 0.")
+    caption(
+        figure,
+        "Left: fifty signals drawn from noise, on top of each other. Right: their "
+        "difference from the curve; with the ideal denoiser it is 0.",
+    )
     return figure
 
 
@@ -127,9 +134,12 @@ def loss(losses: list[float], block_size: int, evaluation: Evaluation) -> Figure
     plain_log(middle)
     label(middle, "step t", "mean squared error of eps", "It is largest at small t")
     if not has_floor:
-        caption(figure, "For a single curve the least possible loss is 0 at every t, so this is "
-                "the network's own error. It is largest at small t, where the prediction must "
-                "magnify the little noise in x_t by 1 / sqrt(1 - alpha_bar_t).")
+        caption(
+            figure,
+            "For a single curve the least possible loss is 0 at every t, so this is "
+            "the network's own error. It is largest at small t, where the prediction must "
+            "magnify the little noise in x_t by 1 / sqrt(1 - alpha_bar_t).",
+        )
         return figure
     mean = floor[1:].mean()
     left.axhline(mean, color=EXACT, linestyle="--")
@@ -143,15 +153,16 @@ def loss(losses: list[float], block_size: int, evaluation: Evaluation) -> Figure
     name_line(middle, t[half], 0.5 * floor[half + 1], "Bayes floor", EXACT, ha="right", va="top")
     right = axes[0, 2]
     over, error = (100 * v[1:] / floor[1:] for v in (evaluation.excess, evaluation.excess_error))
-    right.fill_between(
-        t, over - 2 * error, over + 2 * error, color=LEARNED, alpha=0.3, linewidth=0
-    )
+    right.fill_between(t, over - 2 * error, over + 2 * error, color=LEARNED, alpha=0.3, linewidth=0)
     right.plot(t, over, color=LEARNED)
     right.set_ylim(bottom=0)
     label(right, "step t", "loss above the floor, in %", "What is left to learn")
-    caption(figure, "The Bayes floor (blue) is the lowest loss any predictor can reach. Right: the "
-            "part of the loss above it, measured as the squared distance of the prediction from "
-            "the ideal one; the band is two standard errors.")
+    caption(
+        figure,
+        "The Bayes floor (blue) is the lowest loss any predictor can reach. Right: the "
+        "part of the loss above it, measured as the squared distance of the prediction from "
+        "the ideal one; the band is two standard errors.",
+    )
     return figure
 
 
@@ -167,9 +178,12 @@ def reverse(path: Array, ideal_path: Array, curve: Array | None) -> Figure:
     bar.set_label("step t")
     bar.outline.set_visible(False)
     what = "the one curve of the data" if curve is not None else "the signal it ends in"
-    caption(figure, f"Every line is the whole signal at one step, from noise (t = T, pale) to the "
-            f"end (t = 0, dark). Black: {what}. Both chains get the same random numbers: where the "
-            "pictures differ, the network differs from the exact answer.")
+    caption(
+        figure,
+        f"Every line is the whole signal at one step, from noise (t = T, pale) to the "
+        f"end (t = 0, dark). Black: {what}. Both chains get the same random numbers: where the "
+        "pictures differ, the network differs from the exact answer.",
+    )
     return figure
 
 
@@ -197,13 +211,27 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
     hollow: dict[str, Any] = {"fillstyle": "none"}
     looks: dict[str, dict[str, Any]] = {
         "data": {"color": DATA, "marker": "o", "markersize": 7, **hollow, "label": "data, exact"},
-        "exact sampler": {"color": EXACT, "marker": "_", "markersize": 11, "markeredgewidth": 2,
-                          "label": "exact sampler, exact"},
+        "exact sampler": {
+            "color": EXACT,
+            "marker": "_",
+            "markersize": 11,
+            "markeredgewidth": 2,
+            "label": "exact sampler, exact",
+        },
         "true sample": {"color": NOISE, "marker": "x", "label": "as many true signals"},
-        "ideal": {"color": EXACT, "marker": "o", "markersize": 8, **hollow,
-                  "label": "ideal denoiser, same noise"},
-        "network": {"color": LEARNED, "marker": ".", "markersize": 8,
-                    "label": "the network's samples"},
+        "ideal": {
+            "color": EXACT,
+            "marker": "o",
+            "markersize": 8,
+            **hollow,
+            "label": "ideal denoiser, same noise",
+        },
+        "network": {
+            "color": LEARNED,
+            "marker": ".",
+            "markersize": 8,
+            "label": "the network's samples",
+        },
     }
     for which in ("data", "exact sampler", "true sample", "network"):
         values = spectra[which]
@@ -222,15 +250,22 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
     same_noise = [line for line in right.lines if line.get_label() == looks["ideal"]["label"]]
     legend(right, handles=same_noise)
     right.set_xticks(np.arange(1, large + 1))
-    label(right, "principal axis", "variance over that of the data",
-          "The dots should fill the circles")
+    label(
+        right,
+        "principal axis",
+        "variance over that of the data",
+        "The dots should fill the circles",
+    )
     low, high = right.get_ylim()
     right.set_ylim(low, high + 0.12 * (high - low))  # room for the legend
-    caption(figure, f"The data varies along {rank} axes only. Beyond them is what the network "
-            "failed to remove; exact zeros are not shown. Right: with the variance beta_tilde even "
-            "the exact sampler ends with less variance than the data (bars). Its draws scatter "
-            "around that (circles), as true signals do around 1. The network's dots, from the same "
-            "noise, should fill the circles.")
+    caption(
+        figure,
+        f"The data varies along {rank} axes only. Beyond them is what the network "
+        "failed to remove; exact zeros are not shown. Right: with the variance beta_tilde even "
+        "the exact sampler ends with less variance than the data (bars). Its draws scatter "
+        "around that (circles), as true signals do around 1. The network's dots, from the same "
+        "noise, should fill the circles.",
+    )
     return figure
 
 
@@ -252,8 +287,11 @@ def forward(schedule: Schedule, signal: Array, rng: np.random.Generator) -> Figu
         panel.plot(tau, mean, color=EXACT)
         x, y = "time in s" if panel in axes[-1] else "", "$x_t$" if panel in axes[:, 0] else ""
         label(panel, x, y, f"t = {t}: {kept:.2f} signal, {std:.2f} noise")
-    caption(figure, "Blue: the mean of x_t given the signal, and two standard deviations around "
-            "it. Vermillion: twelve draws. The mean fades while the band widens.")
+    caption(
+        figure,
+        "Blue: the mean of x_t given the signal, and two standard deviations around "
+        "it. Vermillion: twelve draws. The mean fades while the band widens.",
+    )
     return figure
 
 
@@ -275,9 +313,16 @@ def schedule_tables(schedule: Schedule) -> Figure:
     legend(middle, loc="upper center", ncols=2, columnspacing=1)
     right.plot(t, schedule.log_snr[1:], color=EXACT)
     right.axhline(0, color=FAINT)
-    label(right, "step t", r"$\ln\,(\bar\alpha_t / (1 - \bar\alpha_t))$",
-          "Signal to noise falls all the way")
-    caption(figure, "Left: the variance of the noise added at step t, and that of the step back "
-            "when x_0 is known. Middle: at the crossing x_t is half signal and half noise, in "
-            "variance. Right: the same as a ratio, 0 at the crossing.")
+    label(
+        right,
+        "step t",
+        r"$\ln\,(\bar\alpha_t / (1 - \bar\alpha_t))$",
+        "Signal to noise falls all the way",
+    )
+    caption(
+        figure,
+        "Left: the variance of the noise added at step t, and that of the step back "
+        "when x_0 is known. Middle: at the crossing x_t is half signal and half noise, in "
+        "variance. Right: the same as a ratio, 0 at the crossing.",
+    )
     return figure

@@ -26,8 +26,6 @@ from ddpm_np.experiments.report import FILES, is_reported, write_report, write_s
 from ddpm_np.experiments.rings import evaluate_rings
 from ddpm_np.training import Divergence
 
-__all__ = ["CHECKPOINT", "CHECKPOINT_EVERY", "Failed", "Interrupted", "Refused", "RunFolder"]
-
 CHECKPOINT_EVERY = 500  # steps: a kill between two of them costs a few seconds of training
 CHECKPOINT, CONFIG = "checkpoint.npz", "run.json"
 FORMAT = "ddpm_np run 1"
@@ -152,7 +150,8 @@ class RunFolder:
         measure = evaluate_rings if experiment.name == "rings" else evaluate
         evaluation = measure(training)
         times = {
-            "training_s": trained - clock, "from_step": start,
+            "training_s": trained - clock,
+            "from_step": start,
             "measuring_s": time.perf_counter() - trained,
         }
         try:

@@ -12,8 +12,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["FolderLock", "Locked"]
-
 NAME = "run.lock"
 
 

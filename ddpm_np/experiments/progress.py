@@ -16,8 +16,6 @@ from typing import Any
 
 from ddpm_np.training import StepRecord
 
-__all__ = ["deferred_interrupt", "follow", "open_streams", "say"]
-
 LINES = 10  # plain lines in a whole run
 MEMORY = 0.98  # decay of the smoothed loss: about the last 50 steps
 

@@ -27,11 +27,11 @@ from ddpm_np.experiments.rings import RingsEvaluation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FILES", "is_reported", "write_report", "write_summary"]
 
 FILES = ("report.json", "report.md", "samples.npz")
 TITLES = {
-    "curve": "One curve, learned", "ensemble": "A family of signals, learned",
+    "curve": "One curve, learned",
+    "ensemble": "A family of signals, learned",
     "rings": "Pictures of rings, learned",
 }
 STORIES = {
@@ -66,7 +66,9 @@ def write_report(
     There are no pictures where matplotlib is missing.
     """
     arrays: dict[str, Any] = {
-        "samples": evaluation.samples, "ideal": evaluation.ideal, "data": evaluation.data
+        "samples": evaluation.samples,
+        "ideal": evaluation.ideal,
+        "data": evaluation.data,
     }
     write_atomically(folder / "samples.npz", lambda file: np.savez(file, **arrays))
     pictures = []
@@ -132,8 +134,10 @@ def _content(
         "step": training.state.step,
         "numbers": {key: row._asdict() for key, row in evaluation.rows.items()},
         "loss_per_step": {
-            "network": evaluation.loss, "standard_error": evaluation.loss_error,
-            "floor": evaluation.floor, "excess": evaluation.excess,
+            "network": evaluation.loss,
+            "standard_error": evaluation.loss_error,
+            "floor": evaluation.floor,
+            "excess": evaluation.excess,
             "excess_standard_error": evaluation.excess_error,
         },
         "training_loss": {"steps_per_point": training.block_size, "mean": training.losses},
@@ -143,20 +147,27 @@ def _content(
 
 
 def _page(
-    folder: Path, content: dict[str, Any], training: Training, evaluation: Evaluation,
+    folder: Path,
+    content: dict[str, Any],
+    training: Training,
+    evaluation: Evaluation,
     pictures: Sequence[str],
 ) -> str:
     e, law = training.experiment, training.distribution
     frequencies = ", ".join(f"{f:.3g}" for f in np.sort(getattr(law, "frequencies", [])))
     story = STORIES[e.name].format(
-        dim=e.dim, n_frequencies=e.n_frequencies, frequencies=frequencies,
-        rank=getattr(law, "rank", e.dim), size=math.isqrt(e.dim),
+        dim=e.dim,
+        n_frequencies=e.n_frequencies,
+        frequencies=frequencies,
+        rank=getattr(law, "rank", e.dim),
+        size=math.isqrt(e.dim),
     )
     lines = [f"# {TITLES[e.name]}", "", story, ""]
     if e.quick:
         lines += [
             f"**A quick run of {e.steps} steps: it checks that everything works, and does not "
-            "show how well the network can learn.**", "",
+            "show how well the network can learn.**",
+            "",
         ]
     lines += ["## Measured and exact", "", *_table(list(evaluation.rows.values())), ""]
     if pictures:
@@ -168,19 +179,24 @@ def _page(
     since = f" (resumed at step {times['from_step']})" if times["from_step"] else ""
     checkpoint, quick = shlex.quote(str(folder / "checkpoint.npz")), " --quick" if e.quick else ""
     lines += [
-        "## The run", "",
+        "## The run",
+        "",
         f"- {content['network']}, {e.steps} steps with batches of {e.batch_size}, seed {e.seed}.",
         f"- Training took {times['training_s']:.1f} s{since}, "
         f"measuring {times['measuring_s']:.1f} s.",
         f"- {versions}.",
         "- report.json holds all settings and numbers, also those for each t; samples.npz holds "
-        "the samples.", "",
-        "## How to continue", "",
+        "the samples.",
+        "",
+        "## How to continue",
+        "",
         "Draw more samples from this network, repeat the run (bit for bit on the same machine), "
-        "or resume a run that was stopped:", "",
+        "or resume a run that was stopped:",
+        "",
         f"    python -m ddpm_np sample {checkpoint} -n 16 --out signals.npz",
         f"    python -m ddpm_np run --experiment {e.name} --seed {e.seed} --steps {e.steps}{quick}",
-        "    python -m ddpm_np run --resume --out DIR", "",
+        "    python -m ddpm_np run --resume --out DIR",
+        "",
     ]
     return "\n".join(lines)
 

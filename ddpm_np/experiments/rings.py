@@ -36,7 +36,6 @@ from ddpm_np.training import Source, TrainingState, train
 if TYPE_CHECKING:
     from ddpm_np.experiments.experiment import Experiment, Training
 
-__all__ = ["Memory", "RingsEvaluation", "evaluate_rings"]
 
 PICTURES = (5, 16, 64, 256)  # trained on so many pictures of the family; a quick run on two
 PATCHES = (3, 5, 7, 11)  # fields of view, in pixels
@@ -109,9 +108,23 @@ def evaluate_rings(training: Training) -> RingsEvaluation:
     rows |= _memory_rows(memories, law.sample(PICTURES[0], rng=e.rng("signals")))
     columns, floors, more = _five(e, law, schedule, networks[0], rng)
     return RingsEvaluation(
-        rows | more, floor, floor + excess, excess_error, excess, excess_error, samples,
-        ideal_path[0], law.sample(n, rng=rng), path[:, 0], ideal_path[:, 0], {}, tuple(memories),
-        columns, floors, mlp_samples, _guesses(network, schedule, path[:, 0]),
+        rows | more,
+        floor,
+        floor + excess,
+        excess_error,
+        excess,
+        excess_error,
+        samples,
+        ideal_path[0],
+        law.sample(n, rng=rng),
+        path[:, 0],
+        ideal_path[:, 0],
+        {},
+        tuple(memories),
+        columns,
+        floors,
+        mlp_samples,
+        _guesses(network, schedule, path[:, 0]),
         _guesses(ideal, schedule, ideal_path[:, 0]),
     )
 
@@ -143,7 +156,12 @@ def _chain(denoiser: Denoiser, schedule: Schedule, n: int, seed: int) -> Array:
     """The whole way of n samples, (T + 1, n, dim), from the noise of that seed."""
     dim = denoiser.dim  # type: ignore[attr-defined]
     return ancestral_sample(
-        denoiser, schedule, n, dim, rng=np.random.default_rng(seed), trajectory=True,
+        denoiser,
+        schedule,
+        n,
+        dim,
+        rng=np.random.default_rng(seed),
+        trajectory=True,
         dtype=np.float64,
     )
 
@@ -151,10 +169,12 @@ def _chain(denoiser: Denoiser, schedule: Schedule, n: int, seed: int) -> Array:
 def _guesses(denoiser: Denoiser, schedule: Schedule, path: Array) -> Array:
     """x0_hat on the way of one picture, (T, dim), in the order of t = 1..T."""
     x_t = path[1:, None]
-    return np.concatenate([
-        predict_x0(schedule, x, t, np.asarray(denoiser(x, t), np.float64))
-        for t, x in enumerate(x_t, 1)
-    ])
+    return np.concatenate(
+        [
+            predict_x0(schedule, x, t, np.asarray(denoiser(x, t), np.float64))
+            for t, x in enumerate(x_t, 1)
+        ]
+    )
 
 
 def _family_rows(

@@ -1,5 +1,4 @@
-"""The pictures of the experiment with rings: samples, one chain, the loss, and who sees how much.
-"""
+"""The pictures of the rings: samples, one chain, the loss, and who sees how much."""
 
 from __future__ import annotations
 
@@ -28,8 +27,6 @@ from ddpm_np.experiments.rings import SEEN, Memory, RingsEvaluation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["rings_pictures"]
-
 
 def rings_pictures(training: Training, evaluation: RingsEvaluation) -> Iterator[tuple[str, Figure]]:
     """Name and figure of each picture, in the order of the report."""
@@ -47,8 +44,9 @@ def samples(drawn: Array, data: Array, mlp: Array) -> Figure:
     rows = {"the family": data[:10], "U-Net": drawn[:10], "MLP": mlp[:10]}
     figure = picture_grid(rows, title="Rings drawn from noise")
     caption(
-        figure, "Above: ten pictures of the family. Middle: ten samples of the U-Net. Below: those "
-        "of a fully connected network after as many steps. It must learn each place anew."
+        figure,
+        "Above: ten pictures of the family. Middle: ten samples of the U-Net. Below: those "
+        "of a fully connected network after as many steps. It must learn each place anew.",
     )
     return figure
 
@@ -64,11 +62,12 @@ def views(columns: Mapping[str, Array]) -> Figure:
         rows[text if name == "five" else f"{text}\noff a ring by {distance:.3f}"] = pictures
     figure = picture_grid(rows, title="Why the circles are not round", aside=2.1)
     caption(
-        figure, "The same noise in each column, and five training pictures for all. The best "
+        figure,
+        "The same noise in each column, and five training pictures for all. The best "
         f"denoiser that sees {SEEN} x {SEEN} pixels around each pixel cannot know where the other "
         "side of the ring is: its rings are ovals, or do not close. A network of three layers "
         "sees no more. The U-Net sees all of the picture and has to learn to use it. The numbers "
-        "are root mean squares per pixel to the nearest ring of any place and size."
+        "are root mean squares per pixel to the nearest ring of any place and size.",
     )
     return figure
 
@@ -81,15 +80,17 @@ def chain(evaluation: RingsEvaluation) -> Figure:
     steps = [round(T * share) for share in shares]
     guessed = [t - 1 for t in steps if t]
     rows = {
-        "U-Net, x_t": evaluation.path[steps], "exact, x_t": evaluation.ideal_path[steps],
+        "U-Net, x_t": evaluation.path[steps],
+        "exact, x_t": evaluation.ideal_path[steps],
         "U-Net, x0_hat": evaluation.guesses[guessed],
         "exact, x0_hat": evaluation.ideal_guesses[guessed],
     }
     figure = picture_grid(rows, [f"t = {t}" for t in steps], "One picture on its way", aside=1.2)
     caption(
-        figure, "The same noise for both: the network, and the ideal denoiser of the whole family. "
+        figure,
+        "The same noise for both: the network, and the ideal denoiser of the whole family. "
         "x0_hat, the mean of all rings that x_t may come from, is blurred first and sharpens while "
-        "the place is decided. Where the rows of a pair differ, the network is not exact."
+        "the place is decided. Where the rows of a pair differ, the network is not exact.",
     )
     return figure
 
@@ -114,9 +115,10 @@ def loss(evaluation: RingsEvaluation, losses: list[float], block_size: int) -> F
     label(right, "step t", "excess / floor", "What is left to learn")
     dim = evaluation.samples.shape[1]
     caption(
-        figure, f"The floor is flat at 2 / {dim} while the noise hides only where exactly the ring "
+        figure,
+        f"The floor is flat at 2 / {dim} while the noise hides only where exactly the ring "
         f"is: two numbers in {dim} pixels. Where x_t is hardly a picture any more it falls. The "
-        "network is worst at small t, where the little noise in x_t must be magnified most."
+        "network is worst at small t, where the little noise in x_t must be magnified most.",
     )
     return figure
 
@@ -128,7 +130,8 @@ def memory(memories: Sequence[Memory]) -> Figure:
     k = [m.k for m in memories]
     for name, colour, text in (
         ("trained", LEARNED, "nearest of the k trained on"),
-        ("fresh", NOISE, "nearest of k others"), ("ring", EXACT, "nearest ring of all"),
+        ("fresh", NOISE, "nearest of k others"),
+        ("ring", EXACT, "nearest ring of all"),
     ):
         left.plot(k, [getattr(m, name).mean() for m in memories], "o-", color=colour, label=text)
     right.plot(k, [m.to_family for m in memories], "o-", color=EXACT, label="the family's")
@@ -143,10 +146,11 @@ def memory(memories: Sequence[Memory]) -> Figure:
     title = "Distance from the ideal denoiser"
     label(right, "k training pictures", "mean square of the difference", title)
     caption(
-        figure, "Left: a network of few pictures returns one of them; of more, its samples are as "
+        figure,
+        "Left: a network of few pictures returns one of them; of more, its samples are as "
         "far from those it saw as from others, and are rings all the same. Right: on new pictures "
         "its predictions come close to the ideal denoiser of the whole family, which it never saw, "
-        "not to that of its k pictures, which is what minimises its loss."
+        "not to that of its k pictures, which is what minimises its loss.",
     )
     return figure
 
@@ -161,8 +165,12 @@ def patches(evaluation: RingsEvaluation) -> Figure:
     for placed, colour, text in ((True, EXACT, "place known"), (False, WRONG, "anywhere")):
         means = [floors[p, placed][1:].mean() for p in sizes]
         left.plot(sizes, means, "o-", color=colour, label=text)
-        right.plot(np.arange(1, len(floors[SEEN, placed])), floors[SEEN, placed][1:], color=colour,
-                   label=f"{text}, {SEEN} x {SEEN}")
+        right.plot(
+            np.arange(1, len(floors[SEEN, placed])),
+            floors[SEEN, placed][1:],
+            color=colour,
+            label=f"{text}, {SEEN} x {SEEN}",
+        )
     three = evaluation.rows["three_layers"].measured
     left.plot([SEEN], [three], "s", color=LEARNED, label="a network of three layers")
     right.set_ylim(bottom=1e-6)
@@ -172,7 +180,8 @@ def patches(evaluation: RingsEvaluation) -> Figure:
         axes.set_yscale("log")
         legend(axes)
     caption(
-        figure, "No network that sees only such a patch can have a smaller loss. Three layers of "
-        f"3 x 3 see {SEEN} pixels; what they have above their bound is what they have not learned."
+        figure,
+        "No network that sees only such a patch can have a smaller loss. Three layers of "
+        f"3 x 3 see {SEEN} pixels; what they have above their bound is what they have not learned.",
     )
     return figure

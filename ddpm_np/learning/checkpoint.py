@@ -34,8 +34,6 @@ from ddpm_np.learning.optimizer import EMA, AdamW
 from ddpm_np.learning.parameters import Network, network_from_config
 from ddpm_np.schedule import Schedule
 
-__all__ = ["Checkpoint", "TrainingState", "load_checkpoint", "save_checkpoint"]
-
 FORMAT = "ddpm_np checkpoint 2"
 VECTORS = ("parameters", "m", "v", "average")  # what training changes, each as long as the network
 MEMBERS = {f"{name}.npy" for name in (*VECTORS, "beta", "about", "sha256")}
@@ -52,13 +50,24 @@ class TrainingState:
     """
 
     def __init__(
-        self, network: Network, *, rng: np.random.Generator, ema_decay: float = 0.999,
-        weight_decay: float = 0.0, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8,
+        self,
+        network: Network,
+        *,
+        rng: np.random.Generator,
+        ema_decay: float = 0.999,
+        weight_decay: float = 0.0,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        eps: float = 1e-8,
     ) -> None:
         self.network = check_instance("network", network, Network)
         check_fraction("ema_decay", ema_decay, below_one=True)
         self.optimizer = AdamW(
-            network.flat.size, network.dtype, beta_1=beta_1, beta_2=beta_2, eps=eps,
+            network.flat.size,
+            network.dtype,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            eps=eps,
             weight_decay=weight_decay,
         )
         self.ema = EMA(network.flat, ema_decay)
@@ -109,11 +118,17 @@ def save_checkpoint(
         check_array(name, arrays[name])
     optimizer, ema = state.optimizer, state.ema
     about = {
-        "format": FORMAT, "network": state.network.config, "step": state.step, "config": config,
+        "format": FORMAT,
+        "network": state.network.config,
+        "step": state.step,
+        "config": config,
         "generator": _listed(state.rng.bit_generator.state),
         "optimizer": {
-            "beta_1": optimizer.beta_1, "beta_2": optimizer.beta_2, "eps": optimizer.eps,
-            "weight_decay": optimizer.weight_decay, "updates": optimizer.updates,
+            "beta_1": optimizer.beta_1,
+            "beta_2": optimizer.beta_2,
+            "eps": optimizer.eps,
+            "weight_decay": optimizer.weight_decay,
+            "updates": optimizer.updates,
         },
         "ema": {"decay": ema.decay, "updates": ema.updates},
     }

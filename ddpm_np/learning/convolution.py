@@ -20,12 +20,6 @@ import numpy as np
 
 from ddpm_np._checks import Array
 
-__all__ = [
-    "convolve", "convolve_backward", "double", "double_backward", "from_pictures", "halve",
-    "halve_backward", "join", "join_backward", "kernel_backward", "neighbours", "to_pictures",
-    "turned",
-]
-
 
 def from_pictures(x: Array, size: int) -> Array:
     """Pictures as vectors (n, size * size), row after row, to h of shape (size, n, size, 1)."""

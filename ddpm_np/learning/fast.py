@@ -28,8 +28,6 @@ from ddpm_np.learning.layers import Layer
 from ddpm_np.learning.parameters import Parameters
 from ddpm_np.schedule import Schedule
 
-__all__ = ["FastGradient", "predict"]
-
 ROWS = 128  # predicted at once: their arrays stay in the cache, and the allocator keeps them
 
 

@@ -19,8 +19,6 @@ from ddpm_np._checks import (
     check_fraction,
 )
 
-__all__ = ["Layer", "activate", "activation_slope", "rows_at", "step_basis", "sum_by_step"]
-
 ACTIVATIONS = ("leaky_relu", "silu", "identity")
 CONDITIONS = ("gate", "shift", "none")
 FAINT = -12.0  # ln of an SNR

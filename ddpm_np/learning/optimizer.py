@@ -15,8 +15,6 @@ from numpy.typing import DTypeLike
 
 from ddpm_np._checks import Array, check_count, check_dtype, check_fraction, check_positive
 
-__all__ = ["EMA", "AdamW", "clip_by_global_norm", "warmup_cosine"]
-
 BLOCK = (
     1 << 17
 )  # entries are updated one by one, so this changes the speed and no bit of the result

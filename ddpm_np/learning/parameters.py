@@ -18,8 +18,6 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ddpm_np._checks import Array, Steps, check_array, check_count, check_dtype, check_steps
 
-__all__ = ["Network", "Parameter", "Parameters", "network_from_config"]
-
 # The class of each kind of network, found when it is needed: importing this module loads neither.
 KINDS = {"mlp": "ddpm_np.network:MLP", "unet": "ddpm_np.learning.unet:UNet"}
 
@@ -85,7 +83,11 @@ class Network(ABC):
     kind: ClassVar[str]
 
     def __init__(self, dim: int, T: int, *, dtype: DTypeLike) -> None:
-        self.dim, self.T, self.dtype = check_count("dim", dim), check_count("T", T), check_dtype(dtype)
+        self.dim, self.T, self.dtype = (
+            check_count("dim", dim),
+            check_count("T", T),
+            check_dtype(dtype),
+        )
 
     def _allocate(self, layout: tuple[Parameter, ...]) -> None:
         size = sum(math.prod(p.shape) for p in layout)
@@ -104,9 +106,7 @@ class Network(ABC):
         """
 
     @abstractmethod
-    def _forward(
-        self, p: Mapping[str, Array], x: Array, t: Steps
-    ) -> tuple[Array, dict[Any, Any]]:
+    def _forward(self, p: Mapping[str, Array], x: Array, t: Steps) -> tuple[Array, dict[Any, Any]]:
         """The forward pass with the parameters p, in their number type."""
 
     @abstractmethod
@@ -169,9 +169,7 @@ class Network(ABC):
         t = check_steps("t", t, 1, self.T, batch=x.shape[:1])
         if not isinstance(t, int) and t.shape != x.shape[:1]:
             if t.ndim > 1:
-                raise ValueError(
-                    f"t must be an int or one step for each row, got shape {t.shape}"
-                )
+                raise ValueError(f"t must be an int or one step for each row, got shape {t.shape}")
             t = np.broadcast_to(t, x.shape[:1])
         return x, t
 

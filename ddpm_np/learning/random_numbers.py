@@ -10,8 +10,6 @@ import numpy as np
 
 from ddpm_np._checks import Array, check_generator
 
-__all__ = ["fill_normal"]
-
 
 def fill_normal(out: Array, *, rng: np.random.Generator) -> Array:
     """Fills out, float32 or float64, with independent N(0, 1) numbers, and returns it.

@@ -45,8 +45,6 @@ from ddpm_np.learning.layers import rows_at, sum_by_step
 from ddpm_np.learning.parameters import Network, Parameter, Parameters
 from ddpm_np.schedule import Schedule
 
-__all__ = ["UNet", "preconditioning"]
-
 PIXELS = 2**14  # predicted at once
 MOST_LAYERS = 1000  # at each size; a damaged file could ask for more than there is time for
 
@@ -98,9 +96,18 @@ class UNet(Network):
     kind: ClassVar[str] = "unet"
 
     def __init__(
-        self, size: int, T: int, *, widths: Sequence[int] = (16, 32, 64), layers: int = 2,
-        rng: np.random.Generator, dtype: DTypeLike = np.float32, skip: ArrayLike | None = None,
-        gain: ArrayLike | None = None, basis: ArrayLike | None = None, wrap: bool = False,
+        self,
+        size: int,
+        T: int,
+        *,
+        widths: Sequence[int] = (16, 32, 64),
+        layers: int = 2,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+        skip: ArrayLike | None = None,
+        gain: ArrayLike | None = None,
+        basis: ArrayLike | None = None,
+        wrap: bool = False,
     ) -> None:
         self.size = check_count("size", size)
         super().__init__(self.size**2, T, dtype=dtype)
@@ -174,13 +181,11 @@ class UNet(Network):
                 inputs = 3 * shape[1]
                 values[:] = np.sqrt(2 / inputs) * rng.standard_normal(shape, self.dtype)
 
-    def _forward(
-        self, p: Mapping[str, Array], x: Array, t: Steps
-    ) -> tuple[Array, dict[Any, Any]]:
+    def _forward(self, p: Mapping[str, Array], x: Array, t: Steps) -> tuple[Array, dict[Any, Any]]:
         t = np.broadcast_to(t, len(x))
         cache: dict[Any, Any] = {"x": x, "t": t}
         kept: list[Array] = []
-        h, l = from_pictures(x, self.size), 0           # (rows, n, columns, channels)
+        h, l = from_pictures(x, self.size), 0  # (rows, n, columns, channels)
         for what, _, _ in self._plan:
             if what == "down":
                 kept.append(h)
@@ -200,7 +205,7 @@ class UNet(Network):
                 h = act + h if h.shape == act.shape else act
         L = l + 1
         F = h.reshape(-1, h.shape[-1]) @ p[f"W{L}"] + p[f"b{L}"]
-        F = to_pictures(F.reshape(*h.shape[:3], 1))     # (n, size * size)
+        F = to_pictures(F.reshape(*h.shape[:3], 1))  # (n, size * size)
         eps_hat = F if self.gain is None else self.gain[t, None] * F
         if self.skip is not None:
             eps_hat = eps_hat + self.skip[t, None] * x
@@ -218,7 +223,7 @@ class UNet(Network):
         d_F = from_pictures(d_F, self.size).reshape(-1, 1)
         g[f"b{L}"][:] = d_F.sum(axis=0)
         g[f"W{L}"][:] = h.reshape(-1, h.shape[-1]).T @ d_F
-        d = (d_F @ p[f"W{L}"].T).reshape(h.shape)       # (rows, n, columns, channels)
+        d = (d_F @ p[f"W{L}"].T).reshape(h.shape)  # (rows, n, columns, channels)
         for what, inputs, channels in reversed(self._plan):
             if what == "down":
                 d = halve_backward(d) + kept.pop()
@@ -235,7 +240,7 @@ class UNet(Network):
                 d_z *= d
                 # z = gate[t] u + shift[t]
                 for name, d_row in (("shift", d_z), ("gate", u * d_z)):
-                    rows = d_row.sum(axis=0).sum(axis=1)    # (n, channels)
+                    rows = d_row.sum(axis=0).sum(axis=1)  # (n, channels)
                     g[f"{name}{l}"][:] = sum_by_step(rows, t, self.T + 1, self.basis)
                 d_u = np.multiply(d_z, gate, out=d_z)
                 # u = h * kernel
@@ -261,9 +266,16 @@ class UNet(Network):
         tables = self.skip, self.gain, self.basis
         skip, gain, basis = (None if v is None else v.tolist() for v in tables)
         return {
-            "kind": self.kind, "size": self.size, "T": self.T, "widths": list(self.widths),
-            "layers": self.layers, "dtype": self.dtype.name, "skip": skip, "gain": gain,
-            "basis": basis, "wrap": self.wrap,
+            "kind": self.kind,
+            "size": self.size,
+            "T": self.T,
+            "widths": list(self.widths),
+            "layers": self.layers,
+            "dtype": self.dtype.name,
+            "skip": skip,
+            "gain": gain,
+            "basis": basis,
+            "wrap": self.wrap,
         }
 
     def __repr__(self) -> str:

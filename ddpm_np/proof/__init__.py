@@ -7,6 +7,7 @@ says what a proof is and what it shows, :mod:`ddpm_np.proof.identities` lists wh
 """
 
 from ddpm_np.proof.identities import IDENTITIES
-from ddpm_np.proof.prover import ANY, POSITIVE, UNIT, Chart, Identity, Proof, prove
+from ddpm_np.proof.prover import Chart, Identity, Proof, prove
+from ddpm_np.proof.symbols import ANY, POSITIVE, UNIT
 
 __all__ = ["ANY", "IDENTITIES", "POSITIVE", "UNIT", "Chart", "Identity", "Proof", "prove"]

@@ -20,8 +20,6 @@ import numpy as np
 from ddpm_np.proof.prover import Identity, Proof, prove
 from ddpm_np.schedule import Schedule
 
-__all__ = ["Coverage", "function_of", "watched_proof", "watching"]
-
 
 @dataclass
 class Coverage:
@@ -97,9 +95,9 @@ def watching(names: Iterable[str]) -> Iterator[dict[str, Coverage]]:
             function.__code__ = codes[name]
 
 
-def watched_proof(identity: Identity, covered: dict[str, Coverage]) -> tuple[
-    Proof, dict[str, Coverage]
-]:
+def watched_proof(
+    identity: Identity, covered: dict[str, Coverage]
+) -> tuple[Proof, dict[str, Coverage]]:
     """The proof of the identity, and what it covers; ``covered`` comes from :func:`watching`."""
     covered.clear()
     return prove(identity), dict(covered)
@@ -108,7 +106,10 @@ def watched_proof(identity: Identity, covered: dict[str, Coverage]) -> tuple[
 def _noting(name: str, function: FunctionType, covered: dict[str, Coverage]) -> CodeType:
     """Code that notes a call of the function and then runs the function as it is now."""
     original = FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__,
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
         function.__closure__,
     )
     original.__kwdefaults__ = function.__kwdefaults__

@@ -24,8 +24,6 @@ from ddpm_np.closed_form import ideal
 from ddpm_np.proof.reference import Reference, Sum, sigmoid_beta, ulp_error
 from ddpm_np.schedule import Schedule
 
-__all__ = ["MEASURES", "ROWS", "Draw", "Worst", "draws", "worst_in_batches", "worst_of"]
-
 SCHEDULES = 60
 DIM = 3
 
@@ -83,16 +81,15 @@ def worst_of(measure: Callable[[Draw], Iterator[Compared]], drawn: list[Draw]) -
             for name, actual, exact, allowed in measure(draw):
                 worst = _worse(worst, name, actual, exact, allowed, place)
         except Exception as problem:
-            return Worst(float("inf"), worst.allowed,
-                f"{type(problem).__name__}: {problem}, {place}")
+            return Worst(
+                float("inf"), worst.allowed, f"{type(problem).__name__}: {problem}, {place}"
+            )
         if worst.failure:
             return worst
     return worst
 
 
-def _worse(
-    worst: Worst, name: str, actual: Any, exact: Sum, allowed: float, place: str
-) -> Worst:
+def _worse(worst: Worst, name: str, actual: Any, exact: Sum, allowed: float, place: str) -> Worst:
     error = float(ulp_error(actual, exact.value, scale=exact.scale).max())
     if not error <= allowed:
         why = f"{name} is off by {error:.3g} ulp, {allowed:g} allowed, {place}"
@@ -116,20 +113,44 @@ class Row(NamedTuple):
 ROWS: dict[str, list[Row]] = {
     "E1": [Row("q_step", forward.q_step, lambda r, x, t, y: r.q_skip(x, t - 1, t, y), 5)],
     "E6": [Row("q_sample", forward.q_sample, lambda r, x, t, y: r.q_skip(x, 0, t, y), 5)],
-    "E9": [Row("psi_1", lambda s, x, t, y: posterior.psi_1(s, x, y, t),
-               lambda r, x, t, y: r.psi_1(x, y, t), 6, 2)],
-    "E12": [Row("the mean of posterior_mean_variance",
-                lambda s, x, t, y: posterior.posterior_mean_variance(s, x, y, t)[0],
-                lambda r, x, t, y: r.posterior_mean(x, y, t), 7)],
-    "E13": [Row("predict_x0", posterior.predict_x0, lambda r, x, t, y: r.predict_x0(x, t, y), 6),
-            Row("predict_eps", posterior.predict_eps,
-                lambda r, x, t, y: r.predict_eps(x, t, y), 6)],
-    "E14": [Row("posterior_mean_from_eps", posterior.posterior_mean_from_eps,
-                lambda r, x, t, y: r.mean_from_eps(x, t, y), 7)],
-    "E24": [Row("v_from_x0_eps", ideal.v_from_x0_eps,
-                lambda r, x, t, y: r.v_from_x0_eps(x, t, y), 5),
-            Row("score_from_eps", lambda s, x, t, y: ideal.score_from_eps(s, y, t),
-                lambda r, x, t, y: r.score_from_eps(y, t), 4)],
+    "E9": [
+        Row(
+            "psi_1",
+            lambda s, x, t, y: posterior.psi_1(s, x, y, t),
+            lambda r, x, t, y: r.psi_1(x, y, t),
+            6,
+            2,
+        )
+    ],
+    "E12": [
+        Row(
+            "the mean of posterior_mean_variance",
+            lambda s, x, t, y: posterior.posterior_mean_variance(s, x, y, t)[0],
+            lambda r, x, t, y: r.posterior_mean(x, y, t),
+            7,
+        )
+    ],
+    "E13": [
+        Row("predict_x0", posterior.predict_x0, lambda r, x, t, y: r.predict_x0(x, t, y), 6),
+        Row("predict_eps", posterior.predict_eps, lambda r, x, t, y: r.predict_eps(x, t, y), 6),
+    ],
+    "E14": [
+        Row(
+            "posterior_mean_from_eps",
+            posterior.posterior_mean_from_eps,
+            lambda r, x, t, y: r.mean_from_eps(x, t, y),
+            7,
+        )
+    ],
+    "E24": [
+        Row("v_from_x0_eps", ideal.v_from_x0_eps, lambda r, x, t, y: r.v_from_x0_eps(x, t, y), 5),
+        Row(
+            "score_from_eps",
+            lambda s, x, t, y: ideal.score_from_eps(s, y, t),
+            lambda r, x, t, y: r.score_from_eps(y, t),
+            4,
+        ),
+    ],
 }
 
 
@@ -160,7 +181,7 @@ def worst_in_batches(rows: list[Row], dtype: Any, rng: np.random.Generator) -> W
 
 def _measure(equation: str) -> Callable[..., Any]:
     def enter(
-        measure: Callable[[Draw], Iterator[Compared]]
+        measure: Callable[[Draw], Iterator[Compared]],
     ) -> Callable[[Draw], Iterator[Compared]]:
         MEASURES[equation] = measure
         return measure
@@ -177,8 +198,12 @@ def _one(value: Any) -> Sum:
 
 @_measure("E1")
 def _(d: Draw) -> Iterator[Compared]:
-    yield "q_step", forward.q_step(d.schedule, d.x, d.t, d.y), d.exact.q_skip(d.x, d.t - 1, d.t,
-        d.y), 4
+    yield (
+        "q_step",
+        forward.q_step(d.schedule, d.x, d.t, d.y),
+        d.exact.q_skip(d.x, d.t - 1, d.t, d.y),
+        4,
+    )
 
 
 @_measure("E2")
@@ -212,8 +237,12 @@ def _(d: Draw) -> Iterator[Compared]:
 
 @_measure("E6")
 def _(d: Draw) -> Iterator[Compared]:
-    yield "q_sample", forward.q_sample(d.schedule, d.x, d.t, d.y), d.exact.q_skip(d.x, 0, d.t,
-        d.y), 4
+    yield (
+        "q_sample",
+        forward.q_sample(d.schedule, d.x, d.t, d.y),
+        d.exact.q_skip(d.x, 0, d.t, d.y),
+        4,
+    )
     mean, variance = forward.q_mean_variance(d.schedule, d.x, d.t)
     yield "the mean of q_mean_variance", mean, d.exact.q_skip(d.x, 0, d.t, 0 * d.y), 3
     yield "the variance of q_mean_variance", variance, _one(d.exact.one_minus_alpha_bar[d.t]), 1

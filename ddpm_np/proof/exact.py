@@ -19,8 +19,6 @@ import numpy as np
 
 from ddpm_np._checks import ExactNumber
 
-__all__ = ["Exact", "ExactNumber", "Root"]
-
 
 def _operation(operation: Callable[[Any, Any], Fraction]) -> Callable[[Exact, object], Exact]:
     def method(self: Exact, other: object) -> Exact:

@@ -23,8 +23,6 @@ from ddpm_np.equations.record import Formula
 from ddpm_np.proof.symbols import ANY, UNIT, Domain, same
 from ddpm_np.schedule import Schedule
 
-__all__ = ["difference", "right_hand_side"]
-
 VECTORS = ("x_0", "x_t", "x_prev", "x_s", "eps", "eps_hat", "score", "z")
 
 
@@ -34,8 +32,14 @@ class _Modules:
     covariance, ideal, reverse = covariance, ideal, reverse
 
 
-MODULES = {"forward": forward, "posterior": posterior, "sampling": sampling, "signals": signals,
-           "training": training, "closed_form": _Modules}
+MODULES = {
+    "forward": forward,
+    "posterior": posterior,
+    "sampling": sampling,
+    "signals": signals,
+    "training": training,
+    "closed_form": _Modules,
+}
 
 
 class _Squared(ExactNumber):
@@ -113,9 +117,18 @@ class _Numbers(dict[str, Any]):
         vectors = {name: np.array([free[name]]) for name in VECTORS}
         matrix = np.array([[free["u"], free["v"]], [free["v"], free["w"]]])
         super().__init__(
-            vectors, schedule=schedule, s=s, t=t, Sigma_0=matrix, Sigma_prev=matrix,
-            floor_t=free["u"], **{"x_{t-1}": vectors["x_prev"], "Sigma_{t-1}": matrix,
-                                  "I": np.eye(2, dtype=int).astype(object)},
+            vectors,
+            schedule=schedule,
+            s=s,
+            t=t,
+            Sigma_0=matrix,
+            Sigma_prev=matrix,
+            floor_t=free["u"],
+            **{
+                "x_{t-1}": vectors["x_prev"],
+                "Sigma_{t-1}": matrix,
+                "I": np.eye(2, dtype=int).astype(object),
+            },
         )
         self.schedule, self.at = schedule, {"t": t, "t-1": t - 1, "s": s}
 
@@ -207,8 +220,7 @@ def ddim_step() -> _Numbers:
     return numbers
 
 
-CHARTS: tuple[Callable[[], _Numbers], ...] = (
-    levels, steps, skip, reverse_step, ddim_step)
+CHARTS: tuple[Callable[[], _Numbers], ...] = (levels, steps, skip, reverse_step, ddim_step)
 
 
 # ---- floating point ---------------------------------------------------------------------------
@@ -233,16 +245,35 @@ def _floats() -> Iterator[dict[str, Any]]:
         a_k, b_k, f_k = rng.standard_normal((3, 3, 1))
         n, dim = 3, 4
         yield {
-            "schedule": schedule, "s": s, "t": t, "n": n, "dim": dim,
-            "eps": rng.standard_normal((n, dim)), "eps_hat": rng.standard_normal((n, dim)),
-            "mean": np.mean, "v": v, "v_i": v[:, None], "v_j": v, "lambda_i": lambda_i,
-            "lambda_k": lambda_i, "C": (turn * lambda_i) @ turn.T,
-            "gaussian": Gaussian(np.zeros(4), np.diag(lambda_i)), "pi": np.pi,
-            "alpha_bar_t": schedule.alpha_bar[t], "alpha_bar_s": schedule.alpha_bar[s],
-            "beta_{t|s}": schedule.between(s, t)[1], "variance": 2.5, "correlation": 0.25,
-            "a_k": a_k, "b_k": b_k, "f_k": f_k, "frequencies": f_k[:, 0],
+            "schedule": schedule,
+            "s": s,
+            "t": t,
+            "n": n,
+            "dim": dim,
+            "eps": rng.standard_normal((n, dim)),
+            "eps_hat": rng.standard_normal((n, dim)),
+            "mean": np.mean,
+            "v": v,
+            "v_i": v[:, None],
+            "v_j": v,
+            "lambda_i": lambda_i,
+            "lambda_k": lambda_i,
+            "C": (turn * lambda_i) @ turn.T,
+            "gaussian": Gaussian(np.zeros(4), np.diag(lambda_i)),
+            "pi": np.pi,
+            "alpha_bar_t": schedule.alpha_bar[t],
+            "alpha_bar_s": schedule.alpha_bar[s],
+            "beta_{t|s}": schedule.between(s, t)[1],
+            "variance": 2.5,
+            "correlation": 0.25,
+            "a_k": a_k,
+            "b_k": b_k,
+            "f_k": f_k,
+            "frequencies": f_k[:, 0],
             "tau": np.linspace(0, 1, dim),
             "coefficients": np.concatenate([a_k[:, 0], b_k[:, 0]]),
-            "beta_min": low, "beta_max": high, "f": lambda t, k=span: k * (2 * (t - 1) / 4 - 1),
+            "beta_min": low,
+            "beta_max": high,
+            "f": lambda t, k=span: k * (2 * (t - 1) / 4 - 1),
             "schedule_of_notes": Schedule.sigmoid(5, beta_min=low, beta_max=high, span=span),
         }

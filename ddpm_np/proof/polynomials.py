@@ -16,11 +16,6 @@ from functools import lru_cache, reduce
 from math import gcd
 from operator import or_
 
-__all__ = [
-    "Factor", "Polynomial", "combine", "derivative", "exponents", "factor", "multiply", "power",
-    "quotient", "variable",
-]
-
 Polynomial = dict[int, int]
 Factor = frozenset[tuple[int, int]]
 

@@ -10,8 +10,6 @@ from ddpm_np.proof import polynomials as poly
 if TYPE_CHECKING:
     from ddpm_np.proof.symbols import Symbol
 
-__all__ = ["in_latex", "in_text"]
-
 
 def in_text(number: Symbol) -> str:
     """One line, as in (x^2 - 1)/(2 (y + 1)^2)."""
@@ -19,14 +17,17 @@ def in_text(number: Symbol) -> str:
     top = _sum(number.numerator, number.scale.numerator, names, "{}")
     below = [
         (f"({text})" if " " in text else text) + (f"^{k}" if k > 1 else "")
-        for f, k in number.denominator.items() for text in [_sum(dict(f), 1, names, "{}")]
+        for f, k in number.denominator.items()
+        for text in [_sum(dict(f), 1, names, "{}")]
     ]
     if number.scale.denominator > 1:
         below.insert(0, str(number.scale.denominator))
     if not below:
         return top
-    return (f"({top})" if " " in top else top) + "/" + (
-        f"({' '.join(below)})" if len(below) > 1 else below[0]
+    return (
+        (f"({top})" if " " in top else top)
+        + "/"
+        + (f"({' '.join(below)})" if len(below) > 1 else below[0])
     )
 
 
@@ -39,7 +40,8 @@ def in_latex(number: Symbol, names: Mapping[str, str]) -> str:
     factors = [
         (rf"\left({text}\right)" if len(p) > 1 and not alone else text)
         + (f"^{{{k}}}" if k > 1 else "")
-        for p, k in below for text in [_sum(p, 1, written, "{{{}}}")]
+        for p, k in below
+        for text in [_sum(p, 1, written, "{{{}}}")]
     ]
     if number.scale.denominator > 1:
         factors.insert(0, str(number.scale.denominator))

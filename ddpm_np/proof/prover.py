@@ -45,9 +45,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.proof.symbols import ANY, POSITIVE, UNIT, Domain, Interval, Symbol, same
-
-__all__ = ["ANY", "POSITIVE", "UNIT", "Chart", "Identity", "Proof", "prove"]
+from ddpm_np.proof.symbols import ANY, Domain, Interval, Symbol, same
 
 
 @dataclass(frozen=True)
@@ -130,11 +128,13 @@ class Proof:
     def __str__(self) -> str:
         identity = self.identity
         pairs = "1 pair of numbers" if self.equal == 1 else f"{self.equal} pairs of numbers"
-        result = f"NOT PROVED: {self.failure}" if self.failure else (
-            f"proved: {pairs} equal where both sides are defined")
+        result = (
+            f"NOT PROVED: {self.failure}"
+            if self.failure
+            else (f"proved: {pairs} equal where both sides are defined")
+        )
         return (
-            f"{identity.name} ({', '.join(identity.equations)}): {identity.statement}\n"
-            f"    {result}"
+            f"{identity.name} ({', '.join(identity.equations)}): {identity.statement}\n    {result}"
         )
 
 
@@ -195,7 +195,8 @@ def _where(error: Exception) -> str:
     if ", line " in str(error):
         return ""
     frames = [
-        f for f in traceback.extract_tb(error.__traceback__)
+        f
+        for f in traceback.extract_tb(error.__traceback__)
         if Path(f.filename).name not in ("symbols.py", "polynomials.py")
     ]
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

@@ -20,8 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np._checks import Array
 
-__all__ = ["Reference", "Sum", "sigmoid_beta", "ulp_error"]
-
 _DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
@@ -50,8 +48,9 @@ def _sum(*terms: Any) -> Sum:
 
 
 @_precise
-def ulp_error(actual: ArrayLike, exact: ArrayLike, *,
-    scale: ArrayLike | None = None) -> NDArray[np.float64]:
+def ulp_error(
+    actual: ArrayLike, exact: ArrayLike, *, scale: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """|actual - exact| in units in the last place of ``scale``, by default of ``exact``.
 
     The unit is that of the dtype of ``actual``. exact, scale: floats, decimals or fractions, in
@@ -62,8 +61,10 @@ def ulp_error(actual: ArrayLike, exact: ArrayLike, *,
     array(0.8)
     """
     actual = np.asarray(actual)
-    exact, scale = (np.broadcast_to(_decimals(v), actual.shape) for v in (exact,
-        exact if scale is None else scale))
+    exact, scale = (
+        np.broadcast_to(_decimals(v), actual.shape)
+        for v in (exact, exact if scale is None else scale)
+    )
     unit = np.spacing(np.abs(scale.astype(actual.dtype)))
     errors = [_error(*v) for v in zip(_decimals(actual).flat, exact.flat, unit.flat)]
     return np.array(errors, dtype=np.float64).reshape(actual.shape)
@@ -120,8 +121,8 @@ class Reference:
             self.alpha_bar.append(self.alpha_bar[-1] * a)
         self.one_minus_alpha_bar = [1 - a for a in self.alpha_bar]
         self.beta_tilde = [Decimal(0)] + [
-            self.beta[t] * (1 - self.alpha_bar[t - 1]) / (1 - self.alpha_bar[t]) for t in range(1,
-                self.T + 1)
+            self.beta[t] * (1 - self.alpha_bar[t - 1]) / (1 - self.alpha_bar[t])
+            for t in range(1, self.T + 1)
         ]
 
     @_precise
@@ -162,8 +163,8 @@ class Reference:
         x_prev, x_t, x_0 = map(_decimals, (x_prev, x_t, x_0))
         now, before = self.alpha_bar[t], self.alpha_bar[t - 1]
         terms = [
-            (x_t, self.alpha[t].sqrt() * x_prev, self.beta[t]), (x_prev, before.sqrt() * x_0,
-                1 - before),
+            (x_t, self.alpha[t].sqrt() * x_prev, self.beta[t]),
+            (x_prev, before.sqrt() * x_0, 1 - before),
             (x_t, now.sqrt() * x_0, now - 1),
         ]
         value = sum((a - b) ** 2 / variance for a, b, variance in terms)
@@ -176,8 +177,10 @@ class Reference:
         t is 2 or more.
         """
         before = self.alpha_bar[t - 1]
-        return _sum(self.alpha[t].sqrt() / self.beta[t] * _decimals(x_t),
-            before.sqrt() / (1 - before) * _decimals(x_0))
+        return _sum(
+            self.alpha[t].sqrt() / self.beta[t] * _decimals(x_t),
+            before.sqrt() / (1 - before) * _decimals(x_0),
+        )
 
     @_precise
     def psi_2(self, t: int) -> Sum:
@@ -222,8 +225,10 @@ class Reference:
         By default s = t - 1. It is E12 with E4's symbols.
         """
         alpha, beta = self.between(t - 1 if s is None else s, t)
-        return _sum(_decimals(x_t) / alpha.sqrt(),
-            -beta / (alpha * (1 - self.alpha_bar[t])).sqrt() * _decimals(eps))
+        return _sum(
+            _decimals(x_t) / alpha.sqrt(),
+            -beta / (alpha * (1 - self.alpha_bar[t])).sqrt() * _decimals(eps),
+        )
 
     @_precise
     def reverse_variance(self, t: int, s: int, eta: float = 1.0) -> Decimal:
@@ -231,8 +236,12 @@ class Reference:
 
         It is beta_tilde_t for eta = 1 and s = t - 1.
         """
-        return Decimal(eta) ** 2 * self.between(s,
-            t)[1] * (1 - self.alpha_bar[s]) / (1 - self.alpha_bar[t])
+        return (
+            Decimal(eta) ** 2
+            * self.between(s, t)[1]
+            * (1 - self.alpha_bar[s])
+            / (1 - self.alpha_bar[t])
+        )
 
     @_precise
     def ddim_mean(self, x_t: ArrayLike, t: int, eps: ArrayLike, s: int, eta: float) -> Sum:

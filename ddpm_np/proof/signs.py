@@ -11,8 +11,6 @@ from collections.abc import Sequence
 
 from ddpm_np.proof.symbols import Domain, Interval, Symbol
 
-__all__ = ["SignPattern"]
-
 
 class SignPattern(Domain):
     """The signs of the numbers that are compared with 0, in the order in which they first are.

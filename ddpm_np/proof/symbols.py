@@ -58,8 +58,6 @@ from ddpm_np.proof import polynomials as poly
 from ddpm_np.proof.printing import in_latex, in_text
 from ddpm_np.schedule import Schedule
 
-__all__ = ["ANY", "POSITIVE", "UNIT", "Domain", "Interval", "Symbol", "same"]
-
 Key = tuple[Fraction, frozenset[tuple[poly.Factor, int]]]
 End = Fraction | int | str | None
 Interval = tuple[End, End] | None
@@ -206,7 +204,9 @@ class Symbol(ExactNumber):
         a, b = self.scale, other.scale
         below = lcm(a.denominator, b.denominator)
         total = poly.combine(
-            int(a * below), _expanded(self.factors, common), int(b * below),
+            int(a * below),
+            _expanded(self.factors, common),
+            int(b * below),
             _expanded(other.factors, common),
         )
         if not total:
@@ -275,8 +275,10 @@ class Symbol(ExactNumber):
 
     def derivative(self, by: Symbol | str) -> Symbol:
         """The derivative with respect to a variable, given as its symbol or its name."""
-        name = by if isinstance(by, str) else next(
-            name for name in self.domain.variables if same(self.domain[name], by)
+        name = (
+            by
+            if isinstance(by, str)
+            else next(name for name in self.domain.variables if same(self.domain[name], by))
         )
         total = self._partial(name)
         for tanh in self.domain.arguments:
@@ -429,7 +431,8 @@ def same(a: Any, b: Any) -> bool:
 
 @lru_cache(maxsize=10_000)
 def _positive(
-    variables: tuple[tuple[str, Interval], ...], scale: Fraction,
+    variables: tuple[tuple[str, Interval], ...],
+    scale: Fraction,
     factors: frozenset[tuple[poly.Factor, int]],
 ) -> bool:
     """Whether this number is shown to be positive; :meth:`Domain.positive` says how."""
@@ -457,9 +460,7 @@ def _end(end: End, k: int, intervals: Mapping[str, Interval], values: Mapping[st
     return values[end] if isinstance(end, str) else end
 
 
-def _joined(
-    a: Mapping[poly.Factor, int], b: Mapping[poly.Factor, int]
-) -> dict[poly.Factor, int]:
+def _joined(a: Mapping[poly.Factor, int], b: Mapping[poly.Factor, int]) -> dict[poly.Factor, int]:
     """The exponents of a product."""
     result = dict(a)
     for f, k in b.items():

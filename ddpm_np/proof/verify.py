@@ -21,19 +21,20 @@ from ddpm_np.proof.errors import MEASURES, ROWS, Worst, draws, worst_in_batches,
 from ddpm_np.proof.identities import IDENTITIES
 from ddpm_np.proof.prover import Proof
 
-__all__ = ["FUNCTIONS", "NOT_PROVED", "Row", "covered_by_proofs", "rows", "verify"]
-
 # Functions that proofs run beside those that the register names.
 KERNELS: dict[str, tuple[str, ...]] = {
     "E15": (
-        "network.MLP._forward", "network.MLP._backward", "learning.unet.UNet._backward",
+        "network.MLP._forward",
+        "network.MLP._backward",
+        "learning.unet.UNet._backward",
         "learning.layers.sum_by_step",
     ),
     "E24": ("closed_form.ideal.eps_star_gain",),
     "E25": ("closed_form.ideal.bayes_floor",),
     "E26": ("closed_form.reverse.kernel_gain", "closed_form.reverse.kernel_variance"),
     "E27": (
-        "closed_form.reverse.step_gain", "closed_form.reverse.step_law",
+        "closed_form.reverse.step_gain",
+        "closed_form.reverse.step_law",
         "closed_form.reverse.sampler_moments",
     ),
 }
@@ -49,8 +50,9 @@ NOT_PROVED = {
     "training.denoising_loss": "not proved (it returns a float); tested",
     "sampling.ancestral_sample": "not proved (it draws random numbers); measured and tested",
     "sampling.ddim_sample": "not proved (it draws random numbers); measured and tested",
-    "closed_form.reverse.sampler_distribution":
-        "not proved (it returns a Gaussian of floats); its moments are",
+    "closed_form.reverse.sampler_distribution": (
+        "not proved (it returns a Gaussian of floats); its moments are"
+    ),
 }
 
 
@@ -107,7 +109,8 @@ def rows(*, seed: int = 0) -> Iterator[Row]:
                 errors[f"{np.dtype(dtype)}, t as an array"] = worst
         failures = [
             f"{p.identity.name}: {p.identity.statement}; {p.failure}"
-            for p in of_equation if not p.proved
+            for p in of_equation
+            if not p.proved
         ]
         failures += [worst.failure for worst in errors.values() if worst.failure]
         failures += [
@@ -119,7 +122,7 @@ def rows(*, seed: int = 0) -> Iterator[Row]:
 
 
 def covered_by_proofs(
-    functions: Mapping[str, Sequence[str]]
+    functions: Mapping[str, Sequence[str]],
 ) -> tuple[dict[str, list[Proof]], dict[str, dict[str, Coverage]]]:
     """All proofs by equation, and what they cover of the named functions of that equation."""
     watched = {name for names in functions.values() for name in names}

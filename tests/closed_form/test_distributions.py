@@ -295,10 +295,15 @@ def test_kl_is_the_textbooks(p: Gaussian, seed: int) -> None:
         rng.standard_normal(p.dim), rotation(p.dim, rng), rng.uniform(0.5, 2, p.dim)
     )
     away = q.mean - p.mean
-    terms = np.array([
-        np.trace(np.linalg.solve(q.cov, p.cov)), away @ np.linalg.solve(q.cov, away), -p.dim,
-        np.linalg.slogdet(q.cov)[1], -np.linalg.slogdet(p.cov)[1],
-    ])
+    terms = np.array(
+        [
+            np.trace(np.linalg.solve(q.cov, p.cov)),
+            away @ np.linalg.solve(q.cov, away),
+            -p.dim,
+            np.linalg.slogdet(q.cov)[1],
+            -np.linalg.slogdet(p.cov)[1],
+        ]
+    )
     kl = kl_divergence(p, q)
     assert kl >= 0 and abs(kl - terms.sum() / 2) <= 100 * p.dim * EPS * (
         np.abs(terms).sum() + condition(p)
@@ -360,19 +365,22 @@ def test_kl_near_equality_keeps_its_digits() -> None:
 # ---- bad input -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mean", "cov", "error", "message"), [
-    ([0.0, 0.0], [[1.0, 0.5], [0.4, 1.0]], ValueError, "cov must be symmetric"),
-    ([0.0, 0.0], [[1.0, 2.0], [2.0, 1.0]], ValueError, "cov must have no negative eigenvalue"),
-    ([0.0], [[-1.0]], ValueError, "cov must have no negative eigenvalue"),
-    ([0.0], [[1.0, 0.0], [0.0, 1.0]], ValueError, "cov must have shape"),
-    ([0.0, 0.0], [1.0, 1.0], ValueError, "cov must be a square matrix"),
-    ([np.nan], [[1.0]], ValueError, "mean must be finite"),
-    ([0.0], [[np.inf]], ValueError, "cov must be finite"),
-    ([], [[1.0]], ValueError, "mean must not be empty"),
-    ([0.0], [["1"]], TypeError, "cov must hold real numbers"),
-    ([0.0], [[1j]], TypeError, "cov must hold real numbers"),
-    ([[0.0]], [[1.0]], ValueError, "mean must have 1 axis"),
-])
+@pytest.mark.parametrize(
+    ("mean", "cov", "error", "message"),
+    [
+        ([0.0, 0.0], [[1.0, 0.5], [0.4, 1.0]], ValueError, "cov must be symmetric"),
+        ([0.0, 0.0], [[1.0, 2.0], [2.0, 1.0]], ValueError, "cov must have no negative eigenvalue"),
+        ([0.0], [[-1.0]], ValueError, "cov must have no negative eigenvalue"),
+        ([0.0], [[1.0, 0.0], [0.0, 1.0]], ValueError, "cov must have shape"),
+        ([0.0, 0.0], [1.0, 1.0], ValueError, "cov must be a square matrix"),
+        ([np.nan], [[1.0]], ValueError, "mean must be finite"),
+        ([0.0], [[np.inf]], ValueError, "cov must be finite"),
+        ([], [[1.0]], ValueError, "mean must not be empty"),
+        ([0.0], [["1"]], TypeError, "cov must hold real numbers"),
+        ([0.0], [[1j]], TypeError, "cov must hold real numbers"),
+        ([[0.0]], [[1.0]], ValueError, "mean must have 1 axis"),
+    ],
+)
 def test_a_wrong_gaussian_is_refused(
     mean: list, cov: list, error: type[Exception], message: str
 ) -> None:

@@ -50,12 +50,16 @@ def gaussians(draw: st.DrawFn) -> Gaussian:
     rank = draw(st.integers(0, dim))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     axes = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
-    return Gaussian.from_spectrum(rng.standard_normal(dim), axes,
-        np.append(10.0 ** rng.uniform(-3, 2, rank), np.zeros(dim - rank)))
+    return Gaussian.from_spectrum(
+        rng.standard_normal(dim),
+        axes,
+        np.append(10.0 ** rng.uniform(-3, 2, rank), np.zeros(dim - rank)),
+    )
 
 
-def draw_level(law: Gaussian, schedule: Schedule, t: int, n: int, seed: int) -> tuple[Array,
-    Array, Array]:
+def draw_level(
+    law: Gaussian, schedule: Schedule, t: int, n: int, seed: int
+) -> tuple[Array, Array, Array]:
     rng = np.random.default_rng(seed)
     x_0, eps = law.sample(n, rng=rng), rng.standard_normal((n, law.dim))
     return x_0, eps, q_sample(schedule, x_0, t, eps)
@@ -66,27 +70,34 @@ def draw_level(law: Gaussian, schedule: Schedule, t: int, n: int, seed: int) -> 
 
 @pytest.mark.E24
 @given(gaussians(), schedules(), st.integers(0, 2**32))
-def test_for_gaussians_it_is_the_regression_of_eps_on_x(g: Gaussian, schedule: Schedule,
-    seed: int) -> None:
+def test_for_gaussians_it_is_the_regression_of_eps_on_x(
+    g: Gaussian, schedule: Schedule, seed: int
+) -> None:
     denoiser = IdealDenoiser(g, schedule)
     for t in range(1, schedule.T + 1):
         _, _, x_t = draw_level(g, schedule, t, 3, seed)
         kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
         cov_t = kept * g.cov + noise * np.eye(g.dim)
-        expected = np.sqrt(noise) * np.linalg.solve(cov_t,
-            (x_t - np.sqrt(kept) * g.mean).T).T  # Cov[eps, x_t] Cov[x_t]^-1
+        expected = (
+            np.sqrt(noise) * np.linalg.solve(cov_t, (x_t - np.sqrt(kept) * g.mean).T).T
+        )  # Cov[eps, x_t] Cov[x_t]^-1
         size = np.abs(x_t).max() + np.abs(g.mean).max()
-        assert np.abs(denoiser(x_t,
-            t) - expected).max() <= 50 * g.dim * EPS * np.linalg.cond(cov_t) * size / np.sqrt(noise)
+        assert np.abs(denoiser(x_t, t) - expected).max() <= 50 * g.dim * EPS * np.linalg.cond(
+            cov_t
+        ) * size / np.sqrt(noise)
 
 
 @pytest.mark.E24
-@pytest.mark.parametrize("law", [
-    Gaussian([1.0, 2.0],
-        [[2.0, 0.3], [0.3, 0.5]]), PointMass([0.5, -1.0]), Empirical([[1.0, 0.0], [0.0, 2.0],
-            [-1.0, 0.0]]),
-    GaussianMixture([0.3, 0.7], [[0.0, 1.0], [2.0, -1.0]], [np.eye(2), np.diag([1.0, 0.0])]),
-], ids=lambda law: type(law).__name__)
+@pytest.mark.parametrize(
+    "law",
+    [
+        Gaussian([1.0, 2.0], [[2.0, 0.3], [0.3, 0.5]]),
+        PointMass([0.5, -1.0]),
+        Empirical([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0]]),
+        GaussianMixture([0.3, 0.7], [[0.0, 1.0], [2.0, -1.0]], [np.eye(2), np.diag([1.0, 0.0])]),
+    ],
+    ids=lambda law: type(law).__name__,
+)
 def test_it_is_the_best_predictor(law: Gaussian) -> None:
     # Orthogonality: the error eps - eps_star is uncorrelated with every function of x_t, here with
     # a few very different ones.
@@ -94,8 +105,13 @@ def test_it_is_the_best_predictor(law: Gaussian) -> None:
     for t in (1, 2, 3):
         _, eps, x_t = draw_level(law, schedule, t, n, t)
         error = eps - IdealDenoiser(law, schedule)(x_t, t)
-        for probe in (np.ones_like(x_t), x_t, np.sin(3 * x_t), x_t[:, ::-1] ** 2,
-            np.sign(x_t - 0.5)):
+        for probe in (
+            np.ones_like(x_t),
+            x_t,
+            np.sin(3 * x_t),
+            x_t[:, ::-1] ** 2,
+            np.sign(x_t - 0.5),
+        ):
             products = error * probe
             assert np.all(np.abs(products.mean(0)) <= 5 * products.std(0) / np.sqrt(n) + 1e3 * EPS)
 
@@ -104,8 +120,10 @@ def test_it_is_the_best_predictor(law: Gaussian) -> None:
 def test_two_points_give_the_hyperbolic_tangent() -> None:
     schedule, x = Schedule.from_beta([0.36]), np.linspace(-3, 3, 7)[:, None]
     expected = predict_eps(schedule, x, 1, np.tanh(0.8 * x / 0.36))
-    for law in (Empirical([[-1.0], [1.0]]),
-        GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], np.zeros((2, 1, 1)))):
+    for law in (
+        Empirical([[-1.0], [1.0]]),
+        GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], np.zeros((2, 1, 1))),
+    ):
         assert np.allclose(IdealDenoiser(law, schedule)(x, 1), expected, rtol=0, atol=100 * EPS)
 
 
@@ -128,12 +146,16 @@ def test_driven_by_it_the_samplers_land_on_the_point() -> None:
         assert np.abs(x - curve).max() <= 100 * EPS * np.abs(curve).max()
 
 
-@pytest.mark.parametrize("law", [
-    MultiSine([1.0, 2.0],
-        dim=6), PointMass(np.arange(6.0)), Empirical(np.random.default_rng(0).standard_normal((5,
-            6))),
-    GaussianMixture([0.4, 0.6], np.zeros((2, 6)), [np.eye(6), 4 * np.eye(6)]),
-], ids=lambda law: type(law).__name__)
+@pytest.mark.parametrize(
+    "law",
+    [
+        MultiSine([1.0, 2.0], dim=6),
+        PointMass(np.arange(6.0)),
+        Empirical(np.random.default_rng(0).standard_normal((5, 6))),
+        GaussianMixture([0.4, 0.6], np.zeros((2, 6)), [np.eye(6), 4 * np.eye(6)]),
+    ],
+    ids=lambda law: type(law).__name__,
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_each_row_may_have_its_own_step(law: Gaussian, dtype: type) -> None:
     denoiser, t = IdealDenoiser(law, NOTES), np.array([1, 100, 7, 7, 1, 50])
@@ -141,8 +163,12 @@ def test_each_row_may_have_its_own_step(law: Gaussian, dtype: type) -> None:
     together = denoiser(x_t, t)
     assert together.shape == x_t.shape and together.dtype == dtype
     for i in range(6):
-        assert np.allclose(together[i], denoiser(x_t[i], int(t[i])),
-            rtol=100 * np.finfo(dtype).eps, atol=100 * np.finfo(dtype).eps)
+        assert np.allclose(
+            together[i],
+            denoiser(x_t[i], int(t[i])),
+            rtol=100 * np.finfo(dtype).eps,
+            atol=100 * np.finfo(dtype).eps,
+        )
     assert denoiser(x_t.reshape(2, 3, 6), t.reshape(2, 3)).shape == (2, 3, 6)
     assert np.array_equal(denoiser(x_t.reshape(2, 3, 6), t.reshape(2, 3)).reshape(6, 6), together)
     assert np.array_equal(denoiser(x_t, np.array([7])), denoiser(x_t, 7))
@@ -150,8 +176,9 @@ def test_each_row_may_have_its_own_step(law: Gaussian, dtype: type) -> None:
 
 @pytest.mark.E24
 @given(gaussians(), st.floats(0.01, 0.99), st.integers(0, 2**32))
-def test_between_the_steps_and_in_the_flows_coordinates_it_is_the_same(g: Gaussian, noise: float,
-    seed: int) -> None:
+def test_between_the_steps_and_in_the_flows_coordinates_it_is_the_same(
+    g: Gaussian, noise: float, seed: int
+) -> None:
     points = Empirical(np.random.default_rng(seed).standard_normal((4, g.dim)))
     for law in (g, points):
         schedule = Schedule.from_beta([noise])
@@ -169,11 +196,13 @@ def test_between_the_steps_and_in_the_flows_coordinates_it_is_the_same(g: Gaussi
 @given(gaussians(), st.floats(0.01, 0.99))
 def test_divergence_is_the_trace_of_its_jacobian(g: Gaussian, noise: float) -> None:
     denoiser, origin = IdealDenoiser(g, NOTES), np.zeros(g.dim)
-    jacobian = denoiser.at(np.eye(g.dim), 1 - noise, noise) - denoiser.at(origin, 1 - noise,
-        noise)  # it is affine
+    jacobian = denoiser.at(np.eye(g.dim), 1 - noise, noise) - denoiser.at(
+        origin, 1 - noise, noise
+    )  # it is affine
     size = 1 + np.abs(g.mean).max()
-    assert abs(denoiser.divergence(origin, 1 - noise,
-        noise) - np.trace(jacobian)) <= 100 * g.dim**2 * EPS * size / np.sqrt(noise)
+    assert abs(
+        denoiser.divergence(origin, 1 - noise, noise) - np.trace(jacobian)
+    ) <= 100 * g.dim**2 * EPS * size / np.sqrt(noise)
 
 
 # ---- its loss -----------------------------------------------------------------------------------
@@ -183,8 +212,11 @@ def test_divergence_is_the_trace_of_its_jacobian(g: Gaussian, noise: float) -> N
 def test_floor_of_the_ensemble_on_the_notes_schedule() -> None:
     floor = optimal_loss(MultiSine(FREQUENCIES), NOTES)
     assert floor.shape == (101,) and np.isnan(floor[0])
-    assert [round(v, 4) for v in (floor[1:].mean(), floor[1], floor[100])] == [0.1075, 0.1792,
-        0.0051]
+    assert [round(v, 4) for v in (floor[1:].mean(), floor[1], floor[100])] == [
+        0.1075,
+        0.1792,
+        0.0051,
+    ]
     assert np.all(np.diff(floor[1:]) < 0)
 
 
@@ -199,12 +231,14 @@ def test_floor_is_the_trace_of_the_conditional_covariance(g: Gaussian, schedule:
 
 
 @pytest.mark.E25
-@pytest.mark.parametrize("law", [MultiSine(FREQUENCIES), Gaussian([3.0], [[4.0]])],
-    ids=["ensemble", "line"])
+@pytest.mark.parametrize(
+    "law", [MultiSine(FREQUENCIES), Gaussian([3.0], [[4.0]])], ids=["ensemble", "line"]
+)
 def test_the_ideal_denoisers_loss_is_the_floor(law: Gaussian) -> None:
     schedule = Schedule.sigmoid(20, beta_max=0.5, beta_min=1e-5)
-    loss, error = estimate_loss(IdealDenoiser(law, schedule), law, schedule, n=2000,
-        rng=np.random.default_rng(0))
+    loss, error = estimate_loss(
+        IdealDenoiser(law, schedule), law, schedule, n=2000, rng=np.random.default_rng(0)
+    )
     floor = optimal_loss(law, schedule)
     assert loss.shape == error.shape == (21,) and np.isnan(loss[0]) and np.isnan(error[0])
     assert np.all(error[1:] > 0) and np.all(np.abs(loss - floor)[1:] <= 5 * error[1:])
@@ -213,10 +247,12 @@ def test_the_ideal_denoisers_loss_is_the_floor(law: Gaussian) -> None:
 @pytest.mark.E25
 def test_no_noise_is_left_to_guess_for_a_point() -> None:
     law = PointMass(multi_sine_curve(rng=np.random.default_rng(0)))
-    assert np.array_equal(optimal_loss(law, NOTES), np.append(np.nan, np.zeros(100)),
-        equal_nan=True)
-    loss, _ = estimate_loss(IdealDenoiser(law, NOTES), law, NOTES, n=2,
-        rng=np.random.default_rng(0))
+    assert np.array_equal(
+        optimal_loss(law, NOTES), np.append(np.nan, np.zeros(100)), equal_nan=True
+    )
+    loss, _ = estimate_loss(
+        IdealDenoiser(law, NOTES), law, NOTES, n=2, rng=np.random.default_rng(0)
+    )
     rounding = np.square(10 * EPS * np.abs(law.mean).max())
     assert np.all(loss[1:] <= rounding / NOTES.one_minus_alpha_bar[1:])
 
@@ -227,8 +263,9 @@ def test_excess_of_a_scaled_prediction_is_the_stated_share_of_the_floor() -> Non
     # floor_t).
     law, schedule = MultiSine(FREQUENCIES), Schedule.sigmoid(10, beta_max=0.5)
     ideal, floor = IdealDenoiser(law, schedule), optimal_loss(law, schedule)[1:]
-    excess, error = estimate_excess(lambda x, t: 1.1 * ideal(x, t), law, schedule, n=2000,
-        rng=np.random.default_rng(0))
+    excess, error = estimate_excess(
+        lambda x, t: 1.1 * ideal(x, t), law, schedule, n=2000, rng=np.random.default_rng(0)
+    )
     expected = 0.01 * (1 - floor).mean() / floor.mean()
     assert 0 < error < 0.01 * expected and abs(excess - expected) <= 5 * error
     assert estimate_excess(ideal, law, schedule, n=2, rng=np.random.default_rng(0)) == (0, 0)
@@ -236,19 +273,26 @@ def test_excess_of_a_scaled_prediction_is_the_stated_share_of_the_floor() -> Non
 
 @pytest.mark.E25
 def test_standard_errors_are_the_scatter_of_repeated_estimates() -> None:
-    law, schedule, repeats = Gaussian(np.zeros(4),
-        np.eye(4)), Schedule.from_beta([0.3, 0.3, 0.3, 0.3]), 300
+    law, schedule, repeats = (
+        Gaussian(np.zeros(4), np.eye(4)),
+        Schedule.from_beta([0.3, 0.3, 0.3, 0.3]),
+        300,
+    )
     rng, off = np.random.default_rng(0), lambda x, t: np.zeros_like(x)
-    excess, claimed = np.array([estimate_excess(off, law, schedule, n=20,
-        rng=rng) for _ in range(repeats)]).T
+    excess, claimed = np.array(
+        [estimate_excess(off, law, schedule, n=20, rng=rng) for _ in range(repeats)]
+    ).T
     # A sum of 320 squares is close to Gaussian: the relative error of a deviation from 300 repeats
     # is 1 / sqrt(2 * 300).
     ratio = excess.std(ddof=1) / np.sqrt(np.square(claimed).mean())
     assert abs(ratio - 1) <= 5 / np.sqrt(2 * repeats)
-    loss, claimed = np.array([estimate_loss(off, law, schedule, n=20,
-        rng=rng) for _ in range(repeats)])[:, :, 1:].transpose(1, 0, 2)
-    assert np.all(np.abs(loss.std(0,
-        ddof=1) / np.sqrt(np.square(claimed).mean(0)) - 1) <= 5 / np.sqrt(2 * repeats))
+    loss, claimed = np.array(
+        [estimate_loss(off, law, schedule, n=20, rng=rng) for _ in range(repeats)]
+    )[:, :, 1:].transpose(1, 0, 2)
+    assert np.all(
+        np.abs(loss.std(0, ddof=1) / np.sqrt(np.square(claimed).mean(0)) - 1)
+        <= 5 / np.sqrt(2 * repeats)
+    )
 
 
 @pytest.mark.E25
@@ -261,11 +305,14 @@ def test_the_floor_by_the_divergence_is_the_closed_form_of_a_gaussian() -> None:
 
 @pytest.mark.E25
 def test_the_floor_by_the_divergence_is_the_loss_of_the_ideal_denoiser() -> None:
-    law, schedule = Empirical([[-1.0, 0.5], [1.0, 0.0], [0.3, 2.0]]), Schedule.linear(6,
-        beta_max=0.5)
+    law, schedule = (
+        Empirical([[-1.0, 0.5], [1.0, 0.0], [0.3, 2.0]]),
+        Schedule.linear(6, beta_max=0.5),
+    )
     floor, error = estimate_floor(law, schedule, n=2000, rng=np.random.default_rng(0))
-    loss, scatter = estimate_loss(IdealDenoiser(law, schedule), law, schedule, n=4000,
-        rng=np.random.default_rng(1))
+    loss, scatter = estimate_loss(
+        IdealDenoiser(law, schedule), law, schedule, n=4000, rng=np.random.default_rng(1)
+    )
     # At t = 1 the points are known: both are 0 to rounding.
     assert np.all(np.abs(loss - floor)[1:] <= 5 * np.hypot(error, scatter)[1:] + 8 * EPS)
 
@@ -276,19 +323,22 @@ def test_excess_over_the_floor_of_points() -> None:
     ideal = IdealDenoiser(law, schedule)
     floor, _ = estimate_floor(law, schedule, n=4000, rng=np.random.default_rng(2))
     # adding 0.1 to every coordinate adds 0.01 to the loss at every t
-    excess, error = estimate_excess(lambda x, t: ideal(x, t) + 0.1, law, schedule, n=2000,
-        rng=np.random.default_rng(0))
+    excess, error = estimate_excess(
+        lambda x, t: ideal(x, t) + 0.1, law, schedule, n=2000, rng=np.random.default_rng(0)
+    )
     assert 0 < error < 0.1 * excess and abs(excess - 0.01 / floor[1:].mean()) <= 5 * error
 
 
 @pytest.mark.E25
 def test_loss_splits_into_floor_and_excess() -> None:
     law, schedule = Gaussian(np.zeros(2), np.diag([4.0, 0.25])), Schedule.from_beta([0.1, 0.4])
-    loss, error = estimate_loss(lambda x, t: np.zeros_like(x), law, schedule, n=20_000,
-        rng=np.random.default_rng(0))
+    loss, error = estimate_loss(
+        lambda x, t: np.zeros_like(x), law, schedule, n=20_000, rng=np.random.default_rng(0)
+    )
     assert np.all(np.abs(loss[1:] - 1) <= 5 * error[1:])  # saying nothing costs E|eps|^2 / dim = 1
-    excess, spread = estimate_excess(lambda x, t: np.zeros_like(x), law, schedule, n=20_000,
-        rng=np.random.default_rng(1))
+    excess, spread = estimate_excess(
+        lambda x, t: np.zeros_like(x), law, schedule, n=20_000, rng=np.random.default_rng(1)
+    )
     floor = optimal_loss(law, schedule)[1:].mean()
     assert abs(floor * (1 + excess) - 1) <= 5 * floor * spread
 
@@ -301,8 +351,9 @@ def test_losses_are_measured_in_the_denoisers_own_dtype() -> None:
             assert x.dtype == np.float32 and isinstance(t, int)
             return x / 2
 
-    loss, _ = estimate_loss(Half(), PointMass(np.zeros(3)), Schedule.from_beta([0.5]), n=5,
-        rng=np.random.default_rng(0))
+    loss, _ = estimate_loss(
+        Half(), PointMass(np.zeros(3)), Schedule.from_beta([0.5]), n=5, rng=np.random.default_rng(0)
+    )
     assert loss.dtype == np.float64
 
 
@@ -310,8 +361,9 @@ def test_losses_are_measured_in_the_denoisers_own_dtype() -> None:
 
 
 @given(gaussians(), schedules())
-def test_optimal_variance_is_the_mean_variance_of_the_true_reverse_kernel(g: Gaussian,
-    schedule: Schedule) -> None:
+def test_optimal_variance_is_the_mean_variance_of_the_true_reverse_kernel(
+    g: Gaussian, schedule: Schedule
+) -> None:
     variance = optimal_variance(g, schedule)
     v = schedule.alpha_bar[:, None] * g.spectrum + schedule.one_minus_alpha_bar[:, None]
     expected = (schedule.beta[1:, None] * v[:-1] / v[1:]).mean(1)
@@ -320,15 +372,19 @@ def test_optimal_variance_is_the_mean_variance_of_the_true_reverse_kernel(g: Gau
 
 
 def test_optimal_variance_is_what_is_left_around_the_ideal_mean() -> None:
-    law, schedule, n = Gaussian(np.zeros(3),
-        np.diag([9.0, 0.1, 0.0])), Schedule.from_beta([0.2, 0.5]), 40_000
+    law, schedule, n = (
+        Gaussian(np.zeros(3), np.diag([9.0, 0.1, 0.0])),
+        Schedule.from_beta([0.2, 0.5]),
+        40_000,
+    )
     rng, variance = np.random.default_rng(0), optimal_variance(law, schedule)
     x = law.sample(n, rng=rng)
     for t in (1, 2):
         noise = np.sqrt(schedule.beta[t]) * rng.standard_normal(x.shape)
         before, x = x, np.sqrt(schedule.alpha[t]) * x + noise
-        left = np.square(before - posterior_mean_from_eps(schedule, x, t,
-            IdealDenoiser(law, schedule)(x, t))).mean(1)
+        left = np.square(
+            before - posterior_mean_from_eps(schedule, x, t, IdealDenoiser(law, schedule)(x, t))
+        ).mean(1)
         assert abs(left.mean() - variance[t]) <= 5 * left.std() / np.sqrt(n)
 
 
@@ -343,8 +399,9 @@ def test_optimal_variance_of_a_point_of_unit_and_of_wider_data() -> None:
 def test_with_an_estimated_floor_the_kernel_gives_the_variance_of_a_mixture() -> None:
     schedule, n = Schedule.from_beta([0.3]), 20_000
     law = Empirical([[-1.0], [1.0]])
-    floor, _ = estimate_loss(IdealDenoiser(law, schedule), law, schedule, n=n,
-        rng=np.random.default_rng(0))
+    floor, _ = estimate_loss(
+        IdealDenoiser(law, schedule), law, schedule, n=n, rng=np.random.default_rng(0)
+    )
     variance = variance_from_loss(0.7, 0.3, 0.3, 0.0, floor[1])
     x_0, _, x_1 = draw_level(law, schedule, 1, n, 1)
     left = np.square(x_0 - np.tanh(np.sqrt(0.7) * x_1 / 0.3))
@@ -362,15 +419,24 @@ def test_forms_convert_into_each_other_and_back(schedule: Schedule, seed: int, d
     x_0, eps = rng.standard_normal((2, 4, 3)).astype(dtype)
     x_t = q_sample(schedule, x_0, t, eps)
     v = v_from_x0_eps(schedule, x_0, t, eps)
-    tolerance = {"rtol": 0,
-        "atol": 10 * np.finfo(dtype).eps * (np.abs(x_0).max() + np.abs(eps).max())}
+    tolerance = {
+        "rtol": 0,
+        "atol": 10 * np.finfo(dtype).eps * (np.abs(x_0).max() + np.abs(eps).max()),
+    }
     assert v.dtype == x0_from_v(schedule, x_t, t, v).dtype == dtype
     assert np.allclose(x0_from_v(schedule, x_t, t, v), x_0, **tolerance)
     assert np.allclose(eps_from_v(schedule, x_t, t, v), eps, **tolerance)
-    assert np.allclose(np.square(x_t) + np.square(v), np.square(x_0) + np.square(eps),
-        rtol=20 * np.finfo(dtype).eps)
-    assert np.allclose(eps_from_score(schedule, score_from_eps(schedule, eps, t), t), eps,
-        rtol=4 * np.finfo(dtype).eps, atol=0)
+    assert np.allclose(
+        np.square(x_t) + np.square(v),
+        np.square(x_0) + np.square(eps),
+        rtol=20 * np.finfo(dtype).eps,
+    )
+    assert np.allclose(
+        eps_from_score(schedule, score_from_eps(schedule, eps, t), t),
+        eps,
+        rtol=4 * np.finfo(dtype).eps,
+        atol=0,
+    )
 
 
 def test_forms_hold_without_rounding() -> None:
@@ -379,8 +445,9 @@ def test_forms_hold_without_rounding() -> None:
     x_0, eps = np.array([[Exact(3), Exact(-1, 7)]]), np.array([[Exact(2, 3), Exact(5)]])
     for t in (1, 2):
         x_t, v = q_sample(schedule, x_0, t, eps), v_from_x0_eps(schedule, x_0, t, eps)
-        assert np.all(x0_from_v(schedule, x_t, t, v) == x_0) and np.all(eps_from_v(schedule, x_t,
-            t, v) == eps)
+        assert np.all(x0_from_v(schedule, x_t, t, v) == x_0) and np.all(
+            eps_from_v(schedule, x_t, t, v) == eps
+        )
         assert np.all(eps_from_score(schedule, score_from_eps(schedule, eps, t), t) == eps)
         assert np.all(predict_x0(schedule, x_t, t, eps_from_v(schedule, x_t, t, v)) == x_0)
         # The score as a slope in x_0: -(x_t - sqrt(alpha_bar) x_0) / (1 - alpha_bar).
@@ -389,8 +456,10 @@ def test_forms_hold_without_rounding() -> None:
         # An error d of eps is d / sqrt(alpha_bar) in v and -d sqrt(1 / SNR) in x_0.
         d, root = Exact(1, 11), np.sqrt(schedule.alpha_bar[t])
         assert np.all(eps_from_v(schedule, x_t, t, v + d / root) - eps == d)
-        assert np.all(predict_x0(schedule, x_t, t,
-            eps + d) - x_0 == -d * np.sqrt(schedule.one_minus_alpha_bar[t]) / root)
+        assert np.all(
+            predict_x0(schedule, x_t, t, eps + d) - x_0
+            == -d * np.sqrt(schedule.one_minus_alpha_bar[t]) / root
+        )
         # Data of variance 1 have the floor alpha_bar_t, and their reverse steps the variance
         # beta_t.
         names = "alpha", "beta", "one_minus_alpha_bar", "beta_tilde", "alpha_bar"
@@ -412,8 +481,11 @@ def test_v_needs_no_signal_to_be_left() -> None:
 def test_wrong_calls_are_refused() -> None:
     schedule, law = Schedule.from_beta([0.1, 0.2]), Gaussian([0.0, 0.0], np.eye(2))
     denoiser, rng, x = IdealDenoiser(law, schedule), np.random.default_rng(0), np.zeros((3, 2))
-    for wrong, error in ((np.zeros((3, 4)), ValueError), ([[np.nan, 0.0]], ValueError),
-        ([["a", "b"]], TypeError)):
+    for wrong, error in (
+        (np.zeros((3, 4)), ValueError),
+        ([[np.nan, 0.0]], ValueError),
+        ([["a", "b"]], TypeError),
+    ):
         with pytest.raises(error, match="x_t must"):
             denoiser(wrong, 1)
         with pytest.raises(error, match="x must"):
@@ -427,15 +499,18 @@ def test_wrong_calls_are_refused() -> None:
         denoiser(x, np.array([1, 2]))
     with pytest.raises(ValueError, match="noise must be above 0"):
         denoiser.at(x, 1.0, 0.0)
-    with pytest.raises(TypeError,
-        match="distribution must be one of ddpm_np.closed_form.distributions, got list"):
+    with pytest.raises(
+        TypeError, match="distribution must be one of ddpm_np.closed_form.distributions, got list"
+    ):
         IdealDenoiser([1.0], schedule)
     for function in (optimal_loss, optimal_variance):
-        with pytest.raises(TypeError,
-            match="distribution must be a Gaussian for the closed form, got Empirical"):
+        with pytest.raises(
+            TypeError, match="distribution must be a Gaussian for the closed form, got Empirical"
+        ):
             function(Empirical([[0.0]]), schedule)
-    with pytest.raises(ValueError,
-        match="denoiser and distribution must have the same dim, got 2 and 3"):
+    with pytest.raises(
+        ValueError, match="denoiser and distribution must have the same dim, got 2 and 3"
+    ):
         estimate_loss(denoiser, PointMass(np.zeros(3)), schedule, n=2, rng=rng)
     with pytest.raises(ValueError, match=r"denoiser must return shape \(2, 2\), got \(2, 1\)"):
         estimate_loss(lambda x, t: x[:, :1], law, schedule, n=2, rng=rng)
@@ -457,14 +532,16 @@ def test_the_standard_error_is_that_of_a_sample_with_its_mean_estimated():
     # The loss of a denoiser that answers 0, on one point, is the mean square of the noise: draw the
     # same noise again.
     schedule, point = Schedule.from_beta([0.1, 0.2]), PointMass([1.0, -1.0, 2.0])
-    mean, error = estimate_loss(lambda x_t, t: np.zeros_like(x_t), point, schedule, n=2,
-        rng=np.random.default_rng(5))
+    mean, error = estimate_loss(
+        lambda x_t, t: np.zeros_like(x_t), point, schedule, n=2, rng=np.random.default_rng(5)
+    )
     rng = np.random.default_rng(5)
     for t in (1, 2):
         first, second = np.square(rng.standard_normal((2, 3))).mean(1)
         assert mean[t] == pytest.approx((first + second) / 2, rel=4 * EPS)
-        assert error[t] == pytest.approx(abs(first - second) / 2,
-            rel=16 * EPS * (first + second) / abs(first - second))
+        assert error[t] == pytest.approx(
+            abs(first - second) / 2, rel=16 * EPS * (first + second) / abs(first - second)
+        )
 
 
 @pytest.mark.parametrize("dim", [2, 4])
@@ -472,8 +549,9 @@ def test_a_denoiser_of_any_other_dimension_is_refused(dim):
     law, other = (Gaussian(np.zeros(d), np.eye(d)) for d in (3, dim))
     schedule = Schedule.from_beta([0.1, 0.2])
     with pytest.raises(ValueError, match=f"same dim, got {dim} and 3"):
-        estimate_loss(IdealDenoiser(other, schedule), law, schedule, n=2,
-            rng=np.random.default_rng(0))
+        estimate_loss(
+            IdealDenoiser(other, schedule), law, schedule, n=2, rng=np.random.default_rng(0)
+        )
 
 
 def test_a_mixture_broadcasts_one_point_against_several_steps() -> None:

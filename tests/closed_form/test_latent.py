@@ -81,7 +81,7 @@ def test_counting_the_prior_twice_gives_another_number() -> None:
     decoder = LinearDecoder([[1.0]], [0.0], 1.0)
     x = np.array([0.5])
     z = np.linspace(-10, 10, 4001)[:, None]
-    prior = np.exp(-z[:, 0] ** 2 / 2) / np.sqrt(2 * np.pi)
+    prior = np.exp(-(z[:, 0] ** 2) / 2) / np.sqrt(2 * np.pi)
     likelihood = np.exp(decoder_log_likelihood(x, decoder(z), 1.0))
     once, twice = ((prior**power * likelihood).sum() * 0.005 for power in (1, 2))
     assert np.isclose(once, np.exp(decoder.marginal.logpdf(x)), rtol=1e-12)
@@ -213,7 +213,8 @@ def test_known_densities_of_decoders_with_little_noise() -> None:
 def test_a_proposal_without_a_density_is_refused() -> None:
     decoder, rng = LinearDecoder([[1.0]], [0.0], 1.0), np.random.default_rng(0)
     for singular in (
-        PointMass([0.3]), Empirical([[0.3], [0.1]]),
+        PointMass([0.3]),
+        Empirical([[0.3], [0.1]]),
         GaussianMixture([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[0.0]]]),
     ):
         with pytest.raises(ValueError, match="proposal must have a density on the whole space"):

@@ -19,10 +19,7 @@ from ddpm_np.closed_form.distributions import (
 )
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.likelihood import VLBTerms, bits_per_dim, nll, vlb_terms
-from ddpm_np.closed_form.probability_flow import (
-    probability_flow_logpdf,
-    probability_flow_sample,
-)
+from ddpm_np.closed_form.probability_flow import probability_flow_logpdf, probability_flow_sample
 from ddpm_np.closed_form.reverse import reverse_variance, sampler_distribution
 from ddpm_np.sampling import ddim_sample
 from ddpm_np.schedule import Schedule

@@ -340,13 +340,16 @@ def test_a_wrong_mixture_is_refused(weights: list, means: list, covs: list, mess
         GaussianMixture(weights, means, covs)
 
 
-@pytest.mark.parametrize(("points", "error", "message"), [
-    ([1.0, 2.0], ValueError, "points must have 2 axes"),
-    ([[]], ValueError, "points must not be empty"),
-    ([[1.0], [np.inf]], ValueError, "points must be finite"),
-    ([[1.0], [1.0, 2.0]], ValueError, "points must be a rectangular array"),
-    ([["a"]], TypeError, "points must hold real numbers"),
-])
+@pytest.mark.parametrize(
+    ("points", "error", "message"),
+    [
+        ([1.0, 2.0], ValueError, "points must have 2 axes"),
+        ([[]], ValueError, "points must not be empty"),
+        ([[1.0], [np.inf]], ValueError, "points must be finite"),
+        ([[1.0], [1.0, 2.0]], ValueError, "points must be a rectangular array"),
+        ([["a"]], TypeError, "points must hold real numbers"),
+    ],
+)
 def test_wrong_points_are_refused(points: list, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         Empirical(points)

@@ -26,7 +26,9 @@ def by_the_rule(x: Array, t: int, q: tuple[int, int], reach: int, placed: bool) 
     def patch(picture: Array, row: int, column: int) -> dict[tuple[int, int], float]:
         around = range(-reach, reach + 1)
         return {
-            (i, j): picture[row + i, column + j] for i in around for j in around
+            (i, j): picture[row + i, column + j]
+            for i in around
+            for j in around
             if 0 <= row + i < 5 and 0 <= column + j < 5
         }
 
@@ -94,15 +96,38 @@ def test_its_floor_is_its_loss_and_falls_with_what_is_seen() -> None:
     assert floors[True, 3] < floors[False, 3] < floors[False, 1]
 
 
-@pytest.mark.parametrize("error, call, says", [
-    (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=4), "patch must be odd"),
-    (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=0), "patch must be at least 1"),
-    (ValueError, lambda: PatchDenoiser(np.ones((2, 5)), SCHEDULE, patch=3), "pictures must be sq"),
-    (ValueError, lambda: PatchDenoiser(np.ones(25), SCHEDULE, patch=3), "pictures must have 2"),
-    (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones(25), 1), "x_t must"),
-    (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones((2, 24)), 1), "x must"),
-    (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones((2, 25)), 5), "t must"),
-])
+@pytest.mark.parametrize(
+    "error, call, says",
+    [
+        (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=4), "patch must be odd"),
+        (
+            ValueError,
+            lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=0),
+            "patch must be at least 1",
+        ),
+        (
+            ValueError,
+            lambda: PatchDenoiser(np.ones((2, 5)), SCHEDULE, patch=3),
+            "pictures must be sq",
+        ),
+        (ValueError, lambda: PatchDenoiser(np.ones(25), SCHEDULE, patch=3), "pictures must have 2"),
+        (
+            ValueError,
+            lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones(25), 1),
+            "x_t must",
+        ),
+        (
+            ValueError,
+            lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones((2, 24)), 1),
+            "x must",
+        ),
+        (
+            ValueError,
+            lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones((2, 25)), 5),
+            "t must",
+        ),
+    ],
+)
 def test_bad_arguments_are_refused(error: type[Exception], call: Any, says: str) -> None:
     with pytest.raises(error, match=says):
         call()

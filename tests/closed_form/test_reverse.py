@@ -56,10 +56,15 @@ def test_the_strategies_reach_what_they_are_for() -> None:
 
     @given(gaussians(), schedules())
     def collect(law: Gaussian, schedule: Schedule) -> None:
-        names = {"D = 1": law.dim == 1, "point": law.rank == 0,
-            "singular": 0 < law.rank < law.dim, "regular": law.rank == law.dim,
-                 "T = 1": schedule.T == 1, "T > 4": schedule.T > 4,
-            "above 1": law.spectrum.max() > 1}
+        names = {
+            "D = 1": law.dim == 1,
+            "point": law.rank == 0,
+            "singular": 0 < law.rank < law.dim,
+            "regular": law.rank == law.dim,
+            "T = 1": schedule.T == 1,
+            "T > 4": schedule.T > 4,
+            "above 1": law.spectrum.max() > 1,
+        }
         seen.update(name for name, holds in names.items() if holds)
 
     collect()
@@ -71,8 +76,9 @@ def test_the_strategies_reach_what_they_are_for() -> None:
 
 @pytest.mark.E26
 @given(gaussians(), schedules(), st.data())
-def test_the_kernel_is_the_conditional_of_the_joint_law(law: Gaussian, schedule: Schedule,
-    data: st.DataObject) -> None:
+def test_the_kernel_is_the_conditional_of_the_joint_law(
+    law: Gaussian, schedule: Schedule, data: st.DataObject
+) -> None:
     t = data.draw(st.integers(1, schedule.T))
     s = data.draw(st.integers(0, t - 1))
     x_t = np.random.default_rng(t).standard_normal((3, law.dim))
@@ -91,8 +97,9 @@ def test_the_kernel_is_the_conditional_of_the_joint_law(law: Gaussian, schedule:
 
 @pytest.mark.E26
 @given(gaussians(), schedules(), st.data())
-def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(law: Gaussian,
-    schedule: Schedule, data: st.DataObject) -> None:
+def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(
+    law: Gaussian, schedule: Schedule, data: st.DataObject
+) -> None:
     """The law of total variance over x_0 given x_t.
 
     Cov[x_{t-1} | x_t] = beta_tilde I + c_0^2 Cov[x_0 | x_t].
@@ -112,8 +119,9 @@ def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(law: Gaussian
 
 @pytest.mark.E26
 @given(schedules(), st.data())
-def test_for_a_point_mass_it_is_the_posterior_given_x_0(schedule: Schedule,
-    data: st.DataObject) -> None:
+def test_for_a_point_mass_it_is_the_posterior_given_x_0(
+    schedule: Schedule, data: st.DataObject
+) -> None:
     t = data.draw(st.integers(1, schedule.T))
     x_0, x_t = np.array([0.3, -1.0, 2.0]), np.array([[1.0, 0.5, -0.2]])
     mean, variance = posterior_mean_variance(schedule, x_0, x_t, t)
@@ -145,8 +153,9 @@ def test_its_variances_average_to_the_optimal_variance() -> None:
 
 @pytest.mark.E26
 @given(gaussians(), schedules(), st.data())
-def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(law: Gaussian, schedule: Schedule,
-    data: st.DataObject) -> None:
+def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(
+    law: Gaussian, schedule: Schedule, data: st.DataObject
+) -> None:
     t = data.draw(st.integers(1, schedule.T))
     x_t = np.random.default_rng(t).standard_normal((2, 3, law.dim))
     step = ancestral_step(schedule, t)
@@ -163,8 +172,9 @@ def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(law: Gaussian, s
 # ---- what a sampler puts out --------------------------------------------------------------------
 
 
-def on_dense_matrices(law: Gaussian, schedule: Schedule, visited: list[int], variance: Any,
-    eta: float | None) -> tuple[Any, Any]:
+def on_dense_matrices(
+    law: Gaussian, schedule: Schedule, visited: list[int], variance: Any, eta: float | None
+) -> tuple[Any, Any]:
     """Mean and covariance of the sampler's output, with full matrices.
 
     The denoiser is a black box, an affine map.
@@ -190,14 +200,16 @@ def on_dense_matrices(law: Gaussian, schedule: Schedule, visited: list[int], var
 
 @pytest.mark.E27
 @given(gaussians(), schedules(), st.data())
-def test_the_law_agrees_with_the_same_recursion_on_dense_matrices(law: Gaussian,
-    schedule: Schedule, data: st.DataObject) -> None:
+def test_the_law_agrees_with_the_same_recursion_on_dense_matrices(
+    law: Gaussian, schedule: Schedule, data: st.DataObject
+) -> None:
     steps = data.draw(st.integers(1, schedule.T))
     eta = data.draw(st.sampled_from([None, 0.0, 0.5, 1.0]))
     variance = "posterior"
     if eta is None:
-        variance = data.draw(st.sampled_from(["posterior", "beta", "kernel",
-            np.linspace(0.5, 0.1, schedule.T + 1)]))
+        variance = data.draw(
+            st.sampled_from(["posterior", "beta", "kernel", np.linspace(0.5, 0.1, schedule.T + 1)])
+        )
     output = sampler_distribution(law, schedule, variance=variance, steps=steps, eta=eta)
     visited = step_sequence(schedule, steps)
     mean, cov = on_dense_matrices(law, schedule, visited, variance, eta)
@@ -224,17 +236,21 @@ def assert_within_five_standard_errors(samples: np.ndarray, law: Gaussian) -> No
 
 
 CASES = [
-    ("posterior", None, None), ("beta", None, None), ("array", None, None), ("posterior", 7,
-        None), ("beta", [3, 40, 100], None),
-    ("array", 7,
-        None), *(("posterior", steps, eta) for steps in (None, 7) for eta in (0.0, 0.5, 1.0)),
+    ("posterior", None, None),
+    ("beta", None, None),
+    ("array", None, None),
+    ("posterior", 7, None),
+    ("beta", [3, 40, 100], None),
+    ("array", 7, None),
+    *(("posterior", steps, eta) for steps in (None, 7) for eta in (0.0, 0.5, 1.0)),
 ]
 
 
 @pytest.mark.E27
 @pytest.mark.parametrize(("variance", "steps", "eta"), CASES)
-def test_the_samplers_agree_with_it_within_five_standard_errors(variance: str, steps: Any,
-    eta: float | None) -> None:
+def test_the_samplers_agree_with_it_within_five_standard_errors(
+    variance: str, steps: Any, eta: float | None
+) -> None:
     rng = np.random.default_rng(11)
     axes = np.linalg.qr(rng.standard_normal((4, 4)))[0]
     law = Gaussian.from_spectrum([1.0, -2.0, 0.0, 0.5], axes, [4.0, 1.0, 0.05, 0.0])
@@ -269,8 +285,10 @@ def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
     steps = data.draw(st.integers(1, schedule.T))
-    ancestral, ddim = sampler_distribution(law, schedule, steps=steps), sampler_distribution(law,
-        schedule, steps=steps, eta=1.0)
+    ancestral, ddim = (
+        sampler_distribution(law, schedule, steps=steps),
+        sampler_distribution(law, schedule, steps=steps, eta=1.0),
+    )
     scale = 1 + np.abs(law.mean).max() + law.spectrum.max()
     # The two coefficients of eps_hat differ by rounding of 1 / sqrt(alpha), the larger the skip.
     visited = step_sequence(schedule, steps)
@@ -281,15 +299,17 @@ def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
 
 @pytest.mark.E27
 @given(gaussians(), st.integers(1, 6), st.data())
-def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(law: Gaussian,
-    T: int, data: st.DataObject) -> None:
+def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(
+    law: Gaussian, T: int, data: st.DataObject
+) -> None:
     """alpha_bar_T near 0: only the start at N(0, I) could be wrong, and it is not.
 
     Any sub-sequence of steps will do.
     """
     schedule = Schedule.from_beta([*np.linspace(0.05, 0.4, T), 1 - 1e-16, 1 - 1e-16])
-    output = sampler_distribution(law, schedule, variance="kernel",
-        steps=data.draw(st.integers(1, schedule.T)))
+    output = sampler_distribution(
+        law, schedule, variance="kernel", steps=data.draw(st.integers(1, schedule.T))
+    )
     assert output.rank == law.rank
     allowed = 100 * law.dim * schedule.T * EPS * law.spectrum.max()
     assert np.abs(output.cov - law.cov).max() <= allowed
@@ -299,11 +319,13 @@ def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(l
 
 @pytest.mark.E27
 @given(gaussians(), schedules())
-def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(law: Gaussian,
-    schedule: Schedule) -> None:
+def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(
+    law: Gaussian, schedule: Schedule
+) -> None:
     """Both chains share their kernels, and a kernel cannot increase KL (data processing)."""
-    start = kl_divergence(law.diffuse(schedule, schedule.T),
-        Gaussian(np.zeros(law.dim), np.eye(law.dim)))
+    start = kl_divergence(
+        law.diffuse(schedule, schedule.T), Gaussian(np.zeros(law.dim), np.eye(law.dim))
+    )
     output = sampler_distribution(law, schedule, variance="kernel")
     assert output.rank == law.rank
     # At rank 0 both are the same point up to the rounding of the mean; else the KL is conditioned
@@ -318,8 +340,10 @@ def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(law: Gauss
 @pytest.mark.E27
 def test_known_figures() -> None:
     normal, curve, schedule = Gaussian([0.0], [[1.0]]), PointMass([0.3, -1.0]), NOTES
-    final = {name: sampler_distribution(normal, schedule, variance=name).cov[0,
-        0] for name in ("posterior", "beta", "kernel")}
+    final = {
+        name: sampler_distribution(normal, schedule, variance=name).cov[0, 0]
+        for name in ("posterior", "beta", "kernel")
+    }
     assert final["posterior"] == pytest.approx(0.942, abs=0.0005)
     # beta_t keeps every x_t at variance 1, and the last step leaves its own noise out.
     assert final["beta"] == pytest.approx(1 - schedule.beta[1], rel=1000 * EPS)
@@ -330,14 +354,18 @@ def test_known_figures() -> None:
     # One curve: exactly the curve with either name; with beta_1 added at the last step, a spread of
     # .0160 around it.
     for variance in ("posterior", "beta", "kernel"):
-        assert wasserstein2(sampler_distribution(curve, schedule, variance=variance),
-            curve) <= 10 * EPS
-    assert np.sqrt(sampler_distribution(curve, schedule, variance=schedule.beta).cov[0,
-        0]) == pytest.approx(0.0160, abs=0.00005)
+        assert (
+            wasserstein2(sampler_distribution(curve, schedule, variance=variance), curve)
+            <= 10 * EPS
+        )
+    assert np.sqrt(
+        sampler_distribution(curve, schedule, variance=schedule.beta).cov[0, 0]
+    ) == pytest.approx(0.0160, abs=0.00005)
     # DDIM in 100 steps, against lambda / v_T = .2510 of the probability flow.
     quarter = Gaussian([0.0], [[0.25]])
-    assert sampler_distribution(quarter, schedule, eta=0.0).cov[0, 0] == pytest.approx(0.2432,
-        abs=0.00005)
+    assert sampler_distribution(quarter, schedule, eta=0.0).cov[0, 0] == pytest.approx(
+        0.2432, abs=0.00005
+    )
 
 
 @pytest.mark.E27
@@ -352,19 +380,28 @@ def test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it() -> None:
 
 @pytest.mark.E27
 def test_fewer_steps_lose_more_and_the_true_kernel_loses_nothing() -> None:
-    off = [wasserstein2(sampler_distribution(ENSEMBLE, NOTES, steps=n), ENSEMBLE) for n in (100,
-        50, 20, 10, 5)]
+    off = [
+        wasserstein2(sampler_distribution(ENSEMBLE, NOTES, steps=n), ENSEMBLE)
+        for n in (100, 50, 20, 10, 5)
+    ]
     assert all(a < b for a, b in zip(off, off[1:]))
-    full, skipped = (sampler_distribution(ENSEMBLE, NOTES, variance="kernel",
-        steps=n) for n in (None, 5))
+    full, skipped = (
+        sampler_distribution(ENSEMBLE, NOTES, variance="kernel", steps=n) for n in (None, 5)
+    )
     assert wasserstein2(full, skipped) <= 1000 * EPS * np.sqrt(ENSEMBLE.spectrum.max())
 
 
 @pytest.mark.E27
 def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digits() -> None:
     law = Gaussian.from_spectrum([1.0, 2.0, 3.0], np.eye(3), [1.0, 1e-20, 0.0])
-    for kwargs in ({}, {"variance": "beta"}, {"variance": "kernel"}, {"eta": 0.5}, {"steps": 9},
-        {"steps": 9, "eta": 0.0}):
+    for kwargs in (
+        {},
+        {"variance": "beta"},
+        {"variance": "kernel"},
+        {"eta": 0.5},
+        {"steps": 9},
+        {"steps": 9, "eta": 0.0},
+    ):
         output = sampler_distribution(law, NOTES, **kwargs)
         assert output.rank == 2 and output.cov[2, 2] == 0.0
         assert abs(output.mean[2] - 3.0) <= 4 * EPS * 3
@@ -378,10 +415,14 @@ def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digit
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"variance": "best"},
-            'variance must be "posterior", "beta", "kernel" or an array .* got "best"'),
-        ({"variance": "own"},
-            'variance must be "posterior", "beta", "kernel" or an array .* got "own"'),
+        (
+            {"variance": "best"},
+            'variance must be "posterior", "beta", "kernel" or an array .* got "best"',
+        ),
+        (
+            {"variance": "own"},
+            'variance must be "posterior", "beta", "kernel" or an array .* got "own"',
+        ),
         ({"variance": np.ones(100)}, "variance must have shape"),
         ({"variance": -np.ones(101)}, "variance must be finite and at least 0"),
         ({"steps": 101}, "steps must be at most T = 100, got 101"),
@@ -399,9 +440,11 @@ def test_bad_options_are_refused_in_one_line(kwargs: dict[str, Any], message: st
 
 def test_what_is_not_gaussian_is_refused() -> None:
     mixture = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
-    for call in (lambda law: reverse_variance(law, NOTES, 3),
-                 lambda law: sampler_distribution(law, NOTES),
-        lambda law: reverse_kernel(law, NOTES, [0.0], 3)):
+    for call in (
+        lambda law: reverse_variance(law, NOTES, 3),
+        lambda law: sampler_distribution(law, NOTES),
+        lambda law: reverse_kernel(law, NOTES, [0.0], 3),
+    ):
         with pytest.raises(ValueError, match="must be Gaussian .* got GaussianMixture"):
             call(mixture)
         with pytest.raises(TypeError, match="must be Gaussian .* got ndarray"):

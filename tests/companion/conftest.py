@@ -14,7 +14,14 @@ def built() -> str:
     from ddpm_np.companion.page import page
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(content, "_proofs", lambda: {"E6": content.Known(
-            ("one statement",), {"forward.q_sample": "t = 1, 2, 3"}, (1.5, 4.0))})
+        patch.setattr(
+            content,
+            "_proofs",
+            lambda: {
+                "E6": content.Known(
+                    ("one statement",), {"forward.q_sample": "t = 1, 2, 3"}, (1.5, 4.0)
+                )
+            },
+        )
         patch.setattr(content, "difference", lambda formula: "")
         return page()

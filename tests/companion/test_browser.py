@@ -15,8 +15,9 @@ import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "companion.html"
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-                None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no browser is installed")
 VIEWS = [(1440, "light"), (768, "light"), (390, "light"), (1440, "dark"), (390, "dark")]
 

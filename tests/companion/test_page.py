@@ -77,8 +77,10 @@ def test_identifiers_are_unique_and_links_resolve(text):
     assert [name for name, n in outline.ids.items() if n > 1] == []
     assert [a for a in outline.links if a.startswith("#") and a[1:] not in outline.ids] == []
     outside = {a for a in outline.links if not a.startswith("#")}
-    assert all(a.startswith("https://github.com/listenzcc/diffusion-model-learning/blob/main/")
-               for a in outside)
+    assert all(
+        a.startswith("https://github.com/listenzcc/diffusion-model-learning/blob/main/")
+        for a in outside
+    )
 
 
 def test_every_heading_equation_and_erratum_is_there_in_order(text):
@@ -92,14 +94,14 @@ def test_every_heading_equation_and_erratum_is_there_in_order(text):
 
 def test_every_printed_formula_is_there_and_wrong_ones_are_struck_through(text):
     assert text.count('<figure class="printed') == sum(len(h.printed) for h in notes())
-    line = text[text.index(">N2:348-352<") - 3000: text.index(">N2:348-352<")]
-    row = line[line.rindex('<mtr class="wrong">'):]
+    line = text[text.index(">N2:348-352<") - 3000 : text.index(">N2:348-352<")]
+    row = line[line.rindex('<mtr class="wrong">') :]
     assert ">b<" in row[: row.index("</mtr>")]
 
 
 def test_chinese_is_marked_as_such(text):
     for equation in EQUATIONS.values():
-        card = text[text.index(f'class="card" id="{equation.number}"'):]
+        card = text[text.index(f'class="card" id="{equation.number}"') :]
         paragraph = re.search(r'<p class="zh" lang="zh">(.*?)</p>', card, flags=re.S)[1]
         for plain in re.split(r"\$[^$]*\$|E\d+", equation.sentence_zh):
             assert plain in paragraph
@@ -121,9 +123,7 @@ def test_the_command_writes_the_page(tmp_path, monkeypatch, capsys):
     assert "a.html" in capsys.readouterr().out
 
 
-def test_bad_input_is_refused_in_one_line_and_nothing_is_overwritten(
-    tmp_path, monkeypatch, capsys
-):
+def test_bad_input_is_refused_in_one_line_and_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "page", lambda: "the page")
     Path("old.html").write_text("old", encoding="utf-8")

@@ -110,8 +110,9 @@ def test_the_padded_entry_can_be_overruled():
     late = OneBased(BETAS)
     late.from_betas = None
     wrong, report = verdicts(late, first_step=0)
-    assert wrong and any("t off by one" in r.diagnosis or r.verdict == "raises"
-                         for r in report.failures)
+    assert wrong and any(
+        "t off by one" in r.diagnosis or r.verdict == "raises" for r in report.failures
+    )
 
 
 def test_other_parameter_names_go_by_position():

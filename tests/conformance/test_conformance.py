@@ -54,8 +54,14 @@ class Wrong(Built):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(
     "schedule",
-    [Schedule.linear(100), Schedule.cosine(60), Schedule.sigmoid(), Schedule.from_beta([0.3]),
-     Schedule.from_beta([1e-4] * 20), Schedule.from_beta([0.5, 1e-3, 0.9, 0.02])],
+    [
+        Schedule.linear(100),
+        Schedule.cosine(60),
+        Schedule.sigmoid(),
+        Schedule.from_beta([0.3]),
+        Schedule.from_beta([1e-4] * 20),
+        Schedule.from_beta([0.5, 1e-3, 0.9, 0.02]),
+    ],
     ids=str,
 )
 def test_careful_code_passes_whole(kind, dtype, schedule):
@@ -181,8 +187,15 @@ def test_the_row_has_its_fields_and_the_smallest_example():
     report = check_diffusion(Built(LINEAR), on_fail=None)
     (row,) = report.failures
     assert Row._fields == (
-        "equation", "operation", "coefficient", "verdict", "ulp", "t", "diagnosis",
-        "smallest_example")
+        "equation",
+        "operation",
+        "coefficient",
+        "verdict",
+        "ulp",
+        "t",
+        "diagnosis",
+        "smallest_example",
+    )
     assert row[:4] == ("E17", "reverse_step", "z", "differs") and row.t == 1 and row.ulp > 1e6
     assert row.diagnosis.startswith("noise at the last step")
     assert row.smallest_example.startswith("betas = [0.5]: t = 1: ")
@@ -191,8 +204,13 @@ def test_the_row_has_its_fields_and_the_smallest_example():
 def test_the_tables_have_a_line_for_every_row():
     report = check_diffusion(Wrong(LINEAR), on_fail=None)
     for row in report.rows:
-        assert sum(row.operation in line and f" {row.coefficient} " in line
-                   for line in str(report).splitlines()) == 1
+        assert (
+            sum(
+                row.operation in line and f" {row.coefficient} " in line
+                for line in str(report).splitlines()
+            )
+            == 1
+        )
     lines = report.to_markdown().splitlines()
     assert lines[2].startswith("| equation | operation |") and lines[3].startswith("| ---")
     assert sum(line.startswith("| E") for line in lines) == len(report.rows)

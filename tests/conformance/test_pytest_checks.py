@@ -72,7 +72,8 @@ def test_an_expected_failure_that_holds_fails(pytester):
 
 def test_a_test_may_take_the_check_alone(pytester):
     outcomes(pytester, "{'E17 step': ''}", "check", "check()").assert_outcomes(
-        passed=5, xfailed=1, skipped=2)
+        passed=5, xfailed=1, skipped=2
+    )
 
 
 def test_bad_arguments_are_refused():

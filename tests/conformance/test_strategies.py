@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from ddpm_np.conformance import strategies as testing
 from ddpm_np.conformance.strategies import (
-    Reference,
     assert_close,
     betas,
     exact_numbers,
@@ -31,6 +30,7 @@ from ddpm_np.conformance.strategies import (
 )
 from ddpm_np.forward import q_sample
 from ddpm_np.proof.exact import Exact
+from ddpm_np.proof.reference import Reference
 from ddpm_np.schedule import Schedule
 
 

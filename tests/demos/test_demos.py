@@ -1,5 +1,4 @@
-"""The demos: every number agrees with its exact value, every picture draws, bad names are refused.
-"""
+"""The demos: every number agrees with its exact value, every picture draws, bad names raise."""
 
 from __future__ import annotations
 
@@ -20,11 +19,17 @@ ROOT = Path(__file__).parents[2]
 # Sizes that keep the suite fast; what a network learned in thirty steps is not checked.
 SMALL: dict[str, dict[str, Any]] = {
     "averaging": {"repeats": 40, "numbers": (1, 10, 100)},
-    "covariance": {"draws": 40, "signals": 1000}, "reshape": {"signals": 60},
-    "forward": {"n": 500}, "posterior": {"n": 20_000}, "variance": {"n": 500},
-    "noise-target": {"n": 300}, "likelihood": {"n": 300, "draws": 1000},
-    "moon": {"n": 60, "steps": 30}, "multiply": {"n": 100, "truths": 60},
-    "memory": {"sizes": (1, 64), "steps": 30, "n": 40}, "rings": {"n": 5, "steps": 5},
+    "covariance": {"draws": 40, "signals": 1000},
+    "reshape": {"signals": 60},
+    "forward": {"n": 500},
+    "posterior": {"n": 20_000},
+    "variance": {"n": 500},
+    "noise-target": {"n": 300},
+    "likelihood": {"n": 300, "draws": 1000},
+    "moon": {"n": 60, "steps": 30},
+    "multiply": {"n": 100, "truths": 60},
+    "memory": {"sizes": (1, 64), "steps": 30, "n": 40},
+    "rings": {"n": 5, "steps": 5},
 }
 
 
@@ -72,7 +77,8 @@ def test_rows_agree_within_five_standard_errors_or_to_rounding() -> None:
 
 def test_the_table_has_measured_and_exact_and_marks_what_is_off() -> None:
     rows = [
-        Comparison("fine", 1.0, 1.0, 0.1), Comparison("off", 2.0, 1.0, 0.1),
+        Comparison("fine", 1.0, 1.0, 0.1),
+        Comparison("off", 2.0, 1.0, 0.1),
         Comparison("alone", 3.0),
     ]
     lines = list(format_table(Shown(rows, "notice this", None)))

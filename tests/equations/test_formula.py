@@ -67,7 +67,8 @@ TREES = st.recursive(
     st.sampled_from(["a", "b", "c", "2", "3"]),
     lambda inner: st.one_of(
         st.tuples(inner, st.sampled_from([" + ", " - ", " ", " / "]), inner).map(
-            lambda p: f"({p[0]}{p[1]}{p[2]})"),
+            lambda p: f"({p[0]}{p[1]}{p[2]})"
+        ),
         inner.map(lambda p: f"({p})^2"),
     ),
     max_leaves=8,

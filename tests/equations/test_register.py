@@ -67,8 +67,12 @@ def test_demos_of_sections_exist():
     assert {demo for section in SECTIONS.values() for demo in section.demos} <= set(DEMOS)
 
 
-@pytest.mark.parametrize("name", dict.fromkeys(
-    [name for _, name in FUNCTIONS] + [n for s in SECTIONS.values() for n in s.functions]))
+@pytest.mark.parametrize(
+    "name",
+    dict.fromkeys(
+        [name for _, name in FUNCTIONS] + [n for s in SECTIONS.values() for n in s.functions]
+    ),
+)
 def test_functions_exist(name):
     found = pkgutil.resolve_name(f"ddpm_np.{name}")
     assert callable(found) or isinstance(found, property)
@@ -93,11 +97,14 @@ def docstrings(number):
         yield from (inspect.getdoc(found), inspect.getdoc(owner), module.__doc__)
 
 
-@pytest.mark.parametrize(("number", "formula"), [
-    pytest.param(number, formula, id=f"{number}: {formula.text}")
-    for number, formula in COMPARED
-    if not formula.floating and formula.text not in WRITTEN_OUT
-])
+@pytest.mark.parametrize(
+    ("number", "formula"),
+    [
+        pytest.param(number, formula, id=f"{number}: {formula.text}")
+        for number, formula in COMPARED
+        if not formula.floating and formula.text not in WRITTEN_OUT
+    ],
+)
 def test_a_formula_stands_in_the_docstring_of_its_function(number, formula):
     text = " ".join(" ".join(d or "" for d in docstrings(number)).split())
     assert formula.right in text

@@ -127,9 +127,18 @@ def test_a_stopped_run_resumes_bit_for_bit(tiny, capsys, uninterrupted, stop):
 def test_a_run_killed_before_its_first_checkpoint_resumes(tiny):
     main("run", "--out", "whole")
     main("run", "--out", "x")
-    for path in ("x/report.md", "x/report.json", *(f"x/{name}/{file}" for name, file in [
-        ("curve", "report.json"), ("ensemble", "report.json"), ("ensemble", "checkpoint.npz"),
-    ])):
+    for path in (
+        "x/report.md",
+        "x/report.json",
+        *(
+            f"x/{name}/{file}"
+            for name, file in [
+                ("curve", "report.json"),
+                ("ensemble", "report.json"),
+                ("ensemble", "checkpoint.npz"),
+            ]
+        ),
+    ):
         Path(path).unlink()
     assert main("run", "--resume", "--out", "x") == 0
     assert files("x")["ensemble/checkpoint.npz"] == files("whole")["ensemble/checkpoint.npz"]
@@ -188,45 +197,53 @@ def test_every_command_has_help(capsys, command):
 # ---- bad input -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("argv, names", [
-    (["fly"], "fly"),
-    (["run", "--experiment", "moon"], "--experiment"),
-    (["run", "--steps", "0"], "--steps"),
-    (["run", "--steps", "1e3"], "--steps"),
-    (["run", "--steps", "1" + "0" * 400], "--steps"),
-    (["run", "--steps", "9" * 5000], "--steps"),
-    (["run", "--seed", "1\n2"], "--seed"),
-    (["run", "--out", "a\0b"], "--out"),
-    (["run", "--out", "a" * 300], "--out"),
-    (["run", "--resume", "--out", "a" * 300], "--resume"),
-    (["sample", "a" * 300, "--out", "s.npz"], "File name too long"),
-    (["run", "--seed", "-1"], "--seed"),
-    (["run", "--seed", "nan"], "--seed"),
-    (["run", "--lr", "1"], "--lr"),
-    (["run", "--resume"], "--out"),
-    (["run", "--resume", "--out", "nowhere"], "nowhere"),
-    (["run", "--resume", "--out", "file"], "file"),
-    (["run", "--out", "file"], "file"),
-    (["run", "--out", "file/x"], "file"),
-    (["sample"], "CHECKPOINT"),
-    (["sample", "file", "--out", "s.npz"], "file"),
-    (["sample", "nowhere.npz", "--out", "s.npz"], "nowhere.npz"),
-    (["sample", ".", "--out", "s.npz"], ". must be an ordinary file"),
-    (["sample", "file", "--out", "file"], "--out"),
-    (["sample", "file", "--out", "nowhere/s.npz"], "--out"),
-    (["sample", "file", "-n", "0", "--out", "s.npz"], "-n"),
-    (["demo", "sun"], "averaging"),
-    (["demo", "averaging", "--seed", "x"], "--seed"),
-])
+@pytest.mark.parametrize(
+    "argv, names",
+    [
+        (["fly"], "fly"),
+        (["run", "--experiment", "moon"], "--experiment"),
+        (["run", "--steps", "0"], "--steps"),
+        (["run", "--steps", "1e3"], "--steps"),
+        (["run", "--steps", "1" + "0" * 400], "--steps"),
+        (["run", "--steps", "9" * 5000], "--steps"),
+        (["run", "--seed", "1\n2"], "--seed"),
+        (["run", "--out", "a\0b"], "--out"),
+        (["run", "--out", "a" * 300], "--out"),
+        (["run", "--resume", "--out", "a" * 300], "--resume"),
+        (["sample", "a" * 300, "--out", "s.npz"], "File name too long"),
+        (["run", "--seed", "-1"], "--seed"),
+        (["run", "--seed", "nan"], "--seed"),
+        (["run", "--lr", "1"], "--lr"),
+        (["run", "--resume"], "--out"),
+        (["run", "--resume", "--out", "nowhere"], "nowhere"),
+        (["run", "--resume", "--out", "file"], "file"),
+        (["run", "--out", "file"], "file"),
+        (["run", "--out", "file/x"], "file"),
+        (["sample"], "CHECKPOINT"),
+        (["sample", "file", "--out", "s.npz"], "file"),
+        (["sample", "nowhere.npz", "--out", "s.npz"], "nowhere.npz"),
+        (["sample", ".", "--out", "s.npz"], ". must be an ordinary file"),
+        (["sample", "file", "--out", "file"], "--out"),
+        (["sample", "file", "--out", "nowhere/s.npz"], "--out"),
+        (["sample", "file", "-n", "0", "--out", "s.npz"], "-n"),
+        (["demo", "sun"], "averaging"),
+        (["demo", "averaging", "--seed", "x"], "--seed"),
+    ],
+)
 def test_bad_input_is_refused_in_one_line(tiny, capsys, argv, names):
     Path("file").write_text("not ours")
     assert names in refused(capsys, *argv)
 
 
-@pytest.mark.parametrize("options, named", [
-    (["--seed", 1], "--seed"), (["--steps", 31], "--steps"), (["--quick"], "--quick"),
-    (["--experiment", "ensemble"], "--experiment"),
-])
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        (["--seed", 1], "--seed"),
+        (["--steps", 31], "--steps"),
+        (["--quick"], "--quick"),
+        (["--experiment", "ensemble"], "--experiment"),
+    ],
+)
 def test_resuming_with_another_configuration_is_refused_by_name(tiny, capsys, options, named):
     main("run", "--experiment", "curve", "--out", "x")
     capsys.readouterr()
@@ -269,9 +286,10 @@ def test_a_damaged_configuration_is_refused(tiny, capsys):
 # ---- text --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding, argv", [
-    ("ascii", ["errata"]), ("cp1252", ["demo"]), ("latin-1", ["run", "--out", "一条 曲线"]),
-])
+@pytest.mark.parametrize(
+    "encoding, argv",
+    [("ascii", ["errata"]), ("cp1252", ["demo"]), ("latin-1", ["run", "--out", "一条 曲线"])],
+)
 def test_any_encoding_of_standard_output_will_do(tiny, argv, encoding):
     process = start(*argv, env={"PYTHONIOENCODING": encoding}, text=False)
     out, error = process.communicate()

@@ -127,13 +127,19 @@ def test_a_report_is_trusted_only_at_the_last_step(tiny, whole, capsys):
     assert files("x")["checkpoint.npz"] == whole["checkpoint.npz"]
 
 
-@pytest.mark.parametrize("damage", [
-    lambda text: text[: len(text) // 2], lambda text: b"", lambda text: b"[]",
-    lambda text: b"\xff" + text, lambda text: text.replace(b'"step": 1000', b'"step": 600'),
-    lambda text: text.replace(b'"seed": 0', b'"seed": 1'),
-    lambda text: text.replace(b'"numbers"', b'"numbres"'),
-    lambda text: text.replace(b'"measured": ', b'"measured": "x", "x": '),
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: b"",
+        lambda text: b"[]",
+        lambda text: b"\xff" + text,
+        lambda text: text.replace(b'"step": 1000', b'"step": 600'),
+        lambda text: text.replace(b'"seed": 0', b'"seed": 1'),
+        lambda text: text.replace(b'"numbers"', b'"numbres"'),
+        lambda text: text.replace(b'"measured": ', b'"measured": "x", "x": '),
+    ],
+)
 def test_a_damaged_report_is_rebuilt(tiny, whole, capsys, damage):
     laid(whole, **{"report.json": damage(whole["report.json"])})
     assert main("run", "--resume", "--out", "x") == 0
@@ -173,9 +179,12 @@ def mutations(config):
                 edited["experiments"][0][key] = value
                 yield edited, key
     for edit, name in [
-        ({"format": "ddpm_np run 2"}, "format"), ({"format": None}, "format"),
-        ({"more": 1}, "nothing else"), ({"experiments": []}, "experiments"),
-        ({"experiments": {}}, "experiments"), ({"experiments": [1]}, "experiment"),
+        ({"format": "ddpm_np run 2"}, "format"),
+        ({"format": None}, "format"),
+        ({"more": 1}, "nothing else"),
+        ({"experiments": []}, "experiments"),
+        ({"experiments": {}}, "experiments"),
+        ({"experiments": [1]}, "experiment"),
         ({"experiments": [first, first]}, "each once"),
         ({"experiments": [{**first, "unknown": 1}]}, "unknown"),
         ({"experiments": [{**first, "name": "moon"}]}, "name"),
@@ -199,10 +208,21 @@ def test_every_edit_of_run_json_is_refused_by_name(tiny, capsys, whole):
     assert tried > 150
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"{", b"[]", b"null", b"3", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000,
-    b"1" * 10_000, b" " * (10**6 + 1),
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"3",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"1" * 10_000,
+        b" " * (10**6 + 1),
+    ],
+)
 def test_a_run_json_that_is_no_configuration_is_refused(tiny, capsys, whole, content):
     laid(whole, **{"run.json": content})
     assert "run.json" in refused(capsys, "run", "--resume", "--out", "x")
@@ -219,8 +239,17 @@ def test_another_setting_of_a_run_with_a_checkpoint_is_refused(tiny, capsys, who
 
 
 def test_experiments_are_checked_where_they_are_made():
-    for change in ({"name": "moon"}, {"hidden": ()}, {"steps": 0}, {"samples": 1}, {"seed": True},
-                   {"quick": 1}, {"beta_max": 1.0}, {"ema_decay": 1.0}, {"activation": "relu"}):
+    for change in (
+        {"name": "moon"},
+        {"hidden": ()},
+        {"steps": 0},
+        {"samples": 1},
+        {"seed": True},
+        {"quick": 1},
+        {"beta_max": 1.0},
+        {"ema_decay": 1.0},
+        {"activation": "relu"},
+    ):
         with pytest.raises((TypeError, ValueError)) as caught:
             replace(TINY["curve"], **change)
         assert next(iter(change)) in str(caught.value)
@@ -236,19 +265,24 @@ def trained(steps=450, stop=301):
             return training
 
 
-@pytest.mark.parametrize("change, said", [
-    (lambda t: setattr(t, "losses", t.losses[:-1]), "losses"),
-    (lambda t: setattr(t, "losses", None), "losses"),
-    (lambda t: setattr(t, "losses", [None] * 150), "losses"),
-    (lambda t: setattr(t, "losses", ["x"] * 150), "losses"),
-    (lambda t: setattr(t, "block", []), "block"),
-    (lambda t: setattr(t, "block", [-1.0]), "block"),
-    (lambda t: setattr(t.state, "step", 451), "step 451"),
-    (lambda t: setattr(t.state.ema, "decay", 0.5), "network differs"),
-    (lambda t: setattr(t, "schedule", replace(t.experiment, beta_max=0.2).schedule()),
-     "schedule or network differs"),
-    (lambda t: setattr(t, "experiment", replace(t.experiment, seed=1)), "its seed is 1, not 0"),
-])
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda t: setattr(t, "losses", t.losses[:-1]), "losses"),
+        (lambda t: setattr(t, "losses", None), "losses"),
+        (lambda t: setattr(t, "losses", [None] * 150), "losses"),
+        (lambda t: setattr(t, "losses", ["x"] * 150), "losses"),
+        (lambda t: setattr(t, "block", []), "block"),
+        (lambda t: setattr(t, "block", [-1.0]), "block"),
+        (lambda t: setattr(t.state, "step", 451), "step 451"),
+        (lambda t: setattr(t.state.ema, "decay", 0.5), "network differs"),
+        (
+            lambda t: setattr(t, "schedule", replace(t.experiment, beta_max=0.2).schedule()),
+            "schedule or network differs",
+        ),
+        (lambda t: setattr(t, "experiment", replace(t.experiment, seed=1)), "its seed is 1, not 0"),
+    ],
+)
 def test_a_checkpoint_that_does_not_fit_its_experiment_is_refused(tmp_path, change, said):
     training = trained()
     experiment = training.experiment

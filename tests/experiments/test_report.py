@@ -66,9 +66,21 @@ def test_every_setting_reaches_the_numbers():
 
     base = TINY["curve"]
     others = {
-        "hidden": (4,), "steps": 29, "batch_size": 7, "learning_rate": 2e-3, "ema_decay": 0.5,
-        "max_norm": 0.1, "activation": "identity", "dim": 7, "n_frequencies": 3, "T": 9,
-        "beta_max": 0.2, "seed": 1, "name": "ensemble", "beta_2": 0.9, "basis_size": 3,
+        "hidden": (4,),
+        "steps": 29,
+        "batch_size": 7,
+        "learning_rate": 2e-3,
+        "ema_decay": 0.5,
+        "max_norm": 0.1,
+        "activation": "identity",
+        "dim": 7,
+        "n_frequencies": 3,
+        "T": 9,
+        "beta_max": 0.2,
+        "seed": 1,
+        "name": "ensemble",
+        "beta_2": 0.9,
+        "basis_size": 3,
     }
     others["mirrored"] = not base.mirrored
     assert {*others, "samples", "quick"} == base.config.keys()

@@ -18,8 +18,16 @@ from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.learning.unet import UNet
 
 SMALL = replace(
-    RINGS, hidden=(4, 4), dim=64, T=6, beta_max=0.9, steps=8, batch_size=4, samples=6,
-    ema_decay=0.5, quick=True,
+    RINGS,
+    hidden=(4, 4),
+    dim=64,
+    T=6,
+    beta_max=0.9,
+    steps=8,
+    batch_size=4,
+    samples=6,
+    ema_decay=0.5,
+    quick=True,
 )
 
 
@@ -44,8 +52,18 @@ def test_a_whole_run_reports_and_draws(
     folder = tmp_path / "run"
     report = json.loads((folder / "report.json").read_text())
     numbers = report["numbers"]
-    for name in ("excess", "ring", "radius", "mlp_ring", "trained_5", "to_memory_16", "fair",
-                 "patch_7_anywhere", "three_layers", "shown_U-Net"):
+    for name in (
+        "excess",
+        "ring",
+        "radius",
+        "mlp_ring",
+        "trained_5",
+        "to_memory_16",
+        "fair",
+        "patch_7_anywhere",
+        "three_layers",
+        "shown_U-Net",
+    ):
         assert np.isfinite(numbers[name]["measured"]), name
     # an untrained network is far above the floor, and the exact denoisers are where they must be
     assert numbers["excess"]["measured"] > 1 and numbers["loss"]["exact"] > 0
@@ -69,11 +87,14 @@ def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> N
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("error, change, says", [
-    (ValueError, {"dim": 60}, "dim must be a square for pictures"),
-    (ValueError, {"steps": 0}, "steps must be at least 1"),
-    (TypeError, {"hidden": [4, 4]}, "hidden must be a tuple"),
-])
+@pytest.mark.parametrize(
+    "error, change, says",
+    [
+        (ValueError, {"dim": 60}, "dim must be a square for pictures"),
+        (ValueError, {"steps": 0}, "steps must be at least 1"),
+        (TypeError, {"hidden": [4, 4]}, "hidden must be a tuple"),
+    ],
+)
 def test_bad_settings_are_refused(
     error: type[Exception], change: dict[str, Any], says: str
 ) -> None:

@@ -169,23 +169,54 @@ FORGED = [
     ("optimizer.beta_1", [1, -0.1, "x", None, float("nan"), HUGE, True]),
     ("optimizer.eps", [0, -1, "x", float("inf")]),
     ("optimizer.weight_decay", [-1, None, []]),
-    ("optimizer.more", [1]), ("optimizer.eps", [MISSING]), ("optimizer", [MISSING, None, [], 3]),
-    ("ema.decay", [1, 2, -1, None, "x"]), ("ema.updates", [-1, None, 1.5]),
-    ("ema", [MISSING, None, []]), ("config", [MISSING]), ("more", [1]),
+    ("optimizer.more", [1]),
+    ("optimizer.eps", [MISSING]),
+    ("optimizer", [MISSING, None, [], 3]),
+    ("ema.decay", [1, 2, -1, None, "x"]),
+    ("ema.updates", [-1, None, 1.5]),
+    ("ema", [MISSING, None, []]),
+    ("config", [MISSING]),
+    ("more", [1]),
     ("generator", [MISSING, None, [], {}, {"bit_generator": "seed"}, {"bit_generator": []}]),
-    ("generator.state", [MISSING, None, {}, {"state": "x", "inc": 1}, {"state": -1, "inc": 1},
-                         {"state": 2**200, "inc": 1}]),
-    ("generator.uinteger", [-1, 2**40, None, True, MISSING]), ("generator.has_uint32", [-1, HUGE]),
+    (
+        "generator.state",
+        [
+            MISSING,
+            None,
+            {},
+            {"state": "x", "inc": 1},
+            {"state": -1, "inc": 1},
+            {"state": 2**200, "inc": 1},
+        ],
+    ),
+    ("generator.uinteger", [-1, 2**40, None, True, MISSING]),
+    ("generator.has_uint32", [-1, HUGE]),
     ("network", [MISSING, None, [], {}, "x"]),
     ("network.kind", [MISSING, None, "none", "unet", [], {}]),
     ("network.dim", [MISSING, 0, -1, 4, 10**9, HUGE, "x", None, True, 3.5]),
     ("network.T", [MISSING, 0, 11, 10**9, 10**12, HUGE, None]),
     ("network.dtype", [MISSING, "float64", "complex64", "object", None, [], "f4,(1000000000,)f4"]),
-    ("network.hidden", [MISSING, [], [8], [10**12], [{"width": 10**9}], [{"width": 8}] * 2, None,
-                        "x", [[]], [{"height": 3}], [8] * 100_000, {"width": 8}]),
-    ("network.skip", [[], [1.0], [0.0] * 10 + [float("nan")], ["x"] * 11,
-                      [HUGE] * 11]),
-    ("network.rng", [1]), ("network.zero_output", [True]), ("network.more", [1]),
+    (
+        "network.hidden",
+        [
+            MISSING,
+            [],
+            [8],
+            [10**12],
+            [{"width": 10**9}],
+            [{"width": 8}] * 2,
+            None,
+            "x",
+            [[]],
+            [{"height": 3}],
+            [8] * 100_000,
+            {"width": 8},
+        ],
+    ),
+    ("network.skip", [[], [1.0], [0.0] * 10 + [float("nan")], ["x"] * 11, [HUGE] * 11]),
+    ("network.rng", [1]),
+    ("network.zero_output", [True]),
+    ("network.more", [1]),
 ]
 
 
@@ -198,15 +229,18 @@ def test_forged_descriptions_are_refused(saved, name, values):
         refused(saved)
 
 
-@pytest.mark.parametrize("bits, change", [
-    (np.random.MT19937, {"generator.state.pos": 10**6}),
-    (np.random.MT19937, {"generator.state.pos": -1}),
-    (np.random.MT19937, {"generator.state.key": [0] * 623}),
-    (np.random.MT19937, {"generator.state.key": [2**32] * 624}),
-    (np.random.Philox, {"generator.buffer_pos": 10**6}),
-    (np.random.Philox, {"generator.buffer_pos": -10**6}),
-    (np.random.SFC64, {"generator.state.state": [0.5] * 4}),
-])
+@pytest.mark.parametrize(
+    "bits, change",
+    [
+        (np.random.MT19937, {"generator.state.pos": 10**6}),
+        (np.random.MT19937, {"generator.state.pos": -1}),
+        (np.random.MT19937, {"generator.state.key": [0] * 623}),
+        (np.random.MT19937, {"generator.state.key": [2**32] * 624}),
+        (np.random.Philox, {"generator.buffer_pos": 10**6}),
+        (np.random.Philox, {"generator.buffer_pos": -(10**6)}),
+        (np.random.SFC64, {"generator.state.state": [0.5] * 4}),
+    ],
+)
 def test_positions_outside_a_generator_are_refused(tmp_path, bits, change):
     path = tmp_path / "c"
     save_checkpoint(path, new_state(bits), SCHEDULE, {})
@@ -232,25 +266,28 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("changes, words", [
-    ({"parameters": np.zeros(3, np.float32)}, "network must have 3 parameters"),
-    ({"parameters": np.zeros((5, 59), np.float32)}, "1 axis"),
-    ({"parameters": np.zeros(295)}, "parameters must have shape"),
-    ({"parameters": np.zeros(295, ">f4")}, "parameters must have shape"),
-    ({"m": np.zeros(294, np.float32)}, "m must have shape"),
-    ({"v": np.full(295, -1, np.float32)}, "v must be at least 0"),
-    ({"average": np.zeros(295, np.complex64)}, "average must have shape"),
-    ({"beta": np.array([0.1, 0.2])}, "beta must have shape"),
-    ({"beta": np.full(10, 1.0)}, "beta must lie strictly between 0 and 1"),
-    ({"beta": np.full(10, np.nan)}, "beta must be finite"),
-    ({"more": np.zeros(3)}, "arrays"),
-    ({"about": np.frombuffer(b"{", np.uint8)}, ""),
-    ({"about": np.frombuffer(b"[" * 100_000, np.uint8)}, ""),
-    ({"about": np.frombuffer(b"\xff\xfe", np.uint8)}, ""),
-    ({"about": np.frombuffer(b"NaN", np.uint8)}, "NaN"),
-    ({"about": np.frombuffer(b"1" * 10_000, np.uint8)}, ""),
-    ({"about": np.zeros(4 * 10**6 + 1, np.uint8)}, "about must have shape"),
-])
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"parameters": np.zeros(3, np.float32)}, "network must have 3 parameters"),
+        ({"parameters": np.zeros((5, 59), np.float32)}, "1 axis"),
+        ({"parameters": np.zeros(295)}, "parameters must have shape"),
+        ({"parameters": np.zeros(295, ">f4")}, "parameters must have shape"),
+        ({"m": np.zeros(294, np.float32)}, "m must have shape"),
+        ({"v": np.full(295, -1, np.float32)}, "v must be at least 0"),
+        ({"average": np.zeros(295, np.complex64)}, "average must have shape"),
+        ({"beta": np.array([0.1, 0.2])}, "beta must have shape"),
+        ({"beta": np.full(10, 1.0)}, "beta must lie strictly between 0 and 1"),
+        ({"beta": np.full(10, np.nan)}, "beta must be finite"),
+        ({"more": np.zeros(3)}, "arrays"),
+        ({"about": np.frombuffer(b"{", np.uint8)}, ""),
+        ({"about": np.frombuffer(b"[" * 100_000, np.uint8)}, ""),
+        ({"about": np.frombuffer(b"\xff\xfe", np.uint8)}, ""),
+        ({"about": np.frombuffer(b"NaN", np.uint8)}, "NaN"),
+        ({"about": np.frombuffer(b"1" * 10_000, np.uint8)}, ""),
+        ({"about": np.zeros(4 * 10**6 + 1, np.uint8)}, "about must have shape"),
+    ],
+)
 def test_arrays_that_do_not_fit_are_refused(saved, changes, words):
     rewrite(saved, **changes)
     refused(saved, words)
@@ -300,32 +337,37 @@ def test_compressed_members_are_refused(saved, method):
 def test_a_small_file_that_would_grow_is_refused_at_once(saved):
     bomb = b"\x93NUMPY\x01\x00" + bytes(10**8)
     archive_of(
-        saved, lambda name, data: (name, bomb if name == "m.npy" else data),
-        compression=zipfile.ZIP_DEFLATED, compresslevel=1,
+        saved,
+        lambda name, data: (name, bomb if name == "m.npy" else data),
+        compression=zipfile.ZIP_DEFLATED,
+        compresslevel=1,
     )
     refused(saved, "compressed")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("change", [
-    lambda name, data: ("x.npy" if name == "m.npy" else name, data),
-    lambda name, data: ("m.npy" if name == "v.npy" else name, data),
-    lambda name, data: [(name, data)] * 2,
-    lambda name, data: [(name, data)] * 2000 if name == "sha256.npy" else [(name, data)],
-    lambda name, data: (name, data + b"x"),
-    lambda name, data: (name, data[:-1]),
-    lambda name, data: (name, data[:50]),
-    lambda name, data: (name, b""),
-    lambda name, data: (name, data.replace(b"(295,)", b"(999,)")),
-    lambda name, data: (name, data.replace(b"(295,), }      ", b"(99999999999,), }")),
-    lambda name, data: (name, data.replace(b"(295,)", b"(-29,)")),
-    lambda name, data: (name, data.replace(b"(295,)", b"295   ")),
-    lambda name, data: (name, data.replace(b"<f4", b"|O8")),
-    lambda name, data: (name, data.replace(b"<f4", b"zzz")),
-    lambda name, data: (name, data.replace(b"NUMPY\x01", b"NUMPY\x02")),
-    lambda name, data: (name, data.replace(b"{'descr'", b"(((((((((")),
-    lambda name, data: (name, data[:8] + b"\xff\xff" + data[10:]),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda name, data: ("x.npy" if name == "m.npy" else name, data),
+        lambda name, data: ("m.npy" if name == "v.npy" else name, data),
+        lambda name, data: [(name, data)] * 2,
+        lambda name, data: [(name, data)] * 2000 if name == "sha256.npy" else [(name, data)],
+        lambda name, data: (name, data + b"x"),
+        lambda name, data: (name, data[:-1]),
+        lambda name, data: (name, data[:50]),
+        lambda name, data: (name, b""),
+        lambda name, data: (name, data.replace(b"(295,)", b"(999,)")),
+        lambda name, data: (name, data.replace(b"(295,), }      ", b"(99999999999,), }")),
+        lambda name, data: (name, data.replace(b"(295,)", b"(-29,)")),
+        lambda name, data: (name, data.replace(b"(295,)", b"295   ")),
+        lambda name, data: (name, data.replace(b"<f4", b"|O8")),
+        lambda name, data: (name, data.replace(b"<f4", b"zzz")),
+        lambda name, data: (name, data.replace(b"NUMPY\x01", b"NUMPY\x02")),
+        lambda name, data: (name, data.replace(b"{'descr'", b"(((((((((")),
+        lambda name, data: (name, data[:8] + b"\xff\xff" + data[10:]),
+    ],
+)
 def test_archives_with_other_members_are_refused(saved, change):
     archive_of(saved, change)
     refused(saved)
@@ -367,9 +409,9 @@ def test_files_damaged_at_random_are_refused_or_equal(saved):
 # ---- copies ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("copied", [
-    copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state)),
-])
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))]
+)
 def test_a_copied_state_continues_alike_and_shares_nothing(copied):
     state = go_on(new_state(), 7)
     other, before = copied(state), state.network.flat.copy()

@@ -69,7 +69,9 @@ PAIRS: list[tuple[str, Callable[[Array], Array], Callable[[Array], Array], tuple
 @pytest.mark.E15
 @pytest.mark.parametrize("name, forward, backward, shape", PAIRS, ids=[p[0] for p in PAIRS])
 def test_each_other_part_has_its_transpose(
-    name: str, forward: Callable[[Array], Array], backward: Callable[[Array], Array],
+    name: str,
+    forward: Callable[[Array], Array],
+    backward: Callable[[Array], Array],
     shape: tuple[int, ...],
 ) -> None:
     rng = np.random.default_rng(0)

@@ -21,7 +21,8 @@ DIM, T, STEPS = 5, 7, 200
 SCHEDULE, DATA = Schedule.sigmoid(T), Gaussian(np.full(DIM, 0.3), np.diag(np.arange(1.0, DIM + 1)))
 LAYERS = {
     f"{activation}, {step}": (Layer(6, activation, step), Layer(4, activation, step))
-    for activation in ("leaky_relu", "silu", "identity") for step in ("gate", "shift", "none")
+    for activation in ("leaky_relu", "silu", "identity")
+    for step in ("gate", "shift", "none")
 }
 
 
@@ -30,8 +31,15 @@ def trained(layers, n: int, *, fast: bool, dtype=np.float64, balanced: bool = Tr
     rng = np.random.default_rng(0)
     mlp = MLP(DIM, T, hidden=layers, rng=rng, dtype=dtype, zero_output=False, **options)
     records = train(
-        mlp, DATA, SCHEDULE, steps=STEPS, batch_size=n, learning_rate=1e-2, rng=rng,
-        balanced=balanced, fast=fast,
+        mlp,
+        DATA,
+        SCHEDULE,
+        steps=STEPS,
+        batch_size=n,
+        learning_rate=1e-2,
+        rng=rng,
+        balanced=balanced,
+        fast=fast,
     )
     return mlp.flat, np.array([(record.loss, record.grad_norm) for record in records])
 
@@ -101,7 +109,8 @@ def test_prediction_at_one_step_is_the_forward_pass(layers, with_basis):
 def test_nothing_but_the_training_loop_and_the_prediction_knows_of_the_twin():
     package = Path(__file__).parents[2] / "ddpm_np"
     knows = [
-        path.relative_to(package).as_posix() for path in sorted(package.rglob("*.py"))
+        path.relative_to(package).as_posix()
+        for path in sorted(package.rglob("*.py"))
         if any(
             isinstance(node, ast.ImportFrom) and node.module == "ddpm_np.learning.fast"
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

@@ -46,7 +46,10 @@ def along(network: UNet, direction: Array, x: Array, t: Any, weights: Array) -> 
 @pytest.mark.E15
 @given(
     level=st.sampled_from([(3, (2,)), (4, (2, 3)), (6, (1, 2)), (4, (2, 1, 2)), (1, (2,))]),
-    n=st.integers(1, 4), layers=st.integers(1, 3), seed=st.integers(0, 99), wrap=st.booleans(),
+    n=st.integers(1, 4),
+    layers=st.integers(1, 3),
+    seed=st.integers(0, 99),
+    wrap=st.booleans(),
     scaled=st.booleans(),
 )
 def test_gradient_is_the_complex_step_derivative(
@@ -169,8 +172,9 @@ def test_forward_changes_neither_its_input_nor_an_earlier_result() -> None:
     assert np.array_equal(one, network.backward(np.ones_like(x), cache).flat)
 
 
-@pytest.mark.parametrize("how", [lambda n: n.copy(), copy.deepcopy,
-                                 lambda n: pickle.loads(pickle.dumps(n))])
+@pytest.mark.parametrize(
+    "how", [lambda n: n.copy(), copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))]
+)
 def test_copies_are_equal_and_share_nothing(how: Any) -> None:
     skip, gain = preconditioning(Schedule.sigmoid(5), 0.5)
     basis = np.eye(6)[:, 1:]
@@ -210,11 +214,15 @@ def test_bad_arguments_are_refused(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("x, t, says", [
-    (np.zeros((2, 15)), 1, "x must have a last axis of length 16"),
-    (np.zeros(16), 1, "x must have 2 axes"), (np.zeros((2, 16)), 6, "t must be in 1..5"),
-    (np.zeros((2, 16)), [1, 2, 3], "t of shape"),
-])
+@pytest.mark.parametrize(
+    "x, t, says",
+    [
+        (np.zeros((2, 15)), 1, "x must have a last axis of length 16"),
+        (np.zeros(16), 1, "x must have 2 axes"),
+        (np.zeros((2, 16)), 6, "t must be in 1..5"),
+        (np.zeros((2, 16)), [1, 2, 3], "t of shape"),
+    ],
+)
 def test_pictures_of_the_wrong_length_are_refused(x: Any, t: Any, says: str) -> None:
     network = unet()
     for call in (network, network.forward):

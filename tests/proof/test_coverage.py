@@ -34,7 +34,7 @@ def covered() -> dict[str, dict[str, Coverage]]:
 
 
 def test_each_function_of_a_row_marked_proved_is_run_by_a_proof_of_that_equation(
-    covered: dict[str, dict[str, Coverage]]
+    covered: dict[str, dict[str, Coverage]],
 ) -> None:
     for number, equation in EQUATIONS.items():
         if "proved" in equation.known:
@@ -46,20 +46,23 @@ def test_each_function_of_a_row_marked_proved_is_run_by_a_proof_of_that_equation
             assert function not in NOT_PROVED or function not in covered.get(number, {})
 
 
-def test_verify_says_proved_of_no_other_function(
-    covered: dict[str, dict[str, Coverage]]
-) -> None:
+def test_verify_says_proved_of_no_other_function(covered: dict[str, dict[str, Coverage]]) -> None:
     for number, functions in FUNCTIONS.items():
         assert {f for f in functions if f not in covered[number]} <= NOT_PROVED.keys(), number
 
 
 def test_vectors_batches_arrays_of_t_and_every_T_are_covered(
-    covered: dict[str, dict[str, Coverage]]
+    covered: dict[str, dict[str, Coverage]],
 ) -> None:
     kernels = {
-        "E1": "forward.q_step", "E3": "forward.covariance_step", "E4": "forward.q_skip",
-        "E5": "forward.covariance_at", "E6": "forward.q_sample", "E9": "posterior.psi_1",
-        "E12": "posterior.posterior_mean_variance", "E13": "posterior.predict_x0",
+        "E1": "forward.q_step",
+        "E3": "forward.covariance_step",
+        "E4": "forward.q_skip",
+        "E5": "forward.covariance_at",
+        "E6": "forward.q_sample",
+        "E9": "posterior.psi_1",
+        "E12": "posterior.posterior_mean_variance",
+        "E13": "posterior.predict_x0",
         "E14": "posterior.posterior_mean_from_eps",
     }
     for equation, function in kernels.items():
@@ -122,9 +125,7 @@ def squares() -> tuple[dict[str, Any], SimpleNamespace]:
     names = [f"{name}_{i}" for name in TABLES for i in (1, 2)]
     domain = Domain(**dict.fromkeys(names, POSITIVE), x=ANY, eps=ANY)
     domain.declare(*(domain[name] for name in names))
-    tables = {
-        name: [None, domain[f"{name}_1"] ** 2, domain[f"{name}_2"] ** 2] for name in TABLES
-    }
+    tables = {name: [None, domain[f"{name}_1"] ** 2, domain[f"{name}_2"] ** 2] for name in TABLES}
     x, eps = np.array([[domain["x"]]]), np.array([[domain["eps"]]])
     return tables, SimpleNamespace(x=x, eps=eps)
 
@@ -137,12 +138,10 @@ AT_ONE_STEP: dict[str, Call] = {
     "covariance_at": lambda s, t, v: forward.covariance_at(s, v.x[None], t),
     "psi_1": lambda s, t, v: posterior.psi_1(s, v.x, v.eps, t),
     "psi_2": lambda s, t, v: posterior.psi_2(s, t),
-    "posterior_mean_variance":
-        lambda s, t, v: posterior.posterior_mean_variance(s, v.x, v.eps, t),
+    "posterior_mean_variance": lambda s, t, v: posterior.posterior_mean_variance(s, v.x, v.eps, t),
     "predict_x0": lambda s, t, v: posterior.predict_x0(s, v.x, t, v.eps),
     "predict_eps": lambda s, t, v: posterior.predict_eps(s, v.x, t, v.eps),
-    "posterior_mean_from_eps":
-        lambda s, t, v: posterior.posterior_mean_from_eps(s, v.x, t, v.eps),
+    "posterior_mean_from_eps": lambda s, t, v: posterior.posterior_mean_from_eps(s, v.x, t, v.eps),
     "score_from_eps": lambda s, t, v: ideal.score_from_eps(s, v.eps, t),
     "v_from_x0_eps": lambda s, t, v: ideal.v_from_x0_eps(s, v.x, t, v.eps),
 }

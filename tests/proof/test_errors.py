@@ -62,7 +62,8 @@ SIGNS = [
 @pytest.mark.filterwarnings("ignore:invalid value encountered in sqrt")
 @pytest.mark.parametrize(
     ("equation", "function", "right", "wrong"),
-    [pytest.param(*s, id=f"{s[0]} {s[1].__qualname__}") for s in SIGNS])
+    [pytest.param(*s, id=f"{s[0]} {s[1].__qualname__}") for s in SIGNS],
+)
 def test_a_sign_error_is_measured(
     equation: str, function: Any, right: str, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,8 +74,9 @@ def test_a_sign_error_is_measured(
 def test_one_unit_too_many_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     between = Schedule.between
     monkeypatch.setattr(
-        Schedule, "between", lambda self, s, t: tuple(np.nextafter(v, 2) for v in between(self, s,
-            t))
+        Schedule,
+        "between",
+        lambda self, s, t: tuple(np.nextafter(v, 2) for v in between(self, s, t)),
     )
     assert errors.worst_of(errors.MEASURES["E4"], DRAWS).failure
 
@@ -86,8 +88,10 @@ def test_batches_are_within_what_rounding_allows(equation: str, dtype: Any) -> N
     assert not worst.failure and worst.error > 0.1, worst
 
 
-@pytest.mark.parametrize("wrong", [
-    "-7 * c[..., None] if c.ndim", "c[..., None] * (1 + (c.dtype == np.float32)) if c.ndim"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["-7 * c[..., None] if c.ndim", "c[..., None] * (1 + (c.dtype == np.float32)) if c.ndim"],
+)
 def test_a_coefficient_that_is_wrong_for_arrays_of_t_or_for_float32_is_measured(
     wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,8 +101,9 @@ def test_a_coefficient_that_is_wrong_for_arrays_of_t_or_for_float32_is_measured(
         assert errors.worst_in_batches(rows, np.float32, np.random.default_rng(0)).failure
 
 
-@pytest.mark.parametrize("table",
-    ["beta", "alpha", "alpha_bar", "one_minus_alpha_bar", "beta_tilde"])
+@pytest.mark.parametrize(
+    "table", ["beta", "alpha", "alpha_bar", "one_minus_alpha_bar", "beta_tilde"]
+)
 def test_a_table_that_is_wrong_at_the_end_of_a_long_schedule_is_measured(table: str) -> None:
     draw = DRAWS[-1]
     schedule = Schedule.from_beta(draw.schedule.beta[1:])
@@ -132,17 +137,21 @@ def test_the_reference_formulas_agree_with_one_another(case: tuple[Schedule, int
     schedule, s, t = case
     exact, x_t, eps, x = Reference(schedule.beta[1:]), [0.3], [-1.7], [0.9]
     x_0 = exact.predict_x0(x_t, t, eps).value
-    assert close(exact.q_skip(x_0, 0, t, eps).value[0],
-        x_t[0]) and close(exact.predict_eps(x_t, t, x_0).value[0], eps[0])
-    assert close(exact.posterior_mean(x_0, x_t, t).value[0],
-        exact.mean_from_eps(x_t, t, eps).value[0])
+    assert close(exact.q_skip(x_0, 0, t, eps).value[0], x_t[0]) and close(
+        exact.predict_eps(x_t, t, x_0).value[0], eps[0]
+    )
+    assert close(
+        exact.posterior_mean(x_0, x_t, t).value[0], exact.mean_from_eps(x_t, t, eps).value[0]
+    )
     on_path = exact.ddim_mean(x_t, t, eps, s, 0.0).value[0]
     assert close(on_path, exact.q_skip(x_0, 0, s, eps).value[0] if s else x_0[0])
     assert close(exact.reverse_variance(t, t - 1), exact.beta_tilde[t])
     if t > 1:
         with localcontext(Context(prec=120)):
-            square = exact.psi_2(t).value * (Decimal(x[0]) - exact.posterior_mean(x_0, x_t,
-                t).value[0]) ** 2
+            square = (
+                exact.psi_2(t).value
+                * (Decimal(x[0]) - exact.posterior_mean(x_0, x_t, t).value[0]) ** 2
+            )
         assert close(exact.exponent(x, x_t, x_0, t).value[0], square, digits=60)
 
 
@@ -162,9 +171,12 @@ def test_ulp_error_counts_floats(dtype: Any) -> None:
 
 
 def test_ulp_error_at_the_edges() -> None:
-    errors = ulp_error([np.inf, -np.inf, np.inf, np.nan, 0.0],
-        [np.inf, np.inf, 1.0, np.nan, 5e-324])
+    errors = ulp_error(
+        [np.inf, -np.inf, np.inf, np.nan, 0.0], [np.inf, np.inf, 1.0, np.nan, 5e-324]
+    )
     assert errors.tolist() == [0, np.inf, np.inf, np.inf, 1]
-    assert ulp_error([[1.0], [2.0]], Fraction(1), scale=[[2.0**52], [2.0**53]]).tolist() == [[0],
-        [0.5]]
+    assert ulp_error([[1.0], [2.0]], Fraction(1), scale=[[2.0**52], [2.0**53]]).tolist() == [
+        [0],
+        [0.5],
+    ]
     assert ulp_error(np.float32(1), Decimal(1) + Decimal(2) ** -24) == 0.5

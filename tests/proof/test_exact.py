@@ -17,12 +17,26 @@ FRACTIONS = st.fractions(-10, 10, max_denominator=30)
 @given(FRACTIONS, FRACTIONS)
 def test_exact_numbers_compute_as_fractions_do(a: Fraction, b: Fraction) -> None:
     x, y = Exact(a), Exact(b)
-    assert [(x + y).fraction, (x - y).fraction, (x * y).fraction, (-x).fraction] == [a + b, a - b,
-        a * b, -a]
-    assert [(x + b).fraction, (b - x).fraction, (b * x).fraction, (x**3).fraction] == [a + b,
-        b - a, a * b, a**3]
-    assert (x < y, x <= y, x > y, x >= y, x == y, bool(x)) == (a < b, a <= b, a > b, a >= b,
-        a == b, bool(a))
+    assert [(x + y).fraction, (x - y).fraction, (x * y).fraction, (-x).fraction] == [
+        a + b,
+        a - b,
+        a * b,
+        -a,
+    ]
+    assert [(x + b).fraction, (b - x).fraction, (b * x).fraction, (x**3).fraction] == [
+        a + b,
+        b - a,
+        a * b,
+        a**3,
+    ]
+    assert (x < y, x <= y, x > y, x >= y, x == y, bool(x)) == (
+        a < b,
+        a <= b,
+        a > b,
+        a >= b,
+        a == b,
+        bool(a),
+    )
     assert hash(x) == hash(a) and (a * x).sqrt().fraction == abs(a)
     if b:
         assert (x / y).fraction == a / b and (a / y).fraction == a / b and (y**-1).fraction == 1 / b
@@ -39,8 +53,12 @@ def test_exact_numbers_work_in_arrays(values: list[Fraction]) -> None:
 @pytest.mark.parametrize("stranger", [0.5, np.float32(1), 1j, "1", None, float("nan")])
 def test_exact_numbers_refuse_anything_inexact(stranger: object) -> None:
     one = Exact(1)
-    for operation in (lambda: one + stranger, lambda: stranger * one, lambda: one < stranger,
-        lambda: Exact(stranger)):
+    for operation in (
+        lambda: one + stranger,
+        lambda: stranger * one,
+        lambda: one < stranger,
+        lambda: Exact(stranger),
+    ):
         with pytest.raises(TypeError):
             operation()
 

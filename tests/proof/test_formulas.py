@@ -12,7 +12,9 @@ from ddpm_np.proof.formulas import difference
 
 COMPARED = [
     pytest.param(formula, marks=getattr(pytest.mark, e.number), id=f"{e.number}: {formula.text}")
-    for e in EQUATIONS.values() for formula in e.formulas if formula.call
+    for e in EQUATIONS.values()
+    for formula in e.formulas
+    if formula.call
 ]
 WRONG = [
     ("E1", "sqrt(beta_t) eps", "beta_t eps"),

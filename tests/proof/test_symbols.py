@@ -18,7 +18,10 @@ from ddpm_np.proof.signs import SignPattern
 from ddpm_np.proof.symbols import ANY, POSITIVE, UNIT, Domain, Symbol, same
 
 OPERATIONS = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
     "^": lambda a, b: a**b,
 }
 NAMES = ("x", "y", "z")
@@ -67,7 +70,8 @@ def test_a_symbol_has_the_values_of_what_was_computed(
 
 @given(programs(), programs(), st.lists(st.tuples(POINT, POINT, POINT), min_size=4, max_size=4))
 def test_same_is_never_said_of_two_that_differ_somewhere(
-    first: list[tuple[str, int, int]], second: list[tuple[str, int, int]],
+    first: list[tuple[str, int, int]],
+    second: list[tuple[str, int, int]],
     points: list[tuple[Fraction, ...]],
 ) -> None:
     _, symbols = xyz()
@@ -122,8 +126,11 @@ def test_exponents_do_not_run_into_one_another() -> None:
     with pytest.raises(OverflowError, match="an exponent has become too large"):
         poly.multiply({1 << 30: 1}, {1 << 30: 1})
     assert list(poly.exponents(5 + (7 << 64))) == [(0, 5), (2, 7)]
-    assert not same(x**3, y) and poly.quotient(
-        frozenset({(poly.FIELD - 1, 1)}), frozenset({(1 << poly.BITS, 1)})) is None
+    assert (
+        not same(x**3, y)
+        and poly.quotient(frozenset({(poly.FIELD - 1, 1)}), frozenset({(1 << poly.BITS, 1)}))
+        is None
+    )
 
 
 # ---- arrays -------------------------------------------------------------------------------------
@@ -153,14 +160,40 @@ def test_numbers_of_other_kinds_are_refused() -> None:
         1 / (x - x)
 
 
-@pytest.mark.parametrize("branch", [
-    lambda x: x == 0, lambda x: x != 0, lambda x: x < 1, lambda x: x <= 1, lambda x: x > 0,
-    lambda x: x >= 0, lambda x: 0 < x, bool, hash, abs, float, int, math.floor,
-    lambda x: max(x, 0), lambda x: {1: 2}.get(x), lambda x: x in [1, 2], np.abs, np.sign,
-    lambda x: np.maximum(x, 0), lambda x: np.minimum(x, 1), lambda x: np.clip(x, 0, 1),
-    lambda x: np.where(x > 0, x, 0), lambda x: sorted([x, -x]), lambda x: not x, np.isfinite,
-    lambda x: np.max(np.array([x, -x])), lambda x: round(x), lambda x: x // 1, np.exp,
-])
+@pytest.mark.parametrize(
+    "branch",
+    [
+        lambda x: x == 0,
+        lambda x: x != 0,
+        lambda x: x < 1,
+        lambda x: x <= 1,
+        lambda x: x > 0,
+        lambda x: x >= 0,
+        lambda x: 0 < x,
+        bool,
+        hash,
+        abs,
+        float,
+        int,
+        math.floor,
+        lambda x: max(x, 0),
+        lambda x: {1: 2}.get(x),
+        lambda x: x in [1, 2],
+        np.abs,
+        np.sign,
+        lambda x: np.maximum(x, 0),
+        lambda x: np.minimum(x, 1),
+        lambda x: np.clip(x, 0, 1),
+        lambda x: np.where(x > 0, x, 0),
+        lambda x: sorted([x, -x]),
+        lambda x: not x,
+        np.isfinite,
+        lambda x: np.max(np.array([x, -x])),
+        lambda x: round(x),
+        lambda x: x // 1,
+        np.exp,
+    ],
+)
 @pytest.mark.parametrize("interval", [ANY, UNIT, POSITIVE])
 def test_branches_on_a_value_are_refused(branch: Any, interval: Any) -> None:
     with pytest.raises(TypeError):
@@ -201,8 +234,12 @@ def test_what_is_shown_to_be_positive_is_positive(a: int, b: int, c: int, d: int
             for j in range(1, 5):
                 at_u = Fraction(i, 5)
                 at_v = at_u + (1 - at_u) * Fraction(j, 5)
-                point = {"u": at_u, "v": at_v, "w": Fraction(j, 2) - Fraction(9, 20),
-                         "far": Fraction(3 + i)}
+                point = {
+                    "u": at_u,
+                    "v": at_v,
+                    "w": Fraction(j, 2) - Fraction(9, 20),
+                    "far": Fraction(3 + i),
+                }
                 if point["w"] < 2:
                     assert number.at(point) > 0
 
@@ -226,9 +263,17 @@ def test_only_the_guard_of_a_schedule_is_answered() -> None:
     schedule = domain.schedule([u, u / 2])
     beta = schedule.beta[1]
     assert 0 < beta < 1 and same(schedule.alpha_bar[2], (1 - u) * (1 - u / 2))
-    for branch in (lambda: beta > Fraction(1, 2), lambda: beta < 2, lambda: beta >= 0,
-                   lambda: beta * 1 > 0, lambda: -beta < 1, lambda: 0 < u, lambda: beta == 0,
-                   lambda: hash(beta), lambda: np.maximum(beta, 0)):
+    for branch in (
+        lambda: beta > Fraction(1, 2),
+        lambda: beta < 2,
+        lambda: beta >= 0,
+        lambda: beta * 1 > 0,
+        lambda: -beta < 1,
+        lambda: 0 < u,
+        lambda: beta == 0,
+        lambda: hash(beta),
+        lambda: np.maximum(beta, 0),
+    ):
         with pytest.raises(TypeError):
             branch()
     for wrong in (x, 2 * u, -u, u - u, u - u + 1):

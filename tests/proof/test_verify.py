@@ -19,7 +19,8 @@ def test_everything_is_proved_and_within_what_rounding_allows() -> None:
     assert holds, "\n".join(lines)
     assert lines[-1] == "Everything holds." and any(
         line.startswith("E6   ") and line.endswith(EQUATIONS["E6"].formulas[0].text)
-        for line in lines)
+        for line in lines
+    )
     text = "\n".join(lines)
     assert (
         "     forward.q_sample: proved; T = 1 to 5, t as an int and as an array, "
@@ -53,7 +54,7 @@ def test_the_same_seed_gives_the_same_errors_and_another_seed_others() -> None:
 
 @pytest.mark.usefixtures("few")
 def test_a_wrong_identity_and_a_formula_that_raises_are_named(
-    monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     x = Chart({"x": ANY})
     wrong = Identity("a slip", ("E10",), "x = 2 x", x, lambda v: (v.x, 2 * v.x))
@@ -66,8 +67,9 @@ def test_a_wrong_identity_and_a_formula_that_raises_are_named(
     failed = [line.strip() for line in lines if "FAILED" in line]
     assert "FAILED a slip: x = 2 x; the sides differ: left x, right 2 x" in failed
     assert any(line.startswith("FAILED a crash: nothing; IndexError: list") for line in failed)
-    assert any(line.startswith("FAILED ZeroDivisionError: division by zero, for T = ")
-               for line in failed)
+    assert any(
+        line.startswith("FAILED ZeroDivisionError: division by zero, for T = ") for line in failed
+    )
     assert any("10 of 11 identities proved" in line for line in lines)
 
 

@@ -16,6 +16,12 @@ from ddpm_np.closed_form.distributions.mixtures import Empirical, GaussianMixtur
 from ddpm_np.closed_form.distributions.rings import Rings
 
 __all__ = [
-    "Distribution", "Empirical", "Gaussian", "GaussianMixture", "PointMass", "Rings",
-    "kl_divergence", "wasserstein2",
+    "Distribution",
+    "Empirical",
+    "Gaussian",
+    "GaussianMixture",
+    "PointMass",
+    "Rings",
+    "kl_divergence",
+    "wasserstein2",
 ]

@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np._checks import Array, check_array
 
-__all__ = ["checked_points", "float_array", "frozen"]
-
 _Kind = TypeVar("_Kind", bound=np.generic)
 
 

@@ -6,8 +6,6 @@ import numpy as np
 
 from ddpm_np.closed_form.distributions.gaussian import Gaussian
 
-__all__ = ["kl_divergence", "wasserstein2"]
-
 
 def wasserstein2(p: Gaussian, q: Gaussian) -> float:
     """The 2-Wasserstein distance between Gaussians, the Frechet distance, not squared.

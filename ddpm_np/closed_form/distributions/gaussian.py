@@ -23,14 +23,8 @@ from ddpm_np._checks import (
     check_square,
     check_step,
 )
-from ddpm_np.closed_form.distributions.arguments import (
-    checked_points,
-    float_array,
-    frozen,
-)
+from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen
 from ddpm_np.schedule import Schedule
-
-__all__ = ["Diffusing", "Distribution", "Gaussian", "PointMass", "spectrum_of_factor"]
 
 _Law = TypeVar("_Law")
 _EPS = float(np.finfo(np.float64).eps)
@@ -231,9 +225,7 @@ class Gaussian(Diffusing["Gaussian"]):
         """-E log p(x) in nats, on the support: 1/2 sum_i ln(2 pi e spectrum_i); 0 for a point."""
         return float(0.5 * np.log(2 * np.pi * np.e * self.spectrum[self.varies]).sum())
 
-    def sample(
-        self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
-    ) -> Array:
+    def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n draws mean + z root, (n, dim), with z ~ N(0, I) of shape (n, rank).
 
         dtype: float64 or float32.
@@ -280,10 +272,15 @@ class Gaussian(Diffusing["Gaussian"]):
 
         The axes stay the same, and each variance becomes kept spectrum_i + noise.
         """
-        kept, noise = check_positive("kept", kept, zero=True), check_positive("noise", noise, zero=True)
+        kept, noise = (
+            check_positive("kept", kept, zero=True),
+            check_positive("noise", noise, zero=True),
+        )
         shrink = np.sqrt(kept)
         return Gaussian.__new__(Gaussian)._place(
-            shrink * self.mean, self.axes, kept * self.spectrum + noise,
+            shrink * self.mean,
+            self.axes,
+            kept * self.spectrum + noise,
             shrink * self._support_error,
         )
 
@@ -313,9 +310,7 @@ class PointMass(Gaussian):
         self._place(x, np.eye(x.size), np.zeros(x.size), 0.0)
 
 
-def spectrum_of_factor(
-    factor: Array,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def spectrum_of_factor(factor: Array) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Axes, spectrum and accuracy of the support of factor^T factor, factor (m, dim).
 
     The product is not formed: squaring would push every singular value below sqrt(eps) of the

@@ -29,14 +29,8 @@ from ddpm_np._checks import (
     check_generator,
     check_positive,
 )
-from ddpm_np.closed_form.distributions.arguments import (
-    checked_points,
-    float_array,
-    frozen,
-)
+from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen
 from ddpm_np.closed_form.distributions.gaussian import Diffusing, Gaussian
-
-__all__ = ["Empirical", "GaussianMixture"]
 
 BLOCK = 2**22  # pairs of row and point held at once: 32 MB
 
@@ -97,9 +91,7 @@ class GaussianMixture(Diffusing["GaussianMixture"]):
             cov += w * (c.cov + np.outer(c.mean - self.mean, c.mean - self.mean))
         return frozen(cov)
 
-    def sample(
-        self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
-    ) -> Array:
+    def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n draws, (n, dim), float64 or float32: first the component of each, then the point."""
         n, rng, dtype = check_count("n", n), check_generator(rng), check_dtype(dtype)
         which = rng.choice(len(self.components), n, p=self.weights)
@@ -203,9 +195,7 @@ class Empirical(Diffusing["Empirical"]):
         away = self.points - self.mean
         return frozen(away.T @ away / len(away) + self.variance * np.eye(self.dim))
 
-    def sample(
-        self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
-    ) -> Array:
+    def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n draws with replacement, (n, dim), float64 or float32."""
         n, rng, dtype = check_count("n", n), check_generator(rng), check_dtype(dtype)
         x = self.points[rng.integers(len(self.points), size=n)].astype(dtype, copy=False)
@@ -238,7 +228,10 @@ class Empirical(Diffusing["Empirical"]):
 
     def noised(self, kept: float, noise: float) -> Empirical:
         """The law of sqrt(kept) x + sqrt(noise) eps: scaled points, more variance around each."""
-        kept, noise = check_positive("kept", kept, zero=True), check_positive("noise", noise, zero=True)
+        kept, noise = (
+            check_positive("kept", kept, zero=True),
+            check_positive("noise", noise, zero=True),
+        )
         variance = kept * self.variance + noise
         return Empirical.__new__(Empirical)._place(np.sqrt(kept) * self.points, variance)
 

@@ -18,8 +18,6 @@ from ddpm_np._checks import Array, check_count, check_dtype, check_generator, ch
 from ddpm_np.closed_form.distributions.arguments import checked_points, frozen
 from ddpm_np.closed_form.distributions.gaussian import Diffusing
 
-__all__ = ["RingFit", "Rings", "nearest_ring", "ring_pictures"]
-
 OUTSIDE, RIM, INSIDE = -1.0, 1.0, 0.0  # grey values
 HALF_RIM, EDGE = 1.0, 0.6  # half the width of the rim, and of an edge's tanh, in pixels
 SHIFT = float(np.tanh(HALF_RIM / EDGE))
@@ -96,10 +94,12 @@ def nearest_ring(x: ArrayLike, *, radius: float | None = None) -> RingFit:
     radii = np.arange(1.0, half, 0.5) if radius is None else np.array([float(radius)])
     starts = np.stack(np.meshgrid(along, along, radii, indexing="ij"), axis=-1).reshape(-1, 3)
     pictures = ring_pictures(starts[:, :2], starts[:, 2], size)
-    best = np.concatenate([
-        np.argmax(rows @ pictures.T - np.square(pictures).sum(1) / 2, axis=1)
-        for rows in np.array_split(x, -(-len(x) // 256))
-    ])
+    best = np.concatenate(
+        [
+            np.argmax(rows @ pictures.T - np.square(pictures).sum(1) / 2, axis=1)
+            for rows in np.array_split(x, -(-len(x) // 256))
+        ]
+    )
     found = _least_squares(x, starts[best], size, 3 if radius is None else 2)
     pictures = ring_pictures(found[:, :2], found[:, 2], size)
     return RingFit(np.sqrt(np.square(x - pictures).mean(1)), found[:, :2], found[:, 2])
@@ -179,13 +179,18 @@ class Rings(Diffusing["Rings"]):
     def __init__(self, size: int = 16, *, radius: float = 4.4, spread: float = 1.2) -> None:
         self.size = check_count("size", size, low=4)
         self.dim = self.size**2
-        self.radius, self.spread = check_positive("radius", radius), check_positive("spread", spread)
+        self.radius, self.spread = (
+            check_positive("radius", radius),
+            check_positive("spread", spread),
+        )
         self.kept, self.noise = 1.0, 0.0
         self._shared: dict[str, tuple[Array, ...]] = {}  # grids that all noised copies use
 
     def __repr__(self) -> str:
-        noised = "" if (self.kept, self.noise) == (1, 0) else (
-            f", kept={self.kept:.3g}, noise={self.noise:.3g}"
+        noised = (
+            ""
+            if (self.kept, self.noise) == (1, 0)
+            else (f", kept={self.kept:.3g}, noise={self.noise:.3g}")
         )
         return f"Rings(size={self.size}, radius={self.radius:g}, spread={self.spread:g}{noised})"
 
@@ -229,7 +234,10 @@ class Rings(Diffusing["Rings"]):
 
     def noised(self, kept: float, noise: float) -> Rings:
         """The law of sqrt(kept) x + sqrt(noise) eps."""
-        kept, noise = check_positive("kept", kept, zero=True), check_positive("noise", noise, zero=True)
+        kept, noise = (
+            check_positive("kept", kept, zero=True),
+            check_positive("noise", noise, zero=True),
+        )
         rings = Rings(self.size, radius=self.radius, spread=self.spread)
         rings.kept, rings.noise = kept * self.kept, kept * self.noise + noise
         rings._shared = self._shared
@@ -348,6 +356,7 @@ class Rings(Diffusing["Rings"]):
         start = np.column_stack([self.spread * best, np.full(len(best), self.radius)])
         found = _least_squares(signal, start, self.size, 2, variance / self.spread**2)
         return found[:, :2] / self.spread
+
 
 def _disc(step: float, reach: float) -> Array:
     """The points of a square grid within a distance, (points, 2), the origin among them."""

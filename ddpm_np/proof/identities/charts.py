@@ -15,13 +15,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from ddpm_np.proof.exact import Root
-from ddpm_np.proof.prover import POSITIVE, UNIT, Chart
-from ddpm_np.proof.symbols import Symbol
-
-__all__ = [
-    "DDIM_STEP", "STEP", "STEP_BETWEEN_LEVELS", "TS", "betas", "ddim_step", "levels",
-    "reverse_step", "routes", "segments", "signal_roots",
-]
+from ddpm_np.proof.prover import Chart
+from ddpm_np.proof.symbols import POSITIVE, UNIT, Symbol
 
 TS = (1, 2, 3, 4, 5)
 
@@ -156,7 +151,14 @@ def reverse_step(T: int, s: int, t: int) -> Chart:
         schedule = _route(T, s, t, 1 - c_s * c_s, 1 - c * c, m)
         roots = [a, b, c, std, a * c_s * c_s / c, c / a]
         return SimpleNamespace(
-            T=T, a=a, b=b, c=c, c_s=c_s, std=std, schedule=schedule, route=(schedule, t, s),
+            T=T,
+            a=a,
+            b=b,
+            c=c,
+            c_s=c_s,
+            std=std,
+            schedule=schedule,
+            route=(schedule, t, s),
             roots=roots,
         )
 
@@ -179,13 +181,18 @@ def ddim_step(T: int, s: int, t: int) -> Chart:
         schedule = _route(T, s, t, 1 - r * r, 1 - far * far / (g * g), m)
         eta = Root(std * std * (far / g) ** 2 / ((1 - 1 / (g * g)) * r * r))
         return SimpleNamespace(
-            T=T, g=g, far=far, near=near, std=std, schedule=schedule, eta=eta,
-            route=(schedule, t, s), roots=[1 / g, far, near, std],
+            T=T,
+            g=g,
+            far=far,
+            near=near,
+            std=std,
+            schedule=schedule,
+            eta=eta,
+            route=(schedule, t, s),
+            roots=[1 / g, far, near, std],
         )
 
-    return Chart(
-        {"r": UNIT, "w": UNIT, "above": POSITIVE, **_others(T, s, t)}, build, _declared
-    )
+    return Chart({"r": UNIT, "w": UNIT, "above": POSITIVE, **_others(T, s, t)}, build, _declared)
 
 
 # ---- the symbols of one step, for the scalar kernels ---------------------------------------------
@@ -196,8 +203,15 @@ def _step(a: Symbol, p: Symbol) -> SimpleNamespace:
     alpha, before = a * a, p * p
     now = alpha * before
     return SimpleNamespace(
-        a=a, p=p, alpha=alpha, beta=1 - alpha, alpha_bar_prev=before, alpha_bar=now,
-        one_minus_prev=1 - before, one_minus=1 - now, roots=[a, p, a * p],
+        a=a,
+        p=p,
+        alpha=alpha,
+        beta=1 - alpha,
+        alpha_bar_prev=before,
+        alpha_bar=now,
+        one_minus_prev=1 - before,
+        one_minus=1 - now,
+        roots=[a, p, a * p],
     )
 
 
@@ -206,8 +220,17 @@ def _step_between_levels(u_s: Symbol, u_t: Symbol) -> SimpleNamespace:
     (p, c_prev), (q, c) = _circle(u_s), _circle(u_t)
     a = q / p
     return SimpleNamespace(
-        a=a, p=p, q=q, c=c, c_prev=c_prev, alpha=a * a, beta=1 - a * a,
-        alpha_bar_prev=p * p, alpha_bar=q * q, one_minus_prev=c_prev * c_prev, one_minus=c * c,
+        a=a,
+        p=p,
+        q=q,
+        c=c,
+        c_prev=c_prev,
+        alpha=a * a,
+        beta=1 - a * a,
+        alpha_bar_prev=p * p,
+        alpha_bar=q * q,
+        one_minus_prev=c_prev * c_prev,
+        one_minus=c * c,
         roots=[a, p, q, c, c_prev],
     )
 
@@ -218,7 +241,13 @@ def _ddim_kernel(a: Symbol, far: Symbol, near: Symbol) -> SimpleNamespace:
     now, before = alpha * far * far, far * far - beta / alpha
     eta = Root((before - near * near) * now / (beta * before))
     return SimpleNamespace(
-        far=far, near=near, alpha=alpha, beta=beta, one_minus=now, one_minus_prev=before, eta=eta,
+        far=far,
+        near=near,
+        alpha=alpha,
+        beta=beta,
+        one_minus=now,
+        one_minus_prev=before,
+        eta=eta,
         roots=[a, far, near, a * far],
     )
 

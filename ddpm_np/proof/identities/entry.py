@@ -12,11 +12,6 @@ from ddpm_np._checks import Array
 from ddpm_np.proof.identities.charts import TS, routes
 from ddpm_np.proof.prover import Chart, Identity
 
-__all__ = [
-    "BATCH", "IDENTITIES", "STACK", "Cases", "Sides", "V", "at", "each_T", "each_route",
-    "each_step", "identity", "steps_in_batch", "steps_in_stack",
-]
-
 IDENTITIES: list[Identity] = []
 Sides = tuple[Any, Any]
 V = SimpleNamespace
@@ -40,10 +35,15 @@ def identity(equations: str, chart: Chart | Cases, **arrays: Shape) -> Callable[
             return sides
         for label, (of_case, case) in chart.items():
             shapes = {k: s if isinstance(s, tuple) else s(case) for k, s in arrays.items()}
-            IDENTITIES.append(Identity(
-                f"{name}, {label}", tuple(equations.split()), statement,
-                of_case.with_arrays(**shapes), _at_case(sides, case),
-            ))
+            IDENTITIES.append(
+                Identity(
+                    f"{name}, {label}",
+                    tuple(equations.split()),
+                    statement,
+                    of_case.with_arrays(**shapes),
+                    _at_case(sides, case),
+                )
+            )
         return sides
 
     return enter
@@ -72,7 +72,9 @@ def each_route(
     """Every s < t with s >= first."""
     return {
         f"{s} to {t} of {T}": (chart(T, s, t), (s, t))
-        for T in Ts for s, t in routes(T) if s >= first
+        for T in Ts
+        for s, t in routes(T)
+        if s >= first
     }
 
 

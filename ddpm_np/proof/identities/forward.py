@@ -39,7 +39,9 @@ def _one_route(T: int, s: int, t: int) -> Chart:
 # Every way to cut the route from 0 to T into consecutive routes.
 CUTS: Cases = {
     " ".join(map(str, (0, *cuts, T))): (segments(T, *cuts), len(cuts) + 1)
-    for T in TS for n in range(T) for cuts in combinations(range(1, T), n)
+    for T in TS
+    for n in range(T)
+    for cuts in combinations(range(1, T), n)
 }
 
 
@@ -88,9 +90,10 @@ def _all_routes_as_arrays(v: V, T: int) -> Sides:
     return v.schedule.between(s, t), [kept, [1 - k for k in kept]]
 
 
-@identity("E4", {
-    f"{r} to {s} to {t}": (betas(TS[-1]), (r, s, t)) for r, s, t in combinations(range(6), 3)
-})
+@identity(
+    "E4",
+    {f"{r} to {s} to {t}": (betas(TS[-1]), (r, s, t)) for r, s, t in combinations(range(6), 3)},
+)
 def _skipping_composes(v: V, route: tuple[int, int, int]) -> Sides:
     """alpha_{t|s} alpha_{s|r} = alpha_{t|r}; alpha_{t|s} beta_{s|r} + beta_{t|s} = beta_{t|r}."""
     r, s, t = route
@@ -223,9 +226,7 @@ def _covariances_in_batches(v: V, T: int) -> Sides:
     t = steps_in_batch(T)
     b, kept = at(v.beta, t - 1), at([_product_of_alpha(v, 0, i) for i in range(T + 1)], t)
     left = [f(v.schedule, v.Sigma, t) for f in (forward.covariance_step, forward.covariance_at)]
-    return left, [
-        a[..., None] * v.Sigma + (1 - a[..., None]) * _I() for a in (1 - b, kept)
-    ]
+    return left, [a[..., None] * v.Sigma + (1 - a[..., None]) * _I() for a in (1 - b, kept)]
 
 
 @identity("E5", each_T(betas), values=(3,))

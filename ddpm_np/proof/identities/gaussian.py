@@ -27,8 +27,8 @@ from ddpm_np.proof.identities.entry import (
     identity,
     steps_in_batch,
 )
-from ddpm_np.proof.prover import POSITIVE, UNIT, Chart
-from ddpm_np.proof.symbols import Symbol
+from ddpm_np.proof.prover import Chart
+from ddpm_np.proof.symbols import POSITIVE, UNIT, Symbol
 
 
 def _level(u: Symbol) -> SimpleNamespace:
@@ -85,7 +85,7 @@ def _Bayes_rule_for_the_noise(v: V) -> Sides:
 def _the_noise_is_a_score(v: V) -> Sides:
     """eps_star = -sqrt(1 - alpha_bar_t) d/dx log q(x), q = N(sqrt(alpha_bar_t) mean, v_t)."""
     marginal = ideal.marginal_variance(v.p**2, v.c**2, v.variance)
-    log_density = -(v.x - v.p * v.mean) ** 2 / (2 * marginal)
+    log_density = -((v.x - v.p * v.mean) ** 2) / (2 * marginal)
     eps_star = ideal.eps_star_gain(v.p**2, v.c**2, v.variance) * (v.x - v.p * v.mean)
     return eps_star, -v.c * log_density.derivative("x")
 

@@ -52,7 +52,8 @@ def _cases(
 ) -> Cases:
     return {
         f"{name}, t = {t}": (_network_chart(make, n), (make, t))
-        for name, make in networks.items() for t, n in batches
+        for name, make in networks.items()
+        for t, n in batches
     }
 
 
@@ -137,17 +138,27 @@ LEAK: Any = Fraction(1, 10)
 LEAKY = {
     "one layer": (_mlp(Layer(2, "leaky_relu", "gate", leak=LEAK), dim=1), 4),
     "two layers": (
-        _mlp(Layer(2, "leaky_relu", "gate", leak=LEAK),
-             Layer(1, "leaky_relu", "shift", leak=LEAK), dim=1), 6,
+        _mlp(
+            Layer(2, "leaky_relu", "gate", leak=LEAK),
+            Layer(1, "leaky_relu", "shift", leak=LEAK),
+            dim=1,
+        ),
+        6,
     ),
 }
 
 
-@identity("E15", {
-    f"{name}, signs {''.join('-+'[s > 0] for s in signs)}":
-        (_network_chart(make, 2, domain=partial(SignPattern, signs)), make)
-    for name, (make, number) in LEAKY.items() for signs in product((1, -1), repeat=number)
-})
+@identity(
+    "E15",
+    {
+        f"{name}, signs {''.join('-+'[s > 0] for s in signs)}": (
+            _network_chart(make, 2, domain=partial(SignPattern, signs)),
+            make,
+        )
+        for name, (make, number) in LEAKY.items()
+        for signs in product((1, -1), repeat=number)
+    },
+)
 def _back_propagation_through_leaky_ReLU(v: V, make: Callable[[], MLP]) -> Sides:
     """MLP.backward is the derivative of the mean squared error on this piece."""
     network = _on_symbols(v, make())
@@ -157,8 +168,10 @@ def _back_propagation_through_leaky_ReLU(v: V, make: Callable[[], MLP]) -> Sides
     return sides
 
 
-SILU = {"one layer": _mlp(Layer(2, "silu", "gate"), dim=1),
-        "two layers": _mlp(Layer(1, "silu", "gate"), Layer(1, "silu", "shift"), dim=1)}
+SILU = {
+    "one layer": _mlp(Layer(2, "silu", "gate"), dim=1),
+    "two layers": _mlp(Layer(1, "silu", "gate"), Layer(1, "silu", "shift"), dim=1),
+}
 
 
 @identity("E15", _cases(SILU))
@@ -169,8 +182,9 @@ def _back_propagation_through_SiLU(v: V, case: Any) -> Sides:
 
 
 UNETS = {
-    f"one size{', wrapped' if wrap else ''}":
-        partial(UNet, 2, T, widths=(1,), layers=1, wrap=wrap, rng=np.random.default_rng(0))
+    f"one size{', wrapped' if wrap else ''}": partial(
+        UNet, 2, T, widths=(1,), layers=1, wrap=wrap, rng=np.random.default_rng(0)
+    )
     for wrap in (False, True)
 }
 
@@ -196,18 +210,25 @@ LINEAR = {
 }
 
 
-@identity("E15", {
-    name: (Chart({}), pair) for name, pair in LINEAR.items()
-}, h=(4, 1, 4, 2), d=lambda pair: pair[0](np.zeros((4, 1, 4, 2))).shape)
+@identity(
+    "E15",
+    {name: (Chart({}), pair) for name, pair in LINEAR.items()},
+    h=(4, 1, 4, 2),
+    d=lambda pair: pair[0](np.zeros((4, 1, 4, 2))).shape,
+)
 def _the_transpose_of(v: V, pair: Any) -> Sides:
     """sum of d A(h) = sum of A^T(d) h, for all h and d."""
     forward, backward = pair
     return (forward(v.h) * v.d).sum(), (backward(v.d) * v.h).sum()
 
 
-@identity("E15", {
-    f"wrap = {wrap}": (Chart({}), wrap) for wrap in (False, True)
-}, h=(2, 1, 3, 2), kernel=(3, 6, 2), d=(2, 1, 3, 2))
+@identity(
+    "E15",
+    {f"wrap = {wrap}": (Chart({}), wrap) for wrap in (False, True)},
+    h=(2, 1, 3, 2),
+    kernel=(3, 6, 2),
+    d=(2, 1, 3, 2),
+)
 def _a_convolution_and_its_derivatives(v: V, wrap: bool) -> Sides:
     """convolve_backward and kernel_backward are the derivatives of the sum of d convolve(h)."""
     wide = convolution.neighbours(v.h, wrap)

@@ -184,8 +184,10 @@ def _predictions_in_batches(v: V, T: int) -> Sides:
     batch = [(steps_in_batch(T), v.x_t, v.eps)]
     for t, x, y in batch + [(t, v.y, v.y - 1) for t in steps_in_stack(T)]:
         p, c = at(v.p, t), at(v.c, t)
-        left += [predict(v.schedule, x, t, y) for predict in
-                 (posterior.predict_x0, posterior.predict_eps)]
+        left += [
+            predict(v.schedule, x, t, y)
+            for predict in (posterior.predict_x0, posterior.predict_eps)
+        ]
         right += [(x - c * y) / p, (x - p * y) / c]
     return left, right
 

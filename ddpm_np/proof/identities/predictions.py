@@ -41,13 +41,13 @@ def _the_forms_in_batches(v: V, T: int) -> Sides:
     s, t = v.schedule, steps_in_batch(T)
     p, c = at(v.p, t), at(v.c, t)
     left = [
-        ideal.score_from_eps(s, v.x, t), ideal.eps_from_score(s, v.x, t),
-        ideal.v_from_x0_eps(s, v.x, t, v.y), ideal.x0_from_v(s, v.x, t, v.y),
+        ideal.score_from_eps(s, v.x, t),
+        ideal.eps_from_score(s, v.x, t),
+        ideal.v_from_x0_eps(s, v.x, t, v.y),
+        ideal.x0_from_v(s, v.x, t, v.y),
         ideal.eps_from_v(s, v.x, t, v.y),
     ]
-    return left, [
-        -v.x / c, -c * v.x, p * v.y - c * v.x, p * v.x - c * v.y, c * v.x + p * v.y
-    ]
+    return left, [-v.x / c, -c * v.x, p * v.y - c * v.x, p * v.x - c * v.y, c * v.x + p * v.y]
 
 
 @identity("E24", each_step(levels), x_0=(2,), eps=(2,))

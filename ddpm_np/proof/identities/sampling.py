@@ -8,14 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_np import forward, posterior, sampling
-from ddpm_np.proof.identities.charts import (
-    DDIM_STEP,
-    STEP,
-    TS,
-    ddim_step,
-    levels,
-    reverse_step,
-)
+from ddpm_np.proof.identities.charts import DDIM_STEP, STEP, TS, ddim_step, levels, reverse_step
 from ddpm_np.proof.identities.entry import Sides, V, each_route, each_step, each_T, identity
 
 ROUTE = tuple[int, int]
