@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.pages import HERE, markdown, put
 from ddpm_np.closed_form.ideal import estimate_excess, optimal_loss
 from ddpm_np.experiments.experiment import ENSEMBLE
+from ddpm_np.learning.fast import FastGradient
 from ddpm_np.learning.layers import step_basis
 from ddpm_np.network import MLP, Layer
 from ddpm_np.signals import MultiSine
@@ -124,6 +125,7 @@ def learn(
         max_norm=ENSEMBLE.max_norm,
         balanced=learner.balanced,
         state=state,
+        gradient=FastGradient(),
     ):
         pass
     seconds = time.perf_counter() - start

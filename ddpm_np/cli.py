@@ -227,6 +227,7 @@ def _sample(arguments: Arguments) -> int:
     import numpy as np
 
     from ddpm_np._files import write_atomically
+    from ddpm_np.experiments.experiment import KINDS
     from ddpm_np.learning.checkpoint import load_checkpoint
     from ddpm_np.sampling import ancestral_sample, ddim_sample
 
@@ -238,7 +239,7 @@ def _sample(arguments: Arguments) -> int:
             f"error: argument --out: must be in an existing folder, got {out}", BAD_INPUT
         )
     try:
-        state, schedule, _ = load_checkpoint(arguments.checkpoint)
+        state, schedule, _ = load_checkpoint(arguments.checkpoint, KINDS)
     except ValueError as error:
         return _complain(f"error: argument CHECKPOINT: {error}", BAD_INPUT)
     steps = arguments.sampler_steps

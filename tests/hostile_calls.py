@@ -170,7 +170,6 @@ CASES: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
             "warmup": 1,
             "max_norm": 1.0,
             "balanced": True,
-            "fast": False,
         },
     ),
     "TrainingState": (

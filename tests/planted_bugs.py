@@ -182,21 +182,21 @@ BUGS = [
     ),
     Bug(
         "denoiser asked at the step to come",
-        "sampling:ancestral_sample",
+        "sampling:_walk",
         "_predict(denoiser, x, t)",
-        "_predict(denoiser, x, max(s, 1))",
+        "_predict(denoiser, x, max(t - 1, 1))",
         "test_sampling::test_a_denoiser_that_knows_the_signal_ends_on_it",
     ),
     Bug(
         "trajectory in the order of sampling",
-        "sampling:ancestral_sample",
+        "sampling:_walk",
         "path[::-1]",
         "path",
         "test_sampling::test_trajectories_run_in_the_order_of_t",
     ),
     Bug(
         "generator ignored",
-        "sampling:_begin",
+        "sampling:_start",
         "np.empty((n, dim), dtype), rng=rng)",
         "np.empty((n, dim), dtype), rng=np.random.default_rng(0))",
         "test_sampling::test_the_same_seed_gives_the_same_bits_and_another_seed_others",
@@ -545,9 +545,9 @@ BUGS = [
     ),
     Bug(
         "prediction with the gate of another step",
-        "learning.fast:predict",
+        "learning.fast:FastDenoiser._at",
         'W * at_t(f"gate{l}")',
-        'W * network.params[f"gate{l}"][1]',
+        'W * p[f"gate{l}"][1]',
         "test_fast::test_prediction_at_one_step_is_the_forward_pass",
     ),
     Bug(
@@ -580,7 +580,7 @@ BUGS = [
     ),
     Bug(
         "embedding of the first row for the whole batch",
-        "network:MLP._forward",
+        "network:MLP.forward",
         'u + p[f"b{l}"] + rows_at(p[f"shift{l}"], t, self.basis)',
         'u + p[f"b{l}"] + rows_at(p[f"shift{l}"], int(np.ravel(t)[0]), self.basis)',
         "test_network::test_each_row_gets_its_own_step",
@@ -594,7 +594,7 @@ BUGS = [
     ),
     Bug(
         "skip without its gain",
-        "network:MLP._forward",
+        "network:MLP.forward",
         "self.skip[t, None] * x",
         "x",
         "test_network::test_a_new_network_predicts_its_skip_exactly",
@@ -651,7 +651,7 @@ BUGS = [
     ),
     Bug(
         "x_0 for x_t in training",
-        "training:_loop",
+        "training:plain_gradient",
         "network.forward(x_t, t)",
         "network.forward(x_0, t)",
         "test_training::test_the_loop_is_the_algorithm_written_out",
@@ -665,7 +665,7 @@ BUGS = [
     ),
     Bug(
         "checkpoint that loses the EMA",
-        "learning.checkpoint:TrainingState._vectors",
+        "learning.state:TrainingState.vectors",
         "self.ema.average",
         "self.network.flat",
         "test_checkpoint::test_a_resumed_run_has_the_bits_of_an_unbroken_one",
@@ -822,14 +822,14 @@ BUGS = [
     ),
     Bug(
         "gradient of the shortcut dropped",
-        "learning.unet:UNet._backward",
+        "learning.unet:UNet.backward",
         "d_h + d if inputs == channels else d_h",
         "d_h",
         "learning/test_unet::test_gradient_is_the_complex_step_derivative",
     ),
     Bug(
         "gradient of the skip at one size dropped",
-        "learning.unet:UNet._backward",
+        "learning.unet:UNet.backward",
         "halve_backward(d) + kept.pop()",
         "halve_backward(d) + 0 * kept.pop()",
         "learning/test_unet::test_gradient_is_the_complex_step_derivative",

@@ -6,6 +6,7 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.closed_form.distributions import Empirical
+from ddpm_np.learning.fast import FastGradient
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import TrainingState, train
@@ -29,6 +30,7 @@ def trained(points: Array, *, skip: Array, steps: int, rng: np.random.Generator)
         batch_size=128,
         learning_rate=1e-2,
         state=state,
+        gradient=FastGradient(),
     ):
         pass
     average = state.ema_network()

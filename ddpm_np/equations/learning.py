@@ -25,7 +25,7 @@ LEARNING = (
                 floating=True,
             ),
         ),
-        ("training.denoising_loss", "network.MLP._forward", "network.MLP._backward"),
+        ("training.denoising_loss", "network.MLP.forward", "network.MLP.backward"),
         ("proved", "property"),
         printed=("N2:442", "N2:448"),
         demo="noise-target",
@@ -43,7 +43,7 @@ LEARNING = (
                 " theta -> AdamW(theta, grad (|eps_hat(x_t, t) - eps|^2))"
             ),
         ),
-        ("training.train", "training._loop"),
+        ("training.train", "training.plain_gradient", "training._loop"),
         ("property", "statistical"),
         printed=("N2:431-436", "N2:448"),
         no_value="it is a loop; a test repeats it with the algorithm written out",

@@ -18,6 +18,8 @@ from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_loss, optimal_loss
 from ddpm_np.closed_form.likelihood import vlb_terms
 from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.experiments.experiment import Training
+from ddpm_np.learning.fast import FastDenoiser
+from ddpm_np.network import MLP
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 
@@ -74,7 +76,9 @@ def evaluate(training: Training) -> Evaluation:
     """Measures the averaged network of a training, complete or not."""
     e, schedule, law = training.experiment, training.schedule, training.distribution
     assert isinstance(law, Gaussian)
-    network, ideal = training.state.ema_network(), IdealDenoiser(law, schedule)
+    average = training.state.ema_network()
+    assert isinstance(average, MLP)
+    network, ideal = FastDenoiser(average), IdealDenoiser(law, schedule)
     n, rng = e.samples, e.rng("evaluation")
     floor = optimal_loss(law, schedule)
     loss, loss_error = estimate_loss(network, law, schedule, n=n, rng=rng)

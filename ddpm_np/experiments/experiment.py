@@ -23,6 +23,7 @@ import numpy as np
 from ddpm_np._checks import check_count, check_flag, check_fraction, check_positive
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, Rings
 from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
+from ddpm_np.learning.fast import FastGradient
 from ddpm_np.learning.layers import step_basis
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
@@ -32,6 +33,7 @@ from ddpm_np.signals import MultiSine, multi_sine_curve
 from ddpm_np.training import Divergence, StepRecord, TrainingState, train
 
 NAMES = ("curve", "ensemble", "rings")
+KINDS: dict[str, type[Network]] = {network.kind: network for network in (MLP, UNet)}
 # The smallest and the largest value of each whole number. The largest are far above what anyone
 # runs; they keep a damaged file from asking for more memory or time than there is.
 RANGES = {
@@ -266,6 +268,7 @@ class Training:
             learning_rate=e.learning_rate,
             max_norm=e.max_norm,
             state=self.state,
+            gradient=None if e.name == "rings" else FastGradient(),
         ):
             self.block.append(record.loss)
             if len(self.block) == self.block_size:
@@ -292,7 +295,7 @@ class Training:
 
         ValueError, naming the file, if it is damaged or was saved by another experiment.
         """
-        state, schedule, config = load_checkpoint(path)
+        state, schedule, config = load_checkpoint(path, KINDS)
         training = cls(experiment)
         saved = config.get("experiment") if isinstance(config, dict) else None
         if saved != experiment.config:

@@ -31,7 +31,7 @@ from ddpm_np.network import MLP, Layer
 from ddpm_np.posterior import predict_x0
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import Source, TrainingState, train
+from ddpm_np.training import Distribution, TrainingState, train
 
 if TYPE_CHECKING:
     from ddpm_np.experiments.experiment import Experiment, Training
@@ -427,7 +427,9 @@ def _empirical_loss(
 # ---- the parts of all ----------------------------------------------------------------------------
 
 
-def _trained(e: Experiment, name: str, network: Network, source: Source, steps: int) -> Network:
+def _trained(
+    e: Experiment, name: str, network: Network, source: Distribution, steps: int
+) -> Network:
     """The averaged network after so many steps; a line says what is being trained."""
     say(f"{e.name}: training {name}, {steps} steps")
     state = TrainingState(network, rng=e.rng("training"), ema_decay=e.ema_decay)

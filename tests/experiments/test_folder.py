@@ -20,7 +20,7 @@ from tiny import TINY
 
 from ddpm_np import _files
 from ddpm_np.experiments import folder as folders
-from ddpm_np.experiments.experiment import Experiment, Training
+from ddpm_np.experiments.experiment import KINDS, Experiment, Training
 from ddpm_np.experiments.lock import FolderLock, Locked
 from ddpm_np.learning.checkpoint import load_checkpoint
 
@@ -353,7 +353,7 @@ def test_an_interrupt_saves_the_step_at_which_it_came(tiny, capsys, monkeypatch)
     finally:
         signal.signal(signal.SIGINT, before)
     assert "stopped at step 17 of 30 of curve, saved" in capsys.readouterr().err
-    assert load_checkpoint("x/checkpoint.npz").state.step == 17
+    assert load_checkpoint("x/checkpoint.npz", KINDS).state.step == 17
 
 
 # ---- killed at random (the long form is tests/hostile.py) ----------------------------------------

@@ -13,7 +13,14 @@ import pytest
 from ddpm_np.cli import main
 from ddpm_np.closed_form.distributions import Rings
 from ddpm_np.experiments import rings
-from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS, Experiment, Training
+from ddpm_np.experiments.experiment import (
+    BY_DEFAULT,
+    EXPERIMENTS,
+    KINDS,
+    RINGS,
+    Experiment,
+    Training,
+)
 from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.learning.unet import UNet
 
@@ -75,7 +82,7 @@ def test_a_whole_run_reports_and_draws(
         assert (folder / f"{picture}.png").stat().st_size > 1000
     samples = np.load(folder / "samples.npz")["samples"]
     assert samples.shape == (6, 64)
-    assert isinstance(load_checkpoint(folder / "checkpoint.npz").state.network, UNet)
+    assert isinstance(load_checkpoint(folder / "checkpoint.npz", KINDS).state.network, UNet)
 
 
 def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> None:

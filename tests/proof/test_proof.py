@@ -361,15 +361,10 @@ WRONG = [
     ("E27", reverse.noise_kept, "eps_coef * np.sqrt(noise)", "eps_coef * noise"),
     ("E27", reverse.step_gain, "xt_coef * kept", "xt_coef"),
     # back-propagation
-    ("E15", network.MLP._backward, "d_eps_hat.sum(axis=0)", "d_eps_hat.mean(axis=0)"),
-    ("E15", network.MLP._backward, "sum_by_step(u * d_z", "sum_by_step(d_z"),
-    ("E15", network.MLP._backward, 'rows_at(p[f"gate{l}"], t, self.basis) * d_z', "d_z"),
-    (
-        "E15 two layers",
-        network.MLP._backward,
-        'd_h = d_u @ p[f"W{l}"].T',
-        "d_h = d_u @ d_u.T @ d_h",
-    ),
+    ("E15", network.MLP.backward, "d_eps_hat.sum(axis=0)", "d_eps_hat.mean(axis=0)"),
+    ("E15", network.MLP.backward, "sum_by_step(u * d_z", "sum_by_step(d_z"),
+    ("E15", network.MLP.backward, 'rows_at(p[f"gate{l}"], t, self.basis) * d_z', "d_z"),
+    ("E15 two layers", network.MLP.backward, 'd_h = d_u @ p[f"W{l}"].T', "d_h = d_u @ d_u.T @ d_h"),
     ("E15 basis", layers.sum_by_step, "basis[t].T @ rows", "basis[t] @ rows"),
     ("E15", layers.sum_by_step, "np.add.at(table, t, rows)", "table[t] += rows"),
     (
@@ -379,7 +374,7 @@ WRONG = [
         "np.where(z > 0, layer.leak, 1)",
     ),
     ("E15 SiLU", layers.activation_slope, "s * (1 + z * (1 - s))", "s * (1 + z * s)"),
-    ("E15 U Net", unet.UNet._backward, "d_z = 1 - s", "d_z = 1 + s"),
+    ("E15 U Net", unet.UNet.backward, "d_z = 1 - s", "d_z = 1 + s"),
     (
         "E15 convolution",
         convolution.kernel_backward,
@@ -415,8 +410,8 @@ def test_with_nothing_planted_the_same_identities_are_proved(
 @pytest.mark.parametrize(
     ("equation", "owner", "name"),
     [
-        ("E15", network.MLP, "_backward"),
-        ("E15", network.MLP, "_forward"),
+        ("E15", network.MLP, "backward"),
+        ("E15", network.MLP, "forward"),
         ("E26", reverse, "reverse_kernel"),
         ("E25", ideal, "optimal_loss"),
         ("E25", ideal, "optimal_variance"),

@@ -73,7 +73,7 @@ def _DDIM_on_the_forward_path(v: V, route: ROUTE) -> Sides:
 @identity("E11 E18", STEP)
 def _the_variance_of_DDIM_with_eta_1(v: V) -> Sides:
     """sigma^2 = beta_tilde_t."""
-    variance = sampling.ddim_variance(v.alpha, v.beta, v.one_minus, v.one_minus_prev, 1)
+    variance = sampling.ddim_variance(v.beta, v.one_minus, v.one_minus_prev, 1)
     return variance, posterior.posterior_variance(v.beta, v.one_minus, v.one_minus_prev)
 
 
