@@ -22,7 +22,7 @@ from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.learned import SCHEDULE, trained
+from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest, share_at_points
 from ddpm_np.demos.table import Shown
 from ddpm_np.sampling import ancestral_sample
@@ -56,7 +56,7 @@ def show(
     rows, sets = [], {}
     for size in sizes:
         points, fresh = ensemble.sample(size, rng=rng), ensemble.sample(n, rng=rng)
-        network = trained(points, skip=skip, steps=steps, rng=rng)
+        network = trained_on(points, skip=skip, steps=steps, rng=rng)
         samples = ancestral_sample(network, SCHEDULE, n, dim, rng=rng)
         denoiser = IdealDenoiser(Empirical(points), SCHEDULE)
         ideal = ancestral_sample(denoiser, SCHEDULE, n, dim, rng=rng)

@@ -33,7 +33,7 @@ from ddpm_np.demos.interpolation import (
     mix,
     spherical_weights,
 )
-from ddpm_np.demos.learned import SCHEDULE, trained
+from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest
 from ddpm_np.demos.table import Shown
 from ddpm_np.sampling import Denoiser, ancestral_sample
@@ -98,8 +98,8 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
     denoisers: dict[str, Denoiser] = {
         "ideal denoiser of the two": IdealDenoiser(Empirical(ends), SCHEDULE),
         "Gaussian fit to the two": fit,
-        "network, trained on the two": trained(ends, skip=skip, steps=steps, rng=rng),
-        f"network, trained on {PHASES} phases": trained(phases, skip=skip, steps=steps, rng=rng),
+        "network, trained on the two": trained_on(ends, skip=skip, steps=steps, rng=rng),
+        f"network, trained on {PHASES} phases": trained_on(phases, skip=skip, steps=steps, rng=rng),
     }
     rows: list[Measurement] = []
     positions: dict[str, dict[int, Array]] = {name: {} for name in denoisers}

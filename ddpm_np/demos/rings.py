@@ -15,10 +15,11 @@ from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.closed_form.patches import PatchDenoiser
 from ddpm_np.demos.table import Shown
+from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import TrainingState, train
+from ddpm_np.training import trained
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,18 +79,12 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
     return Shown(rows, notice, Drawn(drawn))
 
 
-def _trained(points: Empirical, steps: int, rng: np.random.Generator) -> UNet:
+def _trained(points: Empirical, steps: int, rng: np.random.Generator) -> Network:
     """A small U-Net after a second or two on the pictures."""
     skip, gain = preconditioning(SCHEDULE, float(np.square(points.points).mean()))
     network = UNet(FAMILY.size, SCHEDULE.T, widths=(12, 24), rng=rng, skip=skip, gain=gain)
-    state = TrainingState(network, rng=rng, ema_decay=0.98)
-    for _ in train(
-        network, points, SCHEDULE, steps=steps, batch_size=16, learning_rate=5e-3, state=state
-    ):
-        pass
-    average = state.ema_network()
-    assert isinstance(average, UNet)
-    return average
+    settings = {"steps": steps, "batch_size": 16, "learning_rate": 5e-3}
+    return trained(network, points, SCHEDULE, rng=rng, ema_decay=0.98, **settings)
 
 
 @_figure_style.styled
