@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from ddpm_np.cli import main
+from ddpm_np.equations.notes import Place
 from ddpm_np.errata import ERRATA, KINDS, Erratum, Numbers, Text, errata_table, lookup
-from ddpm_np.errata.record import erratum, line_integral, parse_place, signs
+from ddpm_np.errata.record import erratum, line_integral, signs
 
 # What is printed must miss by this many times what the correction is allowed to miss by.
 CLEARLY = 20
@@ -108,18 +109,17 @@ def test_each_text_is_in_its_language(entry: Erratum) -> None:
 
 
 def test_places_are_unique_and_sorted() -> None:
-    keys = [parse_place(entry.place) for entry in ERRATA]
+    keys = [entry.place.order for entry in ERRATA]
     assert keys == sorted(set(keys))
     assert {entry.note for entry in ERRATA} == {"N0", "N1", "N2", "N3", "N4"}
     for entry in ERRATA:
         assert entry.place not in entry.also and len(set(entry.also)) == len(entry.also)
-        assert all(parse_place(place) for place in entry.also)
 
 
 def test_letters_tell_apart_errors_of_the_same_lines_and_nothing_else() -> None:
-    lettered = [place for place in map(parse_place, (e.place for e in ERRATA)) if place[3]]
-    lines = [place[:3] for place in lettered]
-    assert lettered and all(lines.count(line) > 1 for line in lines)
+    lettered = [entry.place for entry in ERRATA if entry.place.letter]
+    lines = [entry.place.order[:3] for entry in ERRATA]
+    assert lettered and all(lines.count(place.order[:3]) > 1 for place in lettered)
 
 
 def test_lookup_finds_entries_by_any_shared_line_and_where_they_are_repeated() -> None:
@@ -162,7 +162,7 @@ def test_the_table_shows_every_entry_in_order_and_fits_a_terminal(lang: str) -> 
     heads = [line.split()[0] for line in lines if line[:1] == "N"]
     repeated = [place for entry in ERRATA for place in entry.also]
     assert sorted(heads) == sorted([entry.place for entry in ERRATA] + repeated)
-    assert heads == sorted(heads, key=parse_place)
+    assert heads == sorted(heads, key=lambda place: Place(place).order)
     text = "".join("".join(lines).split())
     for entry in ERRATA:
         own_words = [entry.printed.zh] if CHINESE.search(entry.printed.zh) else []

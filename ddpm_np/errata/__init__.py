@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from unicodedata import east_asian_width
 
+from ddpm_np.equations.notes import Place
 from ddpm_np.errata import (
     n0,
     n1,
@@ -31,7 +32,7 @@ from ddpm_np.errata import (
     n4_latent,
     n4_likelihood,
 )
-from ddpm_np.errata.record import KINDS, Erratum, Numbers, Text, parse_place
+from ddpm_np.errata.record import KINDS, Erratum, Numbers, Text
 
 __all__ = ["ERRATA", "KINDS", "LANGUAGES", "Erratum", "Numbers", "Text", "errata_table", "lookup"]
 
@@ -41,7 +42,7 @@ _WIDTH = 100
 
 def _entries(*parts: ModuleType) -> tuple[Erratum, ...]:
     found = [entry for part in parts for entry in vars(part).values() if isinstance(entry, Erratum)]
-    return tuple(sorted(found, key=lambda entry: parse_place(entry.place)))
+    return tuple(sorted(found, key=lambda entry: entry.place.order))
 
 
 ERRATA: tuple[Erratum, ...] = _entries(
@@ -67,11 +68,10 @@ def lookup(place: str) -> tuple[Erratum, ...]:
     Places that repeat an error count too. Empty where no error is known; ValueError for what is
     not a place.
     """
-    note, first, last, letter = parse_place(place)
+    wanted = Place(place)
 
-    def concerns(other: str) -> bool:
-        n, a, b, c = parse_place(other)
-        return n == note and a <= last and first <= b and letter in ("", c)
+    def concerns(other: Place) -> bool:
+        return wanted.overlaps(other) and wanted.letter in ("", other.letter)
 
     return tuple(entry for entry in ERRATA if any(concerns(p) for p in (entry.place, *entry.also)))
 
@@ -101,7 +101,7 @@ def _found(place: str, entries: tuple[Erratum, ...], lang: str) -> Iterator[str]
 def _table(lang: str) -> Iterator[str]:
     rows = [(entry.place, entry, True) for entry in ERRATA]
     rows += [(place, entry, False) for entry in ERRATA for place in entry.also]
-    rows.sort(key=lambda row: parse_place(row[0]))
+    rows.sort(key=lambda row: row[0].order)
     for place, entry, is_first in rows:
         if is_first:
             yield from _lines(entry, lang)

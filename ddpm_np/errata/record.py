@@ -6,7 +6,6 @@ Below it: everything the package knows. Above it: one module per part of the not
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,19 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpm_np._checks import Array, Number
+from ddpm_np.equations.notes import Place
+from ddpm_np.equations.words import Words
 from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
-_PLACE = re.compile(r"(N[0-4]):([1-9]\d*)(?:-([1-9]\d*))?([a-z]?)")
-
-
-class Text(NamedTuple):
-    """One text in English and in Chinese. A formula reads the same in both."""
-
-    en: str
-    zh: str
-
-
+Text = Words
 KINDS = {
     "wrong formula": Text("the formula is false as it is printed", "公式有误"),
     "wrong claim": Text("the sentence is false", "论断有误"),
@@ -80,7 +72,7 @@ class Erratum:
     also : other places with the same error
     """
 
-    place: str
+    place: Place
     section: str
     kind: str
     printed: Text
@@ -90,16 +82,16 @@ class Erratum:
     numbers: Callable[[], Numbers] = field(repr=False, compare=False)
     latex: tuple[str, str] | None = None
     equation: str | None = None
-    also: tuple[str, ...] = ()
+    also: tuple[Place, ...] = ()
 
     @property
     def note(self) -> str:
-        return parse_place(self.place)[0]
+        return self.place.note
 
     @property
     def lines(self) -> tuple[int, int]:
         """First and last line."""
-        return parse_place(self.place)[1:3]
+        return self.place.first, self.place.last
 
 
 def erratum(
@@ -119,7 +111,7 @@ def erratum(
 
     A text is a pair, English and Chinese, or one string where both are the same (a formula).
     """
-    parse_place(place)
+    where, repeated = Place(place), tuple(map(Place, also))
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
 
@@ -128,7 +120,7 @@ def erratum(
 
     def entry(numbers: Callable[[], Numbers]) -> Erratum:
         return Erratum(
-            place,
+            where,
             section,
             kind,
             pair(printed),
@@ -138,25 +130,10 @@ def erratum(
             numbers,
             latex,
             equation,
-            also,
+            repeated,
         )
 
     return entry
-
-
-def parse_place(place: str) -> tuple[str, int, int, str]:
-    """Note, first line, last line, letter; ValueError for anything else.
-
-    >>> parse_place("N2:439-442")
-    ('N2', 439, 442, '')
-    """
-    match = _PLACE.fullmatch(place)
-    if match is None or int(match[3] or match[2]) < int(match[2]):
-        raise ValueError(
-            "place must be a note and its line or lines, such as N2:351 or N2:439-442, "
-            f"got {place!r}"
-        )
-    return match[1], int(match[2]), int(match[3] or match[2]), match[4]
 
 
 # ---- tools for the counterexamples ----------------------------------------------------------
