@@ -461,8 +461,8 @@ BUGS = [
     Bug(
         "standard error of the excess 10 % too large",
         "closed_form.ideal:_estimate",
-        "off.std(ddof=1)",
-        "1.1 * off.std(ddof=1)",
+        "v.std(ddof=1)",
+        "1.1 * v.std(ddof=1)",
         "test_standard_errors::test_the_excess_and_its_error_are_those_of_the_draws",
     ),
     Bug(
@@ -850,7 +850,7 @@ BUGS = [
     ),
     Bug(
         "floor with the variance for the standard deviation",
-        "closed_form.ideal:estimate_floor",
+        "closed_form.ideal:_left",
         "np.sqrt(noise) * ",
         "noise * ",
         "closed_form/test_ideal::test_the_floor_by_the_divergence_is_the_closed_form_of_a_gaussian",
