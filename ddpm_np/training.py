@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -190,6 +190,26 @@ def train(
     network.schedule = schedule
     draw = partial(draw, rng=state.rng, density=step_density)
     return _loop(state, distribution, schedule, rates, batch_size, max_norm, draw, gradient)
+
+
+def trained(
+    network: Network,
+    distribution: Distribution,
+    schedule: Schedule,
+    *,
+    rng: np.random.Generator,
+    ema_decay: float = 0.999,
+    beta_2: float = 0.999,
+    **settings: Any,
+) -> Network:
+    """The network with the averaged weights of a whole training (E16).
+
+    settings: those of :func:`train`, such as steps, batch_size and learning_rate.
+    """
+    state = TrainingState(network, rng=rng, ema_decay=ema_decay, beta_2=beta_2)
+    for _ in train(network, distribution, schedule, state=state, **settings):
+        pass
+    return state.ema_network()
 
 
 def _loop(

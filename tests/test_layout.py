@@ -19,6 +19,7 @@ PACKAGE = Path(ddpm_np.__file__).parent
 PARTS = [
     "_checks",
     "_files",
+    "_measurement",
     "_figure_style",
     "_picture_grid",
     "schedule",
@@ -65,7 +66,7 @@ def imported(path: Path, *, inside_functions: bool) -> set[str]:
     known, found = modules(), set()
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            named = re.fullmatch(r"ddpm_np\.([\w.]+)(:\w+)?", node.value)  # what a look-up takes
+            named = re.fullmatch(r"ddpm_np\.([\w.]+):\w+", node.value)  # what a look-up takes
             found |= {named[1]} & known.keys() if named else set()
         elif isinstance(node, ast.ImportFrom) and node.module == "ddpm_np":
             found |= {alias.name for alias in node.names if alias.name in known}

@@ -423,7 +423,7 @@ def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digit
             {"variance": "own"},
             'variance must be "posterior", "beta", "kernel" or an array .* got "own"',
         ),
-        ({"variance": np.ones(100)}, "variance must have shape"),
+        ({"variance": np.ones(100)}, "variance must have a last axis of length 101"),
         ({"variance": -np.ones(101)}, "variance must be finite and at least 0"),
         ({"steps": 101}, "steps must be at most T = 100, got 101"),
         ({"steps": [5, 3, 100]}, "steps must increase"),

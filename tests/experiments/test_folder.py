@@ -277,7 +277,10 @@ def trained(steps=450, stop=301):
         (lambda t: setattr(t.state, "step", 451), "step 451"),
         (lambda t: setattr(t.state.ema, "decay", 0.5), "network differs"),
         (
-            lambda t: setattr(t, "schedule", replace(t.experiment, beta_max=0.2).schedule()),
+            lambda t: [
+                setattr(owner, "schedule", replace(t.experiment, beta_max=0.2).schedule())
+                for owner in (t, t.state.network)
+            ],
             "schedule or network differs",
         ),
         (lambda t: setattr(t, "experiment", replace(t.experiment, seed=1)), "its seed is 1, not 0"),

@@ -342,7 +342,7 @@ WRONG = [
     ("E14", posterior.mean_xt_coef_collected, "= np.sqrt(alpha_bar_prev)", "= alpha_bar_prev"),
     # the reverse steps
     ("E17", sampling.ancestral_step, "np.sqrt(step_variance)", "step_variance"),
-    ("E17", sampling.ancestral_step, "elif s == 0:", "elif s < 0:"),
+    ("E17", sampling.ancestral_step, "np.equal(s, 0)", "np.less(s, 0)"),
     ("E18", sampling.ddim_variance, "eta**2", "eta**2 * eta**2"),
     ("E18", sampling.ddim_direction, "(1 - eta**2)", "(1 + eta**2)"),
     ("E18", sampling.ddim_eps_coef, "return -(", "return ("),
