@@ -120,7 +120,8 @@ class Schedule:
     def between(self, s: Steps, t: Steps) -> tuple[Number, Number]:
         """alpha_{t|s} and beta_{t|s}: the step from s to t > s as one step (E4).
 
-        alpha_{t|s} = alpha_bar_t / alpha_bar_s,    beta_{t|s} = 1 - alpha_{t|s}
+        alpha_{t|s} = alpha_bar_t / alpha_bar_s,
+        beta_{t|s} = 1 - alpha_{t|s}
 
         From: E2, E4. Source: N2 "通过链式推导实现状态跨越".
 
@@ -151,7 +152,8 @@ class Schedule:
     ) -> Schedule:
         """The notes' schedule (E19).
 
-        beta_t = beta_min + (beta_max - beta_min) sigmoid(f(t))
+        beta_t = beta_min + (beta_max - beta_min) sigmoid(f_t),
+        f_t = span (2 (t - 1) / (T - 1) - 1)
 
         f rises linearly from -span at t = 1 to span at t = T. The f(t) that the notes print
         simplifies to f(t) = t. Their program uses the line from -6 to 6, and beta_min = 1e-5.

@@ -168,7 +168,8 @@ def _write(tree: Node, to: _Writer) -> str:
         return to.root(inside)
     if _is_operator(tree):
         needs = parts[0].kind in ("+", "-", "chain")
-        return to.operator(*tree.text.split("_")) + (to.fence("(", inside) if needs else inside)
+        operator, _, index = tree.text.partition("_")
+        return to.operator(operator, index.strip("{}")) + (to.fence("(", inside) if needs else inside)
     if kind == "call":
         return to.function(tree.text) + to.fence("(", inside)
     return to.fence(tree.text, inside)
@@ -225,7 +226,8 @@ class _LaTeX:
         return rf"\sqrt{{{inside}}}"
 
     def operator(self, operator: str, index: str) -> str:
-        return rf"{OPERATORS[operator][1]}_{{{index}}} "
+        low, _, high = index.partition("..")
+        return rf"{OPERATORS[operator][1]}_{{{low}}}{f'^{{{high}}}' if high else ''} "
 
     def fence(self, kind: str, inside: str) -> str:
         left, right = {"(": ("(", ")"), "[": ("[", "]"), "|": (r"\lVert ", r"\rVert ")}[kind]
@@ -293,9 +295,11 @@ class _MathML:
 
     def operator(self, operator: str, index: str) -> str:
         sign = OPERATORS[operator][0]
-        if operator == "int":
-            return f"<msub><mo>{sign}</mo><mi>{index}</mi></msub>"
-        return f"<munder><mo>{sign}</mo><mi>{index}</mi></munder>"
+        low, _, high = index.partition("..")
+        if high:
+            return f"<munderover><mo>{sign}</mo><mi>{low}</mi><mi>{high}</mi></munderover>"
+        under = "msub" if operator == "int" else "munder"
+        return f"<{under}><mo>{sign}</mo><mi>{low}</mi></{under}>"
 
     def fence(self, kind: str, inside: str) -> str:
         left, right = {"(": ("(", ")"), "[": ("[", "]"), "|": ("‖", "‖")}[kind]

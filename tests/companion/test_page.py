@@ -103,7 +103,7 @@ def test_chinese_is_marked_as_such(text):
     for equation in EQUATIONS.values():
         card = text[text.index(f'class="card" id="{equation.number}"') :]
         paragraph = re.search(r'<p class="zh" lang="zh">(.*?)</p>', card, flags=re.S)[1]
-        for plain in re.split(r"\$[^$]*\$|E\d+", equation.sentence_zh):
+        for plain in re.split(r"\$[^$]*\$|E\d+", equation.sentence.zh):
             assert plain in paragraph
 
 
