@@ -157,7 +157,8 @@ def ddim_direction(
     """1 - alpha_bar_s - sigma^2, the squared weight of the direction to x_t (E18).
 
     1 - alpha_bar_s - sigma^2
-    = (1 - alpha_bar_s) (alpha_{t|s} (1 - alpha_bar_s) + (1 - eta^2) beta_{t|s}) / (1 - alpha_bar_t),
+    = (1 - alpha_bar_s) (alpha_{t|s} (1 - alpha_bar_s) + (1 - eta^2) beta_{t|s})
+      / (1 - alpha_bar_t),
     sigma^2 = eta^2 beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t)
 
     All terms of this form are at least 0, so nothing cancels.

@@ -91,7 +91,8 @@ def reverse_kernel(
 ) -> ReverseKernel:
     """The true reverse kernel q(x_s | x_t) of Gaussian data, by default s = t - 1 (E26).
 
-    q(x_s | x_t) = N(x_s; m_s + sqrt(alpha_{t|s}) V_s V_t^(-1) (x_t - m_t), beta_{t|s} V_s V_t^(-1)),
+    q(x_s | x_t) = N(x_s; m_s + sqrt(alpha_{t|s}) V_s V_t^(-1) (x_t - m_t),
+                     beta_{t|s} V_s V_t^(-1)),
     m_t = sqrt(alpha_bar_t) mean,    V_t = alpha_bar_t cov + (1 - alpha_bar_t) I
 
     From: Bayes' rule as in E8, with q(x_s) = N(m_s, V_s) from E5 in the place of q(x_s | x_0).

@@ -1,9 +1,10 @@
 """The register: every equation and every section of the notes, once.
 
-One record per equation E1 to E33 (:data:`EQUATIONS`, from equations.txt): its title and one sentence
-in English and in Chinese, the section of the notes, the functions that compute it, the demo that
-shows it, and how it is known. Its formulas are read from the docstrings of its functions
-(:mod:`ddpm_np.equations.docstrings`). One record per section of the notes (:data:`SECTIONS`), so that none is without a home.
+One record per equation E1 to E33 (:data:`EQUATIONS`, from equations.txt): its title and one
+sentence in English and in Chinese, the section of the notes, the functions that compute it, the
+demo that shows it, and how it is known. Its formulas are read from the docstrings of its
+functions (:mod:`ddpm_np.equations.docstrings`). One record per section of the notes
+(:data:`SECTIONS`), so that none is without a home.
 
 The register imports nothing that it describes: functions are named, and looked up by who needs
 them. From it are made the table of the README (``python -m ddpm_np.equations`` rewrites it), the
@@ -20,7 +21,16 @@ from ddpm_np.equations.docstrings import Formula, formulas, symbol_of
 from ddpm_np.equations.record import Equation, Section, read_equations
 from ddpm_np.equations.sections import SECTIONS as _SECTIONS
 
-__all__ = ["EQUATIONS", "SECTIONS", "Equation", "Formula", "Section", "equations_of", "formulas", "symbol_of"]
+__all__ = [
+    "EQUATIONS",
+    "SECTIONS",
+    "Equation",
+    "Formula",
+    "Section",
+    "equations_of",
+    "formulas",
+    "symbol_of",
+]
 
 EQUATIONS: dict[str, Equation] = read_equations()
 """The equations by number, in order."""

@@ -193,7 +193,9 @@ def _is_equation(paragraph: str) -> bool:
     return (
         not lines[-1].rstrip().endswith((".", ":", ";", ","))
         and ". " not in " ".join(lines).replace("... ", "")
-        and not lines[0].startswith((">>>", "Parameters", "Returns", "Attributes", "From", "Source"))
+        and not lines[0].startswith(
+            (">>>", "Parameters", "Returns", "Attributes", "From", "Source")
+        )
         and not any(re.fullmatch(r"\s*-+", line) or " : " in line for line in lines)
         and bool(_RELATION.search(_top_level(paragraph)))
     )

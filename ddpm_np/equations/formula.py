@@ -227,7 +227,7 @@ def _is_normal(tree: Node) -> bool:
 
 
 def _complement(tree: Node) -> str:
-    """"1 - name" for that difference, else nothing."""
+    """ "1 - name" for that difference, else nothing."""
     one, name = tree.parts
     return f"1 - {name.text}" if one == Node("number", "1") and name.kind == "name" else ""
 

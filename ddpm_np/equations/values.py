@@ -1,9 +1,9 @@
 """The numbers that a formula's symbols stand for, and the exact value of a formula.
 
-:class:`Numbers` looks up ``alpha_bar_{t-1}``, ``beta_{t|s}`` or ``psi_2`` for a schedule and a step;
-the schedule may be one of floats, of symbols or of :class:`Rounded` decimals. With the last,
-:func:`exact` gives the value of what a function returns in 120 digits, the unit in which its
-rounding is measured, and how many roundings the formula takes.
+:class:`Numbers` looks up ``alpha_bar_{t-1}``, ``beta_{t|s}`` or ``psi_2`` for a schedule and a
+step; the schedule may be one of floats, of symbols or of :class:`Rounded` decimals. With the
+last, :func:`exact` gives the value of what a function returns in 120 digits, the unit in which
+its rounding is measured, and how many roundings the formula takes.
 
 >>> x_t = exact("forward.q_sample", [0.36], 1, x_0=1.0, eps=1.0)
 >>> float(x_t.value), float(x_t.scale)
@@ -13,10 +13,8 @@ rounding is measured, and how many roundings the formula takes.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
-from fractions import Fraction
 from numbers import Rational
 from typing import Any
 
@@ -40,7 +38,9 @@ class Numbers(Mapping[str, Any]):
     given : other numbers, vectors and matrices, by their names
     """
 
-    def __init__(self, schedule: Any, t: Any, s: Any = None, *, axes: int = 0, **given: Any) -> None:
+    def __init__(
+        self, schedule: Any, t: Any, s: Any = None, *, axes: int = 0, **given: Any
+    ) -> None:
         self.schedule, self.axes, self.given = schedule, axes, given
         self.steps = {"t": t, "t-1": None if t is None else t - 1, "s": s}
         if schedule is not None:
@@ -209,8 +209,8 @@ def decimal(value: Any) -> Decimal:
     if isinstance(value, Decimal):
         return value
     with localcontext(DIGITS):
-        if isinstance(value, (Fraction, Rational)):
-            return Decimal(value.numerator) / Decimal(value.denominator)
+        if isinstance(value, Rational):
+            return Decimal(int(value.numerator)) / Decimal(int(value.denominator))
         return Decimal(float(value))
 
 
@@ -243,7 +243,7 @@ def _table(values: list[Decimal]) -> Any:
     return as_exact([Rounded(v, None, 0 if v in (0, 1) else 1) for v in values])
 
 
-def as_exact(x: ArrayLike) -> Any:
+def as_exact(x: Any) -> Any:
     """Numbers at their exact value: an object array of :class:`Rounded`, or one of them."""
     found = np.asarray(x)
     out = np.empty(found.size, dtype=object)
@@ -274,4 +274,3 @@ def exact(
 def returned(block: tuple[Formula, ...]) -> list[Formula]:
     """The formulas of what a function returns, without the statement of its distribution."""
     return [f for f in block if f.left is None or f.left.kind != "call"] or list(block)
-

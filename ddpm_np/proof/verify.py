@@ -40,7 +40,11 @@ KERNELS: dict[str, tuple[str, ...]] = {
 }
 # The functions of each equation that proofs are to run.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
-    number: tuple(dict.fromkeys((*equation.functions, *KERNELS.get(number, ()))))
+    number: tuple(
+        name
+        for name in dict.fromkeys((*equation.functions, *KERNELS.get(number, ())))
+        if name != "schedule.Schedule"
+    )
     for number, equation in EQUATIONS.items()
     if any(number in identity.equations for identity in IDENTITIES)
 }
