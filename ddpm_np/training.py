@@ -66,7 +66,7 @@ class Divergence(ArithmeticError):
 
 
 def balanced_steps(
-    T: int, n: int, *, rng: np.random.Generator, density: ArrayLike | None = None
+    T: int, n: int, *, rng: np.random.Generator, step_density: ArrayLike | None = None
 ) -> NDArray[np.intp]:
     """n steps in 1..T, each drawn equally often, or as often as its density says.
 
@@ -77,11 +77,11 @@ def balanced_steps(
     Every t has the expected count n / T, or n times its share of the density, as with independent
     draws, but its count is off by less than one, so the loss of a batch varies less.
 
-    Source: Kingma et al. 2021, appendix I.1. density: (T + 1,), index t, entry 0 not used.
+    Source: Kingma et al. 2021, appendix I.1. step_density: (T + 1,), index t, entry 0 not used.
     """
     T, n, rng = check_count("T", T), check_count("n", n), check_generator(rng)
-    if density is not None:
-        return _quantiles(_running_sum(density, T), (np.arange(n) + rng.random()) / n)
+    if step_density is not None:
+        return _quantiles(_running_sum(step_density, T), (np.arange(n) + rng.random()) / n)
     rounds, r = divmod(n, T)
     rest = 1 + np.floor(T * (np.arange(r) + rng.random()) / max(r, 1)).astype(np.intp)
     np.minimum(rest, T, out=rest)  # rounding can lift T (r - 1 + u) / r to T
@@ -91,7 +91,7 @@ def balanced_steps(
 def denoising_loss(eps_hat: ArrayLike, eps: ArrayLike) -> tuple[float, Array]:
     """The loss, and its gradient with respect to eps_hat (E15).
 
-    loss = mean of (eps_hat - eps)^2 over batch and coordinates,
+    loss = mean((eps_hat - eps)^2),
     d_eps_hat = 2 (eps_hat - eps) / (n dim)
 
     Source: N2 "扩散模型的训练过程", which prints the norm without the square; Ho et al. 2020,
@@ -175,7 +175,7 @@ def train(
         )
     if state is None:
         state = TrainingState(network, rng=check_generator(rng))
-    elif state.network is not network:
+    elif check_instance("state", state, TrainingState).network is not network:
         raise ValueError("state must belong to the network given; use state.network")
     if state.step > steps:
         raise ValueError(f"steps must be at least the {state.step} that the state has done")
@@ -188,7 +188,7 @@ def train(
     )
     gradient = check_function("gradient", plain_gradient if gradient is None else gradient)
     network.schedule = schedule
-    draw = partial(draw, rng=state.rng, density=step_density)
+    draw = partial(draw, rng=state.rng, step_density=step_density)
     return _loop(state, distribution, schedule, rates, batch_size, max_norm, draw, gradient)
 
 
@@ -249,16 +249,16 @@ def _signals(distribution: Distribution, n: int, state: TrainingState) -> Array:
 
 
 def _independent_steps(
-    T: int, n: int, *, rng: np.random.Generator, density: ArrayLike | None = None
+    T: int, n: int, *, rng: np.random.Generator, step_density: ArrayLike | None = None
 ) -> NDArray[np.intp]:
-    if density is None:
+    if step_density is None:
         return rng.integers(1, T + 1, n)
-    return _quantiles(_running_sum(density, T), rng.random(n))
+    return _quantiles(_running_sum(step_density, T), rng.random(n))
 
 
-def _running_sum(density: ArrayLike, T: int) -> Array:
+def _running_sum(step_density: ArrayLike, T: int) -> Array:
     """Of the shares of t = 1..T; the last is 1."""
-    weights = check_array("step_density", density, ndim=1, dim=T + 1, finite=False)[1:]
+    weights = check_array("step_density", step_density, ndim=1, dim=T + 1, finite=False)[1:]
     if not (np.isfinite(weights).all() and (weights > 0).all()):
         raise ValueError("step_density must be finite and above 0 for every t from 1")
     total = np.cumsum(weights)
