@@ -60,7 +60,7 @@ def score_from_eps(schedule: Schedule, eps_star: ArrayLike, t: Steps) -> Array:
 
     Source: Dhariwal and Nichol 2021, section 4.2.
     """
-    _, noise, eps_star = _level(schedule, t, eps=eps_star)
+    _, noise, eps_star = _level(schedule, t, eps_star=eps_star)
     return -eps_star / noise
 
 
