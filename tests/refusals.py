@@ -224,6 +224,7 @@ BY_NAME: dict[str, Good] = {
     "beta_1": below_one(0.9),
     "beta_2": below_one(0.99),
     "eps": batch(Y),
+    "eps_star": batch(Y),
     "x": array(X),
     "trajectory": flag(True),
     "steps": route(2),

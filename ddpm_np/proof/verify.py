@@ -40,11 +40,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
 }
 # The functions of each equation that proofs are to run.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
-    number: tuple(
-        name
-        for name in dict.fromkeys((*equation.functions, *KERNELS.get(number, ())))
-        if name != "schedule.Schedule"
-    )
+    number: tuple(dict.fromkeys((*equation.functions, *KERNELS.get(number, ()))))
     for number, equation in EQUATIONS.items()
     if any(number in identity.equations for identity in IDENTITIES)
 }
