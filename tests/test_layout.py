@@ -42,7 +42,14 @@ PARTS = [
     "cli",
 ]
 # These look modules up by the names that the register, a list of demos or a caller gives them.
-LOOK_UP = {"companion.sources", "conformance.command", "demos", "equations.table", "proof.coverage"}
+LOOK_UP = {
+    "companion.sources",
+    "conformance.command",
+    "demos",
+    "equations.docstrings",
+    "equations.table",
+    "proof.coverage",
+}
 READING = ["schedule", "forward", "posterior", "sampling", "signals", "network", "training"]
 
 
