@@ -110,7 +110,7 @@ class Experiment(ABC):
             raise ValueError("basis_size must be 0, for no basis, or from 2 to 10000")
         for name in ("mirrored", "quick"):
             check_flag(name, getattr(self, name))
-        if self.noise not in NOISE:
+        if not isinstance(self.noise, str) or self.noise not in NOISE:
             raise ValueError(f"noise must be one of {', '.join(NOISE)}, got {self.noise!r:.40}")
         Layer(1, self.activation)
 
