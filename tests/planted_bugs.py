@@ -275,7 +275,7 @@ BUGS = [
     ),
     Bug(
         "gain not squared in the variance",
-        "closed_form.reverse:step_law",
+        "closed_form.reverse:step_moments",
         "centre, gain**2 * variance",
         "centre, gain * variance",
         "test_reverse::test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it",

@@ -357,7 +357,7 @@ WRONG = [
     ("E26", reverse.kernel_gain, "np.sqrt(alpha_ts)", "alpha_ts"),
     ("E26", reverse.kernel_variance, "return beta_ts * v_s", "return beta_ts * v_t"),
     ("E26", reverse.reverse_kernel, "(axes * variance) @ axes.T", "(axes * variance) @ axes"),
-    ("E27", reverse.step_law, "gain**2 * variance", "gain * variance"),
+    ("E27", reverse.step_moments, "gain**2 * variance", "gain * variance"),
     ("E27", reverse.noise_kept, "eps_coef * np.sqrt(noise)", "eps_coef * noise"),
     ("E27", reverse.step_gain, "xt_coef * kept", "xt_coef"),
     # back-propagation

@@ -15,7 +15,7 @@ import numpy as np
 from ddpm_np import sampling
 from ddpm_np._checks import Array
 from ddpm_np.closed_form import ideal, reverse
-from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.closed_form.distributions.gaussian import Axes, Gaussian
 from ddpm_np.proof.identities.charts import STEP_BETWEEN_LEVELS, levels
 from ddpm_np.proof.identities.entry import (
     BATCH,
@@ -58,7 +58,7 @@ def _on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
     """The Gaussian itself; its constructors take floats only, because they look for the axes."""
     law = object.__new__(Gaussian)
     variances = np.array(spectrum, dtype=object)
-    law.__dict__.update(dim=len(mean), mean=mean, axes=axes, spectrum=variances)
+    law.__dict__.update(dim=len(mean), mean=mean, _axes=Axes(axes), levels=variances)
     return law
 
 
@@ -178,7 +178,7 @@ def _the_law_of_a_step(v: V) -> Sides:
     moved = v.a * v.x + v.b * eps_star
     rest = reverse.noise_kept(v.a, v.b, noise)
     gain = reverse.step_gain(v.a, rest, kept, noise, v.variance)
-    law = reverse.step_law(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
+    law = reverse.step_moments(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
     slope = moved.derivative("x")
     return law, [moved - slope * (v.x - v.start), slope**2 * v.spread + v.noise]
 
@@ -211,7 +211,9 @@ def _the_law_of_a_sampler(v: V, T: int) -> Sides:
         x = step.xt_coef * x + step.eps_coef * denoiser(x, t)
     at_start, one = np.array([v.start]), np.array([v.schedule.alpha_bar[0]])
     visited = list(range(1, T + 1))
-    law_of_x = reverse.sampler_moments(law, v.schedule, visited, at_start, one, "posterior", 0)
+    law_of_x = reverse.sampler_moments(
+        law, v.schedule, visited, at_start, one, "posterior", 0, centre=v.mean
+    )
     return law_of_x, [x, x[0].derivative("start") ** 2]
 
 
