@@ -12,7 +12,7 @@ import pytest
 
 from ddpm_np.demos import DEMOS
 from ddpm_np.equations import EQUATIONS, SECTIONS, equations_of
-from ddpm_np.equations.notes import NOTES, notes, overlap, web_address
+from ddpm_np.equations.notes import NOTES, Place, notes
 from ddpm_np.proof.identities import IDENTITIES
 
 TESTS = [p.read_text(encoding="utf-8") for p in Path(__file__).parents[1].rglob("test_*.py")]
@@ -39,13 +39,11 @@ def test_headings_and_formulas_stand_in_the_order_of_their_lines():
     lines = []
     for heading in notes():
         for place in (heading.place, *(printed.place for printed in heading.printed)):
-            note, line = place.split(":")
-            lines.append((note, int(line.split("-")[0])))
+            lines.append(place.order)
     assert lines == sorted(lines) and len(lines) > 120
     for heading in notes():
         for printed in heading.printed:
-            first, _, last = printed.place.split(":")[1].partition("-")
-            assert len(printed.lines) == int(last or first) - int(first) + 1
+            assert len(printed.lines) == len(printed.place.lines)
 
 
 @pytest.mark.parametrize("number", EQUATIONS)
@@ -60,7 +58,7 @@ def test_a_record_is_complete(number):
     assert not equation.demo or equation.demo in DEMOS
     assert equation.no_value or any(formula.call for formula in equation.formulas)
     for place in equation.printed:
-        assert any(overlap(place, p.place) for h in notes() for p in h.printed), place
+        assert any(Place(place).overlaps(p.place) for h in notes() for p in h.printed), place
 
 
 def test_demos_of_sections_exist():
@@ -111,9 +109,19 @@ def test_a_formula_stands_in_the_docstring_of_its_function(number, formula):
 
 
 def test_places_that_can_be_read_on_the_web():
-    assert web_address("N2:351").endswith("readme.md?plain=1#L351")
-    assert web_address("N2:303-306").endswith("#L303-L306")
-    assert web_address("N4:5") is None
-    assert overlap("N2:351", "N2:348-352") and not overlap("N2:351", "N3:351")
+    assert Place("N2:351").web_address.endswith("readme.md?plain=1#L351")
+    assert Place("N2:303-306").web_address.endswith("#L303-L306")
+    assert Place("N4:5").web_address is None
+
+
+def test_places_share_lines_and_sort_by_them():
+    assert Place("N2:351").overlaps(Place("N2:348-352"))
+    assert not Place("N2:351").overlaps(Place("N3:351"))
+    assert sorted(map(Place, ("N2:1000", "N2:99b", "N2:99a", "N1:5")), key=lambda p: p.order) == [
+        "N1:5",
+        "N2:99a",
+        "N2:99b",
+        "N2:1000",
+    ]
     with pytest.raises(ValueError, match="place"):
-        overlap("N7:1", "N2:1")
+        Place("N7:1")
