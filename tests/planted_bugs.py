@@ -205,36 +205,36 @@ BUGS = [
     Bug(
         "normaliser 1 / (sqrt(2 pi) sigma^2)",
         "closed_form.distributions.gaussian:Gaussian.logpdf",
-        "2 * np.pi * spectrum)",
-        "2 * np.pi * spectrum**2)",
+        "self.volume",
+        "2 * self.volume",
         "test_distributions::test_density_integrates_to_one_on_the_line",
     ),
     Bug(
         "exponent without its 1/2",
         "closed_form.distributions.gaussian:Gaussian.logpdf",
-        "- 0.5 * (squares +",
-        "- 0.5 * (2 * squares +",
+        "(self.distance(x)) / 2",
+        "(self.distance(x))",
         "test_distributions::test_density_integrates_to_one_on_the_line",
     ),
     Bug(
         "sigma for sigma^2 in the score",
         "closed_form.distributions.gaussian:Gaussian._score",
-        "/ self.spectrum[self.varies])",
-        "/ np.sqrt(self.spectrum[self.varies]))",
+        "unit / self._std / self._std",
+        "unit / self._std",
         "test_distributions::test_score_is_the_gradient_of_the_log_density",
     ),
     Bug(
         "KL without its log-determinant",
         "closed_form.distributions.distances:kl_divergence",
-        "- 2 * np.log(k)",
-        "",
+        "2 * np.log(k)",
+        "0 * k",
         "test_distributions::test_kl_is_its_integral",
     ),
     Bug(
         "logarithm of the deviation for that of the variance",
         "closed_form.distributions.distances:kl_divergence",
-        "- 2 * np.log(k)",
-        "- np.log(k)",
+        "2 * np.log(k)",
+        "np.log(k)",
         "test_distributions::test_kl_is_its_integral",
     ),
     Bug(
@@ -291,15 +291,15 @@ BUGS = [
     Bug(
         "log-determinant of the wrong sign in the prior term",
         "closed_form.likelihood:_prior_term",
-        "alpha_bar + np.log",
-        "alpha_bar - np.log",
+        "np.log(rest)",
+        "-np.log(rest)",
         "test_likelihood::test_one_step_is_prior_and_decoder",
     ),
     Bug(
         "decoder's normaliser",
         "closed_form.likelihood:_decoder_term",
-        "2 * np.pi * variance_1)",
-        "2 * np.pi * variance_1**2)",
+        "np.log(variance_1)",
+        "2 * np.log(variance_1)",
         "test_likelihood::test_one_step_is_prior_and_decoder",
     ),
     Bug(
@@ -349,7 +349,7 @@ BUGS = [
     Bug(
         "decoder's noise added to W W^T",
         "closed_form.latent:LinearDecoder.marginal",
-        "Gaussian.from_factor(self.mu, self.W.T).noised(1.0, self.noise**2)",
+        "Gaussian.from_factor(self.mu, self.W.T, noise=self.noise)",
         "Gaussian(self.mu, self.W @ self.W.T + self.noise**2 * np.eye(len(self.mu)))",
         "test_latent::test_small_noise_is_lost_neither_in_the_marginal_nor_in_the_posterior",
     ),
@@ -412,8 +412,8 @@ BUGS = [
     Bug(
         "divergence as a difference of squares",
         "closed_form.distributions.mixtures:GaussianMixture.divergence",
-        "np.square(s_k - score).sum(-1)",
-        "np.square(s_k).sum(-1) - np.square(score).sum(-1)",
+        "np.square(apart).sum(-1)",
+        "r_k * (np.square(s_k).sum(-1) - np.square(score).sum(-1))",
         "test_mixtures::test_divergence_keeps_its_digits_far_from_everything",
     ),
     Bug(
@@ -468,8 +468,8 @@ BUGS = [
     Bug(
         "batch transposed",
         "closed_form.guidance:GuidedDenoiser.__call__",
-        "missed.reshape(-1, len(S)).T).T.reshape(missed.shape)",
-        "missed.T).T",
+        "missed / (rest",
+        "missed.mean(0) / (rest",
         "test_guidance::test_a_batch_of_any_shape_is_guided_row_by_row",
     ),
     Bug(
@@ -879,8 +879,8 @@ BUGS = [
     Bug(
         "patch weights with half the exponent",
         "closed_form.patches:PatchDenoiser._weigh",
-        "sum(-1)[:, None] / 2",
-        "sum(-1)[:, None]",
+        "-2 * noise",
+        "-noise",
         "closed_form/test_patches::test_it_is_bayes_rule_for_each_pixel",
     ),
     # ---- files, folders and arguments

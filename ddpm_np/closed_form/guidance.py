@@ -74,7 +74,8 @@ class GuidedDenoiser:
     ) -> None:
         check_choice("spread", spread, "exact", "identity")
         self.observed, self.y, self.noise = _measurement(prior, observed, y, noise)
-        self.prior, self.schedule, self.spread, self.dim = prior, schedule, spread, prior.dim
+        self.schedule = check_instance("schedule", schedule, Schedule)
+        self.prior, self.spread, self.dim = prior, spread, prior.dim
 
     def __call__(self, x_t: Array, t: int) -> NDArray[np.float64]:
         """eps_hat(x_t, t)."""

@@ -37,9 +37,14 @@ def kernel_variance(beta_ts: Any, v_s: Any, v_t: Any) -> Any:
     return beta_ts * v_s / v_t
 
 
-def noise_kept(xt_coef: Any, eps_coef: Any, noise: Any) -> Any:
-    """(xt_coef + eps_coef / sqrt(noise)) noise: what a sampler's step keeps of x_t's noise."""
-    return xt_coef * noise + eps_coef * np.sqrt(noise)
+def noise_kept(direction: Any, noise: Any) -> Any:
+    """What a sampler's step keeps of x_t's noise: xt_coef noise + eps_coef sqrt(noise) (E27).
+
+    It is sqrt(direction noise), with direction of :func:`ddpm_np.sampling.ddim_direction`, at
+    eta = 1 for the ancestral step. Here nothing cancels, which the sum does where x_s has far less
+    noise than x_t.
+    """
+    return np.sqrt(direction) * np.sqrt(noise)
 
 
 def step_gain(xt_coef: Any, rest: Any, kept: Any, noise: Any, variance: Any) -> Any:
@@ -227,22 +232,18 @@ def sampler_moments(
 ) -> tuple[Array, Array]:
     """Mean and variance for each level after all visited steps, from those at the start (E27).
 
-    centre: the mean of the data there. What the step keeps of the noise, xt_coef (1 - alpha_bar_t)
-    + eps_coef sqrt(1 - alpha_bar_t), is sqrt(alpha_{t|s}) (1 - alpha_bar_s) in E17, and
-    sqrt(1 - alpha_bar_s - sigma^2) sqrt(1 - alpha_bar_t) in E18. In these forms nothing cancels.
+    centre: the mean of the data there.
     """
     for s, t in reversed(list(zip([0, *visited], visited))):
-        alpha, beta = schedule.between(s, t)
-        noise_s, noise_t = schedule.one_minus_alpha_bar[s], schedule.one_minus_alpha_bar[t]
         if eta is None:
-            step, rest = ancestral_step(schedule, t, s), np.sqrt(alpha) * noise_s
+            step = ancestral_step(schedule, t, s)
             added = step_variance(distribution, schedule, t, s, variance=variance)
         else:
-            step, direction = (
-                ddim_step(schedule, t, s, eta=eta),
-                ddim_direction(alpha, beta, noise_t, noise_s, eta),
-            )
-            rest, added = np.sqrt(direction) * np.sqrt(noise_t), step.std**2
+            step = ddim_step(schedule, t, s, eta=eta)
+            added = step.std**2
+        noise_s, noise_t = schedule.one_minus_alpha_bar[s], schedule.one_minus_alpha_bar[t]
+        numbers = *schedule.between(s, t), noise_t, noise_s
+        rest = noise_kept(ddim_direction(*numbers, 1 if eta is None else eta), noise_t)
         kept_t = schedule.alpha_bar[t]
         gain = step_gain(step.xt_coef, rest, kept_t, noise_t, distribution.levels)
         now = np.sqrt(kept_t) * centre

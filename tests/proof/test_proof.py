@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ddpm_np import _checks, forward, network, posterior, sampling, schedule
 from ddpm_np.closed_form import ideal, reverse
+from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.learning import convolution, layers, unet
 from ddpm_np.proof import ANY, IDENTITIES, POSITIVE, UNIT, Chart, Identity, Proof, prove
 from ddpm_np.schedule import Schedule
@@ -351,14 +352,14 @@ WRONG = [
     ("E24", ideal.eps_star_gain, "np.sqrt(noise) /", "noise /"),
     ("E24", ideal.IdealDenoiser._eps_star, "x - np.sqrt(kept)", "x - kept"),
     ("E25", ideal.bayes_floor, "kept * variance /", "noise /"),
-    ("E25", ideal.optimal_loss, ".mean(1)", ".sum(1)"),
+    ("E25", ideal.optimal_loss, " / distribution.dim", ""),
     ("E25", ideal.optimal_variance, "schedule.beta,", "schedule.alpha,"),
     ("E25", ideal.variance_from_loss, "** 2 * loss", "* loss"),
     ("E26", reverse.kernel_gain, "np.sqrt(alpha_ts)", "alpha_ts"),
     ("E26", reverse.kernel_variance, "return beta_ts * v_s", "return beta_ts * v_t"),
-    ("E26", reverse.reverse_kernel, "(axes * variance) @ axes.T", "(axes * variance) @ axes"),
+    ("E26", Gaussian.matrix, "(own * gain) @ own.T", "(own * gain) @ own"),
     ("E27", reverse.step_moments, "gain**2 * variance", "gain * variance"),
-    ("E27", reverse.noise_kept, "eps_coef * np.sqrt(noise)", "eps_coef * noise"),
+    ("E27", reverse.noise_kept, "* np.sqrt(noise)", "* noise"),
     ("E27", reverse.step_gain, "xt_coef * kept", "xt_coef"),
     # back-propagation
     ("E15", network.MLP._backward, "d_eps_hat.sum(axis=0)", "d_eps_hat.mean(axis=0)"),

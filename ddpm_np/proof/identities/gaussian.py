@@ -176,22 +176,28 @@ def _the_law_of_a_step(v: V) -> Sides:
     kept, noise = v.p**2, v.c**2
     eps_star = ideal.eps_star_gain(kept, noise, v.variance) * (v.x - v.p * v.mean)
     moved = v.a * v.x + v.b * eps_star
-    rest = reverse.noise_kept(v.a, v.b, noise)
+    rest = v.a * noise + v.b * v.c
     gain = reverse.step_gain(v.a, rest, kept, noise, v.variance)
     law = reverse.step_moments(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
     slope = moved.derivative("x")
     return law, [moved - slope * (v.x - v.start), slope**2 * v.spread + v.noise]
 
 
-@identity("E27", each_T(levels))
-def _the_last_step_keeps_no_noise(v: V, T: int) -> Sides:
-    """In the step from any t to 0 the rest is 0, so that it may be set to 0."""
-    steps = [sampling.ddim_step(v.schedule, t, 0, eta=0) for t in range(1, T + 1)]
-    rests = [
-        reverse.noise_kept(step.xt_coef, step.eps_coef, v.c[t] ** 2)
-        for t, step in enumerate(steps, 1)
-    ]
-    return rests, [0] * T
+@identity("E17 E18 E27", each_route(lambda T, s, t: levels(T), (1, 2, 3)))
+def _what_a_step_keeps_of_the_noise(v: V, route: tuple[int, int]) -> Sides:
+    """xt_coef noise + eps_coef sqrt(noise) of both samplers, exactly 0 in the step to s = 0.
+
+    For the ancestral one its square, as its root is none of the chart's.
+    """
+    s, t = route
+    numbers = *v.schedule.between(s, t), v.c[t] ** 2, v.c[s] ** 2
+    without_noise = v.schedule.beta - v.schedule.beta
+    ancestral = sampling.ancestral_step(v.schedule, t, s, variance=without_noise)
+    steps = ancestral, sampling.ddim_step(v.schedule, t, s, eta=0)
+    of_mean, of_ddim = (step.xt_coef * v.c[t] ** 2 + step.eps_coef * v.c[t] for step in steps)
+    squared, direction = (sampling.ddim_direction(*numbers, eta) for eta in (1, 0))
+    expected = squared * v.c[t] ** 2, reverse.noise_kept(direction, v.c[t] ** 2)
+    return [of_mean**2, of_ddim], expected
 
 
 def _on_a_line(T: int) -> Chart:
