@@ -190,12 +190,14 @@ def _what_a_step_keeps_of_the_noise(v: V, route: tuple[int, int]) -> Sides:
     For the ancestral one its square, as its root is none of the chart's.
     """
     s, t = route
-    numbers = *v.schedule.between(s, t), v.c[t] ** 2, v.c[s] ** 2
+    alpha, beta = v.schedule.between(s, t)
     without_noise = v.schedule.beta - v.schedule.beta
     ancestral = sampling.ancestral_step(v.schedule, t, s, variance=without_noise)
     steps = ancestral, sampling.ddim_step(v.schedule, t, s, eta=0)
     of_mean, of_ddim = (step.xt_coef * v.c[t] ** 2 + step.eps_coef * v.c[t] for step in steps)
-    squared, direction = (sampling.ddim_direction(*numbers, eta) for eta in (1, 0))
+    squared, direction = (
+        sampling.ddim_direction(alpha, beta, v.c[t] ** 2, v.c[s] ** 2, eta) for eta in (1, 0)
+    )
     expected = squared * v.c[t] ** 2, reverse.noise_kept(direction, v.c[t] ** 2)
     return [of_mean**2, of_ddim], expected
 
