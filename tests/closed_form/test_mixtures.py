@@ -74,6 +74,8 @@ def test_divergence_keeps_its_digits_far_from_everything(x: float) -> None:
     p = 1 / (1 + np.exp(-min(max(x - 0.5, -700.0), 700.0)))
     for law in (two, Empirical([[0.0], [1.0]]).noised(1.0, 1.0)):
         assert law.divergence([x]) == pytest.approx(-1 + p * (1 - p), rel=1e-13)
+    near = GaussianMixture([0.5, 0.5], [[0.0], [1 / x]], [[[1.0]], [[1.0]]])
+    assert near.divergence([x]) == pytest.approx(-1, abs=1 / x**2 + 1e-13)
     narrow = Empirical([[0.0, 0.0]]).noised(1.0, 1e-12)
     assert narrow.divergence([x, 1.0]) == pytest.approx(-2e12, rel=1e-14)
 
