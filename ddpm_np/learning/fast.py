@@ -88,6 +88,19 @@ class FastDenoiser:
         return hidden, p[f"W{last}"], p[f"b{last}"]
 
 
+NetworkDenoiser = Network | FastDenoiser
+
+
+def denoiser(network: Network) -> NetworkDenoiser:
+    """The fastest denoiser that gives what this network gives: the network itself, if no other."""
+    return FastDenoiser(network) if type(network) is MLP else network
+
+
+def gradient(network: Network) -> FastGradient | None:
+    """The fastest gradient for this network, for ``train``: None, the plain one, if no other."""
+    return FastGradient() if type(network) is MLP else None
+
+
 def _plain(name: str, network: Any) -> MLP:
     """An MLP itself: a subclass may compute something else."""
     if type(network) is not MLP:
