@@ -230,7 +230,7 @@ def _the_transpose_of(v: V, pair: Any) -> Sides:
     d=(2, 1, 3, 2),
 )
 def _a_convolution_and_its_derivatives(v: V, wrap: bool) -> Sides:
-    """convolve of the turned kernel and kernel_backward are the derivatives of the sum of d convolve(h)."""
+    """The turned kernel and kernel_backward give the derivatives of the sum of d convolve(h)."""
     wide = convolution.neighbours(v.h, wrap)
     total = (convolution.convolve(wide, v.kernel) * v.d).sum()
     d_kernel = np.empty(v.kernel.shape, dtype=object)
