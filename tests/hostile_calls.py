@@ -23,7 +23,12 @@ INFINITE = {
     "denoising_loss": "the loss is inf where the squares overflow",
     "Gaussian.logpdf": "a point off the support has -inf",
     "Gaussian.score": "NaN off the support",
-    "Empirical.logpdf": "-inf where the squared distance is no float64",
+    **dict.fromkeys(
+        ("Empirical.logpdf", "GaussianMixture.logpdf", "nll", "probability_flow_logpdf"),
+        "squared distances that overflow",
+    ),
+    "GaussianMixture.score": "quotients that overflow",
+    "GaussianMixture.divergence": "squared quotients that overflow",
 }
 
 
