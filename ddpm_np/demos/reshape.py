@@ -95,12 +95,7 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
             reshaping_error(target, few - 1),
             0.0,
         ),
-        Measurement(
-            "... by Y^T Y of 50 rows, relative",
-            missed(y.T @ y, target) / size,
-            0.0,
-            0.0,
-        ),
+        Measurement("... by Y^T Y of 50 rows, relative", missed(y.T @ y, target) / size, 0.0, 0.0),
         Measurement("... and where the rows are normalised", missed(normalised, target) / size),
         *(
             Measurement(
