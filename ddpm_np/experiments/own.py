@@ -168,9 +168,14 @@ class Own(Experiment):
         return figures.own_pictures(training, found)
 
 
-@lru_cache(maxsize=2)
 def _known(path: str) -> tuple[str, Units, Array]:
-    """Checksum, units and standardised signals of a file; it is read once."""
+    """Checksum, units and standardised signals of a file; it is read once, until it changes."""
+    found = os.stat(path)
+    return _read(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=1)
+def _read(path: str, changed: int, size: int) -> tuple[str, Units, Array]:
     signals = read_signals(path)
     try:
         units = Units.of(signals)
