@@ -235,6 +235,15 @@ def check_methods(name: str, value: Any, *needed: str) -> Any:
     return value
 
 
+def check_fits(name: str, denoiser: Any, schedule: Any) -> None:
+    """That a denoiser which says its T, or the schedule it was made for, is used with that one."""
+    T, own = getattr(denoiser, "T", schedule.T), getattr(denoiser, "schedule", None)
+    if T != schedule.T:
+        raise ValueError(f"{name} and schedule must have the same T, got {T} and {schedule.T}")
+    if isinstance(own, type(schedule)) and own != schedule:
+        raise ValueError(f"schedule must be that of the {name}, {own}, got {schedule}")
+
+
 def per_row(coefficient: Any, dtype: DTypeLike) -> Any:
     """A coefficient per row of a batch, shaped to multiply the rows, rounded to their dtype."""
     c = np.asarray(coefficient).astype(dtype)
