@@ -30,7 +30,7 @@ from ddpm_np.experiments.evaluation import (
 from ddpm_np.experiments.settings import Experiment
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.units import Units, read_signals
-from ddpm_np.learning.parameters import Network
+from ddpm_np.sampling import Denoiser
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,7 +113,7 @@ class Own(Experiment):
             "constant": constant,
         }
 
-    def evaluate(self, training: Training, networks: Mapping[str, Network]) -> Evaluation:
+    def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
         (units, points), schedule, rng = self.signals(), training.schedule, self.rng("evaluation")
         n, N = self.samples, len(points)
         network, gaussian = training.denoiser(), Gaussian(points.mean(0), np.cov(points.T, ddof=0))

@@ -30,7 +30,6 @@ from ddpm_np.experiments.evaluation import (
 )
 from ddpm_np.experiments.settings import Experiment
 from ddpm_np.experiments.training import Training
-from ddpm_np.learning.parameters import Network
 from ddpm_np.sampling import Denoiser
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
@@ -51,7 +50,7 @@ class Signals(Experiment):
     @abstractmethod
     def distribution(self) -> Gaussian: ...
 
-    def evaluate(self, training: Training, networks: Mapping[str, Network]) -> Evaluation:
+    def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
         law, schedule, rng, n = (
             self.distribution(),
             training.schedule,
