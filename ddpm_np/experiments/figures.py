@@ -14,6 +14,7 @@ from ddpm_np._figure_style import (
     FAINT,
     LEARNED,
     NOISE,
+    WRONG,
     caption,
     label,
     legend,
@@ -151,21 +152,16 @@ def samples(drawn: Array, ideal: Array, law: Gaussian) -> Figure:
         panel.fill_between(
             tau, law.mean - 2 * std, law.mean + 2 * std, color=EXACT, alpha=0.12, linewidth=0
         )
-        panel.plot(tau, ideal[k], color=EXACT, linewidth=3.2, alpha=0.55)
-        panel.plot(tau, drawn[k], color=LEARNED, linewidth=1.3)
-        off = np.sqrt(np.square(drawn[k] - ideal[k]).mean())
+        panel.plot(tau, ideal[k], color=EXACT, linewidth=3.2, alpha=0.55, label="ideal, exact")
+        panel.plot(tau, drawn[k], color=LEARNED, linewidth=1.3, label="network")
+        off = 10 * (drawn[k] - ideal[k])
+        panel.plot(tau, off, color=WRONG, linewidth=0.9, label="10 x their difference")
+        off = np.sqrt(np.square(off / 10).mean())
         x, y = "time in s" if k >= 3 else "", "$x_0$" if k % 3 == 0 else ""
         label(panel, x, y, f"difference {off:.2g} (root mean square)")
     low, high = axes[0, 0].get_ylim()
-    axes[0, 0].set_ylim(low, high + 0.15 * (high - low))  # room for the names
-    names = (
-        ("trained network", LEARNED, 1.0),
-        ("ideal denoiser, exact", EXACT, 0.75),
-        ("band: two standard deviations, exact", EXACT, 0.5),
-    )
-    for panel, (text, colour, alpha) in zip(axes[0], names):
-        place = {"transform": panel.transAxes, "alpha": alpha, "va": "top", "weight": "bold"}
-        name_line(panel, 0.02, 0.99, text, colour, **place)
+    axes[0, 0].set_ylim(low, high + 0.25 * (high - low))  # room for the legend
+    legend(axes[0, 0], loc="upper left", ncols=3, fontsize=7.5, columnspacing=1)
     caption(figure, caption_text("samples"))
     return figure
 
