@@ -138,7 +138,7 @@ class Domain:
         self.refuse(TypeError, f"a symbol cannot be compared ({comparison}), {DEPENDS}")
 
     def refuse(self, error: type[Exception], why: str) -> NoReturn:
-        """Raise the error. It is also kept in ``refusals``, lest code that catches it goes on."""
+        """Raise the error. It is kept in ``refusals`` too: code that catches it proves nothing."""
         message = f"{why}: {_line()}"
         self.refusals.append(message)
         raise error(message)
