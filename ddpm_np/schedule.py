@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ddpm_np._checks import (
     Array,
+    ExactNumber,
     Number,
     Steps,
     check_array,
@@ -85,7 +86,7 @@ class Schedule:
         if outside:
             raise ValueError(f"beta must lie strictly between 0 and 1, got {outside[0]}")
         with localcontext(_DIGITS):
-            betas = [b if given.dtype == object else Decimal(float(b)) for b in given]
+            betas = [_decimal(b) for b in given]
             zero = betas[0] - betas[0]
             alpha, alpha_bar = [zero + 1], [zero + 1]
             one_minus_alpha_bar, beta_tilde = [zero], [zero]
@@ -210,6 +211,10 @@ class Schedule:
             return f"Schedule(T={self.T}, exact)"
         betas = f"{self.beta[1]:.3g}..{self.beta[-1]:.3g}"
         return f"Schedule(T={self.T}, beta={betas}, alpha_bar_T={self.alpha_bar[-1]:.3g})"
+
+
+def _decimal(b: Any) -> Any:
+    return b if isinstance(b, ExactNumber) else Decimal(float(b))
 
 
 def _rounded(values: list[Any], dtype: DTypeLike) -> Array:

@@ -34,7 +34,7 @@ What is proved is listed in :mod:`ddpm_np.proof.identities`.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from numbers import Rational
@@ -45,7 +45,10 @@ from typing import Any
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np.proof.exact import Root
 from ddpm_np.proof.symbols import ANY, Domain, Interval, Symbol, same
+from ddpm_np.proof.trace import Trace, first_difference, tracing
+from ddpm_np.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Chart:
             array: Array = np.empty(shape, dtype=object)
             for i, element in elements[name].items():
                 array[i] = domain[element]
+            array.flags.writeable = False
             vars(v)[name] = array if shape else domain[name]
         domain.declare(*self.roots(v))
         return domain, v
@@ -119,6 +123,7 @@ class Proof:
     identity: Identity
     equal: int
     failure: str = ""
+    trace: Trace | None = None
 
     @property
     def proved(self) -> bool:
@@ -151,43 +156,96 @@ def prove(identity: Identity) -> Proof:
     a wrong square (E8): (x + y)^2 = x^2 + y^2
         NOT PROVED: the sides differ: left y^2 + 2 x y + x^2, right y^2 + x^2
     """
+    exact, rounded = Trace(), Trace()
     try:
-        domain, v = identity.chart.namespace()
-        pairs = _pairs(*identity.sides(v))
+        with tracing(exact, outside=False):
+            domain, v = identity.chart.namespace()
+        with tracing(exact):
+            sides = identity.sides(v)
+        pairs = list(_pairs(*sides))
         for left, right in pairs:
             if not same(left, right):
                 return Proof(identity, 0, f"the sides differ: left {left}, right {right}")
-        if domain.refusals:  # the code has caught the error and gone on
-            return Proof(identity, 0, domain.refusals[0])
+        if not any(isinstance(number, Symbol) for pair in pairs for number in pair):
+            return Proof(identity, 0, "the sides have no symbols: nothing is said of a formula")
+        if refused := [*domain.refusals, *exact.caught, *domain.left_over()]:
+            return Proof(identity, 0, refused[0])
+        point = domain.point(name=identity.name)
+        floats = _at(v, point, {}, rounded)
+        with tracing(rounded):
+            rounded_sides = identity.sides(floats)
+        if failure := _on_floats(sides, rounded_sides, point, exact, rounded):
+            return Proof(identity, 0, failure)
+        exact.close()
     except Exception as error:
         return Proof(identity, 0, f"{type(error).__name__}: {error}{_where(error)}")
-    return Proof(identity, len(pairs))
+    return Proof(identity, len(pairs), trace=exact)
 
 
-def _pairs(left: Any, right: Any) -> list[tuple[Any, Any]]:
-    """The numbers of both sides, in pairs."""
-    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
-        if left.shape != right.shape:
-            raise ValueError(f"the sides have the shapes {left.shape} and {right.shape}")
-    lefts, rights = list(_numbers(left)), list(_numbers(right))
-    if len(lefts) != len(rights):
-        raise ValueError(f"the sides have {len(lefts)} and {len(rights)} numbers")
-    if not any(isinstance(number, Symbol) for number in lefts + rights):
-        raise ValueError("the sides have no symbols, so that nothing is said about any formula")
-    return list(zip(lefts, rights))
+def derivative(number: Any, by: Any) -> Any:
+    """The derivative of a symbol by a variable; of a float, which has none, NaN."""
+    return number.derivative(by) if isinstance(number, Symbol) else float("nan")
 
 
-def _numbers(side: Any) -> Iterator[Any]:
-    """The numbers in a number, an array, or a nest of tuples and lists of them."""
-    if isinstance(side, (tuple, list)):
-        for part in side:
-            yield from _numbers(part)
-    elif isinstance(side, np.ndarray):
-        yield from _numbers(side.ravel().tolist())
-    elif isinstance(side, (Symbol, Rational)):
-        yield side
+def _on_floats(left_right: Any, floats: Any, point: Mapping[str, Any], one: Trace, other: Trace) -> str:
+    """Empty if the run on floats ran the same instructions to the same values, else what not."""
+    if other.caught:
+        return f"on floats {other.caught[0]}"
+    if where := first_difference(one, other):
+        return f"floats take another way than symbols: {where}"
+    for exact, rounded in _pairs(left_right, floats):
+        value, found = float(_at(exact, point, {}, other)), float(rounded)
+        if not (np.isnan(found) or abs(found - value) <= 1e-6 * max(1.0, abs(value))):
+            return f"floats give another value than symbols: {found}, not {value}"
+    return ""
+
+
+def _at(value: Any, point: Mapping[str, Any], memo: dict[int, Any], trace: Trace) -> Any:
+    """What the sides see, with floats in place of symbols."""
+    if isinstance(value, Symbol):
+        return float(value.at(point))
+    if isinstance(value, Root):
+        return float(_at(value.square, point, memo, trace)) ** 0.5
+    if isinstance(value, Schedule):
+        if id(value) not in memo:
+            beta = [_at(b, point, memo, trace) for b in value.beta[1:]]
+            with tracing(trace, outside=False):
+                memo[id(value)] = Schedule.from_beta(beta)
+        return memo[id(value)]
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        floats = np.array([float(_at(x, point, memo, trace)) for x in value.flat]).reshape(value.shape)
+        floats.flags.writeable = False
+        return floats
+    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
+        return type(value)(_at(part, point, memo, trace) for part in value)
+    if isinstance(value, SimpleNamespace):
+        return SimpleNamespace(**{k: _at(part, point, memo, trace) for k, part in vars(value).items()})
+    return value
+
+
+def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any]]:
+    """The numbers of both sides, in pairs; the shapes must be the same at every depth."""
+    left, right = _listed(left), _listed(right)
+    if isinstance(left, list) and isinstance(right, list):
+        if len(left) != len(right):
+            raise ValueError(f"the sides have {len(left)} and {len(right)} parts, or numbers")
+        for a, b in zip(left, right):
+            yield from _pairs(a, b)
+    elif isinstance(left, list) or isinstance(right, list):
+        raise ValueError("the sides differ in shape: a number on one, several on the other")
     else:
-        raise TypeError(f"a side holds the {type(side).__name__} {side!r}, which is not exact")
+        yield left, right
+
+
+def _listed(side: Any) -> Any:
+    """A number, or a list of what a tuple, a list or an array holds."""
+    if isinstance(side, (tuple, list)):
+        return list(side)
+    if isinstance(side, np.ndarray):
+        return side.tolist()
+    if isinstance(side, (Symbol, Rational, float)):
+        return side
+    raise TypeError(f"a side holds the {type(side).__name__} {side!r}, which is not exact")
 
 
 def _where(error: Exception) -> str:

@@ -42,8 +42,10 @@ TypeError: a symbol cannot be compared (>), since the answer depends on its valu
 from __future__ import annotations
 
 import linecache
+import math
+import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import lcm
@@ -133,6 +135,27 @@ class Domain:
         variables = tuple(self.variables.items())[: last + 1]
         return _positive(variables, number.scale, frozenset(number.factors.items()))
 
+    def point(self, name: str) -> dict[str, Any]:
+        """A point of the domain, drawn at random; equal names give equal points."""
+        rng = random.Random(name)
+        values: dict[str, Any] = {}
+        for variable, interval in self.variables.items():
+            if variable in self.arguments:
+                inner = float(self.arguments[variable].at(values))
+                values[variable] = Fraction(math.tanh(inner))
+                continue
+            share = Fraction(rng.randint(16, 48), 64)
+            if interval is None:
+                values[variable] = 4 * share - 2 + Fraction(1, 128)
+            else:
+                low, high = (values.get(end, end) for end in interval)
+                values[variable] = low + (2 * share if high is None else (high - low) * share)
+        return values
+
+    def left_over(self) -> list[str]:
+        """What was promised of the domain and not asked for, in words: a reason to refuse."""
+        return []
+
     def sign(self, number: Symbol, comparison: str) -> int:
         """1 or -1, where the sign of a symbol is known; here it is not, and TypeError is raised."""
         self.refuse(TypeError, f"a symbol cannot be compared ({comparison}), {DEPENDS}")
@@ -171,6 +194,22 @@ class Domain:
         return Schedule.from_beta(np.array([_Beta(self, b.scale, b.factors) for b in beta]))
 
 
+def _untraced(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """The operation without the tracer, which follows the package and would only slow this down."""
+
+    def run(self: Symbol, *operands: Any) -> Any:
+        tracer = sys.gettrace()
+        if tracer is None:
+            return operation(self, *operands)
+        sys.settrace(None)
+        try:
+            return operation(self, *operands)
+        finally:
+            sys.settrace(tracer)
+
+    return run
+
+
 class Symbol(ExactNumber):
     """A rational function on a :class:`Domain`.
 
@@ -191,6 +230,7 @@ class Symbol(ExactNumber):
 
     # ---- arithmetic
 
+    @_untraced
     def __add__(self, operand: object) -> Symbol:
         other = self._lift(operand)
         if other is NotImplemented:
@@ -215,6 +255,7 @@ class Symbol(ExactNumber):
         scale = Fraction(content, below)
         return _reduced(self.domain, scale, _joined(common, {rest: 1}))
 
+    @_untraced
     def __mul__(self, operand: object) -> Symbol:
         other = self._lift(operand)
         if other is NotImplemented:
@@ -224,6 +265,7 @@ class Symbol(ExactNumber):
         scale, factors = self.scale * other.scale, _joined(self.factors, other.factors)
         return _reduced(self.domain, scale, factors)
 
+    @_untraced
     def __truediv__(self, operand: object) -> Symbol:
         other = self._lift(operand)
         return NotImplemented if other is NotImplemented else self * other**-1
@@ -234,6 +276,7 @@ class Symbol(ExactNumber):
     def __pos__(self) -> Symbol:
         return _plain(self)
 
+    @_untraced
     def __sub__(self, operand: object) -> Symbol:
         other = self._lift(operand)
         return NotImplemented if other is NotImplemented else self + -other
@@ -246,6 +289,7 @@ class Symbol(ExactNumber):
 
     __radd__, __rmul__ = __add__, __mul__
 
+    @_untraced
     def __pow__(self, exponent: object) -> Symbol:
         if not isinstance(exponent, (int, np.integer)):
             self.domain.refuse(TypeError, f"a symbol has whole powers only, not {exponent!r}")
@@ -256,6 +300,7 @@ class Symbol(ExactNumber):
             return self.domain.constant(int(n == 0))
         return Symbol(self.domain, self.scale**n, {f: n * k for f, k in self.factors.items() if n})
 
+    @_untraced
     def sqrt(self) -> Symbol:
         """The declared root whose square this is, for all values of the variables."""
         if self.key in self.domain.roots:
@@ -273,6 +318,7 @@ class Symbol(ExactNumber):
         """
         return self.domain.tanh(self)
 
+    @_untraced
     def derivative(self, by: Symbol | str) -> Symbol:
         """The derivative with respect to a variable, given as its symbol or its name."""
         name = (

@@ -22,7 +22,7 @@ def _the_ancestral_step(v: V, _: ROUTE) -> Sides:
     """
     coefs = 1 / v.a, -v.b * v.b / (v.a * v.c)
     steps = [sampling.ancestral_step(*v.route, variance=name) for name in ("posterior", "beta")]
-    return steps, [*coefs, v.std, *coefs, v.b]
+    return steps, [(*coefs, v.std), (*coefs, v.b)]
 
 
 @identity("E11 E17", each_route(reverse_step, TS, first=1))
@@ -52,7 +52,7 @@ def _the_last_step(v: V, T: int) -> Sides:
             *(sampling.ddim_step(v.schedule, t, 0, eta=eta) for eta in (0, 1, v.eta)),
         ]
         left += [_moved(step, v.x, v.eps) for step in steps]
-        right += [x0_hat, 0] * len(steps)
+        right += [[x0_hat, 0]] * len(steps)
     return left, right
 
 
