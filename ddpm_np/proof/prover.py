@@ -17,16 +17,26 @@ difference is 0 at the point. QED
 
 The hypotheses, and who sees to them:
 
-1. A side uses only + - * / , whole powers and declared square roots. Anything else raises.
-2. No branch depends on a value. Symbols refuse comparisons, ``abs``, ``max``, truth and hashing.
-   The schedule's question whether 0 < beta < 1 is answered, because the domain shows it.
+1. A side uses only + - * / , whole powers and declared square roots. Anything else raises, and an
+   error that is raised and caught while the proof runs refuses it
+   (:mod:`ddpm_np.proof.trace` sees it, in the package and in the caller's code).
+2. No branch depends on a value. Symbols refuse comparisons, ``abs``, ``max``, truth, hashing and
+   attributes that they do not have. The schedule's question whether 0 < beta < 1 is answered,
+   because the domain shows it.
 3. A declared root is 0 or more on the domain. The domain shows it, or the declaration raises.
-4. The code does the same for floats as for symbols. NumPy's loops over objects do, and the package
-   asks for the dtype only in the places that tests/proof/test_proof.py lists.
-5. The symbols and the prover themselves are correct. Their tests and a planted bug for each
+4. The inputs stay what they are: arrays are read-only, lists are tuples. Both sides have the same
+   shape at every depth. NumPy's whole numbers, which wrap without a word, do not meet symbols.
+5. The floats go the same way. Both sides are run again on floats, at a point drawn from the
+   domain. They must run the same instructions in the same order, :mod:`ddpm_np._checks` and
+   :data:`ddpm_np.proof.trace.ASK_FOR_THE_TYPE` aside, and end at the values that the rational
+   functions have there, up to 1e-6. So the theorem is about the float code, up to rounding.
+6. The symbols and the prover themselves are correct. Their tests and a planted bug for each
    identity stand for that.
 
-The theorem says nothing about rounding. :mod:`ddpm_np.proof.verify` measures that.
+What it does not say: how much is rounded (:mod:`ddpm_np.proof.verify` measures that), and what
+happens to other shapes, steps and T, or in lines that no proof has run (``verify`` names them).
+Whole numbers in arrays are exact up to 2^63 only; the package uses them as indices. What is left
+aside in 5 is compared by its values alone, at the points drawn.
 
 What is proved is listed in :mod:`ddpm_np.proof.identities`.
 """
@@ -46,9 +56,12 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.proof.exact import Root
-from ddpm_np.proof.symbols import ANY, Domain, Interval, Symbol, same
+from ddpm_np.proof.rational import Symbol, same
+from ddpm_np.proof.symbols import ANY, Domain, Interval
 from ddpm_np.proof.trace import Trace, first_difference, tracing
 from ddpm_np.schedule import Schedule
+
+EXACT = (Symbol, Rational)
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,7 @@ class Chart:
         names = [n for of_array in elements.values() for n in of_array.values()]
         domain = self.domain(**self.variables, **self.free, **dict.fromkeys(names, ANY))
         v = self.build(**{name: domain[name] for name in self.variables})
+        vars(v).update({k: tuple(x) for k, x in vars(v).items() if isinstance(x, list)})
         vars(v).update({name: domain[name] for name in self.free})
         for name, shape in self.arrays.items():
             array: Array = np.empty(shape, dtype=object)
@@ -160,9 +174,9 @@ def prove(identity: Identity) -> Proof:
     try:
         with tracing(exact, outside=False):
             domain, v = identity.chart.namespace()
-        with tracing(exact):
+        with tracing(exact), np.errstate(all="raise"):  # so that whole numbers do not wrap
             sides = identity.sides(v)
-        pairs = list(_pairs(*sides))
+        pairs = list(_pairs(*sides, EXACT))
         for left, right in pairs:
             if not same(left, right):
                 return Proof(identity, 0, f"the sides differ: left {left}, right {right}")
@@ -187,13 +201,15 @@ def derivative(number: Any, by: Any) -> Any:
     return number.derivative(by) if isinstance(number, Symbol) else float("nan")
 
 
-def _on_floats(left_right: Any, floats: Any, point: Mapping[str, Any], one: Trace, other: Trace) -> str:
+def _on_floats(
+    left_right: Any, floats: Any, point: Mapping[str, Any], one: Trace, other: Trace
+) -> str:
     """Empty if the run on floats ran the same instructions to the same values, else what not."""
     if other.caught:
         return f"on floats {other.caught[0]}"
     if where := first_difference(one, other):
         return f"floats take another way than symbols: {where}"
-    for exact, rounded in _pairs(left_right, floats):
+    for exact, rounded in _pairs(left_right, floats, (*EXACT, float)):
         value, found = float(_at(exact, point, {}, other)), float(rounded)
         if not (np.isnan(found) or abs(found - value) <= 1e-6 * max(1.0, abs(value))):
             return f"floats give another value than symbols: {found}, not {value}"
@@ -213,37 +229,41 @@ def _at(value: Any, point: Mapping[str, Any], memo: dict[int, Any], trace: Trace
                 memo[id(value)] = Schedule.from_beta(beta)
         return memo[id(value)]
     if isinstance(value, np.ndarray) and value.dtype == object:
-        floats = np.array([float(_at(x, point, memo, trace)) for x in value.flat]).reshape(value.shape)
+        floats = np.array([float(_at(x, point, memo, trace)) for x in value.flat]).reshape(
+            value.shape
+        )
         floats.flags.writeable = False
         return floats
     if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
         return type(value)(_at(part, point, memo, trace) for part in value)
     if isinstance(value, SimpleNamespace):
-        return SimpleNamespace(**{k: _at(part, point, memo, trace) for k, part in vars(value).items()})
+        return SimpleNamespace(
+            **{k: _at(part, point, memo, trace) for k, part in vars(value).items()}
+        )
     return value
 
 
-def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any]]:
+def _pairs(left: Any, right: Any, kinds: tuple[type, ...]) -> Iterator[tuple[Any, Any]]:
     """The numbers of both sides, in pairs; the shapes must be the same at every depth."""
-    left, right = _listed(left), _listed(right)
+    left, right = _listed(left, kinds), _listed(right, kinds)
     if isinstance(left, list) and isinstance(right, list):
         if len(left) != len(right):
             raise ValueError(f"the sides have {len(left)} and {len(right)} parts, or numbers")
         for a, b in zip(left, right):
-            yield from _pairs(a, b)
+            yield from _pairs(a, b, kinds)
     elif isinstance(left, list) or isinstance(right, list):
         raise ValueError("the sides differ in shape: a number on one, several on the other")
     else:
         yield left, right
 
 
-def _listed(side: Any) -> Any:
+def _listed(side: Any, kinds: tuple[type, ...]) -> Any:
     """A number, or a list of what a tuple, a list or an array holds."""
     if isinstance(side, (tuple, list)):
         return list(side)
     if isinstance(side, np.ndarray):
         return side.tolist()
-    if isinstance(side, (Symbol, Rational, float)):
+    if isinstance(side, kinds):
         return side
     raise TypeError(f"a side holds the {type(side).__name__} {side!r}, which is not exact")
 

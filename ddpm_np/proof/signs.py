@@ -13,7 +13,8 @@ from fractions import Fraction
 from typing import Any
 
 from ddpm_np.proof import polynomials as poly
-from ddpm_np.proof.symbols import Domain, Interval, Symbol
+from ddpm_np.proof.rational import Symbol
+from ddpm_np.proof.symbols import Domain, Interval
 
 
 class SignPattern(Domain):

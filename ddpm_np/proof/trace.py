@@ -38,7 +38,9 @@ from ddpm_np.schedule import Schedule
 # decimals there, or are rounded, and nothing else happens.
 ASK_FOR_THE_TYPE = {("ddpm_np.schedule", "_decimal"), ("ddpm_np.schedule", "_rounded")}
 
-LIBRARIES = tuple({str(Path(p)) for p in sysconfig.get_paths().values()} | {str(Path(np.__file__).parents[1])})
+LIBRARIES = tuple(
+    {str(Path(p)) for p in sysconfig.get_paths().values()} | {str(Path(np.__file__).parents[1])}
+)
 IGNORED, CHECKING, COMPARED = range(3)
 
 

@@ -28,7 +28,8 @@ from ddpm_np.proof.identities.entry import (
     steps_in_batch,
 )
 from ddpm_np.proof.prover import Chart, derivative
-from ddpm_np.proof.symbols import POSITIVE, UNIT, Symbol
+from ddpm_np.proof.rational import Symbol
+from ddpm_np.proof.symbols import POSITIVE, UNIT
 
 
 def _level(u: Symbol) -> SimpleNamespace:
@@ -57,7 +58,7 @@ def _law(v: V) -> Gaussian:
 def _on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
     """The Gaussian itself; its constructors take floats only, because they look for the axes."""
     law = object.__new__(Gaussian)
-    variances = np.array(spectrum)
+    variances: Array = np.array(spectrum)
     law.__dict__.update(dim=len(mean), mean=mean, axes=axes, spectrum=variances)
     return law
 
