@@ -251,7 +251,7 @@ def step_sequence(
     steps: None for all of them, a number of them evenly spread, or the steps themselves.
     """
     T = check_instance("schedule", schedule, Schedule).T
-    last = T if last is None else last
+    last = T if last is None else check_step("last", last, 0, T)
     end = f"T = {last}" if last == schedule.T else f"t = {last}"
     if steps is None:
         return list(range(1, last + 1))

@@ -88,7 +88,9 @@ class MultiSine(Gaussian):
             raise ValueError(f"noise must be at most 1e150, for a finite square, got {noise}")
         if scale is None:
             scale = 1 / np.sqrt(frequencies.size)
-        scale = float_array("scale", np.atleast_1d(np.asanyarray(scale)), ndim=1)
+        if isinstance(scale, (int, float, np.number)):
+            scale = np.atleast_1d(scale)
+        scale = float_array("scale", scale, ndim=1)
         if scale.size not in (1, frequencies.size) or scale.min() < 0:
             raise ValueError(
                 f"scale must be a number or one per frequency, none negative, got {scale.tolist()}"

@@ -155,7 +155,7 @@ def train(
             )
     if state is None:
         state = TrainingState(network, rng=check_generator(rng))
-    elif state.network is not network:
+    elif check_instance("state", state, TrainingState).network is not network:
         raise ValueError("state must belong to the network given; use state.network")
     rates = (
         warmup_cosine(step, steps=steps, peak=learning_rate, warmup=warmup)

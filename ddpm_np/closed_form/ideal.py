@@ -159,11 +159,7 @@ class IdealDenoiser:
     """
 
     def __init__(self, distribution: Distribution, schedule: Schedule) -> None:
-        if not callable(getattr(distribution, "noised", None)):
-            raise TypeError(
-                "distribution must be one of ddpm_np.closed_form.distributions, "
-                f"got {type(distribution).__name__}"
-            )
+        check_methods("distribution", distribution, "noised", "dim")
         self.schedule = check_instance("schedule", schedule, Schedule)
         self.distribution, self.dim = distribution, distribution.dim
 
@@ -407,6 +403,7 @@ def _estimate(
         eps_hat = np.asarray(denoiser(x_t, t))
         if eps_hat.shape != x_t.shape:
             raise ValueError(f"denoiser must return shape {x_t.shape}, got {eps_hat.shape}")
+        eps_hat = check_array("the denoiser's eps_hat", eps_hat)
         values = measure(x_t, t, eps, eps_hat)
         steps.append([(v.mean(), v.std(ddof=1) / np.sqrt(len(v))) for v in values])
     tables = np.pad(

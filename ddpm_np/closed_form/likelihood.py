@@ -25,6 +25,7 @@ from ddpm_np._checks import (
     check_function,
     check_generator,
     check_instance,
+    check_methods,
     check_positive,
 )
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
@@ -42,10 +43,7 @@ def nll(distribution: Distribution, x: ArrayLike) -> Array:
     of largest likelihood is the one of least KL (E30). On the support where the distribution is
     singular. Source: N4 "如何衡量生成图像满足的分布与真实分布的差距？".
     """
-    if not callable(getattr(distribution, "logpdf", None)):
-        expected = "one of ddpm_np.closed_form.distributions"
-        raise TypeError(f"distribution must be {expected}, got {type(distribution).__name__}")
-    return -distribution.logpdf(x)
+    return -check_methods("distribution", distribution, "logpdf").logpdf(x)
 
 
 def bits_per_dim(nats: Any, dim: int) -> Any:
@@ -328,7 +326,7 @@ def _simulated_errors(
 
 
 def _is_distribution(data: Distribution | ArrayLike) -> TypeGuard[Distribution]:
-    return callable(getattr(data, "noised", None))
+    return hasattr(data, "noised") and not isinstance(data, type)
 
 
 def _check_dim(dim: int, expected: int) -> None:

@@ -257,7 +257,8 @@ def _route(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
 
 def _gaussian(distribution: Distribution) -> None:
     if not isinstance(distribution, Gaussian):
-        wrong = ValueError if callable(getattr(distribution, "logpdf", None)) else TypeError
+        known = hasattr(distribution, "logpdf") and not isinstance(distribution, type)
+        wrong = ValueError if known else TypeError
         raise wrong(
             "distribution must be Gaussian (Gaussian, MultiSine, PointMass), "
             f"got {type(distribution).__name__}"
