@@ -121,10 +121,12 @@ class Symbol(ExactNumber):
     @_untraced
     def __pow__(self, exponent: object) -> Symbol:
         if not isinstance(exponent, (int, np.integer)):
-            self.domain.refuse(TypeError, f"a symbol has whole powers only, not {exponent!r}")
+            raise self.domain.refusal(
+                TypeError, f"a symbol has whole powers only, not {exponent!r}"
+            )
         n = int(exponent)
         if n < 0 and not self.scale:
-            self.domain.refuse(ZeroDivisionError, "division by a symbol that is 0")
+            raise self.domain.refusal(ZeroDivisionError, "division by a symbol that is 0")
         if not self.scale:
             return self._constant(int(n == 0))
         return Symbol(self.domain, self.scale**n, {f: n * k for f, k in self.factors.items() if n})
@@ -137,7 +139,7 @@ class Symbol(ExactNumber):
         for root in self.domain.roots.values():  # the square may be factored in another way
             if same(root * root, self):
                 return plain(root)
-        self.domain.refuse(ValueError, f"{self} is not the square of a declared root")
+        raise self.domain.refusal(ValueError, f"{self} is not the square of a declared root")
 
     def tanh(self) -> Symbol:
         """A new variable that stands for tanh of this, the same one for the same argument.
@@ -227,7 +229,7 @@ class Symbol(ExactNumber):
         """The other operand as a symbol; NotImplemented for an array, which has its elements."""
         if isinstance(other, Symbol):
             if other.domain is not self.domain:
-                self.domain.refuse(TypeError, "symbols of two domains met")
+                raise self.domain.refusal(TypeError, "symbols of two domains met")
             return other
         if isinstance(other, np.ndarray):
             return NotImplemented
@@ -235,11 +237,11 @@ class Symbol(ExactNumber):
         if isinstance(other, Rational):
             whole = int(other) if isinstance(other, np.integer) else other
             return self._constant(whole)
-        self.domain.refuse(TypeError, f"a symbol met the {type(other).__name__} {other!r}")
+        raise self.domain.refusal(TypeError, f"a symbol met the {type(other).__name__} {other!r}")
 
     def _unwrapped(self, other: object) -> None:
         if isinstance(other, np.integer) and not _in_numpy():
-            self.domain.refuse(TypeError, f"a symbol met {other!r}, which may have wrapped")
+            raise self.domain.refusal(TypeError, f"a symbol met {other!r}, which may have wrapped")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """NumPy's arithmetic with this as one operand, unless the other has come from wrapping."""
@@ -253,10 +255,10 @@ class Symbol(ExactNumber):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):  # NumPy and copy ask for these of every object
             raise AttributeError(name)
-        self.domain.refuse(AttributeError, f"a symbol has no {name}, as a float may have")
+        raise self.domain.refusal(AttributeError, f"a symbol has no {name}, as a float may have")
 
     def _refuse(self, what: str) -> NoReturn:
-        self.domain.refuse(TypeError, f"a symbol {what}, {DEPENDS}")
+        raise self.domain.refusal(TypeError, f"a symbol {what}, {DEPENDS}")
 
     def __eq__(self, other: object) -> bool:
         self._refuse("cannot be compared (==)")

@@ -47,7 +47,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from numbers import Rational
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -154,13 +154,13 @@ class Domain:
 
     def sign(self, number: Symbol, comparison: str) -> int:
         """1 or -1, where the sign of a symbol is known; here it is not, and TypeError is raised."""
-        self.refuse(TypeError, f"a symbol cannot be compared ({comparison}), {DEPENDS}")
+        raise self.refusal(TypeError, f"a symbol cannot be compared ({comparison}), {DEPENDS}")
 
-    def refuse(self, error: type[Exception], why: str) -> NoReturn:
-        """Raise the error. It is also kept in ``refusals``, for code that catches it."""
+    def refusal(self, error: type[Exception], why: str) -> Exception:
+        """The error to raise. It is also kept in ``refusals``, for code that catches it."""
         message = f"{why}: {line_outside()}"
         self.refusals.append(message)
-        raise error(message)
+        return error(message)
 
     def tanh(self, number: Symbol) -> Symbol:
         """The variable that stands for tanh of the number."""
