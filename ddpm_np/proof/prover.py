@@ -46,6 +46,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import product
 from numbers import Rational
 from pathlib import Path
@@ -185,7 +186,7 @@ def prove(identity: Identity) -> Proof:
         if refused := [*domain.refusals, *exact.caught, *domain.left_over()]:
             return Proof(identity, 0, refused[0])
         point = domain.point(name=identity.name)
-        floats = _at(v, point, {}, rounded)
+        floats = _at(v, {name: float(x) for name, x in point.items()}, {}, rounded)
         with tracing(rounded):
             rounded_sides = identity.sides(floats)
         if failure := _on_floats(sides, rounded_sides, point, exact, rounded):
@@ -204,16 +205,29 @@ def derivative(number: Any, by: Any) -> Any:
 def _on_floats(
     left_right: Any, floats: Any, point: Mapping[str, Any], one: Trace, other: Trace
 ) -> str:
-    """Empty if the run on floats ran the same instructions to the same values, else what not."""
+    """Empty if the run on floats ran the same instructions to the same values, else what not.
+
+    On the right side NaN is taken: a derivative, which floats do not have.
+    """
     if other.caught:
         return f"on floats {other.caught[0]}"
     if where := first_difference(one, other):
         return f"floats take another way than symbols: {where}"
-    for exact, rounded in _pairs(left_right, floats, (*EXACT, float)):
-        value, found = float(_at(exact, point, {}, other)), float(rounded)
-        if not (np.isnan(found) or abs(found - value) <= 1e-6 * max(1.0, abs(value))):
-            return f"floats give another value than symbols: {found}, not {value}"
+    for sides in zip(left_right, floats):
+        for exact, rounded in _pairs(*sides, (*EXACT, float)):
+            if not (_near(rounded, exact, point) or (sides[1] is floats[1] and np.isnan(rounded))):
+                return f"floats give another value than symbols: {rounded}, where it is {exact}"
     return ""
+
+
+def _near(rounded: Any, exact: Any, point: Mapping[str, Any]) -> bool:
+    """Whether a float is the value of a symbol at the point, evaluated in floats or exactly."""
+    for convert in (float, Fraction):
+        at = {name: convert(x) for name, x in point.items()}
+        value = float(exact.at(at) if isinstance(exact, Symbol) else exact)
+        if abs(float(rounded) - value) <= 1e-6 * max(1.0, abs(value)):
+            return True
+    return False
 
 
 def _at(value: Any, point: Mapping[str, Any], memo: dict[int, Any], trace: Trace) -> Any:

@@ -121,9 +121,8 @@ class Symbol(ExactNumber):
     @_untraced
     def __pow__(self, exponent: object) -> Symbol:
         if not isinstance(exponent, (int, np.integer)):
-            raise self.domain.refusal(
-                TypeError, f"a symbol has whole powers only, not {exponent!r}"
-            )
+            why = f"a symbol has whole powers only, not {exponent!r}"
+            raise self.domain.refusal(TypeError, why)
         n = int(exponent)
         if n < 0 and not self.scale:
             raise self.domain.refusal(ZeroDivisionError, "division by a symbol that is 0")

@@ -25,6 +25,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
 from types import CodeType, FrameType
@@ -104,8 +105,9 @@ class Trace:
 
     def close(self) -> None:
         """Keep the lines and forget the order."""
+        lines = {number: _lines(code) for number, code in self.codes.items()}
         for code, place in set(self.instructions):
-            self.calls[code].lines.add(_line_of(self.codes[code], place))
+            self.calls[code].lines.add(lines[code][place])
         self.instructions.clear()
 
     def coverage(self, function: Any) -> Coverage | None:
@@ -227,12 +229,18 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _line_of(code: CodeType, place: int) -> int:
+    return _lines(code).get(place, code.co_firstlineno)
+
+
+@cache
+def _lines(code: CodeType) -> dict[int, int]:
+    """The line of each place in a code object."""
     found = code.co_firstlineno
+    lines: dict[int, int] = {}
     for start, end, line in code.co_lines():
-        if start <= place < end:
-            return line or found
         found = line or found
-    return found
+        lines |= dict.fromkeys(range(start, end, 2), found)
+    return lines
 
 
 def _module(frame: FrameType) -> str:
