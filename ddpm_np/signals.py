@@ -19,10 +19,9 @@ def multi_sine_curve(
 ) -> NDArray[np.float64]:
     """The notes' signal (E20), divided by its standard deviation; its mean is kept.
 
-    x = sum_k cos(2 pi f_k tau + phi_k)
-
-    f_k is uniform in (0, dim / 10) Hz, a tenth of the sampling rate, so that the curve is smooth.
-    phi_k is uniform in [0, 2 pi); the notes' program draws it from [0, pi).
+    It is the sum over k of cos(2 pi f_k tau + phi_k). f_k is uniform in (0, dim / 10) Hz, a tenth
+    of the sampling rate, so that the curve is smooth. phi_k is uniform in [0, 2 pi); the notes'
+    program draws it from [0, pi).
 
     Source: N2 "信号生成及扩散参数".
 
@@ -40,8 +39,8 @@ def multi_sine_curve(
 class MultiSine(Gaussian):
     """The multi-sine ensemble (E20): random signals of fixed frequencies, exactly N(0, C).
 
-    x = sum_k a_k cos(2 pi f_k tau) + b_k sin(2 pi f_k tau) + noise eps,
-    a_k, b_k ~ N(0, scale_k^2), independent,
+    x = sum_k(a_k cos(2 pi f_k tau) + b_k sin(2 pi f_k tau)) + noise eps,
+    a_k ~ N(0, scale_k^2), b_k ~ N(0, scale_k^2),
     C = factor^T factor + noise^2 I
 
     Source: N2 "信号生成及扩散参数". Amplitudes follow Rayleigh's law here and phases are uniform,

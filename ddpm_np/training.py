@@ -81,7 +81,7 @@ def balanced_steps(T: int, n: int, *, rng: np.random.Generator) -> NDArray[np.in
 def denoising_loss(eps_hat: ArrayLike, eps: ArrayLike) -> tuple[float, Array]:
     """The loss, and its gradient with respect to eps_hat (E15).
 
-    loss = mean of (eps_hat - eps)^2 over batch and coordinates,
+    loss = mean((eps_hat - eps)^2),
     d_eps_hat = 2 (eps_hat - eps) / (n dim)
 
     Source: N2 "扩散模型的训练过程", which prints the norm without the square; Ho et al. 2020,

@@ -970,13 +970,6 @@ BUGS = [
         "test_formula::test_juxtaposition_multiplies_from_left_to_right",
     ),
     Bug(
-        "formulas that are never found wrong",
-        "proof.formulas:_exact",
-        "if not same(a, b)",
-        "if not same(a, a)",
-        "test_formulas::test_a_wrong_formula_does_not",
-    ),
-    Bug(
         "table that ends with its first section",
         "equations.table:table",
         "for heading in notes():",

@@ -224,6 +224,7 @@ BY_NAME: dict[str, Good] = {
     "beta_1": below_one(0.9),
     "beta_2": below_one(0.99),
     "eps": batch(Y),
+    "eps_star": batch(Y),
     "x": array(X),
     "trajectory": flag(True),
     "steps": route(2),
@@ -374,7 +375,7 @@ case(IdealDenoiser)
 case(IDEAL, name="IdealDenoiser.__call__", x_t=array(X))
 case(IDEAL.at, noise=positive(0.3))
 case(IDEAL.divergence, noise=positive(0.3))
-case(ideal.score_from_eps, eps=array(Y, dim=False))
+case(ideal.score_from_eps, eps_star=array(Y, dim=False))
 case(ideal.eps_from_score, score=array(Y, dim=False))
 case(ideal.v_from_x0_eps)
 case(ideal.x0_from_v)

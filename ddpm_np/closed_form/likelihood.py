@@ -93,9 +93,9 @@ def vlb_terms(
 ) -> VLBTerms:
     r"""The variational bound of the ancestral sampler p, term by term, averaged over data (E28).
 
-    -ln p(x_0) <= KL(q(x_T|x_0) || N(0, I))
-                  + sum_{t=2}^T E KL(q(x_{t-1}|x_t,x_0) || p(x_{t-1}|x_t))
-                  - E ln p(x_0|x_1)
+    -ln(p(x_0)) <= KL(q(x_T | x_0), N(0, I))
+                   + sum_{t=2..T}(E(KL(q(x_{t-1} | x_t, x_0), p(x_{t-1} | x_t))))
+                   - E(ln(p(x_0 | x_1)))
 
     with p(x_{t-1} | x_t) = N(mean of E14 with eps_hat, variance_t). The true mean is the same with
     eps; b is its coefficient:
