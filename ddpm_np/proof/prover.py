@@ -27,8 +27,8 @@ The hypotheses, and who sees to them:
 4. The inputs stay what they are: arrays are read-only, lists are tuples. Both sides have the same
    shape at every depth. NumPy's whole numbers, which wrap without a word, do not meet symbols.
 5. The floats go the same way. Both sides are run again on floats, at a point drawn from the
-   domain. They must run the same instructions in the same order, :mod:`ddpm_np._checks` and
-   :data:`ddpm_np.proof.trace.ASK_FOR_THE_TYPE` aside, and end at the values that the rational
+   domain. They must run the same instructions in the same order, the argument checks that
+   :mod:`ddpm_np.proof.trace` lists aside, and end at the values that the rational
    functions have there, up to 1e-6. So the theorem is about the float code, up to rounding.
 6. The symbols and the prover themselves are correct. Their tests and a planted bug for each
    identity stand for that.

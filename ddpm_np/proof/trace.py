@@ -6,8 +6,8 @@ what it sees. :mod:`ddpm_np.proof.verify` asks which lines of a function a proof
 Four kinds of code are told apart, by the module a frame belongs to:
 
 - ``ddpm_np.proof`` is the prover itself and is not followed;
-- ``ddpm_np._checks`` is the one place that may ask what type a number has. Its instructions are
-  not compared, but an exception that it catches counts;
+- the argument checks, :data:`CHECKS`, are where the package may ask what type a number has. Their
+  instructions are not compared, but an exception that they catch counts;
 - the functions in :data:`ASK_FOR_THE_TYPE` are treated like it;
 - everything else but the libraries is compared instruction by instruction, so that the two sides
   of a conditional expression on one line differ, too.
@@ -35,6 +35,7 @@ import numpy as np
 
 from ddpm_np.schedule import Schedule
 
+CHECKS = {"ddpm_np._checks", "ddpm_np.closed_form.distributions.arguments"}
 # Functions outside of the argument checks that ask whether numbers are exact: floats become
 # decimals there, or are rounded, and nothing else happens.
 ASK_FOR_THE_TYPE = {("ddpm_np.schedule", "_decimal"), ("ddpm_np.schedule", "_rounded")}
@@ -143,7 +144,7 @@ class Trace:
         if name:
             if name.startswith("ddpm_np.proof"):
                 return IGNORED
-            asks = name == "ddpm_np._checks" or (name, code.co_name) in ASK_FOR_THE_TYPE
+            asks = name in CHECKS or (name, code.co_name) in ASK_FOR_THE_TYPE
             return CHECKING if asks else COMPARED
         path = code.co_filename
         return IGNORED if path.startswith((*LIBRARIES, "<frozen")) else COMPARED
