@@ -199,7 +199,10 @@ def function_of(name: str) -> Any:
 
 
 def lines_not_run(function: Any, lines: Iterable[int]) -> list[str]:
-    """The lines of a function that are not among these, as "number: text"; refusals aside."""
+    """Where a function has lines that are not among these, as "lines 5 to 8: text"; refusals aside.
+
+    The text is that of the first line.
+    """
     source, first = inspect.getsourcelines(function)
     tree = ast.parse(textwrap.dedent("".join(source)))
     aside: set[int] = set()
@@ -208,8 +211,13 @@ def lines_not_run(function: Any, lines: Iterable[int]) -> list[str]:
             aside |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     own = {line for code in _codes(function.__code__) for _, _, line in code.co_lines() if line}
     definition = set(range(first, _first_statement(tree) + first - 1))
-    missing = own - set(lines) - {line + first - 1 for line in aside} - definition
-    return [f"{line}: {source[line - first].strip()}" for line in sorted(missing)]
+    missing = sorted(own - set(lines) - {line + first - 1 for line in aside} - definition)
+    starts = [line for line in missing if not {line - 1, line - 2} & set(missing)]
+    ends = [line for line in missing if not {line + 1, line + 2} & set(missing)]
+    return [
+        (f"line {a}" if a == b else f"lines {a} to {b}") + f": {source[a - first].strip()}"
+        for a, b in zip(starts, ends)
+    ]
 
 
 def _first_statement(tree: ast.Module) -> int:

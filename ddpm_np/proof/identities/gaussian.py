@@ -213,7 +213,7 @@ def _the_law_of_a_sampler(v: V, T: int) -> Sides:
     at_start, one = np.array([v.start]), np.array([v.schedule.alpha_bar[0]])
     visited = list(range(1, T + 1))
     law_of_x = reverse.sampler_moments(law, v.schedule, visited, at_start, one, "posterior", 0)
-    return law_of_x, [x, derivative(x[0], "start") ** 2]
+    return law_of_x, [x, [derivative(x[0], "start") ** 2]]
 
 
 def _variances(v: V) -> tuple[Any, Any]:

@@ -122,7 +122,7 @@ def _psi_1_and_psi_2_in_batches(v: V, T: int) -> Sides:
     for t in steps_in_stack(T, 2):
         left += [posterior.psi_1(v.schedule, v.y, v.y - 1, t), posterior.psi_2(v.schedule, t)]
         right += _psis(v, t, v.y, v.y - 1)
-    return left, right
+    return left, [side if i % 2 == 0 else side[..., 0] for i, side in enumerate(right)]
 
 
 @identity("E7 E11 E12", each_step(signal_roots, 2), x_0=(2,), x_t=(2,))
