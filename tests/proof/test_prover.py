@@ -253,8 +253,6 @@ def test_lines_that_no_proof_runs_are_named() -> None:
     first = absolute.__code__.co_firstlineno
     missing = lines_not_run(absolute, {first + 2, first + 4, first + 5})
     assert missing == [f"line {first + 6}: return x"]
-        f"line {first + 6}: return x"
-    ]
     assert lines_not_run(absolute, range(first, first + 7)) == []
 
 
