@@ -29,6 +29,7 @@ from ddpm_np._checks import (
 # Forty digits would do for beta >= 1e-12; ten more cost nothing. The exponent range is the widest,
 # so that a product of a million alphas underflows only when it is rounded to float64.
 _DIGITS = Context(prec=50, Emin=MIN_EMIN, Emax=MAX_EMAX)
+_TINY = Decimal("1e-25")  # a difference of numbers of size 1 has 25 of the 50 digits left there
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -141,7 +142,8 @@ class Schedule:
         with localcontext(_DIGITS):
             for i, j in pairs:
                 alpha.append(alpha_bar[j] / alpha_bar[i])
-                beta.append(one_minus_alpha_bar[j] - alpha[-1] * one_minus_alpha_bar[i])
+                difference = one_minus_alpha_bar[j] - alpha[-1] * one_minus_alpha_bar[i]
+                beta.append(_digits_kept(difference, self.beta[i + 1 : j + 1]))
         dtype, shape = self.beta.dtype, pairs.shape
         alpha_ts, beta_ts = (_rounded(v, dtype).reshape(shape) for v in (alpha, beta))
         adjacent = np.asarray(t) - s == 1
@@ -214,6 +216,16 @@ class Schedule:
             return f"Schedule(T={self.T}, exact)"
         betas = f"{self.beta[1]:.3g}..{self.beta[-1]:.3g}"
         return f"Schedule(T={self.T}, beta={betas}, alpha_bar_T={self.alpha_bar[-1]:.3g})"
+
+
+def _digits_kept(difference: Any, beta: Array) -> Any:
+    """The difference, or where even 50 digits cancel the recursion of 1 - alpha_bar, begun at s."""
+    if not isinstance(difference, Decimal) or difference >= _TINY:
+        return difference
+    kept = Decimal(0)
+    for b in beta:
+        kept = kept * (1 - Decimal(b)) + Decimal(b)
+    return kept
 
 
 def _decimal(b: Any) -> Any:

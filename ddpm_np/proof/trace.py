@@ -38,7 +38,7 @@ from ddpm_np.schedule import Schedule
 CHECKS = {"ddpm_np._checks", "ddpm_np.closed_form.distributions.arguments"}
 # Functions outside of the argument checks that ask whether numbers are exact: floats become
 # decimals there, or are rounded, and nothing else happens.
-ASK_FOR_THE_TYPE = {("ddpm_np.schedule", "_decimal"), ("ddpm_np.schedule", "_rounded")}
+ASK_FOR_THE_TYPE = {("ddpm_np.schedule", name) for name in ("_decimal", "_digits_kept", "_rounded")}
 
 LIBRARIES = tuple(
     {str(Path(p)) for p in sysconfig.get_paths().values()} | {str(Path(np.__file__).parents[1])}
