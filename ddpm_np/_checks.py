@@ -171,13 +171,13 @@ def check_positive(name: str, value: Any, *, zero: bool = False) -> float:
 
 
 def check_fraction(name: str, value: Any, *, below_one: bool = False) -> float:
-    """A number in [0, 1], or in [0, 1). Exact numbers, which may be symbols, are taken as given."""
+    """A number in [0, 1], or in [0, 1). Exact ones, which may be symbols, are taken as given."""
     if isinstance(value, ExactNumber):
         return value  # type: ignore[return-value]
     number = check_real(name, value)
     if not 0 <= number <= 1 or (below_one and number == 1):
         raise ValueError(f"{name} must be in [0, 1{')' if below_one else ']'}, got {number}")
-    return number
+    return int(value) if isinstance(value, int) else number  # 0 and 1 stay exact
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -247,6 +247,15 @@ def check_signal_left(root: Any, t: Steps, dtype: DTypeLike) -> Array:
             f"got 0 at t = {first}"
         )
     return root
+
+
+def check_fits(name: str, denoiser: Any, schedule: Any) -> None:
+    """That a denoiser which says its T, or the schedule it was made for, is used with that one."""
+    T, own = getattr(denoiser, "T", schedule.T), getattr(denoiser, "schedule", None)
+    if T != schedule.T:
+        raise ValueError(f"{name} and schedule must have the same T, got {T} and {schedule.T}")
+    if isinstance(own, type(schedule)) and own != schedule:
+        raise ValueError(f"schedule must be that of the {name}, {own}, got {schedule}")
 
 
 def per_row(coefficient: Any, dtype: DTypeLike) -> Any:

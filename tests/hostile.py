@@ -37,6 +37,7 @@ from tiny import TINY  # noqa: E402
 from ddpm_np import _figure_style, _files  # noqa: E402
 from ddpm_np.experiments import experiment as experiments  # noqa: E402
 from ddpm_np.experiments import folder as folders  # noqa: E402
+from ddpm_np.experiments.settings import KINDS  # noqa: E402
 from ddpm_np.experiments.training import Training  # noqa: E402
 from ddpm_np.learning.checkpoint import load_checkpoint  # noqa: E402
 
@@ -75,7 +76,7 @@ def hunt_files(number: int, seed: int) -> list[str]:
     for _ in range(number):
         path.write_bytes(damaged(content, rng))
         try:
-            loaded = load_checkpoint(path).state.network.flat
+            loaded = load_checkpoint(path, KINDS).state.network.flat
         except ValueError as error:
             if str(path) not in str(error) or "\n" in str(error):
                 wrong.append(f"ValueError without the name, or of two lines: {error}")

@@ -63,6 +63,7 @@ from ddpm_np.proof.trace import Trace, first_difference, tracing
 from ddpm_np.schedule import Schedule
 
 EXACT = (Symbol, Rational)
+TRIALS = 20
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def prove(identity: Identity) -> Proof:
     a wrong square (E8): (x + y)^2 = x^2 + y^2
         NOT PROVED: the sides differ: left y^2 + 2 x y + x^2, right y^2 + x^2
     """
-    exact, rounded = Trace(), Trace()
+    exact = Trace()
     try:
         with tracing(exact, outside=False):
             domain, v = identity.chart.namespace()
@@ -185,11 +186,7 @@ def prove(identity: Identity) -> Proof:
             return Proof(identity, 0, "the sides have no symbols: nothing is said of a formula")
         if refused := [*domain.refusals, *exact.caught, *domain.left_over()]:
             return Proof(identity, 0, refused[0])
-        point = domain.point(name=identity.name)
-        floats = _at(v, {name: float(x) for name, x in point.items()}, {}, rounded)
-        with tracing(rounded):
-            rounded_sides = identity.sides(floats)
-        if failure := _on_floats(sides, rounded_sides, point, exact, rounded):
+        if failure := _on_floats(identity, domain, v, sides, exact):
             return Proof(identity, 0, failure)
         exact.close()
     except Exception as error:
@@ -202,20 +199,31 @@ def derivative(number: Any, by: Any) -> Any:
     return number.derivative(by) if isinstance(number, Symbol) else float("nan")
 
 
-def _on_floats(
-    left_right: Any, floats: Any, point: Mapping[str, Any], one: Trace, other: Trace
-) -> str:
-    """Empty if the run on floats ran the same instructions to the same values, else what not.
+def _on_floats(identity: Identity, domain: Domain, v: Any, exact_sides: Any, one: Trace) -> str:
+    """Empty if a run on floats runs the same instructions to the same values, else what not.
 
-    On the right side NaN is taken: a derivative, which floats do not have.
+    A point that the argument checks refuse, such as an eta above 1, is drawn again. On the right
+    side NaN is taken: a derivative, which floats do not have.
     """
+    for trial in range(TRIALS):
+        other, point = Trace(), domain.point(f"{identity.name} {trial}")
+        floats = _at(v, {name: float(x) for name, x in point.items()}, {}, other)
+        try:
+            with tracing(other):
+                float_sides = identity.sides(floats)
+            break
+        except ValueError:
+            if trial == TRIALS - 1:
+                raise
     if other.caught:
         return f"on floats {other.caught[0]}"
     if where := first_difference(one, other):
         return f"floats take another way than symbols: {where}"
-    for sides in zip(left_right, floats):
+    for sides in zip(exact_sides, float_sides):
         for exact, rounded in _pairs(*sides, (*EXACT, float)):
-            if not (_near(rounded, exact, point) or (sides[1] is floats[1] and np.isnan(rounded))):
+            if not (
+                _near(rounded, exact, point) or (sides[1] is float_sides[1] and np.isnan(rounded))
+            ):
                 return f"floats give another value than symbols: {rounded}, where it is {exact}"
     return ""
 

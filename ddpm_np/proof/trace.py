@@ -37,8 +37,14 @@ from ddpm_np.schedule import Schedule
 
 CHECKS = {"ddpm_np._checks", "ddpm_np.closed_form.distributions.arguments"}
 # Functions outside of the argument checks that ask whether numbers are exact: floats become
-# decimals there, or are rounded, and nothing else happens.
-ASK_FOR_THE_TYPE = {("ddpm_np.schedule", name) for name in ("_decimal", "_digits_kept", "_rounded")}
+# decimals there, or are rounded, or refused, and nothing else happens.
+ASK_FOR_THE_TYPE = {
+    ("ddpm_np.schedule", "_decimal"),
+    ("ddpm_np.schedule", "_digits_kept"),
+    ("ddpm_np.schedule", "_rounded"),
+    ("ddpm_np.sampling", "_between"),
+    ("ddpm_np.sampling", "_variance_table"),
+}
 
 LIBRARIES = tuple(
     {str(Path(p)) for p in sysconfig.get_paths().values()} | {str(Path(np.__file__).parents[1])}

@@ -74,7 +74,7 @@ def test_branches_that_no_proof_runs_are_named(covered: dict[str, dict[str, Cove
     def missing(equation: str, name: str) -> str:
         return " ".join(lines_not_run(function_of(name), covered[equation][name].lines))
 
-    assert "halve_backward" in missing("E15", "learning.unet.UNet._backward")
+    assert "halve_backward" in missing("E15", "learning.unet.UNet.backward")
     assert "np.broadcast_shapes(t.shape" in missing("E24", "closed_form.ideal.IdealDenoiser")
     assert missing("E6", "forward.q_sample") == "" == missing("E10", "posterior.psi_2")
     assert function_of("closed_form.ideal.IdealDenoiser") is ideal.IdealDenoiser.__call__

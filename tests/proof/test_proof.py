@@ -56,8 +56,8 @@ def test_names_are_unique_and_every_equation_of_the_derivation_is_there() -> Non
 @pytest.mark.parametrize(
     ("equation", "owner", "name"),
     [
-        ("E15", network.MLP, "_backward"),
-        ("E15", network.MLP, "_forward"),
+        ("E15", network.MLP, "backward"),
+        ("E15", network.MLP, "forward"),
         ("E26", reverse, "reverse_kernel"),
         ("E25", ideal, "optimal_loss"),
         ("E25", ideal, "optimal_variance"),

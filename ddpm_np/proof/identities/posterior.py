@@ -141,7 +141,7 @@ def _the_posterior_in_batches(v: V, T: int) -> Sides:
     for t, x_0, x_t in batch + [(t, v.y, v.y - 1) for t in steps_in_stack(T, 2)]:
         psi_1, psi_2 = _psis(v, t, x_0, x_t)
         left.append(posterior.posterior_mean_variance(v.schedule, x_0, x_t, t))
-        right.append([psi_1 / psi_2, 1 / psi_2])
+        right.append([psi_1 / psi_2, 1 / psi_2[..., 0]])
     return left, right
 
 
