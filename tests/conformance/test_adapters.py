@@ -130,8 +130,8 @@ def test_a_subject_is_returned_as_it_is():
 
 def test_what_predicts_something_else_is_refused():
     made = Padded()
-    made.objective = "pred_v"
-    with pytest.raises(TypeError, match="must be set to predict eps, is set to pred_v"):
+    made.objective = "pred_flow"
+    with pytest.raises(TypeError, match="must be set to predict eps, x_0 or v, is set to pred_flow"):
         adapt(made)
     with pytest.raises(ValueError, match="first_step must be 0 or 1"):
         adapt(made, first_step=3)
