@@ -28,20 +28,12 @@ from ddpm_np._checks import (
 # Forty digits would do for beta >= 1e-12; ten more cost nothing. The exponent range is the widest,
 # so that a product of a million alphas underflows only when it is rounded to float64.
 _DIGITS = Context(prec=50, Emin=MIN_EMIN, Emax=MAX_EMAX)
+_TINY = Decimal("1e-25")  # a difference of numbers of size 1 has 25 of the 50 digits left there
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Schedule:
-    r"""beta_t and the tables that follow from it (E2).
-
-    alpha_t = 1 - beta_t,
-    alpha_bar_t = alpha_1 alpha_2 ... alpha_t,
-    1 - alpha_bar_t = alpha_t (1 - alpha_bar_{t-1}) + beta_t,
-    beta_tilde_t = beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t),
-    log_snr_t = ln(alpha_bar_t / (1 - alpha_bar_t))
-
-    From: the forward step E1; beta_tilde from E11.
-    Source: N2 "通过链式推导实现状态跨越"; Ho et al. 2020, eq. 4 and 7.
+    """beta_t and the tables that follow from it, by the equations of :meth:`from_beta`.
 
     Make one with :meth:`from_beta`, or with the named schedules :meth:`sigmoid`, :meth:`linear`
     and :meth:`cosine`.
@@ -55,10 +47,10 @@ class Schedule:
         log_snr inf. Other code bases call them ``betas``, ``alphas``, ``alphas_cumprod`` and
         ``posterior_variance``, and their index 0 is t = 1.
 
-    Each entry is the exact value for the given float64 betas, rounded once. The tables are
-    computed in 50-digit decimals, and 1 - alpha_bar by the recursion above, a sum of positive
-    terms, so no two nearly equal numbers are subtracted. Where alpha_bar underflows it is 0, and
-    log_snr stays finite.
+    Each entry is the exact value for the given float64 betas, rounded once. The tables are computed
+    in 50-digit decimals, and 1 - alpha_bar by its recursion, a sum of positive terms, so no two
+    nearly equal numbers are subtracted. Where alpha_bar underflows it is 0, and log_snr stays
+    finite.
 
     Exact betas (:class:`ddpm_np.proof.exact.Exact`) give exact tables. log_snr is a logarithm and
     then raises TypeError.
@@ -79,7 +71,17 @@ class Schedule:
 
     @classmethod
     def from_beta(cls, beta: ArrayLike) -> Schedule:
-        """The schedule of the given beta_1 .. beta_T, each strictly between 0 and 1."""
+        """The schedule of the given beta_1 .. beta_T, each strictly between 0 and 1 (E2).
+
+        alpha_t = 1 - beta_t,
+        alpha_bar_t = alpha_1 alpha_2 ... alpha_t,
+        1 - alpha_bar_t = alpha_t (1 - alpha_bar_{t-1}) + beta_t,
+        beta_tilde_t = beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t),
+        log_snr_t = ln(alpha_bar_t / (1 - alpha_bar_t))
+
+        From: the forward step E1; beta_tilde from E11.
+        Source: N2 "通过链式推导实现状态跨越"; Ho et al. 2020, eq. 4 and 7.
+        """
         given = check_array("beta", beta, ndim=1)
         outside = [b for b in given if not 0 < b < 1]
         if outside:
@@ -120,14 +122,16 @@ class Schedule:
     def between(self, s: Steps, t: Steps) -> tuple[Number, Number]:
         """alpha_{t|s} and beta_{t|s}: the step from s to t > s as one step (E4).
 
-        alpha_{t|s} = alpha_bar_t / alpha_bar_s,    beta_{t|s} = 1 - alpha_{t|s}
+        alpha_{t|s} = alpha_bar_t / alpha_bar_s,
+        beta_{t|s} = 1 - alpha_{t|s}
 
         From: E2, E4. Source: N2 "通过链式推导实现状态跨越".
 
         s and t are ints or integer arrays that broadcast, 0 <= s < t <= T; otherwise ValueError.
         For t = s + 1 these are alpha_t and beta_t. Both are computed before rounding, and
         beta_{t|s} as (1 - alpha_bar_t) - alpha_{t|s} (1 - alpha_bar_s), so neither an underflow
-        of alpha_bar nor a small difference costs digits.
+        of alpha_bar nor a small difference costs digits. Where even 50 digits would cancel it is
+        the recursion of 1 - alpha_bar, begun at s.
         """
         s, t = check_steps("s", s, 0, self.T - 1), check_steps("t", t, 1, self.T)
         if np.any(np.asarray(s) >= t):
@@ -137,13 +141,19 @@ class Schedule:
         alpha, beta = [], []
         with localcontext(_DIGITS):
             for i, j in pairs:
+                if j == i + 1:
+                    alpha.append(self.alpha[j])
+                    beta.append(self.beta[j])
+                    continue
                 alpha.append(alpha_bar[j] / alpha_bar[i])
                 beta.append(one_minus_alpha_bar[j] - alpha[-1] * one_minus_alpha_bar[i])
+                if isinstance(beta[-1], Decimal) and beta[-1] < _TINY:
+                    beta[-1] = Decimal(0)
+                    for b in self.beta[i + 1 : j + 1]:
+                        beta[-1] = beta[-1] * (1 - Decimal(b)) + Decimal(b)
         dtype, shape = self.beta.dtype, pairs.shape
-        alpha_ts, beta_ts = (_rounded(v, dtype).reshape(shape) for v in (alpha, beta))
-        adjacent = np.asarray(t) - s == 1
-        alpha_ts = np.where(adjacent, self.alpha[t], alpha_ts)[()]
-        return alpha_ts, np.where(adjacent, self.beta[t], beta_ts)[()]
+        alpha_ts, beta_ts = (_rounded(v, dtype).reshape(shape)[()] for v in (alpha, beta))
+        return alpha_ts, beta_ts
 
     @classmethod
     def sigmoid(
@@ -151,7 +161,8 @@ class Schedule:
     ) -> Schedule:
         """The notes' schedule (E19).
 
-        beta_t = beta_min + (beta_max - beta_min) sigmoid(f(t))
+        beta_t = beta_min + (beta_max - beta_min) sigmoid(f_t),
+        f_t = span (2 (t - 1) / (T - 1) - 1)
 
         f rises linearly from -span at t = 1 to span at t = T. The f(t) that the notes print
         simplifies to f(t) = t. Their program uses the line from -6 to 6, and beta_min = 1e-5.
@@ -170,7 +181,11 @@ class Schedule:
 
     @classmethod
     def linear(cls, T: int = 1000, *, beta_min: float = 1e-4, beta_max: float = 0.02) -> Schedule:
-        """beta_t on a line from beta_min to beta_max. Source: Ho et al. 2020, section 4."""
+        """beta_t on a line from beta_min to beta_max. Source: Ho et al. 2020, section 4.
+
+        The betas are meant for T = 1000. A chain of T = 100 leaves alpha_bar_T = 0.36 of the
+        signal, so a sampler that starts from N(0, I) starts from a wrong distribution.
+        """
         T, beta_min = check_count("T", T), check_fraction("beta_min", beta_min)
         beta_max = check_fraction("beta_max", beta_max, below_one=True)
         return cls.from_beta(np.linspace(beta_min, beta_max, T))

@@ -6,12 +6,14 @@ distributions of :mod:`ddpm_np.closed_form`, so everything about it is known exa
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ddpm_np._checks import Array, check_count, check_dtype, check_generator, check_positive
 from ddpm_np.closed_form.distributions.arguments import float_array, frozen
-from ddpm_np.closed_form.distributions.gaussian import Gaussian, spectrum_of_factor
+from ddpm_np.closed_form.distributions.gaussian import Gaussian
 
 
 def multi_sine_curve(
@@ -19,10 +21,9 @@ def multi_sine_curve(
 ) -> NDArray[np.float64]:
     """The notes' signal (E20), divided by its standard deviation; its mean is kept.
 
-    x = sum_k cos(2 pi f_k tau + phi_k)
-
-    f_k is uniform in (0, dim / 10) Hz, a tenth of the sampling rate, so that the curve is smooth.
-    phi_k is uniform in [0, 2 pi); the notes' program draws it from [0, pi).
+    It is the sum over k of cos(2 pi f_k tau + phi_k). f_k is uniform in (0, dim / 10) Hz, a tenth
+    of the sampling rate, so that the curve is smooth. phi_k is uniform in [0, 2 pi); the notes'
+    program draws it from [0, pi).
 
     Source: N2 "信号生成及扩散参数".
 
@@ -40,12 +41,12 @@ def multi_sine_curve(
 class MultiSine(Gaussian):
     """The multi-sine ensemble (E20): random signals of fixed frequencies, exactly N(0, C).
 
-    x = sum_k a_k cos(2 pi f_k tau) + b_k sin(2 pi f_k tau) + noise eps,
-    a_k, b_k ~ N(0, scale_k^2), independent,
+    x = sum_k(a_k cos(2 pi f_k tau) + b_k sin(2 pi f_k tau)) + noise eps,
+    a_k ~ N(0, scale_k^2), b_k ~ N(0, scale_k^2),
     C = factor^T factor + noise^2 I
 
-    Source: N2 "信号生成及扩散参数". Amplitudes follow Rayleigh's law here and phases are uniform,
-    so that every point is Gaussian.
+    Source: N2 "信号生成及扩散参数". Amplitudes have Rayleigh's distribution here and
+    phases are uniform, so that every point is Gaussian.
 
     Parameters
     ----------
@@ -82,13 +83,13 @@ class MultiSine(Gaussian):
         dim = check_count("dim", dim)
         self.frequencies, self.noise = (
             frozen(frequencies),
-            check_positive("noise", noise, zero=True),
+            check_positive("noise", noise, zero=True, most=1e150),
         )
-        if self.noise > 1e150:
-            raise ValueError(f"noise must be at most 1e150, for a finite square, got {noise}")
         if scale is None:
             scale = 1 / np.sqrt(frequencies.size)
-        scale = float_array("scale", np.atleast_1d(np.asanyarray(scale)), ndim=1)
+        if isinstance(scale, (int, float, np.number)):
+            scale = np.atleast_1d(scale)
+        scale = float_array("scale", scale, ndim=1)
         if scale.size not in (1, frequencies.size) or scale.min() < 0:
             raise ValueError(
                 f"scale must be a number or one per frequency, none negative, got {scale.tolist()}"
@@ -97,9 +98,12 @@ class MultiSine(Gaussian):
         angle = 2 * np.pi * np.outer(frequencies, np.linspace(0, 1, dim))
         rows = np.vstack([np.cos(angle), np.sin(angle)])
         self.factor = frozen(np.tile(self.scale, 2)[:, None] * rows)
-        axes, spectrum, support_error = spectrum_of_factor(self.factor)
-        self._place(np.zeros(dim), axes, spectrum + self.noise**2, support_error)
-        self.cov = frozen(self.factor.T @ self.factor + self.noise**2 * np.eye(dim))
+        self._from_factor(np.zeros(dim), self.factor, self.noise)
+
+    @cached_property
+    def cov(self) -> NDArray[np.float64]:
+        """C, (dim, dim), float64, read-only."""
+        return frozen(self.factor.T @ self.factor + self.noise**2 * np.eye(self.dim))
 
     @classmethod
     def random(

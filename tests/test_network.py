@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np.learning.layers import step_basis
-from ddpm_np.learning.parameters import ROWS
+from ddpm_np.learning.parameters import NUMBERS, Parameters
 from ddpm_np.network import MLP, Layer
 from ddpm_np.training import denoising_loss
 
@@ -42,11 +42,16 @@ def batch(mlp: MLP, n: int, seed: int = 1):
     )
 
 
-def loss_at(mlp: MLP, params, x, t, eps):
-    """The loss in the dtype of the parameters: complex ones run through the same forward pass."""
-    t = t if isinstance(t, int) else np.broadcast_to(t, len(x))
-    eps_hat, _ = mlp._forward(params, x.astype(next(iter(params.values())).dtype), t)
-    return np.sum((eps_hat - eps) ** 2) / eps.size
+def complex_twin(mlp):
+    """The same network on complex numbers: the same passes run."""
+    twin = mlp.copy()
+    twin.dtype, twin.flat = np.dtype(complex), mlp.flat.astype(complex)
+    twin.params = Parameters(mlp.params.layout, twin.flat)
+    return twin
+
+
+def loss_of(mlp, x, t, eps):
+    return np.sum((mlp.forward(x, t)[0] - eps) ** 2) / eps.size
 
 
 def worst_relative_error(mlp: MLP, grads, x, t, eps) -> float:
@@ -55,12 +60,11 @@ def worst_relative_error(mlp: MLP, grads, x, t, eps) -> float:
     """
     worst = 0.0
     for name, grad in grads.items():
-        params = {key: value.astype(complex) for key, value in mlp.params.items()}
-        exact = np.empty_like(grad)
+        twin, exact = complex_twin(mlp), np.empty_like(grad)
         for index in np.ndindex(grad.shape):
-            params[name][index] += 1j * H
-            exact[index] = loss_at(mlp, params, x, t, eps).imag / H
-            params[name][index] -= 1j * H
+            twin.params[name][index] += 1j * H
+            exact[index] = loss_of(twin, x, t, eps).imag / H
+            twin.params[name][index] -= 1j * H
         scale = np.abs(exact).max()
         worst = max(
             worst, float(np.abs(grad - exact).max() / scale) if scale else float(np.abs(grad).max())
@@ -117,12 +121,6 @@ def test_a_basis_of_unit_rows_is_a_table():
     assert np.array_equal(basis.copy()(x, t), basis(x, t))
 
 
-@pytest.mark.parametrize("basis", [np.ones((6, 2)), np.ones(7), np.full((7, 2), np.nan)])
-def test_a_basis_that_does_not_fit_is_refused(basis):
-    with pytest.raises(ValueError, match="^basis"):
-        network(basis=basis)
-
-
 @given(
     T=st.integers(1, 40),
     size=st.integers(2, 9),
@@ -163,11 +161,6 @@ def test_a_mirrored_network_is_linear(activation, depth):
     )
 
 
-def test_an_odd_width_cannot_be_mirrored():
-    with pytest.raises(ValueError, match="widths of a mirrored network must be even"):
-        network((4, 5), mirrored=True)
-
-
 @pytest.mark.E15
 def test_notes_network_has_right_gradients_along_random_directions():
     rng = np.random.default_rng(0)
@@ -176,8 +169,10 @@ def test_notes_network_has_right_gradients_along_random_directions():
     grads = gradients(mlp, x, t, eps)
     for _ in range(8):
         direction = {name: rng.standard_normal(p.shape) for name, p in mlp.params.items()}
-        params = {name: p + 1j * H * direction[name] for name, p in mlp.params.items()}
-        exact = loss_at(mlp, params, x, t, eps).imag / H
+        twin = complex_twin(mlp)
+        for name, p in twin.params.items():
+            p += 1j * H * direction[name]
+        exact = loss_of(twin, x, t, eps).imag / H
         terms = [np.sum(grads[name] * direction[name]) for name in grads]
         assert abs(sum(terms) - exact) <= 1e-12 * sum(
             np.sum(np.abs(grads[n] * direction[n])) for n in grads
@@ -250,7 +245,7 @@ def test_each_row_gets_its_own_step(step):
 
 def test_many_rows_are_predicted_block_by_block_each_at_its_own_step():
     mlp = network((4,))
-    x, t, _ = batch(mlp, 2 * ROWS + 3)
+    x, t, _ = batch(mlp, 2 * NUMBERS // 3 + 3)
     np.testing.assert_allclose(
         mlp(x, t), mlp.forward(x, t)[0], rtol=0, atol=1e-14
     )  # products of other shapes, as above
@@ -343,63 +338,3 @@ def test_same_seed_same_bits():
         a.flat,
         MLP(5, 7, hidden=(8, Layer(6, "leaky_relu", "shift")), rng=np.random.default_rng(4)).flat,
     )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "name"),
-    [
-        ({"dim": 0}, "dim"),
-        ({"T": 0}, "T"),
-        ({"T": 2.5}, "T"),
-        ({"hidden": ()}, "hidden"),
-        ({"hidden": 3}, "hidden"),
-        ({"hidden": (0,)}, "hidden"),
-        ({"dtype": np.int32}, "dtype"),
-        ({"dtype": complex}, "dtype"),
-        ({"skip": [1.0, 2.0]}, "skip"),
-        ({"skip": np.full(6, np.nan)}, "skip"),
-        ({"rng": np.random.RandomState(0)}, "rng"),
-        ({"rng": None}, "rng"),
-        ({"rng": 0}, "rng"),
-    ],
-)
-def test_bad_arguments_are_named(arguments, name):
-    with pytest.raises((TypeError, ValueError), match=name):
-        MLP(**{"dim": 3, "T": 5, "rng": np.random.default_rng(0), **arguments})
-
-
-@pytest.mark.parametrize("layer", [{"activation": "relu"}, {"step": "film"}])
-def test_unknown_layers_are_named(layer):
-    with pytest.raises(ValueError, match=next(iter(layer))):
-        Layer(3, **layer)
-
-
-@pytest.mark.parametrize(
-    ("x", "t", "name"),
-    [
-        (np.zeros((2, 4)), 1, "x"),
-        (np.zeros(3), 1, "x"),
-        (np.zeros((0, 3)), 1, "x"),
-        (np.full((1, 3), np.nan), 1, "x"),
-        (np.zeros((2, 3), complex), 1, "x"),
-        (np.full((2, 3), "a"), 1, "x"),
-        (np.zeros((2, 3)), 0, "t"),
-        (np.zeros((2, 3)), 7, "t"),
-        (np.zeros((2, 3)), 1.0, "t"),
-        (np.zeros((2, 3)), np.array([1, 2, 3]), "t"),
-        (np.zeros((2, 3)), np.array([1, 9]), "t"),
-        (np.zeros((2, 3)), True, "t"),
-        (np.zeros((2, 3)), np.array([[1], [2]]), "t"),
-    ],
-)
-def test_bad_inputs_are_named(x, t, name):
-    with pytest.raises((TypeError, ValueError), match=f"^{name} "):
-        network((4,))(x, t)
-
-
-@pytest.mark.parametrize("rows", [1, 3])
-def test_backward_refuses_another_shape(rows):
-    mlp = network((4,))
-    _, cache = mlp.forward(np.zeros((2, 3)), 1)
-    with pytest.raises(ValueError, match="d_eps_hat"):
-        mlp.backward(np.zeros((rows, 3)), cache)

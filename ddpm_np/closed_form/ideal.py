@@ -17,7 +17,8 @@ against Bayes' rule, then the ideal denoiser, and last its loss.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,23 +51,32 @@ from ddpm_np.schedule import Schedule
 # keep the dtype and run on exact numbers.
 
 
-def score_from_eps(schedule: Schedule, eps: ArrayLike, t: Steps) -> Array:
-    """The score from the noise (E24): score = -eps / sqrt(1 - alpha_bar_t).
+def score_from_eps(schedule: Schedule, eps_star: ArrayLike, t: Steps) -> Array:
+    """The score from the mean of the noise (E24).
+
+    score = -eps_star / sqrt(1 - alpha_bar_t)
+
+    With eps for eps_star it is the score of q(x_t | x_0).
 
     Source: Dhariwal and Nichol 2021, section 4.2.
     """
-    _, noise, eps = _level(schedule, t, eps=eps)
-    return -eps / noise
+    _, noise, eps_star = _level(schedule, t, eps_star=eps_star)
+    return -eps_star / noise
 
 
 def eps_from_score(schedule: Schedule, score: ArrayLike, t: Steps) -> Array:
-    """The noise from the score (E24): eps = -sqrt(1 - alpha_bar_t) score."""
+    """The mean of the noise from the score (E24).
+
+    eps_star = -sqrt(1 - alpha_bar_t) score
+    """
     _, noise, score = _level(schedule, t, score=score)
     return -noise * score
 
 
 def v_from_x0_eps(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
-    """v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0: x_t turned by a quarter.
+    """v, which is x_t turned by a quarter (E24).
+
+    v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0
 
     Source: Salimans and Ho 2022, section 4 and appendix D. For a given x_t, an error d of eps is an
     error of d / sqrt(alpha_bar_t) in v and of -d sqrt((1 - alpha_bar_t) / alpha_bar_t) in x_0. So
@@ -78,7 +88,9 @@ def v_from_x0_eps(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) 
 
 
 def x0_from_v(schedule: Schedule, x_t: ArrayLike, t: Steps, v: ArrayLike) -> Array:
-    """The signal from x_t and v: x_0 = sqrt(alpha_bar_t) x_t - sqrt(1 - alpha_bar_t) v.
+    """The signal from x_t and v (E24).
+
+    x_0 = sqrt(alpha_bar_t) x_t - sqrt(1 - alpha_bar_t) v
 
     It is defined even where alpha_bar_t is 0.
     """
@@ -87,7 +99,10 @@ def x0_from_v(schedule: Schedule, x_t: ArrayLike, t: Steps, v: ArrayLike) -> Arr
 
 
 def eps_from_v(schedule: Schedule, x_t: ArrayLike, t: Steps, v: ArrayLike) -> Array:
-    """The noise from x_t and v: eps = sqrt(1 - alpha_bar_t) x_t + sqrt(alpha_bar_t) v."""
+    """The noise from x_t and v (E24).
+
+    eps = sqrt(1 - alpha_bar_t) x_t + sqrt(alpha_bar_t) v
+    """
     signal, noise, x_t, v = _level(schedule, t, x_t=x_t, v=v)
     return noise * x_t + signal * v
 
@@ -109,26 +124,35 @@ def _level(schedule: Schedule, t: Steps, **arrays: ArrayLike) -> tuple[Array, ..
 
 
 def marginal_variance(kept: Any, noise: Any, variance: Any) -> Any:
-    """The variance of x along the axis (E5): kept variance + noise."""
+    """The variance of x along the axis (E5).
+
+    v_x = kept variance + noise
+    """
     return kept * variance + noise
 
 
 def eps_star_gain(kept: Any, noise: Any, variance: Any) -> Any:
-    """What eps_star = E[eps | x] gains per unit of x - E[x] (E24): sqrt(noise) / Var x."""
+    """What eps_star = E[eps | x] gains per unit of x - E[x] (E24).
+
+    gain = sqrt(noise) / (kept variance + noise)
+    """
     return np.sqrt(noise) / marginal_variance(kept, noise, variance)
 
 
 def bayes_floor(kept: Any, noise: Any, variance: Any) -> Any:
-    """Var[eps | x], the variance of eps that x does not explain (E25): kept variance / Var x."""
+    """Var[eps | x], the variance of eps that x does not explain (E25).
+
+    floor = kept variance / (kept variance + noise)
+    """
     return kept * variance / marginal_variance(kept, noise, variance)
 
 
 def variance_from_loss(
     alpha_t: Any, beta_t: Any, one_minus_alpha_bar_t: Any, beta_tilde_t: Any, loss: Any
 ) -> Any:
-    """The reverse variance that goes with an eps-error.
+    """The reverse variance that goes with an eps-error (E25).
 
-    It is beta_tilde_t + (coefficient of eps in the mean)^2 loss.
+    variance_t = beta_tilde_t + beta_t^2 / (alpha_t (1 - alpha_bar_t)) loss
     """
     return beta_tilde_t + mean_eps_coef(alpha_t, beta_t, one_minus_alpha_bar_t) ** 2 * loss
 
@@ -139,12 +163,12 @@ def variance_from_loss(
 class IdealDenoiser:
     r"""(x_t, t) -> eps_star = E[eps | x_t], the best prediction there is (E24).
 
-    eps_star = -sqrt(1 - alpha_bar_t) grad log q(x_t)
+    eps_star = E(eps | x_t) = -sqrt(1 - alpha_bar_t) grad ln(q_t(x_t))
 
     For a Gaussian with axes v_i, variances lambda_i and mean m it is a gain per axis:
 
-    eps_star = sum_i sqrt(1 - alpha_bar_t) / (alpha_bar_t lambda_i + 1 - alpha_bar_t)
-               v_i v_i . (x_t - sqrt(alpha_bar_t) m)
+    eps_star = sum_i(sqrt(1 - alpha_bar_t) / (alpha_bar_t lambda_i + 1 - alpha_bar_t)
+                     v_i v_i^T (x_t - sqrt(alpha_bar_t) m))
 
     It is a denoiser like any other: :mod:`ddpm_np.sampling` takes it in place of a network.
     x_t: (..., dim); t: an int or an integer array, 1 <= t <= T, that broadcasts against the batch.
@@ -158,11 +182,7 @@ class IdealDenoiser:
     """
 
     def __init__(self, distribution: Distribution, schedule: Schedule) -> None:
-        if not callable(getattr(distribution, "noised", None)):
-            raise TypeError(
-                "distribution must be one of ddpm_np.closed_form.distributions, "
-                f"got {type(distribution).__name__}"
-            )
+        check_methods("distribution", distribution, "noised", "dim")
         self.schedule = check_instance("schedule", schedule, Schedule)
         self.distribution, self.dim = distribution, distribution.dim
 
@@ -201,22 +221,23 @@ class IdealDenoiser:
 
         It is the same at every x for a Gaussian.
         """
-        law = self.distribution.noised(
+        noised = self.distribution.noised(
             check_positive("kept", kept, zero=True), check_positive("noise", noise)
         )
-        divergence: Array = -np.sqrt(noise) * law.divergence(x)
+        divergence: Array = -np.sqrt(noise) * noised.divergence(x)
         return divergence
 
     def _eps_star(self, x: Array, kept: Any, noise: Any) -> Array:
-        law: Distribution = self.distribution
+        distribution: Distribution = self.distribution
         eps_star: Array
-        if not isinstance(law, Gaussian):
-            eps_star = -np.sqrt(noise) * law.noised(kept, noise).score(x.astype(np.float64))
+        if not isinstance(distribution, Gaussian):
+            score = distribution.noised(kept, noise).score(x.astype(np.float64))
+            eps_star = -np.sqrt(noise) * score
             return eps_star.astype(x.dtype)
         dtype = np.result_type(x.dtype, np.float64)
         kept, noise = per_row(kept, dtype), per_row(noise, dtype)
-        gain = eps_star_gain(kept, noise, law.spectrum)
-        eps_star = ((x - np.sqrt(kept) * law.mean) @ law.axes * gain) @ law.axes.T
+        gain = eps_star_gain(kept, noise, distribution.levels)
+        eps_star = distribution.apply(x - np.sqrt(kept) * distribution.mean, gain)
         return eps_star.astype(x.dtype, copy=False)
 
     def _points(self, x: ArrayLike, name: str = "x") -> Array:
@@ -232,12 +253,11 @@ class IdealDenoiser:
 def optimal_loss(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float64]:
     """The Bayes floor: the least mean squared eps-error per dimension of any denoiser (E25).
 
-    floor_t = tr Cov[eps | x_t] / dim
-            = mean_i alpha_bar_t lambda_i / (alpha_bar_t lambda_i + 1 - alpha_bar_t)
+    floor_t = mean_i(alpha_bar_t lambda_i / (alpha_bar_t lambda_i + 1 - alpha_bar_t))
 
-    From: E24. Along an axis of variance lambda, eps and x_t are jointly Gaussian with covariance
-    sqrt(1 - alpha_bar_t). So x_t leaves 1 - (1 - alpha_bar_t) / (alpha_bar_t lambda + 1 -
-    alpha_bar_t) of the variance of eps.
+    From: E24; it is tr Cov[eps | x_t] / dim. Along an axis of variance lambda, eps and x_t are
+    jointly Gaussian with covariance sqrt(1 - alpha_bar_t). So x_t leaves 1 - (1 - alpha_bar_t) /
+    (alpha_bar_t lambda + 1 - alpha_bar_t) of the variance of eps.
 
     Returns (T + 1,), index t. Entry 0 is NaN: there is no noise to predict. The floor is 0 for a
     :class:`PointMass`. TypeError for other than Gaussians, which have no closed form;
@@ -250,7 +270,8 @@ def optimal_loss(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float
         )
     check_instance("schedule", schedule, Schedule)
     kept, noise = schedule.alpha_bar[1:, None], schedule.one_minus_alpha_bar[1:, None]
-    return np.append(np.nan, bayes_floor(kept, noise, distribution.spectrum).mean(1))
+    of_levels = bayes_floor(kept, noise, distribution.levels)
+    return np.append(np.nan, of_levels @ distribution.counts / distribution.dim)
 
 
 def estimate_loss(
@@ -268,7 +289,12 @@ def estimate_loss(
 
     Returns the error and its standard error, each (T + 1,), index t, entry 0 NaN.
     """
-    return _estimate(denoiser, distribution, schedule, None, n, rng)
+
+    def loss(x_t: Array, t: int, eps: Array, eps_hat: Array) -> tuple[Array]:
+        return (_mean_square(eps_hat - eps),)
+
+    ((mean, error),) = _estimate(denoiser, distribution, schedule, n, rng, loss)
+    return mean, error
 
 
 def estimate_floor(
@@ -292,12 +318,55 @@ def estimate_floor(
     ideal = IdealDenoiser(distribution, schedule)
     floor, error = np.full((2, schedule.T + 1), np.nan)
     for t in range(1, schedule.T + 1):
-        kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
-        x_t = distribution.diffuse(schedule, t).sample(n, rng=rng)
-        divergence = np.broadcast_to(ideal.divergence(x_t, kept, noise), n)
-        left = 1 - np.sqrt(noise) * divergence / ideal.dim
+        left = _left(ideal, distribution.diffuse(schedule, t).sample(n, rng=rng), t)
         floor[t], error[t] = left.mean(), left.std(ddof=1) / np.sqrt(n)
     return floor, error
+
+
+class Losses(NamedTuple):
+    """The floor, a denoiser's loss, and its excess over the floor, with their standard errors.
+
+    Each (T + 1,), index t, entry 0 NaN. The loss is floor + excess up to the scatter of both.
+    """
+
+    floor: Array
+    floor_error: Array
+    loss: Array
+    loss_error: Array
+    excess: Array
+    excess_error: Array
+
+
+def estimate_losses(
+    denoiser: Denoiser,
+    distribution: Distribution,
+    schedule: Schedule,
+    *,
+    n: int,
+    rng: np.random.Generator,
+) -> Losses:
+    """What a denoiser has learned at each t, simulated: its loss, the floor, the excess (E25).
+
+    loss_t = E|eps_hat - eps|^2 / dim,    excess_t = E|eps_hat - eps_star|^2 / dim
+
+    From: E|eps - eps_hat|^2 = E|eps - eps_star|^2 + E|eps_star - eps_hat|^2, because eps - eps_star
+    has mean 0 given x_t. The excess is estimated from the second term, whose fluctuations are as
+    small as the term itself; in the difference of two losses it would drown in the first. The floor
+    is :func:`optimal_loss` for a Gaussian, else that of :func:`estimate_floor` on the same draws.
+
+    n draws of (x_0, eps) at each t, at least 2, in the denoiser's ``dtype`` if it has one.
+    """
+    ideal = IdealDenoiser(distribution, schedule)
+    gaussian = isinstance(distribution, Gaussian)
+
+    def measure(x_t: Array, t: int, eps: Array, eps_hat: Array) -> tuple[Array, ...]:
+        left = np.zeros(2) if gaussian else _left(ideal, x_t, t)
+        return left, _mean_square(eps_hat - eps), _mean_square(eps_hat - ideal(x_t, t))
+
+    (floor, error), *others = _estimate(denoiser, distribution, schedule, n, rng, measure)
+    if isinstance(distribution, Gaussian):
+        floor = optimal_loss(distribution, schedule)
+    return Losses(floor, error, *others[0], *others[1])
 
 
 def estimate_excess(
@@ -312,29 +381,19 @@ def estimate_excess(
 
     excess = mean_t E|eps_hat - eps_star|^2 / (dim mean_t floor_t)
 
-    From: E|eps - eps_hat|^2 = E|eps - eps_star|^2 + E|eps_star - eps_hat|^2, because eps - eps_star
-    has mean 0 given x_t. It is estimated from the second term, whose fluctuations are as small as
-    the term itself; in the difference of two losses it would drown in the first. The floor is
-    :func:`optimal_loss` for a Gaussian, else :func:`estimate_floor` with as many draws.
+    From: the excess and the floor of :func:`estimate_losses`.
 
     n draws at each t, at least 2. Returns the excess and its standard error. ValueError where the
     floor is 0 (:class:`PointMass`).
     """
-    check_function("denoiser", denoiser)
-    check_instance("schedule", schedule, Schedule)
-    if isinstance(distribution, Gaussian):
-        floors, scatter = optimal_loss(distribution, schedule), np.zeros(schedule.T + 1)
-    else:
-        floors, scatter = estimate_floor(distribution, schedule, n=n, rng=rng)
-    floor = floors[1:].mean()
+    found = estimate_losses(denoiser, distribution, schedule, n=n, rng=rng)
+    floor = found.floor[1:].mean()
     if floor == 0:
         raise ValueError(
             "distribution must have a floor above 0 for an excess over it, got one without variance"
         )
-    target = IdealDenoiser(distribution, schedule)
-    mean, error = _estimate(denoiser, distribution, schedule, target, n, rng)
-    excess = float(mean[1:].mean() / floor)
-    errors = np.hypot(error[1:], excess * scatter[1:]) / schedule.T / floor
+    excess = float(found.excess[1:].mean() / floor)
+    errors = np.hypot(found.excess_error, excess * found.floor_error)[1:] / schedule.T / floor
     return excess, float(np.sqrt(np.square(errors).sum()))
 
 
@@ -342,13 +401,13 @@ def _estimate(
     denoiser: Denoiser,
     distribution: Distribution,
     schedule: Schedule,
-    target: IdealDenoiser | None,
     n: int,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard error, for each t, of the squared distance per dimension
+    measure: Callable[[Array, int, Array, Array], tuple[Array, ...]],
+) -> list[tuple[Array, Array]]:
+    """For each number that ``measure`` returns: its mean and standard error at each t.
 
-    between the denoiser and the target; the target None is eps itself.
+    It is called with x_t, t, eps and eps_hat, and gives an array of independent values for each.
     """
     n, rng = check_count("n", n, low=2), check_generator(rng)
     check_function("denoiser", denoiser)
@@ -360,7 +419,7 @@ def _estimate(
         raise ValueError(
             f"denoiser and distribution must have the same dim, got {own_dim} and {dim}"
         )
-    mean, error = np.full((2, schedule.T + 1), np.nan)
+    steps = []
     for t in range(1, schedule.T + 1):
         x_0 = distribution.sample(n, rng=rng, dtype=dtype)
         eps = rng.standard_normal((n, dim), dtype)
@@ -368,19 +427,33 @@ def _estimate(
         eps_hat = np.asarray(denoiser(x_t, t))
         if eps_hat.shape != x_t.shape:
             raise ValueError(f"denoiser must return shape {x_t.shape}, got {eps_hat.shape}")
-        difference = eps_hat - (eps if target is None else target(x_t, t))
-        off = np.square(difference, dtype=np.float64).mean(1)
-        mean[t], error[t] = off.mean(), off.std(ddof=1) / np.sqrt(n)
-    return mean, error
+        eps_hat = check_array("the denoiser's eps_hat", eps_hat)
+        values = measure(x_t, t, eps, eps_hat)
+        steps.append([(v.mean(), v.std(ddof=1) / np.sqrt(len(v))) for v in values])
+    tables = np.pad(
+        np.transpose(steps, (1, 2, 0)), ((0, 0), (0, 0), (1, 0)), constant_values=np.nan
+    )
+    return [(mean, error) for mean, error in tables]
+
+
+def _mean_square(difference: Array) -> Array:
+    return np.square(difference, dtype=np.float64).mean(1)
+
+
+def _left(ideal: IdealDenoiser, x_t: Array, t: int) -> Array:
+    """What each x_t leaves of the variance of eps, (n,), whose mean is the floor."""
+    kept, noise = ideal.schedule.alpha_bar[t], ideal.schedule.one_minus_alpha_bar[t]
+    divergence = np.broadcast_to(ideal.divergence(x_t, kept, noise), len(x_t))
+    return 1 - np.sqrt(noise) * divergence / ideal.dim
 
 
 def optimal_variance(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float64]:
-    """The best variance sigma_t^2 of an isotropic reverse step N(mean_t(x_t), sigma_t^2 I).
+    """The best variance of an isotropic reverse step with the ideal mean (E25).
 
-    The step has the ideal mean. Then, averaged over x_t,
+    sigma_t^2 = beta_tilde_t + beta_t^2 / (alpha_t (1 - alpha_bar_t)) floor_t,
+    floor_t = mean_i(alpha_bar_t lambda_i / (alpha_bar_t lambda_i + 1 - alpha_bar_t))
 
-    sigma_t^2 = tr Cov[x_{t-1} | x_t] / dim
-              = beta_tilde_t + beta_t^2 / (alpha_t (1 - alpha_bar_t)) floor_t.
+    It is tr Cov[x_{t-1} | x_t] / dim, averaged over x_t.
 
     From: the law of total variance. Given x_t, the mean of q(x_{t-1} | x_t, x_0) spreads as x_0
     does, or, in the eps form (E14), as eps does, whose variance per dimension is floor_t (E25). To

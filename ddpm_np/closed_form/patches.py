@@ -13,7 +13,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, Steps, check_count, check_generator, check_steps
+from ddpm_np._checks import (
+    Array,
+    Steps,
+    check_count,
+    check_flag,
+    check_generator,
+    check_instance,
+    check_steps,
+)
 from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen
 from ddpm_np.closed_form.distributions.mixtures import Empirical
 from ddpm_np.schedule import Schedule
@@ -53,11 +61,12 @@ class PatchDenoiser:
         self, pictures: ArrayLike, schedule: Schedule, *, patch: int, placed: bool = False
     ) -> None:
         self.pictures = frozen(float_array("pictures", pictures, ndim=2).copy())
-        self.dim, self.schedule, self.T = self.pictures.shape[1], schedule, schedule.T
+        self.schedule = check_instance("schedule", schedule, Schedule)
+        self.dim, self.T = self.pictures.shape[1], schedule.T
         self.size = round(self.dim**0.5)
         if self.size**2 != self.dim:
             raise ValueError(f"pictures must be square, got vectors of length {self.dim}")
-        self.patch, self.placed = check_count("patch", patch), bool(placed)
+        self.patch, self.placed = check_count("patch", patch), check_flag("placed", placed)
         if self.patch % 2 == 0:
             raise ValueError(f"patch must be odd, to have a middle, got {patch}")
 
@@ -113,14 +122,15 @@ class PatchDenoiser:
 
     def _weigh(self, a: Array, b: Array, y: Array, noise: float) -> tuple[Array, Array]:
         """Mean and variance of y (places, s) by the likelihood of a (places, n, p p) given b."""
+        from scipy.spatial.distance import cdist
         from scipy.special import softmax
 
         at_once = max(1, PAIRS // (y.size))
         means, variances = [], []
-        half = np.square(b).sum(-1)[:, None] / 2
         for i in range(0, a.shape[1], at_once):
-            # |a|^2 is the same for all b, and cancels
-            r = softmax((a[:, i : i + at_once] @ b.transpose(0, 2, 1) - half) / noise, axis=2)
+            # as sums of squared differences: |a|^2 - 2 a.b + |b|^2 would cancel
+            squares = [cdist(*pair, "sqeuclidean") for pair in zip(a[:, i : i + at_once], b)]
+            r = softmax(np.stack(squares) / (-2 * noise), axis=2)
             mean = r @ y[..., None]
             away = np.square(y[:, None] - mean)
             means.append(mean[..., 0])

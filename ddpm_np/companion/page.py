@@ -16,7 +16,6 @@ from ddpm_np.companion.glossary import SYMBOLS, TERMS
 from ddpm_np.companion.sources import ROOT, highlighted, source
 from ddpm_np.equations import EQUATIONS, SECTIONS
 from ddpm_np.equations.formula import parse
-from ddpm_np.equations.notes import web_address
 from ddpm_np.equations.typeset import mathml, sentence
 
 PICTURE_WIDTH, PICTURE_BYTES = 720, 9_500
@@ -64,7 +63,7 @@ def page() -> str:
     if not (ROOT / "tests" / "planted_bugs.py").exists():
         raise MissingPackages("the page shows the tests, so it is built from the repository")
     from ddpm_np.companion.content import content
-    from ddpm_np.demos import DEMOS, DEMOS_ZH
+    from ddpm_np.demos import DEMOS
     from ddpm_np.errata.record import KINDS
 
     notes = content()
@@ -87,7 +86,6 @@ def page() -> str:
         anchor=lambda place: place.replace(":", "-"),
         shade=lambda erratum: "bad" if erratum.kind.startswith("wrong") else "warn",
         picture=_picture,
-        web_address=web_address,
         # what is written
         notes=notes,
         links=links,
@@ -95,7 +93,6 @@ def page() -> str:
         terms=TERMS,
         kinds=KINDS,
         demos=DEMOS,
-        captions=DEMOS_ZH,
         fingerprint=fingerprint(),
     )
     body: str = environment.from_string(_file("page.html")).render()
@@ -114,7 +111,7 @@ def fingerprint() -> str:
     for name in _functions():
         shown = source(name)
         digest.update(repr(shown._replace(line=0)).encode())
-    for entry in ERRATA:
+    for entry in ERRATA.values():
         digest.update(repr(entry).encode())
     for name in ("page.html", "style.css"):
         digest.update(_file(name).encode())

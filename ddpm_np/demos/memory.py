@@ -7,23 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    DATA,
-    EXACT,
-    FAINT,
-    LEARNED,
-    caption,
-    label,
-    legend,
-    new_figure,
-    styled,
-)
+from ddpm_np._figure_style import DATA, EXACT, FAINT, LEARNED, label, legend, new_figure, styled
+from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.learned import SCHEDULE, trained
+from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest, share_at_points
-from ddpm_np.demos.table import Comparison, Shown, sampled
+from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.signals import MultiSine
 
@@ -31,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NOTE = 'N2 "反扩散的样例" (few images) and "扩散模型的信号生成实践" (one curve)'
 SIZES = (1, 8, 4096)
 COPY = 0.1  # a sample this close to a training signal, in root mean square, counts as a copy
 
@@ -55,7 +45,7 @@ def show(
     rows, sets = [], {}
     for size in sizes:
         points, fresh = ensemble.sample(size, rng=rng), ensemble.sample(n, rng=rng)
-        network = trained(points, skip=skip, steps=steps, rng=rng)
+        network = trained_on(points, skip=skip, steps=steps, rng=rng)
         samples = ancestral_sample(network, SCHEDULE, n, dim, rng=rng)
         denoiser = IdealDenoiser(Empirical(points), SCHEDULE)
         ideal = ancestral_sample(denoiser, SCHEDULE, n, dim, rng=rng)
@@ -64,25 +54,20 @@ def show(
         copies = float(share_at_points(samples, points, within=COPY))
         sets[size] = DataSet(points, distances, samples, copies)
         rows += [
-            Comparison(
+            Measurement(
                 f"{_signals(size)}: distance to the data, ideal denoiser",
                 float(memorised.max()),
                 0.0,
                 0.0,
             ),
-            Comparison("... network, median", float(np.median(learned))),
-            Comparison("... new signals, median", float(np.median(new))),
-            Comparison("... share of copies, network", copies),
+            Measurement("... network, median", float(np.median(learned))),
+            Measurement("... new signals, median", float(np.median(new))),
+            Measurement("... share of copies, network", copies),
         ]
         if size == 1:
             expected = np.mean(np.diag(ensemble.cov) + points[0] ** 2)
             rows.append(sampled("... mean squared distance, new signals", new**2, expected))
-    notice = (
-        "The ideal denoiser of finite data can only memorise: it returns the data. A small network "
-        "does so with one signal and nearly so with a few. With many it generalises: its samples "
-        "are as far from the data as new signals are."
-    )
-    return Shown(rows, notice, Drawn(sets))
+    return Shown(rows, Drawn(sets))
 
 
 def _signals(size: int) -> str:
@@ -114,13 +99,6 @@ def draw(drawn: Drawn) -> Figure:
             f"The network's median distance: {median:.2g}",
         )
         legend(distances, loc="upper left")
-    caption(
-        figure,
-        "Bottom: root-mean-square distance from a sample to the nearest training "
-        "signal (below 0.0001 drawn at 0.0001); below 0.1 it counts as a copy. With one signal "
-        "the network returns the data, as the ideal denoiser always does. With eight it nearly "
-        "does. With 4096 its samples are as far from the data as new signals are.",
-    )
     return figure
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from ddpm_np.equations import SECTIONS, Equation, equations_of
 from ddpm_np.equations.formula import parse
-from ddpm_np.equations.notes import Heading, notes, web_address
+from ddpm_np.equations.notes import Heading, notes
 from ddpm_np.equations.typeset import latex, sentence
 
 MARKERS = "<!-- equations -->", "<!-- /equations -->"
@@ -35,7 +35,7 @@ def table() -> str:
             rows += _own(_place(heading), own)
             without = []
         elif section.functions or section.demos:
-            text = sentence(section.sentence, lambda tree: f"${latex(tree)}$")
+            text = sentence(section.sentence.en, lambda tree: f"${latex(tree)}$")
             without.append((_place(heading), text, _links(section.functions, section.demos)))
     return "\n".join(rows + _shared(without))
 
@@ -59,10 +59,11 @@ def _row(*cells: str) -> str:
 
 
 def _place(heading: Heading) -> str:
-    note, _, _ = heading.place.partition(":")
     title = heading.title.replace("$", "").replace(r"\theta", "θ").replace("|", ",")
-    address = web_address(heading.place)
-    return f"{note} [{title}]({address})" if address else f"{note} {title}"
+    address = heading.place.web_address
+    return (
+        f"{heading.place.note} [{title}]({address})" if address else f"{heading.place.note} {title}"
+    )
 
 
 def _formula(equation: Equation) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from typing import Protocol
 
@@ -19,6 +20,8 @@ GREEK = {
     "eps": "ε",
     "psi": "ψ",
     "Psi": "Ψ",
+    "phi": "φ",
+    "Phi": "Φ",
     "Sigma": "Σ",
     "sigma": "σ",
     "theta": "θ",
@@ -29,7 +32,12 @@ GREEK = {
     "pi": "π",
     "tau": "τ",
 }
-ACCENTS = {"bar": ("¯", r"\bar"), "tilde": ("~", r"\tilde"), "hat": ("^", r"\hat")}
+ACCENTS = {
+    "bar": ("¯", r"\bar"),
+    "tilde": ("~", r"\tilde"),
+    "hat": ("^", r"\hat"),
+    "star": ("", "*"),
+}
 OPERATORS = {"sum": ("∑", r"\sum"), "int": ("∫", r"\int")}
 LONG = 13  # about what fits into a column
 FUNCTIONS = ("exp", "ln", "cos", "sin")
@@ -41,7 +49,8 @@ TEX_SIGNS = {
     "<": r"\lt",
     "...": r"\cdots",
     "|": r"\mid",
-    ";": r",\quad",
+    ";": r",\quad",  # between two statements
+    "of;": ";",  # within a function: N(x; mu, Sigma)
     ",": ",",
 }
 
@@ -163,12 +172,17 @@ def _write(tree: Node, to: _Writer) -> str:
         return to.power(_write(base, to), _write(_bare(parts[1]), to))
     if kind == "negative":
         return to.sign("-", prefix=True) + _write(parts[0], to)
+    if kind == "call" and parts[0].kind == "chain":
+        parts = (replace(parts[0], text=parts[0].text.replace(";", "of;")),)
     inside = _write(parts[0], to)
     if kind == "call" and tree.text == "sqrt":
         return to.root(inside)
     if _is_operator(tree):
         needs = parts[0].kind in ("+", "-", "chain")
-        return to.operator(*tree.text.split("_")) + (to.fence("(", inside) if needs else inside)
+        operator, _, index = tree.text.partition("_")
+        return to.operator(operator, index.strip("{}")) + (
+            to.fence("(", inside) if needs else inside
+        )
     if kind == "call":
         return to.function(tree.text) + to.fence("(", inside)
     return to.fence(tree.text, inside)
@@ -198,8 +212,11 @@ class _LaTeX:
             else (rf"\mathrm{{{base}}}" if len(base) > 1 else base)
         )
         for accent in accents:
-            letter = f"{ACCENTS[accent][1]}{{{letter}}}"
-        if len(subscript) > 2 and subscript.isalpha():
+            mark = ACCENTS[accent][1]
+            letter = f"{letter}^{{*}}" if mark == "*" else f"{mark}{{{letter}}}"
+        if subscript in GREEK:
+            subscript = "\\" + subscript
+        elif len(subscript) > 2 and subscript.isalpha():
             subscript = rf"\mathrm{{{subscript}}}"
         subscript = subscript.replace("|", r"\vert ")  # a bar would end the cell of a table
         return letter + (f"_{{{subscript}}}" if subscript else "")
@@ -225,7 +242,8 @@ class _LaTeX:
         return rf"\sqrt{{{inside}}}"
 
     def operator(self, operator: str, index: str) -> str:
-        return rf"{OPERATORS[operator][1]}_{{{index}}} "
+        low, _, high = index.partition("..")
+        return rf"{OPERATORS[operator][1]}_{{{low}}}{f'^{{{high}}}' if high else ''} "
 
     def fence(self, kind: str, inside: str) -> str:
         left, right = {"(": ("(", ")"), "[": ("[", "]"), "|": (r"\lVert ", r"\rVert ")}[kind]
@@ -255,12 +273,15 @@ class _MathML:
         upright = ' mathvariant="normal"' if base in ("I", "Sigma", "Psi", "Lambda") else ""
         letter = f"<mi{upright}>{GREEK.get(base, base)}</mi>"
         for accent in accents:
-            mark = f'<mo stretchy="false">{ACCENTS[accent][0]}</mo>'
+            if not (mark := ACCENTS[accent][0]):
+                letter = f"<msup>{letter}<mo>*</mo></msup>"
+                continue
+            mark = f'<mo stretchy="false">{mark}</mo>'
             letter = f'<mover accent="true">{letter}{mark}</mover>'
         if subscript:
             pieces = re.findall(r"[A-Za-z]+|\d+|\S", subscript)
             written = "".join(
-                f"<mi>{p}</mi>"
+                f"<mi>{GREEK.get(p, p)}</mi>"
                 if p.isalpha()
                 else f"<mn>{p}</mn>"
                 if p.isdigit()
@@ -271,6 +292,8 @@ class _MathML:
         return f'<mrow class="{symbol_class(name)}">{letter}</mrow>'
 
     def sign(self, sign: str, *, prefix: bool = False) -> str:
+        if sign == "of;":
+            return '<mo separator="true">;</mo>'
         if sign in (",", ";"):
             space = "" if sign == "," else '<mspace width="1.4em"/>'
             return f'<mo separator="true">,</mo>{space}'
@@ -293,9 +316,11 @@ class _MathML:
 
     def operator(self, operator: str, index: str) -> str:
         sign = OPERATORS[operator][0]
-        if operator == "int":
-            return f"<msub><mo>{sign}</mo><mi>{index}</mi></msub>"
-        return f"<munder><mo>{sign}</mo><mi>{index}</mi></munder>"
+        low, _, high = index.partition("..")
+        if high:
+            return f"<munderover><mo>{sign}</mo><mi>{low}</mi><mi>{high}</mi></munderover>"
+        under = "msub" if operator == "int" else "munder"
+        return f"<{under}><mo>{sign}</mo><mi>{low}</mi></{under}>"
 
     def fence(self, kind: str, inside: str) -> str:
         left, right = {"(": ("(", ")"), "[": ("[", "]"), "|": ("‖", "‖")}[kind]

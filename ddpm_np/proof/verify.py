@@ -24,9 +24,9 @@ from ddpm_np.proof.prover import Proof
 # Functions that proofs run beside those that the register names.
 KERNELS: dict[str, tuple[str, ...]] = {
     "E15": (
-        "network.MLP._forward",
-        "network.MLP._backward",
-        "learning.unet.UNet._backward",
+        "network.MLP.forward",
+        "network.MLP.backward",
+        "learning.unet.UNet.backward",
         "learning.layers.sum_by_step",
     ),
     "E24": ("closed_form.ideal.eps_star_gain",),
@@ -34,7 +34,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "E26": ("closed_form.reverse.kernel_gain", "closed_form.reverse.kernel_variance"),
     "E27": (
         "closed_form.reverse.step_gain",
-        "closed_form.reverse.step_law",
+        "closed_form.reverse.step_moments",
         "closed_form.reverse.sampler_moments",
     ),
 }
@@ -142,7 +142,7 @@ def covered_by_proofs(
 def _lines(row: Row) -> Iterator[str]:
     """What is printed of an equation."""
     total, equation = len(row.proofs), EQUATIONS[row.equation]
-    yield f"{row.equation:<4} {equation.title}: {equation.formulas[0].text}"
+    yield f"{row.equation:<4} {equation.title.en}: {equation.formulas[0].text}"
     if total:
         yield f"     {row.proved} of {total} identities proved"
     for name in FUNCTIONS.get(row.equation, ()):

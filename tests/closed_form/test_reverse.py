@@ -12,70 +12,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.closed_form.distributions import (
-    Gaussian,
-    GaussianMixture,
-    PointMass,
-    kl_divergence,
-    wasserstein2,
-)
+from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.reverse import reverse_kernel, reverse_variance, sampler_distribution
+from ddpm_np.conformance.strategies import gaussians, schedules
 from ddpm_np.posterior import mean_x0_coef, posterior_mean_variance
 from ddpm_np.sampling import ancestral_sample, ancestral_step, ddim_sample, ddim_step, step_sequence
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
 EPS = np.finfo(float).eps
+GAUSSIANS, SCHEDULES = gaussians(low=1e-4, high=1e2), schedules(low=1e-4, high=1 - 1e-4, max_T=8)
 NOTES = Schedule.sigmoid(100, beta_min=1e-5)
 ENSEMBLE = MultiSine([0.0826, 0.2049, 1.3489, 3.1848, 4.0664])
-
-
-@st.composite
-def gaussians(draw: st.DrawFn, regular: bool = False) -> Gaussian:
-    """dim 1 to 5, any orientation, standard deviations from 1e-2 to 10.
-
-    Unless regular, some of them are exactly 0.
-    """
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    dim = draw(st.integers(1, 5))
-    axes = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
-    rank = dim if regular else draw(st.integers(0, dim))
-    spectrum = np.where(np.arange(dim) < rank, 10.0 ** rng.uniform(-4, 2, dim), 0.0)
-    return Gaussian.from_spectrum(rng.standard_normal(dim), axes, spectrum)
-
-
-@st.composite
-def schedules(draw: st.DrawFn, max_T: int = 8) -> Schedule:
-    logits = draw(st.lists(st.floats(-9, 9), min_size=1, max_size=max_T))
-    return Schedule.from_beta(1 / (1 + np.exp(-np.array(logits))))
-
-
-def test_the_strategies_reach_what_they_are_for() -> None:
-    seen = set()
-
-    @given(gaussians(), schedules())
-    def collect(law: Gaussian, schedule: Schedule) -> None:
-        names = {
-            "D = 1": law.dim == 1,
-            "point": law.rank == 0,
-            "singular": 0 < law.rank < law.dim,
-            "regular": law.rank == law.dim,
-            "T = 1": schedule.T == 1,
-            "T > 4": schedule.T > 4,
-            "above 1": law.spectrum.max() > 1,
-        }
-        seen.update(name for name, holds in names.items() if holds)
-
-    collect()
-    assert seen == {"D = 1", "point", "singular", "regular", "T = 1", "T > 4", "above 1"}
 
 
 # ---- the true reverse kernel --------------------------------------------------------------------
 
 
 @pytest.mark.E26
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_the_kernel_is_the_conditional_of_the_joint_law(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -96,7 +52,7 @@ def test_the_kernel_is_the_conditional_of_the_joint_law(
 
 
 @pytest.mark.E26
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -118,7 +74,7 @@ def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(
 
 
 @pytest.mark.E26
-@given(schedules(), st.data())
+@given(SCHEDULES, st.data())
 def test_for_a_point_mass_it_is_the_posterior_given_x_0(
     schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -131,7 +87,7 @@ def test_for_a_point_mass_it_is_the_posterior_given_x_0(
 
 
 @pytest.mark.E26
-@given(st.floats(1e-3, 0.999), st.floats(1.001, 1e3), schedules())
+@given(st.floats(1e-3, 0.999), st.floats(1.001, 1e3), SCHEDULES)
 def test_its_variance_lies_between_beta_tilde_and_beta_up_to_lambda_1_and_above_beta_beyond(
     small: float, large: float, schedule: Schedule
 ) -> None:
@@ -152,7 +108,7 @@ def test_its_variances_average_to_the_optimal_variance() -> None:
 
 
 @pytest.mark.E26
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -199,7 +155,7 @@ def on_dense_matrices(
 
 
 @pytest.mark.E27
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_the_law_agrees_with_the_same_recursion_on_dense_matrices(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -280,7 +236,7 @@ def test_the_samplers_agree_with_it_on_the_ensemble() -> None:
 
 
 @pytest.mark.E27
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -298,7 +254,7 @@ def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
 
 
 @pytest.mark.E27
-@given(gaussians(), st.integers(1, 6), st.data())
+@given(GAUSSIANS, st.integers(1, 6), st.data())
 def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(
     law: Gaussian, T: int, data: st.DataObject
 ) -> None:
@@ -318,7 +274,7 @@ def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(
 
 
 @pytest.mark.E27
-@given(gaussians(), schedules())
+@given(GAUSSIANS, SCHEDULES)
 def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(
     law: Gaussian, schedule: Schedule
 ) -> None:
@@ -407,56 +363,3 @@ def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digit
         assert abs(output.mean[2] - 3.0) <= 4 * EPS * 3
     weak = sampler_distribution(law, NOTES, variance="kernel").spectrum[1]
     assert weak == pytest.approx(1e-20, rel=1e-15 * 100)
-
-
-# ---- bad input ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        (
-            {"variance": "best"},
-            'variance must be "posterior", "beta", "kernel" or an array .* got "best"',
-        ),
-        (
-            {"variance": "own"},
-            'variance must be "posterior", "beta", "kernel" or an array .* got "own"',
-        ),
-        ({"variance": np.ones(100)}, "variance must have shape"),
-        ({"variance": -np.ones(101)}, "variance must be finite and at least 0"),
-        ({"steps": 101}, "steps must be at most T = 100, got 101"),
-        ({"steps": [5, 3, 100]}, "steps must increase"),
-        ({"eta": 1.5}, r"eta must be in \[0, 1\], got 1.5"),
-        ({"eta": -0.1}, r"eta must be in \[0, 1\]"),
-        ({"eta": 0.5, "variance": "beta"}, "eta and variance cannot both be given"),
-    ],
-)
-def test_bad_options_are_refused_in_one_line(kwargs: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message) as error:
-        sampler_distribution(ENSEMBLE, NOTES, **kwargs)
-    assert "\n" not in str(error.value)
-
-
-def test_what_is_not_gaussian_is_refused() -> None:
-    mixture = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
-    for call in (
-        lambda law: reverse_variance(law, NOTES, 3),
-        lambda law: sampler_distribution(law, NOTES),
-        lambda law: reverse_kernel(law, NOTES, [0.0], 3),
-    ):
-        with pytest.raises(ValueError, match="must be Gaussian .* got GaussianMixture"):
-            call(mixture)
-        with pytest.raises(TypeError, match="must be Gaussian .* got ndarray"):
-            call(np.eye(2))
-
-
-def test_bad_steps_and_shapes_are_refused() -> None:
-    law, x_t = Gaussian([0.0, 0.0], np.eye(2)), np.zeros((3, 2))
-    for t, s in ((0, None), (101, None), (3, 3), (3, -1)):
-        with pytest.raises(ValueError, match="must be"):
-            reverse_kernel(law, NOTES, x_t, t, s)
-    with pytest.raises(TypeError, match="t must be a single integer"):
-        reverse_kernel(law, NOTES, x_t, np.array([1, 2, 3]))
-    with pytest.raises(ValueError, match="x_t must have a last axis of length 2"):
-        reverse_kernel(law, NOTES, np.zeros((2, 3)), 1)

@@ -78,7 +78,7 @@ def test_identifiers_are_unique_and_links_resolve(text):
     assert [a for a in outline.links if a.startswith("#") and a[1:] not in outline.ids] == []
     outside = {a for a in outline.links if not a.startswith("#")}
     assert all(
-        a.startswith("https://github.com/listenzcc/diffusion-model-learning/blob/main/")
+        a.startswith("https://github.com/listenzcc/diffusion-model-learning/blob/3bdaf83")
         for a in outside
     )
 
@@ -88,8 +88,8 @@ def test_every_heading_equation_and_erratum_is_there_in_order(text):
     assert places == sorted(places)
     for number in EQUATIONS:
         assert f'<article class="card" id="{number}">' in text
-    for entry in ERRATA:
-        assert f'id="erratum-{entry.place.replace(":", "-")}"' in text, entry.place
+    for place in ERRATA:
+        assert f'id="erratum-{place.replace(":", "-")}"' in text, place
 
 
 def test_every_printed_formula_is_there_and_wrong_ones_are_struck_through(text):
@@ -103,16 +103,8 @@ def test_chinese_is_marked_as_such(text):
     for equation in EQUATIONS.values():
         card = text[text.index(f'class="card" id="{equation.number}"') :]
         paragraph = re.search(r'<p class="zh" lang="zh">(.*?)</p>', card, flags=re.S)[1]
-        for plain in re.split(r"\$[^$]*\$|E\d+", equation.sentence_zh):
+        for plain in re.split(r"\$[^$]*\$|E\d+", equation.sentence.zh):
             assert plain in paragraph
-
-
-def test_a_formula_that_differs_stops_the_build(monkeypatch):
-    from ddpm_np.companion import content
-
-    monkeypatch.setattr(content, "difference", lambda formula: "1 is not 2")
-    with pytest.raises(RuntimeError, match="1 is not 2"):
-        content._compared(EQUATIONS["E1"], EQUATIONS["E1"].formulas[1])
 
 
 def test_the_command_writes_the_page(tmp_path, monkeypatch, capsys):

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import pkgutil
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from ddpm_np.demos import DEMOS
 from ddpm_np.equations import EQUATIONS, SECTIONS, equations_of
-from ddpm_np.equations.notes import NOTES, notes, overlap, web_address
+from ddpm_np.equations.notes import NOTES, Place, notes
 from ddpm_np.proof.identities import IDENTITIES
 
 TESTS = [p.read_text(encoding="utf-8") for p in Path(__file__).parents[1].rglob("test_*.py")]
 FUNCTIONS = [(e.number, name) for e in EQUATIONS.values() for name in e.functions]
-COMPARED = [(e.number, f) for e in EQUATIONS.values() for f in e.formulas if f.call]
-# The docstring has the product written out, alpha_1 alpha_2 ... alpha_t, which has no value.
-WRITTEN_OUT = {"alpha_bar_t = alpha_t alpha_bar_{t-1}"}
 
 
 def test_equations_are_numbered_without_gaps():
@@ -31,36 +26,35 @@ def test_every_section_of_the_notes_has_its_record_in_order_and_a_home():
     assert list(SECTIONS) == outline
     assert {place[:2] for place in outline} == set(NOTES)
     for section in SECTIONS.values():
-        assert section.title and (section.sentence or equations_of(section.place)), section
-        assert bool(section.sentence) == bool(section.sentence_zh)
+        assert section.title and (section.sentence.en or equations_of(section.place)), section
+        assert bool(section.sentence.en) == bool(section.sentence.zh)
 
 
 def test_headings_and_formulas_stand_in_the_order_of_their_lines():
     lines = []
     for heading in notes():
         for place in (heading.place, *(printed.place for printed in heading.printed)):
-            note, line = place.split(":")
-            lines.append((note, int(line.split("-")[0])))
+            lines.append(place.order)
     assert lines == sorted(lines) and len(lines) > 120
     for heading in notes():
         for printed in heading.printed:
-            first, _, last = printed.place.split(":")[1].partition("-")
-            assert len(printed.lines) == int(last or first) - int(first) + 1
+            assert len(printed.lines) == len(printed.place.lines)
 
 
 @pytest.mark.parametrize("number", EQUATIONS)
 def test_a_record_is_complete(number):
     equation = EQUATIONS[number]
     assert equation.section in SECTIONS
-    assert equation.title and equation.sentence.endswith(".") and equation.formulas
-    for text in (equation.title_zh, equation.sentence_zh):
+    assert equation.title.en and equation.sentence.en.endswith(".") and equation.formulas
+    for text in (equation.title.zh, equation.sentence.zh):
         assert re.search("[\u4e00-\u9fff]", text)
-    assert equation.sentence_zh.endswith("。")
+    assert equation.sentence.zh.endswith("。")
     assert equation.known and set(equation.known) <= {"proved", "property", "statistical"}
     assert not equation.demo or equation.demo in DEMOS
-    assert equation.no_value or any(formula.call for formula in equation.formulas)
+    stated = all(formula.stated for formula in equation.formulas)
+    assert bool(equation.why_stated) == stated, equation.number
     for place in equation.printed:
-        assert any(overlap(place, p.place) for h in notes() for p in h.printed), place
+        assert any(Place(place).overlaps(p.place) for h in notes() for p in h.printed), place
 
 
 def test_demos_of_sections_exist():
@@ -88,32 +82,20 @@ def test_what_is_said_to_be_proved_has_identities():
     assert {e.number for e in EQUATIONS.values() if "proved" in e.known} <= concerned
 
 
-def docstrings(number):
-    """The docstrings of an equation's functions, of their classes and of their modules."""
-    for name in EQUATIONS[number].functions:
-        found = pkgutil.resolve_name(f"ddpm_np.{name}")
-        owner = pkgutil.resolve_name(f"ddpm_np.{name.rpartition('.')[0]}")
-        module = sys.modules[(found.fget if isinstance(found, property) else found).__module__]
-        yield from (inspect.getdoc(found), inspect.getdoc(owner), module.__doc__)
-
-
-@pytest.mark.parametrize(
-    ("number", "formula"),
-    [
-        pytest.param(number, formula, id=f"{number}: {formula.text}")
-        for number, formula in COMPARED
-        if not formula.floating and formula.text not in WRITTEN_OUT
-    ],
-)
-def test_a_formula_stands_in_the_docstring_of_its_function(number, formula):
-    text = " ".join(" ".join(d or "" for d in docstrings(number)).split())
-    assert formula.right in text
-
-
 def test_places_that_can_be_read_on_the_web():
-    assert web_address("N2:351").endswith("readme.md?plain=1#L351")
-    assert web_address("N2:303-306").endswith("#L303-L306")
-    assert web_address("N4:5") is None
-    assert overlap("N2:351", "N2:348-352") and not overlap("N2:351", "N3:351")
+    assert Place("N2:351").web_address.endswith("readme.md?plain=1#L351")
+    assert Place("N2:303-306").web_address.endswith("#L303-L306")
+    assert Place("N4:5").web_address is None
+
+
+def test_places_share_lines_and_sort_by_them():
+    assert Place("N2:351").overlaps(Place("N2:348-352"))
+    assert not Place("N2:351").overlaps(Place("N3:351"))
+    assert sorted(map(Place, ("N2:1000", "N2:99b", "N2:99a", "N1:5")), key=lambda p: p.order) == [
+        "N1:5",
+        "N2:99a",
+        "N2:99b",
+        "N2:1000",
+    ]
     with pytest.raises(ValueError, match="place"):
-        overlap("N7:1", "N2:1")
+        Place("N7:1")
