@@ -28,7 +28,8 @@ FORMS = {"int": "an int", "rows": "of shape (n,)", "scalar": "a 0-dim array", "c
 # Errors that come of the form of t alone.
 _OF_THE_FORM = re.compile(
     r"not subscriptable|has no (attribute|len)|too many indices|not iterable|ambiguous|'int' object"
-    r"|unsized|0-d(im)? |be broadcast|only (integer|one element|length-1)|invalid index|must be Tensor"
+    r"|unsized|0-d(im)? |be broadcast|only (integer|one element|length-1)|invalid index"
+    r"|must be Tensor"
 )
 _PAIRS = ("q_posterior_mean_variance", "p_mean_variance", "q_mean_variance")
 _STEPS = ("reverse_step", "ddim_step")
@@ -47,7 +48,8 @@ class Model:
     """Answers for a model, keeps what it was asked, and has every other attribute of it."""
 
     def __init__(self, answer: Any, instead: Any = None) -> None:
-        self._answer, self._instead, self.asked = answer, instead, []
+        self._answer, self._instead = answer, instead
+        self.asked: list[list[Any]] = []
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         self.asked.append([*arguments, *named.values()])
@@ -254,7 +256,7 @@ class Caller:
 
     def _spread(self, variance: Any, shape: tuple[int, ...]) -> Array:
         """A variance for every entry, as it broadcasts; of shape (n,) one for each row."""
-        array = floats(variance, None, "variance")
+        array: Any = floats(variance, None, "variance")
         if self.axes and array.ndim > len(shape):
             array = array[(..., *(0,) * self.axes)]
         if array.shape == shape[:1] and shape[0] != shape[-1]:

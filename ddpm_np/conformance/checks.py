@@ -85,7 +85,7 @@ def check_diffusion(
     ...         bar = np.cumprod(1 - self.betas)[t]
     ...         return np.sqrt(bar) * x_0 + (1 - bar) * noise
     >>> [row.diagnosis for row in check_diffusion(Mine(), on_fail=None).rows if row.fails]
-    ['a missing root: the variance for the standard deviation']
+    ['a missing root: 1 - alpha_bar_t for sqrt(1 - alpha_bar_t)']
     """
     if on_fail not in ("raise", "warn", None):
         raise ValueError(f'on_fail must be "raise", "warn" or None, got {on_fail!r}')

@@ -8,7 +8,7 @@ explains a deviation if it gives all the coefficients, at every step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -93,16 +93,20 @@ def candidates(operation: str, output: str, tables: Tables, single: bool) -> Ite
         yield from _variances()
     for name, elsewhere in _elsewhere(operation, tables):
         for form in forms:
-            yield name, lambda w, f=form, e=elsewhere: w.of(f, e(w))
+            yield name, _of(form, elsewhere)
     if operation == "ddim_step":
         yield from _sigmas(forms)
     for form in forms:
         for name, edited in edits_of(form, single):
-            yield name, lambda w, f=edited: w.of(f)
+            yield name, _of(edited)
     if operation == "reverse_step":
         for form in (f for f in forms if f.name == "beta"):
             for name, edited in edits_of(form, single):
-                yield f"noise at the last step; and {name}", lambda w, f=edited: w.of(f, last=True)
+                yield f"noise at the last step; and {name}", _of(edited, last=True)
+
+
+def _of(form: Base, at: Any = None, last: bool = False) -> Callable[[World], Found]:
+    return lambda w: w.of(form, at(w) if at else None, last)
 
 
 def _output_taken(form: Base, other: str, output: str) -> Callable[[World], Found]:
@@ -225,10 +229,7 @@ def _elsewhere(operation: str, tables: Tables) -> Iterator[tuple[str, Callable[[
     )
     if tables.given is not None and operation != "alphas_cumprod":
         own = tables.with_bar(np.append(1, tables.given))
-        yield (
-            "its own alphas_cumprod, which is not that of its betas",
-            lambda w: numbers(own, w.steps),
-        )
+        yield "its own alphas_cumprod, which is not that of its betas", _on(own)
     one = tables.with_bar(np.append(tables.bar[1], tables.bar[1:]))
 
     def same_level(w: World) -> Any:
@@ -239,7 +240,7 @@ def _elsewhere(operation: str, tables: Tables) -> Iterator[tuple[str, Callable[[
         at["beta_{t|s}"] = np.where(first, 1 - ratio, at["beta_{t|s}"])
         return at
 
-    yield "alpha_bar_0 = alpha_bar_1", lambda w: numbers(one, w.steps)
+    yield "alpha_bar_0 = alpha_bar_1", _on(one)
     yield "alpha_bar_0 = alpha_bar_1", same_level
     with np.errstate(all="ignore"):
         others = {
@@ -250,23 +251,20 @@ def _elsewhere(operation: str, tables: Tables) -> Iterator[tuple[str, Callable[[
             "half precision: alpha_bar is rounded to float16": np.float16(tables.bar),
         }
     for name, bar in others.items():
-        yield name, lambda w, b=w_bar(tables, bar): numbers(b, w.steps)
-    half = tables.with_bar(tables.bar)
+        yield name, _on(tables.with_bar(bar))
+    half: Any = tables.with_bar(tables.bar)
     half.beta, half.alpha = (
         np.float16(beta).astype(np.longdouble),
         1 - np.float16(beta).astype(np.longdouble),
     )
     half.bar = np.cumprod(half.alpha)
-    yield "half precision: the betas are rounded to float16", lambda w: numbers(half, w.steps)
+    yield "half precision: the betas are rounded to float16", _on(half)
     if operation in ("ddim_step", "reverse_step"):
         text = "t off by one: s = t - 1 for the s that was asked for"
         yield text, lambda w: numbers(w.tables, w.steps._replace(s=w.steps.t - 1))
     if operation == "ddim_step":
         for name, eta in (("0", 0.0), ("1", 1.0)):
-            yield (
-                f"eta is ignored: it is {name} at every step",
-                lambda w, e=eta: {**w.at, "eta": np.full_like(w.at["eta"], e)},
-            )
+            yield (f"eta is ignored: it is {name} at every step", partial(_with_eta, eta))
         for far in (d for k in range(1, 31) for d in (-k, k)):
 
             def shifted(w: World, far: int = far) -> Any:
@@ -276,9 +274,13 @@ def _elsewhere(operation: str, tables: Tables) -> Iterator[tuple[str, Callable[[
             yield f"it goes to another step than asked: to s {far:+d}", shifted
 
 
-def w_bar(tables: Tables, bar: Array) -> Tables:
-    """The tables with another alpha_bar."""
-    return tables.with_bar(bar)
+def _with_eta(eta: float, w: World) -> Any:
+    return {**w.at, "eta": np.full_like(w.at["eta"], eta)}
+
+
+def _on(tables: Tables) -> Callable[[World], Any]:
+    """The numbers of other tables."""
+    return lambda w: numbers(tables, w.steps)
 
 
 def _sigmas(forms: tuple[Base, ...]) -> Iterator[Candidate]:
@@ -291,7 +293,8 @@ def _sigmas(forms: tuple[Base, ...]) -> Iterator[Candidate]:
     }
     for form in forms:
         for name, text in known.items():
-            yield name, lambda w, f=form._replace(sigma=parse(text)): w.of(f)
+            other = form._replace(sigma=parse(text))
+            yield name, _of(other)
 
 
 # ---- single edits -------------------------------------------------------------------------------
@@ -398,12 +401,11 @@ def edits(tree: Node, single: bool = True) -> Iterator[tuple[str, Node]]:
         turned = Node("-" if tree.kind == "+" else "+", "", parts)
         yield "the sign of one term is turned", turned
         yield "a term is missing", parts[0]
-        last = parts[1] if tree.kind == "+" else Node("negative", "", (parts[1],))
-        yield "a term is missing", last
+        yield "a term is missing", Node("negative", "", parts[1:]) if tree.kind == "-" else parts[1]
     elif tree.kind in ("+", "-"):
         left, right = (_text(p, single) for p in parts)
-        other = "+" if tree.kind == "-" else "-"
-        yield f"{left} {other} {right} for {text}", Node(other, "", parts)
+        sign = "+" if tree.kind == "-" else "-"
+        yield f"{left} {sign} {right} for {text}", Node(sign, "", parts)
         if parts[0].kind != "number":
             yield f"{right} is not subtracted from {left}", parts[0]
     elif tree.kind in ("*", "/"):

@@ -18,11 +18,12 @@ from ddpm_np.conformance.formulas import (
     bases,
     evaluate,
     exact_coefficients,
-    parse,
+    parts,
 )
 from ddpm_np.conformance.probe import LARGE, Measured, look_at_rows, measure, wanted
 from ddpm_np.conformance.report import Row
 from ddpm_np.conformance.subject import Subject
+from ddpm_np.equations import formulas
 from ddpm_np.proof.reference import ulp_error
 
 # Six bits: a product of a thousand rounded factors takes up to half of them.
@@ -75,7 +76,7 @@ class Judged:
         return best[2], best[3]
 
     def _compare(self, name: str, exact: tuple[Array, Array]) -> tuple[Array, Array]:
-        """At every step 0 holds, 1 digits, 2 differs; and the error in ulp of the result's dtype."""
+        """At every step 0 holds, 1 digits, 2 differs; and the error in ulp of its dtype."""
         actual = self.measured.values[name]
         with np.errstate(all="ignore"):
             errors = ulp_error(actual.astype(self.measured.dtype), exact[0], scale=exact[1])
@@ -221,7 +222,8 @@ class Judged:
 
     def _pairs(self, failing: list[str]) -> dict[str, str]:
         """Two edits of the formula at once, each a factor on the right value at every step."""
-        world, each = self.world(self.unit), {}
+        world = self.world(self.unit)
+        each: dict[str, str] = {}
         right = {n: v.value for n, v in world.of(self.base).items() if n in failing}
         factors: dict[str, list[tuple[str, Array]]] = {n: [] for n in failing}
         with np.errstate(all="ignore"):
@@ -260,7 +262,7 @@ class Judged:
         return not np.any(np.abs(actual - values) > near)
 
     def _agree(self, name: str, value: Value, world: World, which: Any) -> bool:
-        """Whether a candidate gives the measured values wherever it is defined, failures included."""
+        """Whether a candidate gives the measured values wherever it is defined."""
         actual = self.measured.values[name][which]
         failing = (self.grades[name] >= 2)[which]
         with np.errstate(all="ignore"):
@@ -339,17 +341,18 @@ class Judged:
         got = float(self.measured.large[name][i] * LARGE)
         operation, output = self.operation, self.measured.output
 
-        def number(text: str, **units: float) -> float:
-            vectors = dict.fromkeys(("x_0", "x_t", "eps", "v", "z"), 0.0) | units
+        def number(tree: Any, **units: float) -> float:
+            vectors = dict.fromkeys(("x_0", "x_t", "eps", "v", "z", "noise"), 0.0) | units
+            vectors["eps_hat"] = vectors["eps"]
             at = {**world.at, **vectors}
             at["sigma"] = evaluate(self.base.sigma, at, {}, 0).value
             with np.errstate(all="ignore"):
-                return float(evaluate(parse(text), at, {}, 0).value[0])
+                return float(np.ravel(evaluate(tree, at, {}, 0).value)[0])
 
-        from ddpm_np.conformance.formulas import DDIM, EPS, MEAN, X0
-
+        part, known = parts(output), parts("x_0")
+        ddim = formulas("sampling.ddim_step")[0].right
         given = {name: LARGE}
-        sign = float(np.sign(number(f"{X0[output]} + 0 alpha_bar_t", **given)))
+        sign = float(np.sign(number(part["x_0"], **given)))
         for limit in _LIMITS:
             cut = sign * limit
             ways: list[tuple[float, bool | None]] = []
@@ -357,16 +360,16 @@ class Judged:
                 ways = [(cut, None)]
             elif operation in ("reverse_step", "p_mean_variance", "q_posterior_mean_variance"):
                 own = {k: v for k, v in given.items() if k == "x_t"}
-                ways = [(number(MEAN, x_0=cut, **own), None)]
+                ways = [(number(known["mean"], x_0=cut, **own), None)]
             elif operation == "ddim_step":
-                eps = number(f"{EPS[output]} + 0 alpha_bar_t", **given)
-                again = number(EPS["x_0"], x_0=cut, x_t=given.get("x_t", 0.0))
+                eps = number(part["eps"], **given)
+                again = number(known["eps"], x_0=cut, x_t=given.get("x_t", 0.0))
                 ways = [
-                    (number(DDIM, x_0=cut, eps=eps), True),
-                    (number(DDIM, x_0=cut, eps=again), False),
+                    (number(ddim, x0_hat=cut, eps=eps), True),
+                    (number(ddim, x0_hat=cut, eps=again), False),
                 ]
             elif operation == "q_sample" and name == "x_0":
-                ways = [(number("sqrt(alpha_bar_t) x_0", x_0=limit), None)]
+                ways = [(number(bases("q_sample")[0].value, x_0=limit), None)]
             for value, stale in ways:
                 if abs(got - value) <= 1e-3 * max(abs(value), 1e-3) + 1e-6:
                     return limit, stale

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ddpm_np._checks import Array
 from ddpm_np.conformance.subject import DIGITS, Exact
+from ddpm_np.equations import formulas
 from ddpm_np.equations.formula import Node, names, parse
 
 VECTORS = ("x_prev", "x_0", "x_t", "noise", "eps", "v", "z")
@@ -44,28 +45,15 @@ COEFFICIENTS = {
     "reverse_step": [("E17", "x_t"), ("E17", "output"), ("E17", "z")],
     "ddim_step": [("E18", "x_t"), ("E18", "output"), ("E18", "z")],
 }
-X0 = {
-    "eps": "(x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t)",
-    "x_0": "x_0",
-    "v": "sqrt(alpha_bar_t) x_t - sqrt(1 - alpha_bar_t) v",
-}
-EPS = {
-    "eps": "eps",
-    "x_0": "(x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)",
-    "v": "sqrt(1 - alpha_bar_t) x_t + sqrt(alpha_bar_t) v",
-}
-_TILDE = "beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t)"
-MEAN = (
-    "beta_{t|s} sqrt(alpha_bar_s) / (1 - alpha_bar_t) x_0 + "
-    "sqrt(alpha_{t|s}) (1 - alpha_bar_s) / (1 - alpha_bar_t) x_t"
-)
-_EPS_FORMS = (
-    "(x_t - beta_{t|s} / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_{t|s})",
-    "1 / sqrt(alpha_{t|s}) (x_t - (1 - alpha_{t|s}) / sqrt(1 - alpha_bar_t) eps)",
-)
-DDIM = "sqrt(alpha_bar_s) x_0 + sqrt(1 - alpha_bar_s - sigma^2) eps + sigma z"
 _NOTHING = Decimal("1e-60")
-SIGMA = f"sqrt(eta^2 {_TILDE})"
+
+
+def _of(path: str, number: int = 0, **other: str) -> Node:
+    """What the docstring of a function says, for the step from t to s, with other names."""
+    to_s = {"beta_t": "beta_{t|s}", "alpha_t": "alpha_{t|s}", "alpha_bar_{t-1}": "alpha_bar_s"}
+    renamed = {"x_{t-1}": "x_prev", "eps_hat": "eps", **to_s, **other}
+    tree = formulas(path)[number].right
+    return substituted(tree, {old: Node("name", new) for old, new in renamed.items()})
 
 
 class Steps(NamedTuple):
@@ -98,38 +86,58 @@ def substituted(tree: Node, trees: Mapping[str, Node]) -> Node:
 
 
 @lru_cache
+def parts(output: str = "eps") -> dict[str, Node]:
+    """What the formulas of steps are made of, where a model answers eps, x_0 or v."""
+    mean, tilde = (_of("posterior.posterior_mean_variance", i) for i in (0, 1))
+    x_0 = {
+        "eps": _of("posterior.predict_x0"),
+        "x_0": Node("name", "x_0"),
+        "v": _of("closed_form.ideal.x0_from_v"),
+    }[output]
+    eps = {
+        "eps": Node("name", "eps"),
+        "x_0": _of("posterior.predict_eps"),
+        "v": _of("closed_form.ideal.eps_from_v"),
+    }[output]
+    sigma = Node("call", "sqrt", (_of("sampling.ddim_step", 2),))
+    found = {"x_0": x_0, "eps": eps, "tilde": tilde, "sigma": sigma}
+    found["beta"] = Node("name", "beta_{t|s}")
+    found["mean"] = substituted(mean, {"x_0": x_0} if output != "x_0" else {})
+    ddim = _of("sampling.ddim_step", x0_hat="x0_hat")
+    x_0_too = {} if output == "eps" else {"eps": eps}
+    return found | {"ddim": substituted(ddim, {"x0_hat": x_0, **x_0_too})}
+
+
+@lru_cache
 def bases(operation: str, output: str = "eps") -> tuple[Base, ...]:
     """The forms in which an operation is usually written; all but those of the noise are equal."""
-    x_0, eps = parse(X0[output]), parse(EPS[output])
-    sigma, tilde, beta = parse(SIGMA), parse(_TILDE), parse("beta_{t|s}")
-    made: list[tuple[str | None, Node | None, str]] = {
-        "alphas_cumprod": [("alpha_bar_t", None, "")],
-        "q_step": [("sqrt(1 - beta_t) x_prev + sqrt(beta_t) noise", None, "")],
-        "q_sample": [("sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) noise", None, "")],
-        "p_losses": [("sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) noise", None, "")],
-        "q_mean_variance": [("sqrt(alpha_bar_t) x_0", parse("1 - alpha_bar_t"), "")],
-        "q_posterior_mean_variance": [(MEAN, tilde, "")],
-        "predict_x0": [(X0[output], None, "")],
-        "predict_eps": [("(x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)", None, "")],
-        "ddim_step": [(DDIM, None, "")],
-        "p_mean_variance": [
-            (m, v, n)
-            for v, n in ((tilde, "beta_tilde"), (beta, "beta"))
-            for m in (*_EPS_FORMS[: 2 * (output == "eps")], MEAN)
-        ],
-        "reverse_step": [
-            (f"{m} + sqrt({v}) z", None, n)
-            for v, n in ((_TILDE, "beta_tilde"), ("beta_{t|s}", "beta"))
-            for m in (*_EPS_FORMS[: 2 * (output == "eps")], MEAN)
-        ],
-    }[operation]  # type: ignore[assignment]
+    part = parts(output)
+    noised = _of("forward.q_sample", eps="noise")
+    variance: dict[str, Node] = {}
+    values = {
+        "alphas_cumprod": lambda: Node("name", "alpha_bar_t"),
+        "q_step": lambda: _of("forward.q_step", 1, eps="noise", beta_t="beta_t"),
+        "q_sample": lambda: noised,
+        "p_losses": lambda: noised,
+        "q_mean_variance": lambda: noised,
+        "q_posterior_mean_variance": lambda: _of("posterior.posterior_mean_variance"),
+        "predict_x0": lambda: part["x_0"],
+        "predict_eps": lambda: _of("posterior.predict_eps"),
+        "ddim_step": lambda: part["ddim"],
+    }
+    if operation in values:
+        variance = {"q_mean_variance": parse("1 - alpha_bar_t")}
+        variance["q_posterior_mean_variance"] = part["tilde"]
+        return (Base(values[operation](), variance.get(operation), part["sigma"]),)
+    means = [_of("posterior.posterior_mean_from_eps")] if output == "eps" else []
     found = []
-    for text, variance, name in made:
-        tree = parse(text) if text else None
-        if tree is not None and operation in ("ddim_step", "p_mean_variance", "reverse_step"):
-            tree = substituted(tree, {"x_0": x_0} if "x_0" != output else {})
-            tree = substituted(tree, {"eps": eps} if output != "eps" else {})
-        found.append(Base(tree, variance, sigma, name))
+    for name, spread in (("beta_tilde", part["tilde"]), ("beta", part["beta"])):
+        for mean in (*means, part["mean"]):
+            if operation == "p_mean_variance":
+                found.append(Base(mean, spread, part["sigma"], name))
+                continue
+            noise = Node("*", "", (Node("call", "sqrt", (spread,)), Node("name", "z")))
+            found.append(Base(Node("+", "", (mean, noise)), None, part["sigma"], name))
     return tuple(found)
 
 
@@ -316,7 +324,7 @@ def exact_coefficients(
                 exact_value = np.zeros(len(steps.t), dtype=object) + value.value
                 size = np.zeros(len(steps.t), dtype=object) + value.size
                 if operation == "reverse_step" and name == "z":
-                    exact_value = np.where(steps.s == 0, Decimal(0), exact_value)
+                    exact_value = exact_value * (steps.s > 0)
                 beta = at["beta_{t|s}"]
                 least = {"z": _root(beta), "variance": beta}.get(name, Decimal(1))
                 found[name] = (exact_value, np.where(size == 0, least, size))
@@ -350,8 +358,6 @@ def text_of(tree: Node, single: bool = True) -> str:
     if tree.kind == "group":
         return parts[0] if parts[0].startswith("(") and parts[0].endswith(")") else f"({parts[0]})"
     if tree.kind == "negative":
-        if a is _ZERO:
-            return a
         return f"-{parts[0]}"
     if tree.kind == "^":
         return f"{parts[0]}^{parts[1]}"

@@ -156,7 +156,7 @@ def _value(caller: Caller, t: int | None, eps_hat: Array, eps: Array) -> tuple[f
         answer = right[caller.view.prediction] + (eps_hat - eps)
         result = caller.raw(t or 1, 0, x_0=x_0, noise=eps, eps=answer)
     else:
-        values = {"eps_hat": eps_hat, "eps": eps}
+        values: Any = {"eps_hat": eps_hat, "eps": eps}
         if t is None:
             wide = {k: a.astype(caller.view.dtype) for k, a in values.items()}
             own = {k: caller._own(a[(..., *(None,) * caller.axes)]) for k, a in wide.items()}

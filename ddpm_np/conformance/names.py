@@ -43,8 +43,8 @@ _METHODS = {
     r"|step|(ddpm|ancestral|denoise|denoising|backward|sampling|sample|strided)(_sample)?_step"
     r"|sample_(prev|previous)\w*|step_back(ward)?|denoise|remove_noise|sample_(one_step|timestep)"
     r"|sample_p|prev_sample|backward",
-    "p_losses": r"p_loss(es)?|(training|train|diffusion|compute|get|calc|denoising|simple)_loss(es)?"
-    r"|loss(_fn|_simple)?|training_step_loss",
+    "p_losses": r"p_loss(es)?|(training|train|diffusion|compute|get|calc|denoising|simple)_loss"
+    r"(es)?|loss(_fn|_simple)?|training_step_loss",
     "loss": r"loss(_fn|_simple)?|mse(_loss)?|criterion|(eps|noise|denoising|simple)_loss",
     "q_sample": r"q_sample|q|add_noise\w*|noise_(images?|samples?|data|signal)|noisify|make_noisy"
     r"|forward(_diffusion|_process|_noise|_sample)?(_sample)?|diffuse\w*|perturb\w*|corrupt\w*"

@@ -62,7 +62,7 @@ class _Fake:
         shape = np.broadcast(loc, scale).shape if size is None else size
         return loc + scale * self.draws.take(shape)[()]
 
-    def multivariate_normal(self, mean: Any, cov: Any, size: Any = (), **_: Any) -> Any:
+    def multivariate_normal(self, mean: Any, cov: Any, size: Any = (), *_: Any, **__: Any) -> Any:
         shape = (*np.atleast_1d(() if size is None else size).astype(int), len(mean))
         return mean + self.draws.take(shape) @ np.linalg.cholesky(cov).T
 
@@ -153,24 +153,22 @@ class Takeover:
 
 
 def _torch_mode(draws: Draws) -> Any:
-    torch = sys.modules["torch"]
+    """Where PyTorch's draws all end, with ours in their place."""
+    import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class Mode(TorchDispatchMode):  # type: ignore[misc]
-        def __torch_dispatch__(
-            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            out, name = func(*args, **(kwargs or {})), func.overloadpacket.__name__
-            if name not in ("randn", "randn_like", "normal", "normal_", "rand", "rand_like"):
-                return out
-            mean, std = 0.0, 1.0
-            if name.startswith("normal"):
-                given = [*args, *(v for k, v in (kwargs or {}).items() if k in ("mean", "std"))]
-                given = given[name == "normal_" :]
-                mean, std = (*given[:1], 0.0)[0], (*given[1:2], 1.0)[0]
-            taken = draws.take(tuple(out.shape), uniform=name in ("rand", "rand_like"))
-            z = torch.from_numpy(np.array(taken))
-            fresh = mean + std * z.to(out.device, out.dtype)
-            return out.copy_(fresh) if name == "normal_" else fresh
+    def dispatched(_: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out, name = func(*args, **(kwargs or {})), func.overloadpacket.__name__
+        if name not in ("randn", "randn_like", "normal", "normal_", "rand", "rand_like"):
+            return out
+        mean, std = 0.0, 1.0
+        if name.startswith("normal"):
+            given = [*args, *(v for k, v in (kwargs or {}).items() if k in ("mean", "std"))]
+            given = given[name == "normal_" :]
+            mean, std = (*given[:1], 0.0)[0], (*given[1:2], 1.0)[0]
+        taken = draws.take(tuple(out.shape), uniform=name in ("rand", "rand_like"))
+        fresh = mean + std * torch.from_numpy(np.array(taken)).to(out.device, out.dtype)
+        return out.copy_(fresh) if name == "normal_" else fresh
 
-    return Mode()
+    base: Any = TorchDispatchMode
+    return type("Mode", (base,), {"__torch_dispatch__": dispatched})()

@@ -202,7 +202,9 @@ def look_at_rows(caller: Caller) -> Rows:
     rng = np.random.default_rng(1)
     picked = [probes[i] for i in np.linspace(0, len(probes) - 1, 3).astype(int)]
     if caller.operation == "ddim_step":  # one eta, and every step of the same length
-        same = [p for p in probes if p[2] == probes[0][2] and p[0] - p[1] == probes[0][0] - probes[0][1]]
+        same = [
+            p for p in probes if p[2] == probes[0][2] and p[0] - p[1] == probes[0][0] - probes[0][1]
+        ]
         picked = [
             (same or probes)[i] for i in np.linspace(0, len(same or probes) - 1, 3).astype(int)
         ]
@@ -226,7 +228,10 @@ def look_at_rows(caller: Caller) -> Rows:
         return Rows(wrong)
     try:
         singles = [
-            [_both(caller, *p, {n: a[i : i + 1] for n, a in rows.items()}) for p in picked]
+            [
+                _both(caller, t, s, e, {n: a[i : i + 1] for n, a in rows.items()})
+                for t, s, e in picked
+            ]
             for i in range(3)
         ]
     except Unusable as why:

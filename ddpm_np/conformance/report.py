@@ -1,4 +1,4 @@
-"""What :func:`ddpm_np.conformance.check_diffusion` returns: a row for each coefficient, and more."""
+"""What :func:`ddpm_np.conformance.check_diffusion` returns: a row for each coefficient."""
 
 from __future__ import annotations
 
