@@ -136,8 +136,9 @@ class UNet(Network):
     ) -> None:
         self.size = check_count("size", size)
         self._set_sizes(self.size**2, T, dtype)
-        if not np.iterable(widths) or isinstance(widths, str) or not list(widths):
-            raise ValueError(f"widths must be a sequence of at least one width, got {widths!r}")
+        if not isinstance(widths, (list, tuple)) or not widths:
+            what = f"got a {type(widths).__name__}"
+            raise ValueError(f"widths must be a list or tuple of at least one width, {what}")
         self.widths = tuple(check_count("widths", width) for width in widths)
         self.layers, self.wrap = check_count("layers", layers), check_flag("wrap", wrap)
         if self.layers > MOST_LAYERS:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
-import pickle
 import random
 import struct
 import sys
@@ -180,17 +178,8 @@ FORGED = [
     ("config", [MISSING]),
     ("more", [1]),
     ("generator", [MISSING, None, [], {}, {"bit_generator": "seed"}, {"bit_generator": []}]),
-    (
-        "generator.state",
-        [
-            MISSING,
-            None,
-            {},
-            {"state": "x", "inc": 1},
-            {"state": -1, "inc": 1},
-            {"state": 2**200, "inc": 1},
-        ],
-    ),
+    ("generator.state", [MISSING, None, {}, {"state": "x", "inc": 1}]),
+    ("generator.state", [{"state": -1, "inc": 1}, {"state": 2**200, "inc": 1}]),
     ("generator.uinteger", [-1, 2**40, None, True, MISSING]),
     ("generator.has_uint32", [-1, HUGE]),
     ("network", [MISSING, None, [], {}, "x"]),
@@ -198,23 +187,8 @@ FORGED = [
     ("network.dim", [MISSING, 0, -1, 4, 10**9, HUGE, "x", None, True, 3.5]),
     ("network.T", [MISSING, 0, 11, 10**9, 10**12, HUGE, None]),
     ("network.dtype", [MISSING, "float64", "complex64", "object", None, [], "f4,(1000000000,)f4"]),
-    (
-        "network.hidden",
-        [
-            MISSING,
-            [],
-            [8],
-            [10**12],
-            [{"width": 10**9}],
-            [{"width": 8}] * 2,
-            None,
-            "x",
-            [[]],
-            [{"height": 3}],
-            [8] * 100_000,
-            {"width": 8},
-        ],
-    ),
+    ("network.hidden", [MISSING, [], [8], [10**12], [{"width": 10**9}], [{"width": 8}] * 2]),
+    ("network.hidden", [None, "x", [[]], [{"height": 3}], [8] * 100_000, {"width": 8}]),
     ("network.skip", [[], [1.0], [0.0] * 10 + [float("nan")], ["x"] * 11, [HUGE] * 11]),
     ("network.rng", [1]),
     ("network.zero_output", [True]),
@@ -406,22 +380,6 @@ def test_files_damaged_at_random_are_refused_or_equal(saved):
             assert str(saved) in str(error) and "\n" not in str(error)
         else:
             assert np.array_equal(state.network.flat, original)
-
-
-# ---- copies ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))]
-)
-def test_a_copied_state_continues_alike_and_shares_nothing(copied):
-    state = go_on(new_state(), 7)
-    other, before = copied(state), state.network.flat.copy()
-    go_on(other)
-    assert np.array_equal(state.network.flat, before) and state.step == 7
-    assert np.array_equal(go_on(state).network.flat, other.network.flat)
-    assert np.array_equal(state.ema.average, other.ema.average)
-    assert state.rng.random() == other.rng.random()
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):

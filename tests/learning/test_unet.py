@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -179,41 +177,27 @@ def test_forward_changes_neither_its_input_nor_an_earlier_result() -> None:
     assert np.array_equal(one, network.backward(np.ones_like(x), cache).flat)
 
 
-@pytest.mark.parametrize(
-    "how", [lambda n: n.copy(), copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))]
-)
-def test_copies_are_equal_and_share_nothing(how: Any) -> None:
-    skip, gain = preconditioning(Schedule.sigmoid(5), 0.5)
-    basis = np.eye(6)[:, 1:]
-    network = unet(layers=1, wrap=True, skip=skip, gain=gain, basis=basis)
-    other = how(network)
-    assert other.config == network.config and np.array_equal(other.flat, network.flat)
-    assert not np.shares_memory(other.flat, network.flat)
-    x = np.random.default_rng(0).standard_normal((2, 16))
-    assert np.array_equal(other(x, 2), network(x, 2))
-
-
 RNG = np.random.default_rng(0)
 
 
 def test_a_resumed_training_has_the_bits_of_an_unbroken_one(tmp_path: Path) -> None:
-    law, schedule = Rings(8, radius=2.2), Schedule.sigmoid(5)
+    dist, schedule = Rings(8, radius=2.2), Schedule.sigmoid(5)
     options: dict[str, Any] = {"steps": 4, "batch_size": 3, "learning_rate": 1e-2}
 
     def fresh() -> TrainingState:
         rng = np.random.default_rng(0)
-        skip, gain = preconditioning(schedule, law.mean_square)
+        skip, gain = preconditioning(schedule, dist.mean_square)
         return TrainingState(UNet(8, 5, widths=(2, 3), rng=rng, skip=skip, gain=gain), rng=rng)
 
     whole, broken = fresh(), fresh()
-    for _ in train(whole.network, law, schedule, state=whole, **options):
+    for _ in train(whole.network, dist, schedule, state=whole, **options):
         pass
-    for _ in islice(train(broken.network, law, schedule, state=broken, **options), 2):
+    for _ in islice(train(broken.network, dist, schedule, state=broken, **options), 2):
         pass
     save_checkpoint(tmp_path / "two.npz", broken, schedule, {})
     state = load_checkpoint(tmp_path / "two.npz", KINDS).state
     assert isinstance(state.network, UNet) and state.step == 2
-    for _ in train(state.network, law, schedule, state=state, **options):
+    for _ in train(state.network, dist, schedule, state=state, **options):
         pass
     assert np.array_equal(state.network.flat, whole.network.flat)
     assert np.array_equal(state.ema.average, whole.ema.average)
