@@ -57,11 +57,12 @@ class Own(Experiment):
 
     name = "own"
 
-    hidden: tuple[int, ...] = (256, 256)
+    hidden: tuple[int, ...] = (256, 128)
     steps: int = 6000
     batch_size: int = 200
     learning_rate: float = 5e-3
     ema_decay: float = 0.998
+    mirrored: bool = True
     basis_size: int = 20
     samples: int = 500
     data: str = ""
@@ -82,8 +83,10 @@ class Own(Experiment):
         """
         data = str(Path(path).absolute())
         digest, _, points = _known(data)
-        own = cls(data=data, digest=digest, dim=points.shape[1])
-        return own.variant(**settings)
+        dim = points.shape[1]
+        # Most of a long signal is noise to be passed on: for that a layer must be twice as wide.
+        wide = {"hidden": (min(5 * dim // 4 * 2, 2048),)} if dim > 50 else {}
+        return cls(data=data, digest=digest, dim=dim, **wide).variant(**settings)
 
     def signals(self) -> tuple[Units, Array]:
         """The units of the file and its signals, standardised, (n, dim).
