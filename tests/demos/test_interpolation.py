@@ -1,4 +1,4 @@
-"""Mixtures of noised signals, and the exact law of the chain of an affine denoiser."""
+"""Mixtures of noised signals, and the exact distribution of the chain of an affine denoiser."""
 
 from __future__ import annotations
 
