@@ -1,0 +1,79 @@
+"""The derivation told once: the nine steps back, and what comes before and after them.
+
+A step names its equation, the function that computes it, why it follows from what came before, and
+the numbers that show it (telling.txt). Its formulas are those of the register, which has them from
+the docstrings. The page, the README's tables and the notebook of :mod:`ddpm_np.companion` are three
+ways to read it.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import NamedTuple
+
+from ddpm_np.equations import EQUATIONS, Formula
+from ddpm_np.equations.words import Words
+
+IDENTITY = "beta_t + alpha_t - alpha_bar_t = 1 - alpha_bar_t"
+"""What does all the work: the numerator of psi_2, and what cancels in the coefficient of x_t."""
+
+
+class Step(NamedTuple):
+    """One step of the telling.
+
+    equation : "E10"
+    function : what computes it, below ``ddpm_np``
+    line : a piece of the statement that shows the formula; empty for its last return
+    own : why it follows, where the equation's sentence does not say it; {constant} and {kept} stand
+        for numbers that are computed
+    forms : how many of the equation's formulas belong here
+    shows : pairs of a symbol and a Python expression for its value, for the arrays of one signal
+    """
+
+    equation: str
+    function: str
+    line: str
+    own: Words | None
+    forms: int
+    shows: tuple[tuple[str, str], ...]
+
+    @property
+    def formulas(self) -> tuple[Formula, ...]:
+        return tuple(EQUATIONS[self.equation].formulas[: self.forms])
+
+    @property
+    def because(self) -> Words:
+        equation = EQUATIONS[self.equation]
+        return self.own or Words(equation.sentence, equation.sentence_zh)
+
+
+class Part(NamedTuple):
+    """Steps that belong together: "forward", "back", "training" or "sampling"."""
+
+    name: str
+    title: Words
+    steps: tuple[Step, ...]
+
+
+def _parts() -> tuple[Part, ...]:
+    text = files("ddpm_np.equations").joinpath("telling.txt").read_text(encoding="utf-8")
+    parts: list[tuple[str, Words, list[Step]]] = []
+    for block in text.strip().split("\n\n")[1:]:
+        (first, name), *lines = (line.split(" ", 1) for line in block.split("\n"))
+        pairs = [tuple(" ".join(line).split(" := ")) for line in lines]
+        shows = tuple((pair[0], pair[1]) for pair in pairs if len(pair) == 2)
+        has = dict(pair[0].split(": ", 1) for pair in pairs if len(pair) == 1)
+        own = Words(has["en"], has["zh"]) if "en" in has else None
+        if first == "#" and own:
+            parts.append((name, own, []))
+        else:
+            forms = int(has.get("forms", 1))
+            parts[-1][2].append(Step(first, name, has.get("line", ""), own, forms, shows))
+    return tuple(Part(name, title, tuple(steps)) for name, title, steps in parts)
+
+
+PARTS = _parts()
+"""The whole telling, in the order of the derivation."""
+
+STEPS = next(part.steps for part in PARTS if part.name == "back")
+"""The nine steps from Bayes' rule to the line that samples."""
