@@ -28,7 +28,7 @@ from ddpm_np.experiments.experiment import ENSEMBLE
 from ddpm_np.learning.layers import step_basis
 from ddpm_np.network import MLP, Layer
 from ddpm_np.signals import MultiSine
-from ddpm_np.training import TrainingState, train
+from ddpm_np.training import trained
 
 RESULTS = HERE / "learning.json"
 FREQUENCIES = {  # in Hz; the signals last one second
@@ -107,32 +107,26 @@ def learn(
     """Trains one network; its excess and standard error in per cent, the floor, the seconds."""
     signals, schedule = MultiSine(frequencies, dim=ENSEMBLE.dim), ENSEMBLE.schedule()
     network = learner.build(np.random.default_rng([seed, 0]))
-    state = TrainingState(
-        network,
-        rng=np.random.default_rng([seed, 1]),
-        ema_decay=1 - 8 / steps,
-        beta_2=learner.beta_2,
-    )
     start = time.perf_counter()
-    for _ in train(
+    average = trained(
         network,
         signals,
         schedule,
+        rng=np.random.default_rng([seed, 1]),
+        ema_decay=1 - 8 / steps,
+        beta_2=learner.beta_2,
         steps=steps,
         batch_size=ENSEMBLE.batch_size,
         learning_rate=learner.learning_rate,
         max_norm=ENSEMBLE.max_norm,
         balanced=learner.balanced,
-        state=state,
-    ):
-        pass
+    )
     seconds = time.perf_counter() - start
-    return _measured(state.ema_network() if learner.ema else network, signals, seed, seconds)
+    return _measured(average if learner.ema else network, signals, seed, seconds)
 
 
 def _measured(network: Any, signals: MultiSine, seed: int, seconds: float) -> dict[str, float]:
-    schedule = ENSEMBLE.schedule()
-    rng = np.random.default_rng([seed, 2])
+    rng, schedule = np.random.default_rng([seed, 2]), ENSEMBLE.schedule()
     excess, error = estimate_excess(network, signals, schedule, n=DRAWS, rng=rng)
     return {
         "excess_percent": 100 * excess,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -165,6 +165,26 @@ def train(
     if fast and isinstance(network, MLP):
         twin = FastGradient(network, schedule, batch_size)
     return _loop(state, distribution, schedule, rates, batch_size, max_norm, balanced, twin)
+
+
+def trained(
+    network: Network,
+    distribution: Source,
+    schedule: Schedule,
+    *,
+    rng: np.random.Generator,
+    ema_decay: float = 0.999,
+    beta_2: float = 0.999,
+    **settings: Any,
+) -> Network:
+    """The network with the averaged weights of a whole training (E16).
+
+    settings: those of :func:`train`, such as steps, batch_size and learning_rate.
+    """
+    state = TrainingState(network, rng=rng, ema_decay=ema_decay, beta_2=beta_2)
+    for _ in train(network, distribution, schedule, state=state, **settings):
+        pass
+    return state.ema_network()
 
 
 def _loop(

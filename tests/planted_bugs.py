@@ -461,8 +461,8 @@ BUGS = [
     Bug(
         "standard error of the excess 10 % too large",
         "closed_form.ideal:_estimate",
-        "off.std(ddof=1)",
-        "1.1 * off.std(ddof=1)",
+        "v.std(ddof=1)",
+        "1.1 * v.std(ddof=1)",
         "test_standard_errors::test_the_excess_and_its_error_are_those_of_the_draws",
     ),
     Bug(
@@ -738,13 +738,20 @@ BUGS = [
     Bug(
         "the English reason in the Chinese table",
         "errata:_lines",
-        "entry.why.zh",
-        "entry.why.en",
+        "text.in_(lang)",
+        "text.en",
         "test_errata::test_the_table_shows_every_entry_in_order_and_fits_a_terminal",
     ),
     Bug(
+        "an entry decided whatever is printed",
+        "errata.numbers:Numbers.decide",
+        "printed > CLEARLY",
+        "printed > 0 * CLEARLY",
+        "test_errata::test_the_deciding_rule_rejects_what_it_should",
+    ),
+    Bug(
         "the printed number shown as the corrected one",
-        "errata.record:Numbers.texts",
+        "errata.numbers:Numbers.texts",
         "text(self.corrected)",
         "text(self.printed)",
         "test_errata::test_the_printed_form_fails_and_the_corrected_one_holds",
@@ -843,7 +850,7 @@ BUGS = [
     ),
     Bug(
         "floor with the variance for the standard deviation",
-        "closed_form.ideal:estimate_floor",
+        "closed_form.ideal:_left",
         "np.sqrt(noise) * ",
         "noise * ",
         "closed_form/test_ideal::test_the_floor_by_the_divergence_is_the_closed_form_of_a_gaussian",

@@ -17,6 +17,7 @@ PACKAGE = Path(ddpm_np.__file__).parent
 PARTS = [
     "_checks",
     "_files",
+    "_measurement",
     "_figure_style",
     "_picture_grid",
     "schedule",

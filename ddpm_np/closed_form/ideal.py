@@ -17,7 +17,8 @@ against Bayes' rule, then the ideal denoiser, and last its loss.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -268,7 +269,12 @@ def estimate_loss(
 
     Returns the error and its standard error, each (T + 1,), index t, entry 0 NaN.
     """
-    return _estimate(denoiser, distribution, schedule, None, n, rng)
+
+    def loss(x_t: Array, t: int, eps: Array, eps_hat: Array) -> tuple[Array]:
+        return (_mean_square(eps_hat - eps),)
+
+    ((mean, error),) = _estimate(denoiser, distribution, schedule, n, rng, loss)
+    return mean, error
 
 
 def estimate_floor(
@@ -292,12 +298,55 @@ def estimate_floor(
     ideal = IdealDenoiser(distribution, schedule)
     floor, error = np.full((2, schedule.T + 1), np.nan)
     for t in range(1, schedule.T + 1):
-        kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
-        x_t = distribution.diffuse(schedule, t).sample(n, rng=rng)
-        divergence = np.broadcast_to(ideal.divergence(x_t, kept, noise), n)
-        left = 1 - np.sqrt(noise) * divergence / ideal.dim
+        left = _left(ideal, distribution.diffuse(schedule, t).sample(n, rng=rng), t)
         floor[t], error[t] = left.mean(), left.std(ddof=1) / np.sqrt(n)
     return floor, error
+
+
+class Losses(NamedTuple):
+    """The floor, a denoiser's loss, and its excess over the floor, with their standard errors.
+
+    Each (T + 1,), index t, entry 0 NaN. The loss is floor + excess up to the scatter of both.
+    """
+
+    floor: Array
+    floor_error: Array
+    loss: Array
+    loss_error: Array
+    excess: Array
+    excess_error: Array
+
+
+def estimate_losses(
+    denoiser: Denoiser,
+    distribution: Distribution,
+    schedule: Schedule,
+    *,
+    n: int,
+    rng: np.random.Generator,
+) -> Losses:
+    """What a denoiser has learned at each t, simulated: its loss, the floor, the excess (E25).
+
+    loss_t = E|eps_hat - eps|^2 / dim,    excess_t = E|eps_hat - eps_star|^2 / dim
+
+    From: E|eps - eps_hat|^2 = E|eps - eps_star|^2 + E|eps_star - eps_hat|^2, because eps - eps_star
+    has mean 0 given x_t. The excess is estimated from the second term, whose fluctuations are as
+    small as the term itself; in the difference of two losses it would drown in the first. The floor
+    is :func:`optimal_loss` for a Gaussian, else that of :func:`estimate_floor` on the same draws.
+
+    n draws of (x_0, eps) at each t, at least 2, in the denoiser's ``dtype`` if it has one.
+    """
+    ideal = IdealDenoiser(distribution, schedule)
+    gaussian = isinstance(distribution, Gaussian)
+
+    def measure(x_t: Array, t: int, eps: Array, eps_hat: Array) -> tuple[Array, ...]:
+        left = np.zeros(2) if gaussian else _left(ideal, x_t, t)
+        return left, _mean_square(eps_hat - eps), _mean_square(eps_hat - ideal(x_t, t))
+
+    (floor, error), *others = _estimate(denoiser, distribution, schedule, n, rng, measure)
+    if isinstance(distribution, Gaussian):
+        floor = optimal_loss(distribution, schedule)
+    return Losses(floor, error, *others[0], *others[1])
 
 
 def estimate_excess(
@@ -312,29 +361,19 @@ def estimate_excess(
 
     excess = mean_t E|eps_hat - eps_star|^2 / (dim mean_t floor_t)
 
-    From: E|eps - eps_hat|^2 = E|eps - eps_star|^2 + E|eps_star - eps_hat|^2, because eps - eps_star
-    has mean 0 given x_t. It is estimated from the second term, whose fluctuations are as small as
-    the term itself; in the difference of two losses it would drown in the first. The floor is
-    :func:`optimal_loss` for a Gaussian, else :func:`estimate_floor` with as many draws.
+    From: the excess and the floor of :func:`estimate_losses`.
 
     n draws at each t, at least 2. Returns the excess and its standard error. ValueError where the
     floor is 0 (:class:`PointMass`).
     """
-    check_function("denoiser", denoiser)
-    check_instance("schedule", schedule, Schedule)
-    if isinstance(distribution, Gaussian):
-        floors, scatter = optimal_loss(distribution, schedule), np.zeros(schedule.T + 1)
-    else:
-        floors, scatter = estimate_floor(distribution, schedule, n=n, rng=rng)
-    floor = floors[1:].mean()
+    found = estimate_losses(denoiser, distribution, schedule, n=n, rng=rng)
+    floor = found.floor[1:].mean()
     if floor == 0:
         raise ValueError(
             "distribution must have a floor above 0 for an excess over it, got one without variance"
         )
-    target = IdealDenoiser(distribution, schedule)
-    mean, error = _estimate(denoiser, distribution, schedule, target, n, rng)
-    excess = float(mean[1:].mean() / floor)
-    errors = np.hypot(error[1:], excess * scatter[1:]) / schedule.T / floor
+    excess = float(found.excess[1:].mean() / floor)
+    errors = np.hypot(found.excess_error, excess * found.floor_error)[1:] / schedule.T / floor
     return excess, float(np.sqrt(np.square(errors).sum()))
 
 
@@ -342,13 +381,13 @@ def _estimate(
     denoiser: Denoiser,
     distribution: Distribution,
     schedule: Schedule,
-    target: IdealDenoiser | None,
     n: int,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard error, for each t, of the squared distance per dimension
+    measure: Callable[[Array, int, Array, Array], tuple[Array, ...]],
+) -> list[tuple[Array, Array]]:
+    """For each number that ``measure`` returns: its mean and standard error at each t.
 
-    between the denoiser and the target; the target None is eps itself.
+    It is called with x_t, t, eps and eps_hat, and gives an array of independent values for each.
     """
     n, rng = check_count("n", n, low=2), check_generator(rng)
     check_function("denoiser", denoiser)
@@ -360,7 +399,7 @@ def _estimate(
         raise ValueError(
             f"denoiser and distribution must have the same dim, got {own_dim} and {dim}"
         )
-    mean, error = np.full((2, schedule.T + 1), np.nan)
+    steps = []
     for t in range(1, schedule.T + 1):
         x_0 = distribution.sample(n, rng=rng, dtype=dtype)
         eps = rng.standard_normal((n, dim), dtype)
@@ -368,10 +407,23 @@ def _estimate(
         eps_hat = np.asarray(denoiser(x_t, t))
         if eps_hat.shape != x_t.shape:
             raise ValueError(f"denoiser must return shape {x_t.shape}, got {eps_hat.shape}")
-        difference = eps_hat - (eps if target is None else target(x_t, t))
-        off = np.square(difference, dtype=np.float64).mean(1)
-        mean[t], error[t] = off.mean(), off.std(ddof=1) / np.sqrt(n)
-    return mean, error
+        values = measure(x_t, t, eps, eps_hat)
+        steps.append([(v.mean(), v.std(ddof=1) / np.sqrt(len(v))) for v in values])
+    tables = np.pad(
+        np.transpose(steps, (1, 2, 0)), ((0, 0), (0, 0), (1, 0)), constant_values=np.nan
+    )
+    return [(mean, error) for mean, error in tables]
+
+
+def _mean_square(difference: Array) -> Array:
+    return np.square(difference, dtype=np.float64).mean(1)
+
+
+def _left(ideal: IdealDenoiser, x_t: Array, t: int) -> Array:
+    """What each x_t leaves of the variance of eps, (n,), whose mean is the floor."""
+    kept, noise = ideal.schedule.alpha_bar[t], ideal.schedule.one_minus_alpha_bar[t]
+    divergence = np.broadcast_to(ideal.divergence(x_t, kept, noise), len(x_t))
+    return 1 - np.sqrt(noise) * divergence / ideal.dim
 
 
 def optimal_variance(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ddpm_np.companion.sources import ROOT, Source, source
 from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, Formula, Section, equations_of
-from ddpm_np.equations.notes import NOTES, Heading, Place, Printed, notes
+from ddpm_np.equations.notes import NOTES, Heading, Printed, heading_of, notes
 from ddpm_np.errata import ERRATA, Erratum
 from ddpm_np.proof.formulas import difference
 from ddpm_np.proof.verify import rows
@@ -94,7 +94,7 @@ def content() -> tuple[NotePart, ...]:
 
 def _section(heading: Heading) -> SectionPart:
     section, own = SECTIONS[heading.place], equations_of(heading.place)
-    here = [entry for entry in ERRATA if _heading_of(entry.place) == heading]
+    here = [entry for entry in ERRATA.values() if heading_of(entry.place) == heading]
     printed = tuple(_printed(p) for p in heading.printed)
     placed = {entry.place for p in printed for entry in p.errata}
     named = {name for equation in own for name in equation.functions}
@@ -111,15 +111,10 @@ def _section(heading: Heading) -> SectionPart:
     )
 
 
-def _heading_of(place: Place) -> Heading:
-    """The heading below which a place stands."""
-    lines = [h for h in notes() if h.place.note == place.note]
-    before = [h for h in lines if h.place.first <= place.first]
-    return before[-1] if before else lines[0]
-
-
 def _printed(printed: Printed) -> PrintedPart:
-    found = tuple(e for e in ERRATA if any(p.overlaps(printed.place) for p in (e.place, *e.also)))
+    found = tuple(
+        e for e in ERRATA.values() if any(p.overlaps(printed.place) for p in (e.place, *e.also))
+    )
     rows: list[int] = []
     for entry in found:
         if "formula" in entry.kind:
@@ -141,7 +136,7 @@ def _equation(equation: Equation) -> EquationPart:
         _proofs().get(equation.number, Known()),
         tuple(_tests().get(equation.number, ())),
         tuple(_bugs(equation)),
-        tuple(e for e in ERRATA if e.equation == equation.number),
+        tuple(e for e in ERRATA.values() if e.equation == equation.number),
         order[i - 1] if i else "",
         order[i + 1] if i + 1 < len(order) else "",
     )

@@ -112,7 +112,7 @@ def fingerprint() -> str:
     for name in _functions():
         shown = source(name)
         digest.update(repr(shown._replace(line=0)).encode())
-    for entry in ERRATA:
+    for entry in ERRATA.values():
         digest.update(repr(entry).encode())
     for name in ("page.html", "style.css"):
         digest.update(_file(name).encode())

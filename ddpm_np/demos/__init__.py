@@ -17,9 +17,10 @@ import numpy as np
 
 from ddpm_np import _figure_style
 from ddpm_np._checks import check_count
-from ddpm_np.demos.table import Comparison, Shown, format_table
+from ddpm_np._measurement import Measurement
+from ddpm_np.demos.table import Shown, format_table
 
-__all__ = ["DEMOS", "DEMOS_ZH", "Comparison", "Shown", "run_demo"]
+__all__ = ["DEMOS", "DEMOS_ZH", "Measurement", "Shown", "run_demo"]
 
 DEMOS = {
     "averaging": "the mean of n observations: what 1/n removes, and the two things it does not",

@@ -20,8 +20,9 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
+from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.covariance import chi_mean, error_of_mean
-from ddpm_np.demos.table import Comparison, Shown, sampled
+from ddpm_np.demos.table import Shown
 from ddpm_np.signals import multi_sine_curve
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def show(
         )
         errors[case] = measured, error, exact
         rows += [
-            Comparison(f"squared error of the mean of {k}, {case}", float(m), float(x), float(e))
+            Measurement(f"squared error of the mean of {k}, {case}", float(m), float(x), float(e))
             for k, m, x, e in zip(n, measured, exact, error)
             if k in (1, 10, 100, 1000)
         ]

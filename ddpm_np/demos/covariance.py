@@ -20,6 +20,7 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
+from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.covariance import (
     effective_rank,
     kernel_covariance,
@@ -27,7 +28,7 @@ from ddpm_np.closed_form.covariance import (
     sample_covariance,
     spectrum,
 )
-from ddpm_np.demos.table import Comparison, Shown, sampled
+from ddpm_np.demos.table import Shown
 from ddpm_np.signals import MultiSine, multi_sine_curve
 
 if TYPE_CHECKING:
@@ -70,14 +71,14 @@ def show(*, rng: np.random.Generator, draws: int = 400, signals: int = 4000) -> 
     modes = np.linalg.eigh(random_frequency_covariance(50, BAND))[1][:, ::-1][:, :12]
     energy = np.sum((signals_drawn @ modes) ** 2, axis=1)
     rows = [
-        Comparison("effective rank of the kernel, signal", whole),
-        Comparison("... the same samples, shuffled", shuffled, whole, 0.0),
-        Comparison("... white noise", white),
+        Measurement("effective rank of the kernel, signal", whole),
+        Measurement("... the same samples, shuffled", shuffled, whole, 0.0),
+        Measurement("... white noise", white),
         *(sampled(f"... mean over {draws} {name}", r) for name, r in ranks.items()),
-        Comparison(
+        Measurement(
             "rank of 200 signals with 5 fixed frequencies", rank, 2.0 * len(FREQUENCIES), 0.0
         ),
-        Comparison("effective rank of that ensemble", effective_rank(ensemble.cov)),
+        Measurement("effective rank of that ensemble", effective_rank(ensemble.cov)),
         sampled("random frequencies: energy in 12 directions of 50", energy, random[:12].sum()),
     ]
     notice = (

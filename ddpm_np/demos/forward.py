@@ -19,10 +19,11 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
+from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.covariance import spectrum_at
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Comparison, Shown, sampled
+from ddpm_np.demos.table import Shown
 from ddpm_np.forward import covariance_at, q_sample, q_step
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
@@ -70,8 +71,8 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
     curve *= np.sqrt(dim) / np.linalg.norm(curve)
     left = kl_divergence(PointMass(curve).diffuse(schedule, T), white)
     expected = float(-0.5 * dim * np.log(schedule.one_minus_alpha_bar[T]))
-    rows.append(Comparison("alpha_bar at T", float(schedule.alpha_bar[T])))
-    rows.append(Comparison("KL left of one curve, |x_0|^2 = 50, at T", left, expected, 0.0))
+    rows.append(Measurement("alpha_bar at T", float(schedule.alpha_bar[T])))
+    rows.append(Measurement("KL left of one curve, |x_0|^2 = 50, at T", left, expected, 0.0))
     entropies = {
         v: 0.5 * np.log(spectrum_at(schedule, [v], np.arange(T + 1))[:, 0]) for v in SCALES
     }

@@ -22,6 +22,7 @@ from ddpm_np._figure_style import (
     plain_log,
     styled,
 )
+from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.latent import (
@@ -34,7 +35,7 @@ from ddpm_np.closed_form.latent import (
 )
 from ddpm_np.closed_form.likelihood import nll, vlb_terms
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Comparison, Shown, sampled
+from ddpm_np.demos.table import Shown
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
@@ -78,7 +79,7 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
         for k in (1, 4, 10)
     ]
     what = "... KL left with 10 latents, as many as the signals have"
-    rows.append(Comparison(what, float(kl[9]), 0.0, 0.0))
+    rows.append(Measurement(what, float(kl[9]), 0.0, 0.0))
     integrals, estimates = _integrals(draws, rng)
     bounds, gaps = _bounds(ensemble, n // 10, rng)
     notice = (
@@ -91,9 +92,9 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
     return Shown([*rows, *integrals, *bounds], notice, drawn)
 
 
-def _integrals(draws: int, rng: np.random.Generator) -> tuple[list[Comparison], Estimates]:
+def _integrals(draws: int, rng: np.random.Generator) -> tuple[list[Measurement], Estimates]:
     """p(x) = integral of p(z) p(x | z) for linear decoders, four ways."""
-    rows: list[Comparison] = []
+    rows: list[Measurement] = []
     found: dict[str, list[tuple[float, float]]] = {"naive mean": [], "importance sampling": []}
     for k in LATENT:
         decoder = LinearDecoder(rng.standard_normal((k, k)), np.zeros(k), NOISE_STD)
@@ -101,7 +102,7 @@ def _integrals(draws: int, rng: np.random.Generator) -> tuple[list[Comparison], 
         exact = float(decoder.marginal.logpdf(point))
         if k <= 2:
             value = quadrature(decoder, point, NOISE_STD, k)
-            rows.append(Comparison(f"ln p(x), latents: {k}, quadrature", value, exact, 0.0))
+            rows.append(Measurement(f"ln p(x), latents: {k}, quadrature", value, exact, 0.0))
         naive = naive_monte_carlo(decoder, point, NOISE_STD, k, n=draws, rng=rng)
         proposal = decoder.posterior(point, broaden=1.2)
         weighted = importance_sampling(decoder, point, NOISE_STD, proposal, n=draws, rng=rng)
@@ -110,27 +111,27 @@ def _integrals(draws: int, rng: np.random.Generator) -> tuple[list[Comparison], 
         if k in (1, 10, 50):
             trusted = naive.standard_error if k == 1 else None
             rows += [
-                Comparison(
+                Measurement(
                     f"ln p(x), latents: {k}, naive mean over {draws} draws",
                     naive.log_p,
                     exact,
                     trusted,
                 ),
-                Comparison(
+                Measurement(
                     "... importance sampling", weighted.log_p, exact, weighted.standard_error
                 ),
-                Comparison("... share of naive draws that count", naive.effective_draws / draws),
+                Measurement("... share of naive draws that count", naive.effective_draws / draws),
             ]
         if k == 1:
             hits = zero_one(decoder, point, k, n=draws, rng=rng)
-            rows.append(Comparison("ln p(x) by the 0/1 decoder: share of hits", hits, 0.0, 0.0))
+            rows.append(Measurement("ln p(x) by the 0/1 decoder: share of hits", hits, 0.0, 0.0))
     estimates = {name: tuple(np.array(pairs).T) for name, pairs in found.items()}
     return rows, estimates
 
 
 def _bounds(
     ensemble: MultiSine, n: int, rng: np.random.Generator
-) -> tuple[list[Comparison], dict[str, float]]:
+) -> tuple[list[Measurement], dict[str, float]]:
     """The diffusion bound minus the entropy for three reverse variances, and once simulated."""
     schedule = Schedule.sigmoid(100, beta_min=1e-5)
     ideal = IdealDenoiser(ensemble, schedule)
@@ -143,13 +144,13 @@ def _bounds(
     # Wrapped, the ideal denoiser is one like any other, so its bound is simulated.
     simulated = vlb_terms(lambda x_t, t: ideal(x_t, t), ensemble, schedule, n=n, rng=rng)
     return [
-        Comparison("entropy of the data in nats", ensemble.entropy),
-        Comparison("diffusion bound above it, beta_tilde", gaps["beta_tilde"]),
-        Comparison("... beta", gaps["beta"]),
-        Comparison(
+        Measurement("entropy of the data in nats", ensemble.entropy),
+        Measurement("diffusion bound above it, beta_tilde", gaps["beta_tilde"]),
+        Measurement("... beta", gaps["beta"]),
+        Measurement(
             "... true reverse kernel; KL(q(x_T) || N(0, I))", gaps["true kernel"], start, 0.0
         ),
-        Comparison(
+        Measurement(
             "the bound, beta_tilde, simulated",
             simulated.total,
             gaps["beta_tilde"] + ensemble.entropy,

@@ -18,12 +18,13 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
+from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.learned import SCHEDULE, trained
+from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest, share_at_points
-from ddpm_np.demos.table import Comparison, Shown, sampled
+from ddpm_np.demos.table import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.signals import MultiSine
 
@@ -55,7 +56,7 @@ def show(
     rows, sets = [], {}
     for size in sizes:
         points, fresh = ensemble.sample(size, rng=rng), ensemble.sample(n, rng=rng)
-        network = trained(points, skip=skip, steps=steps, rng=rng)
+        network = trained_on(points, skip=skip, steps=steps, rng=rng)
         samples = ancestral_sample(network, SCHEDULE, n, dim, rng=rng)
         denoiser = IdealDenoiser(Empirical(points), SCHEDULE)
         ideal = ancestral_sample(denoiser, SCHEDULE, n, dim, rng=rng)
@@ -64,15 +65,15 @@ def show(
         copies = float(share_at_points(samples, points, within=COPY))
         sets[size] = DataSet(points, distances, samples, copies)
         rows += [
-            Comparison(
+            Measurement(
                 f"{_signals(size)}: distance to the data, ideal denoiser",
                 float(memorised.max()),
                 0.0,
                 0.0,
             ),
-            Comparison("... network, median", float(np.median(learned))),
-            Comparison("... new signals, median", float(np.median(new))),
-            Comparison("... share of copies, network", copies),
+            Measurement("... network, median", float(np.median(learned))),
+            Measurement("... new signals, median", float(np.median(new))),
+            Measurement("... share of copies, network", copies),
         ]
         if size == 1:
             expected = np.mean(np.diag(ensemble.cov) + points[0] ** 2)

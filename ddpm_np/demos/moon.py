@@ -23,6 +23,7 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
+from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.interpolation import (
@@ -32,9 +33,9 @@ from ddpm_np.demos.interpolation import (
     mix,
     spherical_weights,
 )
-from ddpm_np.demos.learned import SCHEDULE, trained
+from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest
-from ddpm_np.demos.table import Comparison, Shown
+from ddpm_np.demos.table import Shown
 from ddpm_np.sampling import Denoiser, ancestral_sample
 
 if TYPE_CHECKING:
@@ -97,10 +98,10 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
     denoisers: dict[str, Denoiser] = {
         "ideal denoiser of the two": IdealDenoiser(Empirical(ends), SCHEDULE),
         "Gaussian fit to the two": fit,
-        "network, trained on the two": trained(ends, skip=skip, steps=steps, rng=rng),
-        f"network, trained on {PHASES} phases": trained(phases, skip=skip, steps=steps, rng=rng),
+        "network, trained on the two": trained_on(ends, skip=skip, steps=steps, rng=rng),
+        f"network, trained on {PHASES} phases": trained_on(phases, skip=skip, steps=steps, rng=rng),
     }
-    rows: list[Comparison] = []
+    rows: list[Measurement] = []
     positions: dict[str, dict[int, Array]] = {name: {} for name in denoisers}
     gallery: dict[str, Array] = {}
     for name, denoiser in denoisers.items():
@@ -120,12 +121,12 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
                 near_end = np.minimum(abs(w), abs(1 - w)) < 0.1
                 distance = float(np.median(nearest(x, any_moon)[0]))
                 rows += [
-                    Comparison(f"{what}: share near an end", float(near_end.mean())),
-                    Comparison("... distance to the nearest moon, median", distance),
+                    Measurement(f"{what}: share near an end", float(near_end.mean())),
+                    Measurement("... distance to the nearest moon, median", distance),
                 ]
         gallery[name] = x[np.argsort(w)[np.linspace(0, n - 1, COLUMNS).astype(int)]]
     blend = float(nearest([(half + full) / 2], any_moon)[0][0, 0])
-    rows.append(Comparison("distance of the even blend to the nearest moon", blend))
+    rows.append(Measurement("distance of the even blend to the nearest moon", blend))
     mixed, weights, variances, measured = _mixed_noise(200 * n, rng)
     notice = (
         "From two pictures alone the ideal denoiser returns one of the two and never a 3/4 moon. "
@@ -136,19 +137,19 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
     return Shown(rows + mixed, notice, drawn)
 
 
-def _share_at_an_end(what: str, w: Array, off: Array) -> list[Comparison]:
+def _share_at_an_end(what: str, w: Array, off: Array) -> list[Measurement]:
     """The ideal denoiser of two points must return one of them, each half of the time."""
     at_end = (np.minimum(abs(w), abs(1 - w)) < 1e-6) & (off < 1e-6)
     error = float(0.5 / np.sqrt(len(w)))
     return [
-        Comparison(f"{what}: share at an end", float(at_end.mean()), 1.0, 0.0),
-        Comparison("... of them the full moon", float(np.mean(w > 0.5)), 0.5, error),
+        Measurement(f"{what}: share at an end", float(at_end.mean()), 1.0, 0.0),
+        Measurement("... of them the full moon", float(np.mean(w > 0.5)), 0.5, error),
     ]
 
 
 def _against_the_affine_law(
     what: str, fit: IdealDenoiser, t: int, half: Array, full: Array, w: Array
-) -> list[Comparison]:
+) -> list[Measurement]:
     """Positions on the line from half to full, for the affine denoiser: normally distributed."""
     along = (full - half) / np.sum((full - half) ** 2)
     centre = np.sqrt(SCHEDULE.alpha_bar[t]) * (half + full) / 2
@@ -156,8 +157,8 @@ def _against_the_affine_law(
     mean, cov = affine_law(fit, SCHEDULE, centre, noise, t)
     place, sd, n = float(along @ (mean - half)), float(np.sqrt(along @ cov @ along)), len(w)
     return [
-        Comparison(f"{what}: mean position", float(w.mean()), place, sd / np.sqrt(n)),
-        Comparison(
+        Measurement(f"{what}: mean position", float(w.mean()), place, sd / np.sqrt(n)),
+        Measurement(
             "... its standard deviation", float(w.std(ddof=1)), sd, sd / np.sqrt(2 * (n - 1))
         ),
     ]
@@ -165,7 +166,7 @@ def _against_the_affine_law(
 
 def _mixed_noise(
     n: int, rng: np.random.Generator
-) -> tuple[list[Comparison], Array, dict[str, Array], dict[str, Array]]:
+) -> tuple[list[Measurement], Array, dict[str, Array], dict[str, Array]]:
     """The variance of two mixed noises by the weight of the second, for both rules of mixing."""
     weights, eps = np.linspace(0, 1, 21), rng.standard_normal((2, n))
     rows, variances, measured = [], {}, {}
@@ -175,7 +176,7 @@ def _mixed_noise(
         measured[name] = np.square(pairs @ eps).mean(axis=1)
         exact = float(variances[name][10])
         rows.append(
-            Comparison(
+            Measurement(
                 f"variance of half-and-half noise, {name}",
                 float(measured[name][10]),
                 exact,

@@ -20,11 +20,12 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
+from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.interpolation import affine_law
-from ddpm_np.demos.table import Comparison, Shown, sampled
+from ddpm_np.demos.table import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
@@ -75,8 +76,8 @@ def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
             distance = float(wasserstein2(laws[kind], posterior) / np.sqrt(dim))
             rows += [
                 sampled(f"... guided samples about it, spread {kind}", away, expected),
-                Comparison("    the same of the exact posterior", expected, spread),
-                Comparison("    W2 to the exact posterior, per sample", distance),
+                Measurement("    the same of the exact posterior", expected, spread),
+                Measurement("    W2 to the exact posterior, per sample", distance),
             ]
         deviations = {
             "exact posterior": np.sqrt(np.diag(posterior.cov)),

@@ -19,10 +19,11 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
+from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.covariance import end_noise_correlation, end_noise_loss
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Comparison, Shown
+from ddpm_np.demos.table import Shown
 from ddpm_np.forward import q_sample, q_skip
 from ddpm_np.posterior import predict_eps
 from ddpm_np.schedule import Schedule
@@ -69,12 +70,12 @@ def show(*, rng: np.random.Generator, n: int = 2000) -> Shown:
                 ("correlation of eps with the chain's end", seen[t], correlation[t]),
                 ("least loss if asked for the end", asked, end_loss[t]),
             ):
-                rows.append(Comparison(f"t = {t}: {what}", measured, exact, error))
+                rows.append(Measurement(f"t = {t}: {what}", measured, exact, error))
         if t == 50:
             example = eps[0], eps_star[0]
-    rows.append(Comparison("floor, mean over all t", float(floor[1:].mean())))
+    rows.append(Measurement("floor, mean over all t", float(floor[1:].mean())))
     what = "least loss for the chain's end, mean over all t"
-    rows.append(Comparison(what, float(end_loss[1:].mean())))
+    rows.append(Measurement(what, float(end_loss[1:].mean())))
     notice = (
         "The best prediction is smaller than noise, by exactly the loss that remains. The eps in "
         "x_t and the noise at the end of the chain are different targets. Asked for the second, no "

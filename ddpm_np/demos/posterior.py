@@ -19,9 +19,10 @@ from ddpm_np._figure_style import (
     plain_log,
     styled,
 )
+from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.demos.points import chain_gap, reverse_mixture
-from ddpm_np.demos.table import Comparison, Shown
+from ddpm_np.demos.table import Shown
 from ddpm_np.forward import q_mean_variance, q_sample, q_step
 from ddpm_np.posterior import posterior_exponent, posterior_mean_variance, psi_1, psi_2
 from ddpm_np.schedule import Schedule
@@ -54,7 +55,7 @@ def show(*, rng: np.random.Generator, n: int = 200_000) -> Shown:
         *_simulated_given_x_0(n, rng),
         *_simulated_given_x_t_alone(n, rng),
         *(
-            Comparison(f"nats lost by the best Gaussian chain, T = {k}", gap)
+            Measurement(f"nats lost by the best Gaussian chain, T = {k}", gap)
             for k, gap in zip(STEPS, gaps)
             if k in (1, 10, 100)
         ),
@@ -69,7 +70,7 @@ def show(*, rng: np.random.Generator, n: int = 200_000) -> Shown:
     return Shown(rows, notice, Drawn(x, densities, wide, kernels, np.array(STEPS), gaps))
 
 
-def _square_completed() -> list[Comparison]:
+def _square_completed() -> list[Measurement]:
     """psi_1 and psi_2 read off the exponent: three of its values determine a parabola."""
     t, s = T_SHOWN, SCHEDULE
     one, two = psi_1(s, [X_0], [X_T], t)[0], psi_2(s, t)
@@ -82,17 +83,17 @@ def _square_completed() -> list[Comparison]:
     a = (exponent(1.0) - 2 * exponent(0.0) + exponent(-1.0)) / 2
     b = (exponent(1.0) - exponent(-1.0)) / 2
     return [
-        Comparison("psi_2, from three values of the exponent", a, float(two), 0.0),
-        Comparison("psi_1, the same way", -b / 2, float(one), 0.0),
-        Comparison("mean psi_1 / psi_2", one / two, float(mean[0]), 0.0),
-        Comparison("variance 1 / psi_2 = beta_tilde", 1 / two, float(variance), 0.0),
-        Comparison(
+        Measurement("psi_2, from three values of the exponent", a, float(two), 0.0),
+        Measurement("psi_1, the same way", -b / 2, float(one), 0.0),
+        Measurement("mean psi_1 / psi_2", one / two, float(mean[0]), 0.0),
+        Measurement("variance 1 / psi_2 = beta_tilde", 1 / two, float(variance), 0.0),
+        Measurement(
             "what the exponent leaves when the square is completed", exponent(one / two), 0.0, 0.0
         ),
     ]
 
 
-def _simulated_given_x_0(n: int, rng: np.random.Generator) -> list[Comparison]:
+def _simulated_given_x_0(n: int, rng: np.random.Generator) -> list[Measurement]:
     """Mean and variance of x_{t-1} at the given x_t, by regression on a simulated chain.
 
     Given x_0, (x_{t-1}, x_t) is Gaussian, so the regression of one on the other is the posterior.
@@ -105,13 +106,13 @@ def _simulated_given_x_0(n: int, rng: np.random.Generator) -> list[Comparison]:
     left = before[:, 0] - start - slope * (after[:, 0] - X_T)
     error = np.sqrt(left.var() / n * (1 + (after.mean() - X_T) ** 2 / after.var()))
     return [
-        Comparison(
+        Measurement(
             f"mean of x_{t - 1} where x_{t} = {X_T}, simulated chain",
             float(start),
             float(mean[0]),
             float(error),
         ),
-        Comparison(
+        Measurement(
             "variance there",
             float(left.var(ddof=2)),
             float(variance),
@@ -120,7 +121,7 @@ def _simulated_given_x_0(n: int, rng: np.random.Generator) -> list[Comparison]:
     ]
 
 
-def _simulated_given_x_t_alone(n: int, rng: np.random.Generator) -> list[Comparison]:
+def _simulated_given_x_t_alone(n: int, rng: np.random.Generator) -> list[Measurement]:
     """Mean and variance of x_{t-1} for two-point data: draws weighted by q(x_t | x_{t-1})."""
     t, s = T_SHOWN, SCHEDULE
     kernel = reverse_mixture(POINTS, s, [X_T], t)
@@ -134,11 +135,11 @@ def _simulated_given_x_t_alone(n: int, rng: np.random.Generator) -> list[Compari
     ]
 
 
-def _weighted(what: str, values: Array, weights: Array, exact: float) -> Comparison:
+def _weighted(what: str, values: Array, weights: Array, exact: float) -> Measurement:
     share = weights / weights.sum()
     mean = float(share @ values)
     error = float(np.sqrt(np.sum((share * (values - mean)) ** 2)))
-    return Comparison(what, mean, exact, error)
+    return Measurement(what, mean, exact, error)
 
 
 def _likelihood(before: Array) -> Array:

@@ -19,6 +19,7 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
+from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.covariance import (
     kernel_covariance,
     reshape_noise,
@@ -28,7 +29,7 @@ from ddpm_np.closed_form.covariance import (
 )
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserstein2
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Comparison, Shown, sampled
+from ddpm_np.demos.table import Shown
 from ddpm_np.signals import MultiSine
 
 if TYPE_CHECKING:
@@ -72,23 +73,23 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
     densities, exact = _densities(ensemble, x, rng)
     least = wasserstein2(Gaussian(zero, white), Gaussian(zero, target + lifted)) ** 2
     table = [
-        Comparison(
+        Measurement(
             f"kernel missed by {rows} rows of reshaped noise",
             missed(shaped, target),
             reshaping_error(target, rows - 1),
             0.0,
         ),
-        Comparison(
+        Measurement(
             f"... by {few} rows", missed(short, target), reshaping_error(target, few - 1), 0.0
         ),
-        Comparison(
+        Measurement(
             f"kernel + {FLOOR} I missed by {rows} rows, transported",
             missed(transported, target + lifted),
             0.0,
             0.0,
         ),
-        Comparison("squared distance that transport moves", moved(transported), least, 0.0),
-        Comparison("... and X V Psi V_1^T, to the same covariance", moved(turned)),
+        Measurement("squared distance that transport moves", moved(transported), least, 0.0),
+        Measurement("... and X V Psi V_1^T, to the same covariance", moved(turned)),
         *(
             sampled(f"mean log density of a signal, {name}", v, exact.get(name))
             for name, v in densities.items()

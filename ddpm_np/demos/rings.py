@@ -8,16 +8,18 @@ import numpy as np
 
 from ddpm_np import _figure_style
 from ddpm_np._checks import Array
+from ddpm_np._measurement import Measurement, sampled
 from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.closed_form.patches import PatchDenoiser
-from ddpm_np.demos.table import Comparison, Shown, sampled
+from ddpm_np.demos.table import Shown
+from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import TrainingState, train
+from ddpm_np.training import trained
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,18 +52,18 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
         drawn[name] = samples
         distance, what = nearest_ring(samples).distance, f"distance to the nearest ring: {name}"
         if name == "all pixels":  # one of the pictures, to rounding
-            rows.append(Comparison(what, float(distance.max()), 0.0, 0.0))
+            rows.append(Measurement(what, float(distance.max()), 0.0, 0.0))
         else:
             rows.append(sampled(what, distance))
     for placed, where in ((True, "placed"), (False, "anywhere")):
         floor = PatchDenoiser(pictures, SCHEDULE, patch=PATCH, placed=placed).floor(n=4, rng=rng)
-        rows.append(Comparison(f"least loss, patch {PATCH} {where}", float(floor[1:].mean())))
+        rows.append(Measurement(f"least loss, patch {PATCH} {where}", float(floor[1:].mean())))
     floor, _ = estimate_floor(points, SCHEDULE, n=100, rng=rng)
-    rows.append(Comparison("least loss, all pixels of the five", float(floor[1:].mean())))
+    rows.append(Measurement("least loss, all pixels of the five", float(floor[1:].mean())))
     first = Schedule.from_beta([1e-4])
     floor, error = estimate_floor(FAMILY, first, n=16, rng=rng)
     rows.append(
-        Comparison(
+        Measurement(
             f"least loss of the family at little noise, in 1/{FAMILY.dim}",
             float(FAMILY.dim * floor[1]),
             2.0,
@@ -77,18 +79,12 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
     return Shown(rows, notice, Drawn(drawn))
 
 
-def _trained(points: Empirical, steps: int, rng: np.random.Generator) -> UNet:
+def _trained(points: Empirical, steps: int, rng: np.random.Generator) -> Network:
     """A small U-Net after a second or two on the pictures."""
     skip, gain = preconditioning(SCHEDULE, float(np.square(points.points).mean()))
     network = UNet(FAMILY.size, SCHEDULE.T, widths=(12, 24), rng=rng, skip=skip, gain=gain)
-    state = TrainingState(network, rng=rng, ema_decay=0.98)
-    for _ in train(
-        network, points, SCHEDULE, steps=steps, batch_size=16, learning_rate=5e-3, state=state
-    ):
-        pass
-    average = state.ema_network()
-    assert isinstance(average, UNet)
-    return average
+    settings = {"steps": steps, "batch_size": 16, "learning_rate": 5e-3}
+    return trained(network, points, SCHEDULE, rng=rng, ema_decay=0.98, **settings)
 
 
 @_figure_style.styled

@@ -22,11 +22,12 @@ from ddpm_np._figure_style import (
     plain_log,
     styled,
 )
+from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Comparison, Shown
+from ddpm_np.demos.table import Shown
 from ddpm_np.sampling import Variance, ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
@@ -74,7 +75,7 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
             outputs.setdefault(name, {})[scale] = float(x.var()), exact
             # A Gaussian's sample variance has standard error variance sqrt(2 / (n - 1)).
             rows.append(
-                Comparison(
+                Measurement(
                     f"data of variance {scale:g}, {name}",
                     float(x.var(ddof=1)),
                     exact,
@@ -88,7 +89,7 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
     }
     for k in (12, 100):
         rows += [
-            Comparison(f"W2 per sample of a signal, {k} steps, {name}", d[STEPS.index(k)])
+            Measurement(f"W2 per sample of a signal, {k} steps, {name}", d[STEPS.index(k)])
             for name, d in distances.items()
         ]
     denoiser, dim = IdealDenoiser(ensemble, schedule), ensemble.dim

@@ -106,3 +106,9 @@ def notes() -> tuple[Heading, ...]:
         else:
             found[-1][3].append(Printed(place, tuple(lines)))
     return tuple(Heading(place, level, title, tuple(own)) for place, level, title, own in found)
+
+
+def heading_of(place: Place) -> Heading:
+    """The heading below which a place stands, the note's first one for the lines before it."""
+    own = [heading for heading in notes() if heading.place.note == place.note]
+    return next((h for h in reversed(own) if h.place.first <= place.first), own[0])

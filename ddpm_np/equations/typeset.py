@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from typing import Protocol
 
@@ -19,6 +20,8 @@ GREEK = {
     "eps": "ε",
     "psi": "ψ",
     "Psi": "Ψ",
+    "phi": "φ",
+    "Phi": "Φ",
     "Sigma": "Σ",
     "sigma": "σ",
     "theta": "θ",
@@ -41,7 +44,8 @@ TEX_SIGNS = {
     "<": r"\lt",
     "...": r"\cdots",
     "|": r"\mid",
-    ";": r",\quad",
+    ";": r",\quad",  # between two statements
+    "of;": ";",  # within a function: N(x; mu, Sigma)
     ",": ",",
 }
 
@@ -163,6 +167,8 @@ def _write(tree: Node, to: _Writer) -> str:
         return to.power(_write(base, to), _write(_bare(parts[1]), to))
     if kind == "negative":
         return to.sign("-", prefix=True) + _write(parts[0], to)
+    if kind == "call" and parts[0].kind == "chain":
+        parts = (replace(parts[0], text=parts[0].text.replace(";", "of;")),)
     inside = _write(parts[0], to)
     if kind == "call" and tree.text == "sqrt":
         return to.root(inside)
@@ -199,7 +205,9 @@ class _LaTeX:
         )
         for accent in accents:
             letter = f"{ACCENTS[accent][1]}{{{letter}}}"
-        if len(subscript) > 2 and subscript.isalpha():
+        if subscript in GREEK:
+            subscript = "\\" + subscript
+        elif len(subscript) > 2 and subscript.isalpha():
             subscript = rf"\mathrm{{{subscript}}}"
         subscript = subscript.replace("|", r"\vert ")  # a bar would end the cell of a table
         return letter + (f"_{{{subscript}}}" if subscript else "")
@@ -260,7 +268,7 @@ class _MathML:
         if subscript:
             pieces = re.findall(r"[A-Za-z]+|\d+|\S", subscript)
             written = "".join(
-                f"<mi>{p}</mi>"
+                f"<mi>{GREEK.get(p, p)}</mi>"
                 if p.isalpha()
                 else f"<mn>{p}</mn>"
                 if p.isdigit()
@@ -271,6 +279,8 @@ class _MathML:
         return f'<mrow class="{symbol_class(name)}">{letter}</mrow>'
 
     def sign(self, sign: str, *, prefix: bool = False) -> str:
+        if sign == "of;":
+            return '<mo separator="true">;</mo>'
         if sign in (",", ";"):
             space = "" if sign == "," else '<mspace width="1.4em"/>'
             return f'<mo separator="true">,</mo>{space}'

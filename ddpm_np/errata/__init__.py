@@ -3,8 +3,11 @@
 To be read beside the notes N0..N4. ``python -m ddpm_np errata`` prints :func:`errata_table` in the
 order of their lines; ``errata N2:351`` prints the entries of one line, and ``--lang zh`` prints
 them in Chinese. Listed are formulas that are wrong and claims that a number decides; misprints of
-words are left out. Each entry computes one quantity three times: as printed, as corrected (with
-the package's own functions where there are any), and independently.
+words are left out. The words stand in ``n0.txt`` to ``n4.txt``, in the format of
+:mod:`ddpm_np.errata.record`. The counterexamples are functions named after their place; each
+computes one quantity three times: as printed, as corrected (with the package's own functions where
+there are any), and independently. The rule that decides an entry is
+:attr:`ddpm_np.errata.numbers.Numbers.decide`.
 
 >>> [entry.corrected.en for entry in lookup("N2:351")]
 ['b = sqrt(beta_t)']
@@ -13,53 +16,46 @@ the package's own functions where there are any), and independently.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from types import ModuleType
+from collections.abc import Callable, Iterator
+from importlib.resources import files
 from unicodedata import east_asian_width
 
-from ddpm_np.equations.notes import Place
-from ddpm_np.errata import (
-    n0,
-    n1,
-    n2_covariance,
-    n2_eps_form,
-    n2_forward,
-    n2_images,
-    n2_principle,
-    n2_reverse,
-    n2_signals,
-    n3,
-    n4_latent,
-    n4_likelihood,
-)
-from ddpm_np.errata.record import KINDS, Erratum, Numbers, Text
+from ddpm_np.equations.notes import NOTES, Place
+from ddpm_np.equations.words import LANGUAGES, Words
+from ddpm_np.errata import n0, n1, n2_process, n2_reverse, n2_signals, n3, n4
+from ddpm_np.errata.numbers import RULE, Numbers
+from ddpm_np.errata.record import KINDS, LABELS, Erratum, read
 
-__all__ = ["ERRATA", "KINDS", "LANGUAGES", "Erratum", "Numbers", "Text", "errata_table", "lookup"]
+__all__ = ["ERRATA", "KINDS", "Erratum", "Numbers", "errata_table", "lookup"]
 
-LANGUAGES = ("en", "zh")
 _WIDTH = 100
 
 
-def _entries(*parts: ModuleType) -> tuple[Erratum, ...]:
-    found = [entry for part in parts for entry in vars(part).values() if isinstance(entry, Erratum)]
-    return tuple(sorted(found, key=lambda entry: entry.place.order))
+def _counterexamples() -> dict[str, Callable[[], Numbers]]:
+    """The functions such as ``n2_439_442``, by place: N2:439-442."""
+    modules = (n0, n1, n2_signals, n2_process, n2_reverse, n3, n4)
+    found = {}
+    for name, function in (pair for module in modules for pair in vars(module).items()):
+        if match := re.fullmatch(r"(n\d)_(\d+)(?:_(\d+))?([a-z]?)", name):
+            note, first, last, letter = match.groups()
+            found[f"{note.upper()}:{first}{f'-{last}' if last else ''}{letter}"] = function
+    return found
 
 
-ERRATA: tuple[Erratum, ...] = _entries(
-    n0,
-    n1,
-    n2_principle,
-    n2_covariance,
-    n2_forward,
-    n2_signals,
-    n2_images,
-    n2_reverse,
-    n2_eps_form,
-    n3,
-    n4_likelihood,
-    n4_latent,
-)
-"""All entries, sorted by note and line."""
+def _read() -> Iterator[Erratum]:
+    counterexamples = _counterexamples()
+    for note in NOTES:
+        name = f"{note.lower()}.txt"
+        text = files("ddpm_np.errata").joinpath(name).read_text(encoding="utf-8")
+        for entry in read(text, name, counterexamples):
+            del counterexamples[entry.place]
+            yield entry
+    if counterexamples:
+        raise ValueError(f"counterexamples without an entry: {', '.join(counterexamples)}")
+
+
+ERRATA: dict[Place, Erratum] = {entry.place: entry for entry in _read()}
+"""All entries by place, sorted by note and line."""
 
 
 def lookup(place: str) -> tuple[Erratum, ...]:
@@ -73,7 +69,9 @@ def lookup(place: str) -> tuple[Erratum, ...]:
     def concerns(other: Place) -> bool:
         return wanted.overlaps(other) and wanted.letter in ("", other.letter)
 
-    return tuple(entry for entry in ERRATA if any(concerns(p) for p in (entry.place, *entry.also)))
+    return tuple(
+        entry for entry in ERRATA.values() if any(concerns(p) for p in (entry.place, *entry.also))
+    )
 
 
 def errata_table(place: str | None = None, *, lang: str = "en") -> Iterator[str]:
@@ -99,8 +97,8 @@ def _found(place: str, entries: tuple[Erratum, ...], lang: str) -> Iterator[str]
 
 
 def _table(lang: str) -> Iterator[str]:
-    rows = [(entry.place, entry, True) for entry in ERRATA]
-    rows += [(place, entry, False) for entry in ERRATA for place in entry.also]
+    rows = [(entry.place, entry, True) for entry in ERRATA.values()]
+    rows += [(place, entry, False) for entry in ERRATA.values() for place in entry.also]
     rows.sort(key=lambda row: row[0].order)
     for place, entry, is_first in rows:
         if is_first:
@@ -108,7 +106,8 @@ def _table(lang: str) -> Iterator[str]:
         else:
             yield f"{place}  " + (f"see {entry.place}" if lang == "en" else f"见 {entry.place}")
         yield ""
-    counts = {kind: sum(entry.kind == kind for entry in ERRATA) for kind in KINDS}
+    yield from _wrapped("rule" if lang == "en" else "判定规则", RULE.in_(lang))
+    counts = {kind: sum(entry.kind == kind for entry in ERRATA.values()) for kind in KINDS}
     if lang == "en":
         by_kind = ", ".join(f"{n} {kind}{_plural(kind, n)}" for kind, n in counts.items())
         yield f"{len(ERRATA)} errata: {by_kind}"
@@ -123,29 +122,35 @@ def _plural(kind: str, n: int) -> str:
 
 def _lines(entry: Erratum, lang: str) -> Iterator[str]:
     equation = f"  ({entry.equation})" if entry.equation else ""
-    printed, corrected, truth = entry.numbers().texts()
+    kind = entry.kind if lang == "en" else KINDS[entry.kind].zh
+    yield f"{entry.place}  [{kind}]  {entry.section}{equation}"
+    numbers = entry.numbers()
+    for label, chinese in LABELS.items():
+        text: Words = getattr(entry, label)
+        yield from _wrapped(label if lang == "en" else chinese, text.in_(lang))
+        if label == "printed" and lang == "en" and _columns(text.zh) > len(text.zh):
+            yield from _wrapped("in Chinese", text.zh)
+        if label == "quantity":
+            yield from _wrapped(*_numbers(numbers, lang))
+            yield from _wrapped(*_decided(numbers, lang))
+
+
+def _numbers(numbers: Numbers, lang: str) -> tuple[str, str]:
+    printed, corrected, truth = numbers.texts()
     if lang == "en":
-        yield f"{entry.place}  [{entry.kind}]  {entry.section}{equation}"
-        rows = [("printed", entry.printed.en)]
-        if _columns(entry.printed.zh) > len(entry.printed.zh):
-            rows += [("in Chinese", entry.printed.zh)]
-        rows += [
-            ("corrected", entry.corrected.en),
-            ("numbers", f"printed {printed}, corrected {corrected}, truth {truth}"),
-            ("of what", entry.quantity.en),
-            ("why", entry.why.en),
-        ]
-    else:
-        yield f"{entry.place}  [{KINDS[entry.kind].zh}]  {entry.section}{equation}"
-        rows = [
-            ("原文", entry.printed.zh),
-            ("更正", entry.corrected.zh),
-            ("数值", f"按原文 {printed}，按更正 {corrected}，真值 {truth}"),
-            ("计算对象", entry.quantity.zh),
-            ("理由", entry.why.zh),
-        ]
-    for label, text in rows:
-        yield from _wrapped(label, text)
+        return "numbers", f"printed {printed}, corrected {corrected}, truth {truth}"
+    return "数值", f"按原文 {printed}，按更正 {corrected}，真值 {truth}"
+
+
+def _decided(numbers: Numbers, lang: str) -> tuple[str, str]:
+    """Whether the numbers decide the entry by :data:`ddpm_np.errata.numbers.RULE`."""
+    printed, corrected = (f"{miss:.2g}" for miss in numbers.misses)
+    allowed = f"{float(numbers.tolerance):.2g}"
+    if lang == "en":
+        verdict = "decided" if numbers.decide else "undecided"
+        return verdict, f"printed off by {printed}, corrected by {corrected}, allowed {allowed}"
+    verdict = "成立" if numbers.decide else "不成立"
+    return verdict, f"原文偏差 {printed}，更正偏差 {corrected}，允许偏差 {allowed}"
 
 
 # A line may break at a space, beside a Chinese character and after Chinese punctuation.

@@ -1,173 +1,134 @@
-"""N2, "扩散模型的信号生成实践": the signal, the schedule and the loss."""
+"""N2 up to line 278: what diffusion is, and signals seen through covariances."""
 
 from __future__ import annotations
 
-from math import exp, fsum, log1p, sqrt
+from itertools import permutations
+from math import exp, pi, sqrt
 
 import numpy as np
 
-from ddpm_np.closed_form.covariance import end_noise_correlation
-from ddpm_np.closed_form.distributions import Empirical
-from ddpm_np.closed_form.ideal import IdealDenoiser
-from ddpm_np.errata.record import Numbers, erratum, notes_schedule, ulps
-from ddpm_np.forward import q_step
+from ddpm_np.closed_form.covariance import (
+    effective_rank,
+    kernel_covariance,
+    reshape_noise,
+    sample_covariance,
+)
+from ddpm_np.closed_form.distributions import Empirical, Gaussian, GaussianMixture
+from ddpm_np.errata.numbers import Numbers, line_integral, notes_schedule, signs, ulps
+from ddpm_np.forward import covariance_at, q_step
 from ddpm_np.schedule import Schedule
-from ddpm_np.signals import multi_sine_curve
+from ddpm_np.signals import MultiSine
 
 
-@erratum(
-    "N2:410",
-    section="信号生成及扩散参数",
-    kind="imprecise",
-    equation="E20",
-    printed=(
-        "the signal is a weighted sum of sines; their frequencies and their weights are random",
-        "“若干个单一频率信号的加权求和，这些频率值和加权系数是随机的”",
-    ),
-    corrected=(
-        "the notes' program gives all sines the same weight; random are frequencies and phases",
-        "笔记的程序中各正弦的权重相同，随机的是频率和相位",
-    ),
-    latex=("", r"x = \frac{1}{s} \sum_k \cos(2 \pi f_k \tau + \phi_k)"),
-    quantity=(
-        "largest over smallest amplitude of the five sines of one signal (printed: weights drawn "
-        "uniformly from (0, 1))",
-        "一条信号的五个正弦中最大与最小振幅之比（按原文：权重在 (0, 1) 上均匀抽取）",
-    ),
-    why=(
-        "The program sums cos(2 pi f_k tau + phi_k) and divides by the standard deviation s of the "
-        "sum. Text and program describe different sets of signals.",
-        "程序把各个 cos(2 pi f_k tau + phi_k) 直接相加，再除以总和的标准差 s。"
-        "文字与程序描述的是两种不同的信号总体。",
-    ),
-)
-def random_weights() -> Numbers:
-    x = multi_sine_curve(rng=np.random.default_rng(2))
-    frequencies = np.random.default_rng(2).uniform(0, 5, 5)  # those of x, drawn again
-    angle = 2 * np.pi * np.outer(np.linspace(0, 1, len(x)), frequencies)
-    waves = np.hstack([np.cos(angle), np.sin(angle)])
-    a, b = np.linalg.lstsq(waves, x, rcond=None)[0].reshape(2, 5)
-    amplitude = np.hypot(a, b)
-    weights = np.random.default_rng(2).uniform(0, 1, 5)
-    printed, truth = (float(w.max() / w.min()) for w in (weights, amplitude))
-    return Numbers(printed, 1.0, truth, ulps(64 * float(np.linalg.cond(waves)), 1.0))
+def n2_49() -> Numbers:
+    schedule = Schedule.linear()
+    brownian = float(schedule.beta.sum())
+    corrected = float(covariance_at(schedule, [[0.0]], schedule.T)[0, 0])
+    # The limit is 1; at t = T alpha_bar_T is still missing.
+    return Numbers(brownian, corrected, 1.0, 2 * float(schedule.alpha_bar[-1]))
 
 
-@erratum(
-    "N2:422",
-    section="信号生成及扩散参数",
-    kind="wrong formula",
-    equation="E19",
-    printed="f(t) = (t - t_min) / (t_max - t_min) * (t_max - t_min) + t_min",
-    corrected=(
-        "f(t) = -6 + 12 (t - 1) / (T - 1)",
-        "f(t) = -6 + 12 (t - 1) / (T - 1)（笔记的程序所用）",
-    ),
-    latex=(
-        r"f(t) = \frac{t-t_{min}}{t_{max} - t{min}} * (t_{max} - t_{min}) + t_{min}",
-        r"f(t) = -6 + 12 \cdot \frac{t - 1}{T - 1}",
-    ),
-    quantity=(
-        "alpha_bar_100 for beta_max = 0.1 (printed: f(t) = t)",
-        "beta_max = 0.1 时的 alpha_bar_100（按原文：f(t) = t）",
-    ),
-    why=(
-        "The factor cancels and leaves f(t) = t, so that beta_t is close to beta_max almost at "
-        "once. The notes' program takes a line from -6 to 6.",
-        "分子与分母约去后只剩 f(t) = t，于是 beta_t 几乎一开始就接近 beta_max。"
-        "程序中 f(t) 是从 -6 到 6 的直线。",
-    ),
-)
-def tautology() -> Numbers:
+def n2_57() -> Numbers:
+    n, beta = 1000, 0.001
+    schedule = Schedule.from_beta(np.full(n, beta))
+    x, eps = signs(2).T[:, :, None]  # all four pairs of signs: exact for this mean of squares
+    one_step = float(np.mean((q_step(schedule, x, 1, eps) - x) ** 2))
+    # 2 - 2 sqrt(1 - beta) = beta + beta^2 / 4 + ...: the sum differs from that of beta by
+    # n beta^2 / 4, which vanishes as n grows.
+    return Numbers(0.0, float(schedule.beta.sum()), n * one_step, n * beta**2 / 2)
+
+
+def n2_75_78() -> Numbers:
+    schedule, m = notes_schedule(), 5.0
+    variance = float(covariance_at(schedule, [[m**2]], schedule.T)[0, 0])
+    corrected = -2 * (m**2 * float(schedule.alpha_bar[-1]) / variance) ** 2
+    last = Empirical([[-m], [m]]).diffuse(schedule, schedule.T)
+    fourth = line_integral(lambda x: x**4 * np.exp(last.logpdf(x[:, None])), -15, 15)
+    second = line_integral(lambda x: x**2 * np.exp(last.logpdf(x[:, None])), -15, 15)
+    truth = fourth.value / second.value**2 - 3
+    return Numbers(0.0, corrected, truth, fourth.error + 6 * second.error)
+
+
+def n2_96_99() -> Numbers:
+    data, schedule = Gaussian([0.0], [[1.0]]), Schedule.from_beta([0.1])
+
+    def joint(x_0: np.ndarray) -> np.ndarray:
+        transition = np.exp(-((sqrt(0.9) * x_0) ** 2) / 0.2) / sqrt(0.2 * pi)
+        return np.exp(-(x_0**2) / 2) / sqrt(2 * pi) * transition
+
+    truth = line_integral(joint, -12, 12)
+    corrected = exp(float(data.diffuse(schedule, 1).logpdf([0.0])))
+    return Numbers(float(joint(np.zeros(1))[0]), corrected, truth.value, truth.error)
+
+
+def n2_172() -> Numbers:
+    n = 5
+    # With q = 1/e, C_ij = q^(i^2) q^(j^2) (q^(-2i))^j: a Vandermonde matrix between two diagonals.
+    truth = 1.0
+    for k in range(1, n):
+        truth *= (1 - exp(-2 * k)) ** (n - k)
+    kernel = kernel_covariance(np.arange(float(n)))
+    tolerance = ulps(16 * float(np.linalg.cond(kernel)), truth)
+    return Numbers(0.0, float(np.linalg.det(kernel)), truth, tolerance)
+
+
+def n2_186() -> Numbers:
     from scipy.special import expit
 
-    t = np.arange(1.0, 101.0)
-    printed = Schedule.from_beta(0.1 * expit((t - 1) / (100 - 1) * (100 - 1) + 1))
-    truth = exp(fsum(log1p(-0.1 / (1 + exp(6 - 12 * k / 99))) for k in range(100)))
-    corrected = float(notes_schedule().alpha_bar[-1])
-    return Numbers(float(printed.alpha_bar[-1]), corrected, truth, ulps(200, truth))
+    C = MultiSine([1.0, 2.5]).cov
+    truth = float(C[3, 3] / sqrt(C[3, 3] ** 2))
+    return Numbers(float(expit(0.0)), float(kernel_covariance([0.7, 0.7])[0, 1]), truth, 0.0)
 
 
-@erratum(
-    "N2:439-442",
-    section="扩散模型的训练过程",
-    kind="wrong formula",
-    equation="E15",
-    printed=(
-        "the network predicts the end of the diffusion; the loss is "
-        "N_hat = lim x_t = f_theta(x_t, t)",
-        "“通过模型预测扩散终点，即噪声。因此，其损失函数为” N_hat = lim x_t = f_theta(x_t, t)",
-    ),
-    corrected=(
-        "eps_theta(x_t, t) predicts the eps in x_t = sqrt(alpha_bar_t) x_0 + "
-        "sqrt(1 - alpha_bar_t) eps",
-        "eps_theta(x_t, t) 预测的是 x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps 中的 "
-        "eps",
-    ),
-    latex=(
-        r"\hat{N} = \lim_{t \rightarrow \infty} x_t = f_{\theta, x_0}(x_t, t)",
-        r"\hat{\epsilon} = f_{\theta}(x_t, t) \approx \epsilon, \quad "
-        r"x_t = \sqrt{\bar{\alpha}_t}\,x_0 + \sqrt{1 - \bar{\alpha}_t}\,\epsilon",
-    ),
-    quantity=(
-        "correlation of the eps in x_50 with the noise in x_100, the end of the chain "
-        "(printed: the same, 1)",
-        "x_50 中的 eps 与扩散终点 x_100 中的噪声的相关系数（按原文：两者相同，为 1）",
-    ),
-    why=(
-        "The end of the chain consists mostly of noise that is added after step t. It cannot be "
-        "predicted from x_t. The formula is also a prediction, not a loss.",
-        "扩散终点主要由第 t 步之后才加入的噪声构成，无法由 x_t 预测。"
-        "另外，这个式子给出的是预测值，并不是损失函数。",
-    ),
-)
-def end_of_chain_as_target() -> Numbers:
-    schedule, t = notes_schedule(), 50
-    noise = np.zeros(schedule.T)  # what the noise of each step contributes to x_s
-    at = {}
-    for s in range(1, schedule.T + 1):
-        noise = q_step(schedule, noise, s, np.eye(schedule.T)[s - 1])
-        at[s] = noise
-    now, end = at[t], at[schedule.T]
-    truth = float(now @ end / (np.linalg.norm(now) * np.linalg.norm(end)))
-    corrected = float(end_noise_correlation(schedule, t))
-    return Numbers(1.0, corrected, truth, ulps(4 * schedule.T, truth))
+def n2_189() -> Numbers:
+    frequencies, rng = [1.0, 2.5, 4.0], np.random.default_rng(0)
+    curve = MultiSine(frequencies).sample(1, rng=rng)[0]
+    corrected = float(MultiSine(frequencies, scale=10 / sqrt(3)).cov[7, 7])
+    printed = float(kernel_covariance(10 * curve)[7, 7])
+    return Numbers(printed, corrected, 100.0, ulps(16, 100.0))
 
 
-@erratum(
-    "N2:448",
-    section="扩散模型的训练过程",
-    kind="imprecise",
-    equation="E15",
-    printed="theta_hat = argmin_theta |N_hat - N|",
-    corrected=(
-        "theta_hat = argmin_theta E_{t, x_0, eps} |eps_theta(x_t, t) - eps|^2",
-        "theta_hat = argmin_theta E_{t, x_0, eps} |eps_theta(x_t, t) - eps|^2（程序用的也是均方误"
-        "差）",
-    ),
-    latex=(
-        r"\hat{\theta} = argmin_{\theta} \Vert \hat{N} - N \Vert",
-        r"\hat{\theta} = argmin_{\theta}\, \mathbb{E}_{t, x_0, \epsilon} "
-        r"\Vert \epsilon_\theta(x_t, t) - \epsilon \Vert^2",
-    ),
-    quantity=(
-        "best prediction of eps at x_t = 0.3, for x_0 = 1 or -1 and alpha_bar_t = 1/2",
-        "x_0 取 1 或 -1、alpha_bar_t = 1/2 时，在 x_t = 0.3 处对 eps 的最优预测",
-    ),
-    why=(
-        "The mean and the square are missing; the notes' program has both. The mean of the norm "
-        "itself is least at the median (in many dimensions the geometric one), not at E[eps | "
-        "x_t].",
-        "缺少期望和平方。若对范数本身取期望，最优解是中位数（高维时为几何中位数），"
-        "而不是 E[eps | x_t]。",
-    ),
-)
-def norm_without_square() -> Numbers:
-    schedule, x, root = Schedule.from_beta([0.5]), 0.3, sqrt(0.5)
-    candidates = np.array([(x - root * x_0) / root for x_0 in (1.0, -1.0)])
-    weights = np.array([exp(-((x - root * x_0) ** 2)) for x_0 in (1.0, -1.0)])
-    weights /= weights.sum()
-    # A weighted sum of distances is least at one of the candidates.
-    printed = candidates[np.argmin([weights @ np.abs(candidates - c) for c in candidates])]
-    corrected = IdealDenoiser(Empirical([[-1.0], [1.0]]), schedule)([[x]], 1)[0, 0]
-    return Numbers(float(printed), float(corrected), float(weights @ candidates), ulps(64, 1.0))
+def n2_199() -> Numbers:
+    ensemble = MultiSine([0.4], dim=6)
+    curve = ensemble.sample(1, rng=np.random.default_rng(0))[0]
+    shuffled_curve = curve[[3, 0, 5, 1, 4, 2]]
+    kernel, shuffled_kernel = kernel_covariance(curve), kernel_covariance(shuffled_curve)
+    printed = effective_rank(shuffled_kernel) / effective_rank(kernel)
+    C = ensemble.cov
+    # Every off-diagonal entry becomes the mean of all 30, every diagonal entry that of all 6.
+    apart = (C.sum() - np.trace(C)) / 30
+    shuffled = np.full((6, 6), apart) + (np.trace(C) / 6 - apart) * np.eye(6)
+    corrected = effective_rank(shuffled) / effective_rank(C)
+    every = np.mean([C[np.ix_(p, p)] for p in permutations(range(6))], axis=0)
+    truth = effective_rank(every) / effective_rank(C)
+    return Numbers(printed, corrected, truth, ulps(1000, truth))
+
+
+def n2_205() -> Numbers:
+    from scipy.special import ndtr
+
+    m = 0.95
+    s = sqrt(1 - m**2)
+    law = GaussianMixture([0.5, 0.5], [[-m], [m]], [[[s**2]], [[s**2]]])
+    x, w = np.polynomial.legendre.leggauss(80)
+    truth = float(w @ np.exp(law.logpdf(x[:, None] / 2))) / 2
+    corrected = float(ndtr((0.5 - m) / s) - ndtr((-0.5 - m) / s))
+    return Numbers(float(ndtr(0.5) - ndtr(-0.5)), corrected, truth, 1e-13)
+
+
+def n2_220() -> Numbers:
+    X = signs(3)
+    return Numbers(float((X.T @ X)[0, 0]), float(sample_covariance(X)[0, 0]), 1.0, 0.0)
+
+
+def n2_226_233() -> Numbers:
+    X = np.random.default_rng(0).standard_normal((50, 100))
+    rank = float(np.linalg.matrix_rank(X.T @ X / 50))
+    return Numbers(float(np.linalg.matrix_rank(np.eye(100))), float(min(X.shape)), rank, 0.0)
+
+
+def n2_267() -> Numbers:
+    X, wanted = np.array([[1.0], [3.0]]), 4.0
+    printed = X * sqrt(wanted / float((X.T @ X)[0, 0] / 2))
+    corrected = float(sample_covariance(reshape_noise(X, [[wanted]]))[0, 0])
+    return Numbers(float(sample_covariance(printed)[0, 0]), corrected, wanted, ulps(8, wanted))

@@ -1,184 +1,170 @@
-"""The record of one erratum, and the tools that compute its numbers.
+"""The record of one erratum, and the reader of the text files that hold them.
 
-Below it: everything the package knows. Above it: one module per part of the notes, whose entries
-:mod:`ddpm_np.errata` collects.
+``n0.txt`` to ``n4.txt`` hold one block per erratum, after a first block that introduces the file::
+
+    N2:351 | slip | E3
+    printed: b = beta_t
+    corrected: b = sqrt(beta_t)
+    quantity: ...
+    所比较的量: ...
+    why: ...
+    理由: ...
+
+First its place in the note, its kind (one of :data:`KINDS`) and the equation that the corrected
+form carries or uses, if there is one; ``also:`` names places that repeat the error. Each text is
+followed by its Chinese (原文, 更正, 所比较的量, 理由), which for the printed form is the note's own
+words; without it the two read the same. Formulas are in the notation of
+:mod:`ddpm_np.equations.formula`. A text in both languages that is one is the entry's formula;
+where the text says more, ``printed formula:`` and ``corrected formula:`` hold it, between dollar
+signs as LaTeX where the notation does not reach. One line each, however long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
-from functools import cache
-from typing import NamedTuple
 
-import numpy as np
-
-from ddpm_np._checks import Array, Number
-from ddpm_np.equations.notes import Place
+from ddpm_np.equations.formula import parse
+from ddpm_np.equations.notes import Place, heading_of
 from ddpm_np.equations.words import Words
-from ddpm_np.proof.exact import Exact
-from ddpm_np.schedule import Schedule
+from ddpm_np.errata.numbers import Numbers
 
-Text = Words
 KINDS = {
-    "wrong formula": Text("the formula is false as it is printed", "公式有误"),
-    "wrong claim": Text("the sentence is false", "论断有误"),
-    "imprecise": Text("right as it is meant, but a condition or a word is missing", "不够严谨"),
-    "convention": Text("right under the notes' own convention, not the usual one", "约定不同"),
+    "wrong formula": Words("the formula is false as it is printed", "公式有误"),
+    "wrong claim": Words("the sentence is false", "论断有误"),
+    "imprecise": Words("right as it is meant, but a condition or a word is missing", "不够严谨"),
+    "slip": Words("a slip of the pen: the right form stands nearby", "笔误"),
+    "convention": Words("right under the notes' own convention, not the usual one", "约定不同"),
 }
 """The kinds of errata: what each means, and its Chinese name."""
 
-
-class Numbers(NamedTuple):
-    """One quantity three times: as printed, as corrected, and computed independently.
-
-    ``tolerance`` is how far the last two may differ: 0, units in the last place, the error of a
-    quadrature, or a bound on the rest. Where a claim admits a range of values, ``printed`` is the
-    value in that range nearest to the truth.
-    """
-
-    printed: float | Fraction
-    corrected: float | Fraction
-    truth: float | Fraction
-    tolerance: float | Fraction
-
-    def texts(self) -> tuple[str, str, str]:
-        """Printed, corrected and truth as four digits; what is within the tolerance of 0 is 0."""
-
-        def text(number: float | Fraction) -> str:
-            if isinstance(number, Fraction):
-                return str(number)
-            return f"{number:.4g}" if abs(number) > self.tolerance else "0"
-
-        return text(self.printed), text(self.corrected), text(self.truth)
+LABELS = {"printed": "原文", "corrected": "更正", "quantity": "所比较的量", "why": "理由"}
+"""The four texts of an entry, and what they are called in Chinese."""
 
 
 @dataclass(frozen=True)
 class Erratum:
     """One error of the notes: where it is, what is printed, what is right, and a counterexample.
 
-    place : "N2:351" or "N2:439-442", the note and its lines; a letter tells two errors of the
-        same lines apart
-    section : the note's own title of the section
-    kind : one of :data:`KINDS`
+    place : "N2:351" or "N2:439-442"; a letter tells two errors of the same lines apart
     printed : in Chinese the note's own words or its formula, in English a translation of them
-    corrected, why : one line of text each
     quantity : what the numbers measure
-    numbers : computes them
-    latex : the formula as printed there and as corrected, in LaTeX; the first is empty where the
-        note says it in words, and latex is None where the correction is no formula
+    formula : as printed, empty where the note says it in words, and as corrected; in the notation,
+        or in LaTeX between dollar signs; None where the correction is no formula
     equation : the equation that the corrected form carries or uses, "E3", where there is one
     also : other places with the same error
+    numbers : computes the counterexample
     """
 
     place: Place
-    section: str
     kind: str
-    printed: Text
-    corrected: Text
-    quantity: Text
-    why: Text
+    printed: Words
+    corrected: Words
+    quantity: Words
+    why: Words
+    formula: tuple[str, str] | None
+    equation: str | None
+    also: tuple[Place, ...]
     numbers: Callable[[], Numbers] = field(repr=False, compare=False)
-    latex: tuple[str, str] | None = None
-    equation: str | None = None
-    also: tuple[Place, ...] = ()
 
     @property
-    def note(self) -> str:
-        return self.place.note
+    def section(self) -> str:
+        """The note's own title of the section, without the signs of its formulas."""
+        return re.sub(r"[$\\]", "", heading_of(self.place).title)
 
     @property
-    def lines(self) -> tuple[int, int]:
-        """First and last line."""
-        return self.place.first, self.place.last
+    def latex(self) -> tuple[str, str] | None:
+        """The formula in LaTeX, as printed and as corrected."""
+        from ddpm_np.equations.typeset import latex
 
-
-def erratum(
-    place: str,
-    *,
-    section: str,
-    kind: str,
-    printed: str | tuple[str, str],
-    corrected: str | tuple[str, str],
-    quantity: str | tuple[str, str],
-    why: str | tuple[str, str],
-    latex: tuple[str, str] | None = None,
-    equation: str | None = None,
-    also: tuple[str, ...] = (),
-) -> Callable[[Callable[[], Numbers]], Erratum]:
-    """A decorator: the function below it computes the numbers, the result is the entry.
-
-    A text is a pair, English and Chinese, or one string where both are the same (a formula).
-    """
-    where, repeated = Place(place), tuple(map(Place, also))
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-
-    def pair(text: str | tuple[str, str]) -> Text:
-        return Text(text, text) if isinstance(text, str) else Text(*text)
-
-    def entry(numbers: Callable[[], Numbers]) -> Erratum:
-        return Erratum(
-            where,
-            section,
-            kind,
-            pair(printed),
-            pair(corrected),
-            pair(quantity),
-            pair(why),
-            numbers,
-            latex,
-            equation,
-            repeated,
+        if self.formula is None:
+            return None
+        printed, corrected = (
+            text[1:-1] if text.startswith("$") else latex(parse(text)) if text else ""
+            for text in self.formula
         )
+        return printed, corrected
 
-    return entry
-
-
-# ---- tools for the counterexamples ----------------------------------------------------------
-
-
-class Integral(NamedTuple):
-    value: float
-    error: float
+    def rule_holds(self) -> bool:
+        """Whether its counterexample decides: what is printed fails, the correction holds."""
+        return self.numbers().decide
 
 
-def line_integral(
-    integrand: Callable[[Array], Array], low: float, high: float, *, intervals: int = 4000
-) -> Integral:
-    """The trapezoidal rule, for a smooth integrand that is negligible at both ends.
-
-    There it converges faster than any power of the step. The error is what leaving out every
-    second point changes, plus the rounding of the sum.
-    """
-    x, h = np.linspace(low, high, intervals + 1, retstep=True)
-    terms = np.asarray(integrand(x), dtype=float) * h
-    fine, coarse = terms.sum(), 2 * terms[::2].sum()
-    rounding = 64 * np.finfo(float).eps * np.abs(terms).sum()
-    return Integral(float(fine), float(abs(fine - coarse) + rounding))
-
-
-def signs(n: int) -> Array:
-    """All 2^n rows of n signs, (2^n, n).
-
-    Equally likely, they have mean 0 and covariance I exactly, as N(0, I) has. Their average of a
-    polynomial of degree at most 3 in each coordinate is its expectation over N(0, I).
-    """
-    return np.array(np.meshgrid(*[[-1.0, 1.0]] * n, indexing="ij")).reshape(n, -1).T
+def read(
+    text: str, name: str, counterexamples: Mapping[str, Callable[[], Numbers]]
+) -> Iterator[Erratum]:
+    """The entries of one file; ValueError, with the file's name and the line, where it is wrong."""
+    before: Place | None = None
+    start = 1
+    for i, block in enumerate(text.split("\n\n")):
+        lines = block.strip("\n").split("\n")
+        if i:
+            entry = _entry(lines, name, start, counterexamples)
+            if before is not None and entry.place.order <= before.order:
+                raise ValueError(f"{name}:{start}: {entry.place} stands after {before}")
+            before = entry.place
+            yield entry
+        start += block.count("\n") + 2
 
 
-def value(number: Number) -> float | Fraction:
-    """The result of a scalar formula as a plain number, a Fraction where it is exact."""
-    return number.fraction if isinstance(number, Exact) else float(np.asarray(number))
+def _entry(
+    lines: list[str], name: str, start: int, counterexamples: Mapping[str, Callable[[], Numbers]]
+) -> Erratum:
+    where = f"{name}:{start}"
+    try:
+        first, kind, equation, *more = (*(p.strip() for p in lines[0].split("|")), "", "")
+        if not kind or any(more):
+            raise ValueError("the first line must be place | kind, and | equation if there is one")
+        place = Place(first)
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+        texts: dict[str, str] = {}
+        also: tuple[Place, ...] = ()
+        for n, line in enumerate(lines[1:], start + 1):
+            where = f"{name}:{n}"
+            label, colon, value = line.partition(": ")
+            if label not in _KNOWN or not colon or not value.strip():
+                raise ValueError(f"a line must be one of {', '.join(_KNOWN)} and a text")
+            if label in texts:
+                raise ValueError(f"{label!r} stands here twice")
+            texts[label] = value
+            if label == "also":
+                also = tuple(Place(text) for text in value.split(", "))
+            if label.endswith("formula") and value[0] != "$":
+                parse(value)
+        where = f"{name}:{start}"
+        words = {}
+        for label, chinese in LABELS.items():
+            if label not in texts:
+                raise ValueError(f"{place} has no {label!r}")
+            words[label] = Words(texts[label], texts.get(chinese, texts[label]))
+        if place not in counterexamples:
+            raise ValueError(f"{place} has no counterexample")
+        return Erratum(
+            place,
+            kind,
+            **words,
+            formula=_formula(texts, words),
+            equation=equation or None,
+            also=also,
+            numbers=counterexamples[place],
+        )
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
-def ulps(n: float, *values: float) -> float:
-    """n units in the last place of the largest of the values."""
-    return float(n * np.spacing(max(abs(v) for v in values)))
+_KNOWN = (
+    "also",
+    "printed formula",
+    "corrected formula",
+    *(label for pair in LABELS.items() for label in pair),
+)
 
 
-@cache
-def notes_schedule() -> Schedule:
-    """The schedule of the notes' experiment: T = 100, beta_max = 0.1 (E19)."""
-    return Schedule.sigmoid()
+def _formula(texts: Mapping[str, str], words: Mapping[str, Words]) -> tuple[str, str] | None:
+    def one(label: str) -> str:
+        en, zh = words[label]
+        return texts.get(f"{label} formula", en if en == zh else "")
+
+    return (one("printed"), one("corrected")) if one("corrected") else None

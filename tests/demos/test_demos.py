@@ -12,8 +12,9 @@ import pytest
 
 from ddpm_np import _figure_style
 from ddpm_np._figure_style import save
+from ddpm_np._measurement import Measurement
 from ddpm_np.demos import DEMOS, DEMOS_ZH, demo_module, run_demo
-from ddpm_np.demos.table import Comparison, Shown, format_table
+from ddpm_np.demos.table import Shown, format_table
 
 ROOT = Path(__file__).parents[2]
 # Sizes that keep the suite fast; what a network learned in thirty steps is not checked.
@@ -66,20 +67,20 @@ def test_equal_seeds_give_equal_numbers_and_others_do_not(name: str) -> None:
 
 
 def test_rows_agree_within_five_standard_errors_or_to_rounding() -> None:
-    assert Comparison("", 1.0, 1.49, 0.1).agrees
-    assert not Comparison("", 1.0, 1.51, 0.1).agrees
-    assert not Comparison("", 2.0, 1.49, 0.1).agrees
-    assert Comparison("", 1.0, 1.0 + 1e-12, 0.0).agrees
-    assert not Comparison("", 1.0, 1.0001, 0.0).agrees
-    assert not Comparison("", 1e-8, 0.0, 0.0).agrees
-    assert Comparison("", 1.0, 5.0).agrees and Comparison("", 1.0).agrees
+    assert Measurement("", 1.0, 1.49, 0.1).agrees
+    assert not Measurement("", 1.0, 1.51, 0.1).agrees
+    assert not Measurement("", 2.0, 1.49, 0.1).agrees
+    assert Measurement("", 1.0, 1.0 + 1e-12, 0.0).agrees
+    assert not Measurement("", 1.0, 1.0001, 0.0).agrees
+    assert not Measurement("", 1e-8, 0.0, 0.0).agrees
+    assert Measurement("", 1.0, 5.0).agrees and Measurement("", 1.0).agrees
 
 
 def test_the_table_has_measured_and_exact_and_marks_what_is_off() -> None:
     rows = [
-        Comparison("fine", 1.0, 1.0, 0.1),
-        Comparison("off", 2.0, 1.0, 0.1),
-        Comparison("alone", 3.0),
+        Measurement("fine", 1.0, 1.0, 0.1),
+        Measurement("off", 2.0, 1.0, 0.1),
+        Measurement("alone", 3.0),
     ]
     lines = list(format_table(Shown(rows, "notice this", None)))
     assert lines[0].split() == ["measured", "s.e.", "exact"]

@@ -1,0 +1,113 @@
+"""The numbers that decide an erratum, and the tools that compute them.
+
+Below it: everything the package knows. Above it: one function per erratum, named after its place:
+``n2_439_442`` computes what :mod:`ddpm_np.errata.record` finds at N2:439-442.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ddpm_np._checks import Array, Number
+from ddpm_np.equations.words import Words
+from ddpm_np.proof.exact import Exact
+from ddpm_np.schedule import Schedule
+
+CLEARLY = 20
+RULE = Words(
+    "an entry is decided if the corrected value is off from the truth by no more than is allowed, "
+    f"and the printed one by more than {CLEARLY} times the larger of the two",
+    "更正值与真值之差不超过允许偏差，且原文值与真值之差大于两者（更正偏差与允许偏差）中"
+    f"较大者的 {CLEARLY} 倍，该条勘误才成立",
+)
+"""What :attr:`Numbers.decide` asks, in words."""
+
+
+class Numbers(NamedTuple):
+    """One quantity three times: as printed, as corrected, and computed independently.
+
+    ``tolerance`` is how far the last two may differ: 0, units in the last place, the error of a
+    quadrature, or a bound on the rest. Where a claim admits a range of values, ``printed`` is the
+    value in that range nearest to the truth.
+    """
+
+    printed: float | Fraction
+    corrected: float | Fraction
+    truth: float | Fraction
+    tolerance: float | Fraction
+
+    @property
+    def misses(self) -> tuple[float, float]:
+        """How far the printed and the corrected value are from the truth."""
+        truth = float(self.truth)
+        return abs(float(self.printed) - truth), abs(float(self.corrected) - truth)
+
+    @property
+    def decide(self) -> bool:
+        """Whether the corrected form holds and the printed one fails, by :data:`RULE`. What is
+        not a number decides nothing."""
+        printed, corrected = self.misses
+        return corrected <= self.tolerance and printed > CLEARLY * max(self.tolerance, corrected)
+
+    def texts(self) -> tuple[str, str, str]:
+        """Printed, corrected and truth as four digits; what is within the tolerance of 0 is 0."""
+
+        def text(number: float | Fraction) -> str:
+            if isinstance(number, Fraction):
+                return str(number)
+            return f"{number:.4g}" if abs(number) > self.tolerance else "0"
+
+        return text(self.printed), text(self.corrected), text(self.truth)
+
+
+# ---- tools for the counterexamples ----------------------------------------------------------
+
+
+class Integral(NamedTuple):
+    value: float
+    error: float
+
+
+def line_integral(
+    integrand: Callable[[Array], Array], low: float, high: float, *, intervals: int = 4000
+) -> Integral:
+    """The trapezoidal rule, for a smooth integrand that is negligible at both ends.
+
+    There it converges faster than any power of the step. The error is what leaving out every
+    second point changes, plus the rounding of the sum.
+    """
+    x, h = np.linspace(low, high, intervals + 1, retstep=True)
+    terms = np.asarray(integrand(x), dtype=float) * h
+    fine, coarse = terms.sum(), 2 * terms[::2].sum()
+    rounding = 64 * np.finfo(float).eps * np.abs(terms).sum()
+    return Integral(float(fine), float(abs(fine - coarse) + rounding))
+
+
+def signs(n: int) -> Array:
+    """All 2^n rows of n signs, (2^n, n).
+
+    Equally likely, they have mean 0 and covariance I exactly, as N(0, I) has. Their average of a
+    polynomial of degree at most 3 in each coordinate is its expectation over N(0, I).
+    """
+    return np.array(np.meshgrid(*[[-1.0, 1.0]] * n, indexing="ij")).reshape(n, -1).T
+
+
+def value(number: Number) -> float | Fraction:
+    """The result of a scalar formula as a plain number, a Fraction where it is exact."""
+    return number.fraction if isinstance(number, Exact) else float(np.asarray(number))
+
+
+def ulps(n: float, *values: float) -> float:
+    """n units in the last place of the largest of the values."""
+    return float(n * np.spacing(max(abs(v) for v in values)))
+
+
+@cache
+def notes_schedule() -> Schedule:
+    """The schedule of the notes' experiment: T = 100, beta_max = 0.1 (E19)."""
+    return Schedule.sigmoid()
