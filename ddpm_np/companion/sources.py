@@ -162,6 +162,8 @@ def symbol_of(name: str, index: str = "") -> str:
     >>> symbol_of("one_minus_alpha_bar_prev"), symbol_of("alpha_bar", "t - 1")
     ('s-alpha-bar-t-1', 's-alpha-bar-t-1')
     """
+    if name == "x0_hat":
+        return symbol_class(name)
     match = _SYMBOL.fullmatch(name)
     if match is None:
         return ""
@@ -220,8 +222,8 @@ def _aliases(target: ast.expr, value: ast.expr, local: Mapping[str, str]) -> dic
     plain = ast.unparse(value)
     if own or re.search(r" [-+*/] (?!1\])|\*\*", plain):
         return {target.id: own} if own else {}
-    nodes = [node for node in _in_order(value) if not plain.endswith(f"{ast.unparse(node)}.dtype)")]
-    classes = {found[2] for node in nodes if (found := _symbol(node, local))}
+    tree = ast.parse(re.sub(r", [a-z_0-9]+\.dtype", "", plain))
+    classes = {found[2] for node in _in_order(tree) if (found := _symbol(node, local))}
     return {target.id: classes.pop()} if len(classes) == 1 else {}
 
 

@@ -126,12 +126,9 @@ def _size(tree: Node) -> int:
 
 
 def symbol_class(name: str) -> str:
-    """The class of a name in formulas and code: its letter and accents, such as "s-alpha-bar".
-
-    Only x tells its subscripts apart: x_0 is the signal, x_t the noised one.
-    """
+    """The class of a name in formulas and code: letter, accents, subscript: "s-alpha-bar-t-1"."""
     base, accents, subscript = _split(name)
-    return "-".join(["s", base, *accents, *(["0"] if base == "x" and subscript == "0" else [])])
+    return "-".join(["s", base, *accents, *re.findall("[A-Za-z0-9]+", subscript)])
 
 
 def _split(name: str) -> tuple[str, list[str], str]:
