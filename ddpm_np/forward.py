@@ -31,6 +31,7 @@ from ddpm_np.schedule import Schedule
 def q_step(schedule: Schedule, x_prev: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
     """One noising step, a draw from q(x_t | x_{t-1}) (E1).
 
+    q(x_t | x_{t-1}) = N(x_t; sqrt(1 - beta_t) x_{t-1}, beta_t I),
     x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps
 
     Source: N2 "扩散过程的递归表示"; Ho et al. 2020, eq. 2.
@@ -122,7 +123,7 @@ def q_sample(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) -> Ar
 def q_mean_variance(schedule: Schedule, x_0: ArrayLike, t: Steps) -> tuple[Array, Number]:
     """Mean and variance of q(x_t | x_0) (E6).
 
-    q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I)
+    q(x_t | x_0) = N(x_t; sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I)
 
     Source as for :func:`q_sample`. Returns the mean (..., dim) and the variance of each
     coordinate, float64 in the shape of t.

@@ -42,9 +42,10 @@ def posterior_exponent(
 ) -> Number:
     """Minus twice the exponent of q(x_{t-1} | x_t, x_0), per coordinate, nothing collected (E8).
 
-    (x_t - sqrt(alpha_t) x_{t-1})^2 / beta_t
-    + (x_{t-1} - sqrt(alpha_bar_{t-1}) x_0)^2 / (1 - alpha_bar_{t-1})
-    - (x_t - sqrt(alpha_bar_t) x_0)^2 / (1 - alpha_bar_t)
+    -2 exponent = psi_2 (x_{t-1} - psi_1 / psi_2)^2
+                = (x_t - sqrt(alpha_t) x_{t-1})^2 / beta_t
+                  + (x_{t-1} - sqrt(alpha_bar_{t-1}) x_0)^2 / (1 - alpha_bar_{t-1})
+                  - (x_t - sqrt(alpha_bar_t) x_0)^2 / (1 - alpha_bar_t)
 
     The notes call it the exponent itself (N2:582), and print Sigma for its inverse in the density
     (N2:579).
@@ -57,17 +58,26 @@ def posterior_exponent(
 
 
 def psi_1_xt_coef(alpha_t: Number, beta_t: Number) -> Number:
-    """Coefficient of x_t in psi_1 (E9): sqrt(alpha_t) / beta_t."""
+    """Coefficient of x_t in psi_1 (E9).
+
+    psi_{1,t} = sqrt(alpha_t) / beta_t
+    """
     return np.sqrt(alpha_t) / beta_t
 
 
 def psi_1_x0_coef(alpha_bar_prev: Number, one_minus_alpha_bar_prev: Number) -> Number:
-    """Coefficient of x_0 in psi_1 (E9): sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_{t-1})."""
+    """Coefficient of x_0 in psi_1 (E9).
+
+    psi_{1,0} = sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_{t-1})
+    """
     return np.sqrt(alpha_bar_prev) / one_minus_alpha_bar_prev
 
 
 def psi_2_expanded(alpha_t: Number, beta_t: Number, one_minus_alpha_bar_prev: Number) -> Number:
-    """psi_2 as it comes out of the exponent (E10): 1 / (1 - alpha_bar_{t-1}) + alpha_t / beta_t."""
+    """psi_2 as it comes out of the exponent (E10).
+
+    psi_2 = 1 / (1 - alpha_bar_{t-1}) + alpha_t / beta_t
+    """
     return 1 / one_minus_alpha_bar_prev + alpha_t / beta_t
 
 
@@ -76,7 +86,7 @@ def psi_2_collected(
 ) -> Number:
     """psi_2 over one denominator (E10).
 
-    (beta_t + alpha_t - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))
+    psi_2 = (beta_t + alpha_t - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))
     """
     return (beta_t + alpha_t - alpha_bar_t) / (beta_t * one_minus_alpha_bar_prev)
 
@@ -86,7 +96,7 @@ def psi_2_simplified(
 ) -> Number:
     """psi_2 after alpha_t + beta_t = 1 (E10). This form is the one in use.
 
-    (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))
+    psi_2 = (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))
     """
     return one_minus_alpha_bar_t / (beta_t * one_minus_alpha_bar_prev)
 
@@ -94,15 +104,18 @@ def psi_2_simplified(
 def posterior_variance(
     beta_t: Number, one_minus_alpha_bar_t: Number, one_minus_alpha_bar_prev: Number
 ) -> Number:
-    """beta_tilde_t = 1 / psi_2 (E11).
+    """The variance of the step back (E11).
 
-    beta_tilde_t = beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)
+    beta_tilde_t = 1 / psi_2 = beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)
     """
     return beta_t * one_minus_alpha_bar_prev / one_minus_alpha_bar_t
 
 
 def mean_x0_coef(beta_t: Number, alpha_bar_prev: Number, one_minus_alpha_bar_t: Number) -> Number:
-    """Coefficient of x_0 in the mean (E12): beta_t sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_t)."""
+    """Coefficient of x_0 in the mean (E12).
+
+    c_0 = beta_t sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_t)
+    """
     return beta_t * np.sqrt(alpha_bar_prev) / one_minus_alpha_bar_t
 
 
@@ -111,7 +124,7 @@ def mean_xt_coef(
 ) -> Number:
     """Coefficient of x_t in the mean (E12).
 
-    sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)
+    c_t = sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)
     """
     return np.sqrt(alpha_t) * one_minus_alpha_bar_prev / one_minus_alpha_bar_t
 
@@ -121,8 +134,8 @@ def mean_xt_coef_expanded(
 ) -> Number:
     """Coefficient of x_t once E13 replaces x_0, both terms over one denominator (E14).
 
-    (beta_t sqrt(alpha_bar_{t-1}) + alpha_t sqrt(alpha_bar_{t-1}) (1 - alpha_bar_{t-1}))
-    / (sqrt(alpha_bar_t) (1 - alpha_bar_t))
+    f = (beta_t sqrt(alpha_bar_{t-1}) + alpha_t sqrt(alpha_bar_{t-1}) (1 - alpha_bar_{t-1}))
+        / (sqrt(alpha_bar_t) (1 - alpha_bar_t))
     """
     root = np.sqrt(alpha_bar_prev)
     numerator = beta_t * root + alpha_t * root * (1 - alpha_bar_prev)
@@ -134,7 +147,8 @@ def mean_xt_coef_collected(
 ) -> Number:
     """The same with alpha_t alpha_bar_{t-1} = alpha_bar_t (E14).
 
-    sqrt(alpha_bar_{t-1}) (beta_t + alpha_t - alpha_bar_t) / (sqrt(alpha_bar_t) (1 - alpha_bar_t))
+    f = sqrt(alpha_bar_{t-1}) (beta_t + alpha_t - alpha_bar_t)
+        / (sqrt(alpha_bar_t) (1 - alpha_bar_t))
 
     The notes print + alpha_bar_t here (N2:678).
     """
@@ -143,7 +157,9 @@ def mean_xt_coef_collected(
 
 
 def mean_xt_coef_in_eps_form(alpha_t: Number) -> Number:
-    """The same with alpha_t + beta_t = 1 (E14): it collapses to 1 / sqrt(alpha_t).
+    """The same with alpha_t + beta_t = 1: it collapses (E14).
+
+    f = 1 / sqrt(alpha_t)
 
     This form is the one in use.
     """
@@ -151,7 +167,9 @@ def mean_xt_coef_in_eps_form(alpha_t: Number) -> Number:
 
 
 def mean_eps_coef(alpha_t: Number, beta_t: Number, one_minus_alpha_bar_t: Number) -> Number:
-    """Coefficient of eps in the mean (E14): -beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t)).
+    """Coefficient of eps in the mean (E14).
+
+    g = -beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t))
 
     N2:666 prints it without the minus.
     """
@@ -199,10 +217,12 @@ def psi_2(schedule: Schedule, t: Steps) -> Number:
 def posterior_mean_variance(
     schedule: Schedule, x_0: ArrayLike, x_t: ArrayLike, t: Steps
 ) -> tuple[Array, Number]:
-    """Mean psi_1 / psi_2 and variance 1 / psi_2 = beta_tilde_t of q(x_{t-1} | x_t, x_0) (E11, E12).
+    """Mean and variance of q(x_{t-1} | x_t, x_0) (E11, E12).
 
-    mean = beta_t sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_t) x_0
-           + sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) x_t
+    mu_tilde_t = psi_1 / psi_2
+               = beta_t sqrt(alpha_bar_{t-1}) / (1 - alpha_bar_t) x_0
+                 + sqrt(alpha_t) (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) x_t,
+    beta_tilde_t = beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)
 
     From: E9, E10. Source: N2 "逆扩散过程"; Ho et al. 2020, eq. 6 and 7.
 
@@ -263,7 +283,9 @@ def predict_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, x_0: ArrayLike) ->
 def posterior_mean_from_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
     """The posterior mean without x_0 (E14).
 
-    mean = (x_t - beta_t / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_t)
+    mu_tilde_t = f x_t + g eps = (x_t - beta_t / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_t),
+    f = 1 / sqrt(alpha_t),
+    g = -beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t))
 
     From: E12 with x_0 from E13; the two terms in x_t add up to 1 / sqrt(alpha_t), which
     :mod:`ddpm_np.proof` proves. Source: N2 "扩散逆过程的数值求解"; Ho et al. 2020, eq. 11.

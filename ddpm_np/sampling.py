@@ -58,7 +58,8 @@ def ancestral_step(
 ) -> ReverseStep:
     """The ancestral step from t to s, by default t - 1 (E17).
 
-    x_s = (x_t - beta_{t|s} / sqrt(1 - alpha_bar_t) eps_hat) / sqrt(alpha_{t|s}) + sqrt(variance) z
+    x_s = (x_t - beta_{t|s} / sqrt(1 - alpha_bar_t) eps_hat) / sqrt(alpha_{t|s}) + sigma z,
+    sigma^2 = beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t)
 
     From: E14 for the mean, E11 for the variance.
     Source: N2 "扩散模型的训练过程"; Ho et al. 2020, algorithm 2.
@@ -141,7 +142,7 @@ def ddim_variance(
 ) -> Number:
     """The variance of a DDIM step (E18).
 
-    sigma^2 = eta^2 beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t), which is eta^2 beta_tilde
+    sigma^2 = eta^2 beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t)
     """
     return eta**2 * posterior_variance(beta_ts, one_minus_alpha_bar_t, one_minus_alpha_bar_s)
 
@@ -155,7 +156,10 @@ def ddim_direction(
 ) -> Number:
     """1 - alpha_bar_s - sigma^2, the squared weight of the direction to x_t (E18).
 
-    (1 - alpha_bar_s) (alpha_{t|s} (1 - alpha_bar_s) + (1 - eta^2) beta_{t|s}) / (1 - alpha_bar_t)
+    1 - alpha_bar_s - sigma^2
+    = (1 - alpha_bar_s) (alpha_{t|s} (1 - alpha_bar_s) + (1 - eta^2) beta_{t|s})
+      / (1 - alpha_bar_t),
+    sigma^2 = eta^2 beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t)
 
     All terms of this form are at least 0, so nothing cancels.
     """
@@ -172,7 +176,8 @@ def ddim_eps_coef(
 ) -> Number:
     """The coefficient of eps_hat in a DDIM step (E18).
 
-    sqrt(1 - alpha_bar_s - sigma^2) - sqrt((1 - alpha_bar_t) / alpha_{t|s})
+    eps_coef = sqrt(1 - alpha_bar_s - sigma^2) - sqrt((1 - alpha_bar_t) / alpha_{t|s}),
+    sigma^2 = eta^2 beta_{t|s} (1 - alpha_bar_s) / (1 - alpha_bar_t)
 
     The two roots are nearly equal. Their difference is computed as the difference of their
     squares, -(beta_{t|s} / alpha_{t|s} + sigma^2), over their sum.
@@ -251,7 +256,7 @@ def step_sequence(
     steps: None for all of them, a number of them evenly spread, or the steps themselves.
     """
     T = check_instance("schedule", schedule, Schedule).T
-    last = T if last is None else last
+    last = T if last is None else check_step("last", last, 0, T)
     end = f"T = {last}" if last == schedule.T else f"t = {last}"
     if steps is None:
         return list(range(1, last + 1))

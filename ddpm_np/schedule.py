@@ -32,16 +32,7 @@ _DIGITS = Context(prec=50, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Schedule:
-    r"""beta_t and the tables that follow from it (E2).
-
-    alpha_t = 1 - beta_t,
-    alpha_bar_t = alpha_1 alpha_2 ... alpha_t,
-    1 - alpha_bar_t = alpha_t (1 - alpha_bar_{t-1}) + beta_t,
-    beta_tilde_t = beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t),
-    log_snr_t = ln(alpha_bar_t / (1 - alpha_bar_t))
-
-    From: the forward step E1; beta_tilde from E11.
-    Source: N2 "通过链式推导实现状态跨越"; Ho et al. 2020, eq. 4 and 7.
+    """beta_t and the tables that follow from it, by the equations of :meth:`from_beta`.
 
     Make one with :meth:`from_beta`, or with the named schedules :meth:`sigmoid`, :meth:`linear`
     and :meth:`cosine`.
@@ -55,10 +46,10 @@ class Schedule:
         log_snr inf. Other code bases call them ``betas``, ``alphas``, ``alphas_cumprod`` and
         ``posterior_variance``, and their index 0 is t = 1.
 
-    Each entry is the exact value for the given float64 betas, rounded once. The tables are
-    computed in 50-digit decimals, and 1 - alpha_bar by the recursion above, a sum of positive
-    terms, so no two nearly equal numbers are subtracted. Where alpha_bar underflows it is 0, and
-    log_snr stays finite.
+    Each entry is the exact value for the given float64 betas, rounded once. The tables are computed
+    in 50-digit decimals, and 1 - alpha_bar by its recursion, a sum of positive terms, so no two
+    nearly equal numbers are subtracted. Where alpha_bar underflows it is 0, and log_snr stays
+    finite.
 
     Exact betas (:class:`ddpm_np.proof.exact.Exact`) give exact tables. log_snr is a logarithm and
     then raises TypeError.
@@ -79,7 +70,17 @@ class Schedule:
 
     @classmethod
     def from_beta(cls, beta: ArrayLike) -> Schedule:
-        """The schedule of the given beta_1 .. beta_T, each strictly between 0 and 1."""
+        """The schedule of the given beta_1 .. beta_T, each strictly between 0 and 1 (E2).
+
+        alpha_t = 1 - beta_t,
+        alpha_bar_t = alpha_1 alpha_2 ... alpha_t,
+        1 - alpha_bar_t = alpha_t (1 - alpha_bar_{t-1}) + beta_t,
+        beta_tilde_t = beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t),
+        log_snr_t = ln(alpha_bar_t / (1 - alpha_bar_t))
+
+        From: the forward step E1; beta_tilde from E11.
+        Source: N2 "通过链式推导实现状态跨越"; Ho et al. 2020, eq. 4 and 7.
+        """
         given = check_array("beta", beta, ndim=1)
         outside = [b for b in given if not 0 < b < 1]
         if outside:
@@ -120,7 +121,8 @@ class Schedule:
     def between(self, s: Steps, t: Steps) -> tuple[Number, Number]:
         """alpha_{t|s} and beta_{t|s}: the step from s to t > s as one step (E4).
 
-        alpha_{t|s} = alpha_bar_t / alpha_bar_s,    beta_{t|s} = 1 - alpha_{t|s}
+        alpha_{t|s} = alpha_bar_t / alpha_bar_s,
+        beta_{t|s} = 1 - alpha_{t|s}
 
         From: E2, E4. Source: N2 "通过链式推导实现状态跨越".
 
@@ -151,7 +153,8 @@ class Schedule:
     ) -> Schedule:
         """The notes' schedule (E19).
 
-        beta_t = beta_min + (beta_max - beta_min) sigmoid(f(t))
+        beta_t = beta_min + (beta_max - beta_min) sigmoid(f_t),
+        f_t = span (2 (t - 1) / (T - 1) - 1)
 
         f rises linearly from -span at t = 1 to span at t = T. The f(t) that the notes print
         simplifies to f(t) = t. Their program uses the line from -6 to 6, and beta_min = 1e-5.

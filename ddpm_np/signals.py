@@ -19,10 +19,9 @@ def multi_sine_curve(
 ) -> NDArray[np.float64]:
     """The notes' signal (E20), divided by its standard deviation; its mean is kept.
 
-    x = sum_k cos(2 pi f_k tau + phi_k)
-
-    f_k is uniform in (0, dim / 10) Hz, a tenth of the sampling rate, so that the curve is smooth.
-    phi_k is uniform in [0, 2 pi); the notes' program draws it from [0, pi).
+    It is the sum over k of cos(2 pi f_k tau + phi_k). f_k is uniform in (0, dim / 10) Hz, a tenth
+    of the sampling rate, so that the curve is smooth. phi_k is uniform in [0, 2 pi); the notes'
+    program draws it from [0, pi).
 
     Source: N2 "信号生成及扩散参数".
 
@@ -40,8 +39,8 @@ def multi_sine_curve(
 class MultiSine(Gaussian):
     """The multi-sine ensemble (E20): random signals of fixed frequencies, exactly N(0, C).
 
-    x = sum_k a_k cos(2 pi f_k tau) + b_k sin(2 pi f_k tau) + noise eps,
-    a_k, b_k ~ N(0, scale_k^2), independent,
+    x = sum_k(a_k cos(2 pi f_k tau) + b_k sin(2 pi f_k tau)) + noise eps,
+    a_k ~ N(0, scale_k^2), b_k ~ N(0, scale_k^2),
     C = factor^T factor + noise^2 I
 
     Source: N2 "信号生成及扩散参数". Amplitudes follow Rayleigh's law here and phases are uniform,
@@ -88,7 +87,9 @@ class MultiSine(Gaussian):
             raise ValueError(f"noise must be at most 1e150, for a finite square, got {noise}")
         if scale is None:
             scale = 1 / np.sqrt(frequencies.size)
-        scale = float_array("scale", np.atleast_1d(np.asanyarray(scale)), ndim=1)
+        if isinstance(scale, (int, float, np.number)):
+            scale = np.atleast_1d(scale)
+        scale = float_array("scale", scale, ndim=1)
         if scale.size not in (1, frequencies.size) or scale.min() < 0:
             raise ValueError(
                 f"scale must be a number or one per frequency, none negative, got {scale.tolist()}"

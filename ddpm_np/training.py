@@ -81,7 +81,7 @@ def balanced_steps(T: int, n: int, *, rng: np.random.Generator) -> NDArray[np.in
 def denoising_loss(eps_hat: ArrayLike, eps: ArrayLike) -> tuple[float, Array]:
     """The loss, and its gradient with respect to eps_hat (E15).
 
-    loss = mean of (eps_hat - eps)^2 over batch and coordinates,
+    loss = mean((eps_hat - eps)^2),
     d_eps_hat = 2 (eps_hat - eps) / (n dim)
 
     Source: N2 "扩散模型的训练过程", which prints the norm without the square; Ho et al. 2020,
@@ -155,7 +155,7 @@ def train(
             )
     if state is None:
         state = TrainingState(network, rng=check_generator(rng))
-    elif state.network is not network:
+    elif check_instance("state", state, TrainingState).network is not network:
         raise ValueError("state must belong to the network given; use state.network")
     rates = (
         warmup_cosine(step, steps=steps, peak=learning_rate, warmup=warmup)

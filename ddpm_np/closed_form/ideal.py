@@ -51,23 +51,32 @@ from ddpm_np.schedule import Schedule
 # keep the dtype and run on exact numbers.
 
 
-def score_from_eps(schedule: Schedule, eps: ArrayLike, t: Steps) -> Array:
-    """The score from the noise (E24): score = -eps / sqrt(1 - alpha_bar_t).
+def score_from_eps(schedule: Schedule, eps_star: ArrayLike, t: Steps) -> Array:
+    """The score from the mean of the noise (E24).
+
+    score = -eps_star / sqrt(1 - alpha_bar_t)
+
+    With eps for eps_star it is the score of q(x_t | x_0).
 
     Source: Dhariwal and Nichol 2021, section 4.2.
     """
-    _, noise, eps = _level(schedule, t, eps=eps)
-    return -eps / noise
+    _, noise, eps_star = _level(schedule, t, eps_star=eps_star)
+    return -eps_star / noise
 
 
 def eps_from_score(schedule: Schedule, score: ArrayLike, t: Steps) -> Array:
-    """The noise from the score (E24): eps = -sqrt(1 - alpha_bar_t) score."""
+    """The mean of the noise from the score (E24).
+
+    eps_star = -sqrt(1 - alpha_bar_t) score
+    """
     _, noise, score = _level(schedule, t, score=score)
     return -noise * score
 
 
 def v_from_x0_eps(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) -> Array:
-    """v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0: x_t turned by a quarter.
+    """v, which is x_t turned by a quarter (E24).
+
+    v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0
 
     Source: Salimans and Ho 2022, section 4 and appendix D. For a given x_t, an error d of eps is an
     error of d / sqrt(alpha_bar_t) in v and of -d sqrt((1 - alpha_bar_t) / alpha_bar_t) in x_0. So
@@ -79,7 +88,9 @@ def v_from_x0_eps(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) 
 
 
 def x0_from_v(schedule: Schedule, x_t: ArrayLike, t: Steps, v: ArrayLike) -> Array:
-    """The signal from x_t and v: x_0 = sqrt(alpha_bar_t) x_t - sqrt(1 - alpha_bar_t) v.
+    """The signal from x_t and v (E24).
+
+    x_0 = sqrt(alpha_bar_t) x_t - sqrt(1 - alpha_bar_t) v
 
     It is defined even where alpha_bar_t is 0.
     """
@@ -88,7 +99,10 @@ def x0_from_v(schedule: Schedule, x_t: ArrayLike, t: Steps, v: ArrayLike) -> Arr
 
 
 def eps_from_v(schedule: Schedule, x_t: ArrayLike, t: Steps, v: ArrayLike) -> Array:
-    """The noise from x_t and v: eps = sqrt(1 - alpha_bar_t) x_t + sqrt(alpha_bar_t) v."""
+    """The noise from x_t and v (E24).
+
+    eps = sqrt(1 - alpha_bar_t) x_t + sqrt(alpha_bar_t) v
+    """
     signal, noise, x_t, v = _level(schedule, t, x_t=x_t, v=v)
     return noise * x_t + signal * v
 
@@ -110,26 +124,35 @@ def _level(schedule: Schedule, t: Steps, **arrays: ArrayLike) -> tuple[Array, ..
 
 
 def marginal_variance(kept: Any, noise: Any, variance: Any) -> Any:
-    """The variance of x along the axis (E5): kept variance + noise."""
+    """The variance of x along the axis (E5).
+
+    v_x = kept variance + noise
+    """
     return kept * variance + noise
 
 
 def eps_star_gain(kept: Any, noise: Any, variance: Any) -> Any:
-    """What eps_star = E[eps | x] gains per unit of x - E[x] (E24): sqrt(noise) / Var x."""
+    """What eps_star = E[eps | x] gains per unit of x - E[x] (E24).
+
+    gain = sqrt(noise) / (kept variance + noise)
+    """
     return np.sqrt(noise) / marginal_variance(kept, noise, variance)
 
 
 def bayes_floor(kept: Any, noise: Any, variance: Any) -> Any:
-    """Var[eps | x], the variance of eps that x does not explain (E25): kept variance / Var x."""
+    """Var[eps | x], the variance of eps that x does not explain (E25).
+
+    floor = kept variance / (kept variance + noise)
+    """
     return kept * variance / marginal_variance(kept, noise, variance)
 
 
 def variance_from_loss(
     alpha_t: Any, beta_t: Any, one_minus_alpha_bar_t: Any, beta_tilde_t: Any, loss: Any
 ) -> Any:
-    """The reverse variance that goes with an eps-error.
+    """The reverse variance that goes with an eps-error (E25).
 
-    It is beta_tilde_t + (coefficient of eps in the mean)^2 loss.
+    variance_t = beta_tilde_t + beta_t^2 / (alpha_t (1 - alpha_bar_t)) loss
     """
     return beta_tilde_t + mean_eps_coef(alpha_t, beta_t, one_minus_alpha_bar_t) ** 2 * loss
 
@@ -140,12 +163,12 @@ def variance_from_loss(
 class IdealDenoiser:
     r"""(x_t, t) -> eps_star = E[eps | x_t], the best prediction there is (E24).
 
-    eps_star = -sqrt(1 - alpha_bar_t) grad log q(x_t)
+    eps_star = E(eps | x_t) = -sqrt(1 - alpha_bar_t) grad ln(q_t(x_t))
 
     For a Gaussian with axes v_i, variances lambda_i and mean m it is a gain per axis:
 
-    eps_star = sum_i sqrt(1 - alpha_bar_t) / (alpha_bar_t lambda_i + 1 - alpha_bar_t)
-               v_i v_i . (x_t - sqrt(alpha_bar_t) m)
+    eps_star = sum_i(sqrt(1 - alpha_bar_t) / (alpha_bar_t lambda_i + 1 - alpha_bar_t)
+                     v_i v_i^T (x_t - sqrt(alpha_bar_t) m))
 
     It is a denoiser like any other: :mod:`ddpm_np.sampling` takes it in place of a network.
     x_t: (..., dim); t: an int or an integer array, 1 <= t <= T, that broadcasts against the batch.
@@ -159,11 +182,7 @@ class IdealDenoiser:
     """
 
     def __init__(self, distribution: Distribution, schedule: Schedule) -> None:
-        if not callable(getattr(distribution, "noised", None)):
-            raise TypeError(
-                "distribution must be one of ddpm_np.closed_form.distributions, "
-                f"got {type(distribution).__name__}"
-            )
+        check_methods("distribution", distribution, "noised", "dim")
         self.schedule = check_instance("schedule", schedule, Schedule)
         self.distribution, self.dim = distribution, distribution.dim
 
@@ -233,12 +252,11 @@ class IdealDenoiser:
 def optimal_loss(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float64]:
     """The Bayes floor: the least mean squared eps-error per dimension of any denoiser (E25).
 
-    floor_t = tr Cov[eps | x_t] / dim
-            = mean_i alpha_bar_t lambda_i / (alpha_bar_t lambda_i + 1 - alpha_bar_t)
+    floor_t = mean_i(alpha_bar_t lambda_i / (alpha_bar_t lambda_i + 1 - alpha_bar_t))
 
-    From: E24. Along an axis of variance lambda, eps and x_t are jointly Gaussian with covariance
-    sqrt(1 - alpha_bar_t). So x_t leaves 1 - (1 - alpha_bar_t) / (alpha_bar_t lambda + 1 -
-    alpha_bar_t) of the variance of eps.
+    From: E24; it is tr Cov[eps | x_t] / dim. Along an axis of variance lambda, eps and x_t are
+    jointly Gaussian with covariance sqrt(1 - alpha_bar_t). So x_t leaves 1 - (1 - alpha_bar_t) /
+    (alpha_bar_t lambda + 1 - alpha_bar_t) of the variance of eps.
 
     Returns (T + 1,), index t. Entry 0 is NaN: there is no noise to predict. The floor is 0 for a
     :class:`PointMass`. TypeError for other than Gaussians, which have no closed form;
@@ -407,6 +425,7 @@ def _estimate(
         eps_hat = np.asarray(denoiser(x_t, t))
         if eps_hat.shape != x_t.shape:
             raise ValueError(f"denoiser must return shape {x_t.shape}, got {eps_hat.shape}")
+        eps_hat = check_array("the denoiser's eps_hat", eps_hat)
         values = measure(x_t, t, eps, eps_hat)
         steps.append([(v.mean(), v.std(ddof=1) / np.sqrt(len(v))) for v in values])
     tables = np.pad(
@@ -427,12 +446,12 @@ def _left(ideal: IdealDenoiser, x_t: Array, t: int) -> Array:
 
 
 def optimal_variance(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float64]:
-    """The best variance sigma_t^2 of an isotropic reverse step N(mean_t(x_t), sigma_t^2 I).
+    """The best variance of an isotropic reverse step with the ideal mean (E25).
 
-    The step has the ideal mean. Then, averaged over x_t,
+    sigma_t^2 = beta_tilde_t + beta_t^2 / (alpha_t (1 - alpha_bar_t)) floor_t,
+    floor_t = mean_i(alpha_bar_t lambda_i / (alpha_bar_t lambda_i + 1 - alpha_bar_t))
 
-    sigma_t^2 = tr Cov[x_{t-1} | x_t] / dim
-              = beta_tilde_t + beta_t^2 / (alpha_t (1 - alpha_bar_t)) floor_t.
+    It is tr Cov[x_{t-1} | x_t] / dim, averaged over x_t.
 
     From: the law of total variance. Given x_t, the mean of q(x_{t-1} | x_t, x_0) spreads as x_0
     does, or, in the eps form (E14), as eps does, whose variance per dimension is floor_t (E25). To

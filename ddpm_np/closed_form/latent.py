@@ -53,7 +53,8 @@ class Evidence(NamedTuple):
 class LinearDecoder:
     """G(z) = W z + mu with noise of standard deviation s: probabilistic PCA (E31, E32).
 
-    x ~ N(mu, W W^T + s^2 I),    z | x ~ N(M^-1 W^T (x - mu), s^2 M^-1),    M = W^T W + s^2 I
+    p(x) = N(x; mu, W W^T + s^2 I),
+    p(z | x) = N(z; M^(-1) W^T (x - mu), s^2 M^(-1)),    M = W^T W + s^2 I
 
     From: a sum of independent normals, and Bayes' rule with the square completed as in E8.
     Source: Tipping and Bishop 1999, eq. 2, 3 and 6.
@@ -103,7 +104,8 @@ class LinearDecoder:
 def decoder_log_likelihood(x: ArrayLike, mean: ArrayLike, noise: float) -> Array:
     """log p(x | z) of the Gaussian decoder with mean = G(z) (E32).
 
-    log p(x | z) = -|x - G(z)|^2 / (2 s^2) - dim/2 ln(2 pi s^2)
+    p(x | z) = N(x; G(z), noise^2 I),
+    ln(p(x | z)) = -|x - G(z)|^2 / (2 noise^2) - dim / 2 ln(2 pi noise^2)
 
     Source: N4 "VAE (变分自编码器)中的假设"; its factor 1/(sqrt(2 pi) s^2) does not give area 1.
     x, mean: (..., dim), batches broadcast. The density is one of x; read as a function of the mean
@@ -216,14 +218,16 @@ def zero_one(
     z = check_generator(rng).standard_normal(
         (check_count("n", n), check_count("latent_dim", latent_dim))
     )
-    check_function("decoder", decoder)
-    return float((decoder(z) == check_array("x", x, ndim=1)).all(-1).mean())
+    x = check_array("x", x, ndim=1)
+    return float((_means(decoder, z, x) == x).all(-1).mean())
 
 
 def ppca(mean: ArrayLike, cov: ArrayLike, latent_dim: int) -> LinearDecoder:
     """The linear decoder of largest likelihood for data of this mean and covariance (E30, E32).
 
-    s^2 = mean of the dim - k smallest eigenvalues,    W = U_k (Lambda_k - s^2 I)^(1/2)
+    W = U_k (Lambda_k - s^2 I)^(1/2),    s^2 = mean_i(lambda_i)
+
+    The mean is over the dim - k smallest eigenvalues.
 
     It is also the one of least KL(N(mean, cov) || model), since the mean of -ln p over the data is
     entropy plus KL.

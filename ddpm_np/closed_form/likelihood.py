@@ -25,6 +25,7 @@ from ddpm_np._checks import (
     check_function,
     check_generator,
     check_instance,
+    check_methods,
     check_positive,
 )
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
@@ -42,10 +43,7 @@ def nll(distribution: Distribution, x: ArrayLike) -> Array:
     of largest likelihood is the one of least KL (E30). On the support where the distribution is
     singular. Source: N4 "如何衡量生成图像满足的分布与真实分布的差距？".
     """
-    if not callable(getattr(distribution, "logpdf", None)):
-        expected = "one of ddpm_np.closed_form.distributions"
-        raise TypeError(f"distribution must be {expected}, got {type(distribution).__name__}")
-    return -distribution.logpdf(x)
+    return -check_methods("distribution", distribution, "logpdf").logpdf(x)
 
 
 def bits_per_dim(nats: Any, dim: int) -> Any:
@@ -95,9 +93,9 @@ def vlb_terms(
 ) -> VLBTerms:
     r"""The variational bound of the ancestral sampler p, term by term, averaged over data (E28).
 
-    -ln p(x_0) <= KL(q(x_T|x_0) || N(0, I))
-                  + sum_{t=2}^T E KL(q(x_{t-1}|x_t,x_0) || p(x_{t-1}|x_t))
-                  - E ln p(x_0|x_1)
+    -ln(p(x_0)) <= KL(q(x_T | x_0), N(0, I))
+                   + sum_{t=2..T}(E(KL(q(x_{t-1} | x_t, x_0), p(x_{t-1} | x_t))))
+                   - E(ln(p(x_0 | x_1)))
 
     with p(x_{t-1} | x_t) = N(mean of E14 with eps_hat, variance_t). The true mean is the same with
     eps; b is its coefficient:
@@ -328,7 +326,7 @@ def _simulated_errors(
 
 
 def _is_distribution(data: Distribution | ArrayLike) -> TypeGuard[Distribution]:
-    return callable(getattr(data, "noised", None))
+    return hasattr(data, "noised") and not isinstance(data, type)
 
 
 def _check_dim(dim: int, expected: int) -> None:

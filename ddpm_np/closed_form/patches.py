@@ -13,7 +13,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array, Steps, check_count, check_generator, check_steps
+from ddpm_np._checks import (
+    Array,
+    Steps,
+    check_count,
+    check_flag,
+    check_generator,
+    check_instance,
+    check_steps,
+)
 from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen
 from ddpm_np.closed_form.distributions.mixtures import Empirical
 from ddpm_np.schedule import Schedule
@@ -53,11 +61,12 @@ class PatchDenoiser:
         self, pictures: ArrayLike, schedule: Schedule, *, patch: int, placed: bool = False
     ) -> None:
         self.pictures = frozen(float_array("pictures", pictures, ndim=2).copy())
-        self.dim, self.schedule, self.T = self.pictures.shape[1], schedule, schedule.T
+        self.schedule = check_instance("schedule", schedule, Schedule)
+        self.dim, self.T = self.pictures.shape[1], schedule.T
         self.size = round(self.dim**0.5)
         if self.size**2 != self.dim:
             raise ValueError(f"pictures must be square, got vectors of length {self.dim}")
-        self.patch, self.placed = check_count("patch", patch), bool(placed)
+        self.patch, self.placed = check_count("patch", patch), check_flag("placed", placed)
         if self.patch % 2 == 0:
             raise ValueError(f"patch must be odd, to have a middle, got {patch}")
 

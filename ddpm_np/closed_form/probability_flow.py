@@ -56,7 +56,7 @@ def probability_flow_sample(
 ) -> NDArray[np.float64]:
     """n signals by the probability flow from x_T (E29).
 
-    d(x / sqrt(alpha_bar)) / d sigma = eps_star(x)
+    d(x / sqrt(alpha_bar)) / d(sigma) = eps_star(x)
 
     From: E24 and the continuity equation of q. Source: Song et al. 2021 (score SDE), eq. 13; Song
     et al. 2021 (DDIM), eq. 14.
@@ -92,8 +92,9 @@ def probability_flow_logpdf(
 ) -> NDArray[np.float64]:
     """The log density that the flow gives x as a signal, in nats (E29).
 
-    ln p(x) = ln p_T(x_T) + integral over u of div(dx / du) on the way from x to x_T
+    ln(p(x)) = ln(p_T(x_T)) + int_u(div(dx / du) du)
 
+    The integral runs along the way from x to x_T.
     From: d ln q(x(u)) / du = -div(dx / du), the divergence exact. Source: Song et al. 2021 (score
     SDE), eq. 39.
 

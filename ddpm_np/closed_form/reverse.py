@@ -28,22 +28,33 @@ from ddpm_np.schedule import Schedule
 
 
 def kernel_gain(alpha_ts: Any, v_s: Any, v_t: Any) -> Any:
-    """What the mean of q(x_s | x_t) gains per unit of x_t - E[x_t] (E26)."""
+    """What the mean of q(x_s | x_t) gains per unit of x_t - E[x_t] (E26).
+
+    gain = sqrt(alpha_{t|s}) v_s / v_t
+    """
     return np.sqrt(alpha_ts) * v_s / v_t
 
 
 def kernel_variance(beta_ts: Any, v_s: Any, v_t: Any) -> Any:
-    """The variance of q(x_s | x_t) along the axis (E26): beta_{t|s} v_s / v_t."""
+    """The variance of q(x_s | x_t) along the axis (E26).
+
+    v_{s|t} = beta_{t|s} v_s / v_t
+    """
     return beta_ts * v_s / v_t
 
 
 def noise_kept(xt_coef: Any, eps_coef: Any, noise: Any) -> Any:
-    """(xt_coef + eps_coef / sqrt(noise)) noise: what a sampler's step keeps of x_t's noise."""
+    """What a sampler's step keeps of the noise in x_t (E27).
+
+    rest = xt_coef noise + eps_coef sqrt(noise)
+    """
     return xt_coef * noise + eps_coef * np.sqrt(noise)
 
 
 def step_gain(xt_coef: Any, rest: Any, kept: Any, noise: Any, variance: Any) -> Any:
     """The slope of xt_coef x + eps_coef eps_star(x) along an axis (E27).
+
+    gain = (xt_coef kept variance + rest) / (kept variance + noise)
 
     rest is :func:`noise_kept`. It is exactly 0 in the step to s = 0, where the sum would leave only
     rounding; with rest = 0 directions of little or no variance come out right too.
@@ -56,7 +67,10 @@ def step_law(
 ) -> tuple[Any, Any]:
     """Mean and variance of x_s, along an axis, from those of x_t (E27).
 
-    mean_s = gain mean_t + (xt_coef - gain) centre, variance_s = gain^2 variance_t + noise, where
+    mean_s = gain mean + (xt_coef - gain) centre,
+    variance_s = gain^2 variance + noise
+
+    Here mean and variance are those of x_t,
     centre is the mean of q(x_t) and noise the variance that the step adds.
     """
     return gain * mean + (xt_coef - gain) * centre, gain**2 * variance + noise
@@ -77,7 +91,8 @@ def reverse_kernel(
 ) -> ReverseKernel:
     """The true reverse kernel q(x_s | x_t) of Gaussian data, by default s = t - 1 (E26).
 
-    mean = m_s + sqrt(alpha_{t|s}) V_s V_t^-1 (x_t - m_t),    cov = beta_{t|s} V_s V_t^-1
+    q(x_s | x_t) = N(x_s; m_s + sqrt(alpha_{t|s}) V_s V_t^(-1) (x_t - m_t),
+                     beta_{t|s} V_s V_t^(-1)),
     m_t = sqrt(alpha_bar_t) mean,    V_t = alpha_bar_t cov + (1 - alpha_bar_t) I
 
     From: Bayes' rule as in E8, with q(x_s) = N(m_s, V_s) from E5 in the place of q(x_s | x_0).
@@ -116,8 +131,11 @@ def reverse_variance(
 ) -> NDArray[np.float64]:
     """The variances of the true reverse kernel along the axes of the data, (dim,) (E26).
 
-    beta_{t|s} v_s / v_t, where v_t = alpha_bar_t lambda + 1 - alpha_bar_t for the variance lambda
-    of the data along the axis. Arguments as for :func:`reverse_kernel`.
+    v_{s|t} = beta_{t|s} v_s / v_t,
+    v_s = alpha_bar_s lambda_i + 1 - alpha_bar_s,
+    v_t = alpha_bar_t lambda_i + 1 - alpha_bar_t
+
+    lambda_i are the variances of the data along its axes. Arguments as for :func:`reverse_kernel`.
     """
     _gaussian(distribution)
     s, t = _route(schedule, s, t)
@@ -162,11 +180,9 @@ def sampler_distribution(
 ) -> Gaussian:
     """The exact law of a sampler's output when the ideal denoiser of a Gaussian drives it (E27).
 
-    A step is x_s = a x_t + b eps_star(x_t) + std z, where eps_star(x) is
-    sqrt(1 - alpha_bar_t) V_t^-1 (x - m_t). Along each axis it becomes
-
-    gain = a + b sqrt(1 - alpha_bar_t) / v_t,
-    mean_s = gain mean_t + (a - gain) m_t,    variance_s = gain^2 variance_t + std^2.
+    A step is x_s = a x_t + b eps_star(x_t) + std z, where eps_star(x) is sqrt(1 - alpha_bar_t)
+    V_t^(-1) (x - m_t). Along each axis it is :func:`step_law` with noise std^2 and
+    gain a + b sqrt(1 - alpha_bar_t) / v_t.
 
     From: E24 put into E17 or E18, started at N(0, I). The numbers a, b, std are those of
     :func:`ddpm_np.sampling.ancestral_step` and :func:`ddpm_np.sampling.ddim_step`, so this is the
@@ -257,7 +273,8 @@ def _route(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
 
 def _gaussian(distribution: Distribution) -> None:
     if not isinstance(distribution, Gaussian):
-        wrong = ValueError if callable(getattr(distribution, "logpdf", None)) else TypeError
+        known = hasattr(distribution, "logpdf") and not isinstance(distribution, type)
+        wrong = ValueError if known else TypeError
         raise wrong(
             "distribution must be Gaussian (Gaussian, MultiSine, PointMass), "
             f"got {type(distribution).__name__}"

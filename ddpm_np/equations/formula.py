@@ -11,7 +11,9 @@ The notation is that of the docstrings, with one rule each:
 - ``^`` is a power and binds closest; ``sum_k(...)`` sums over k; ``|...|`` is a length.
 
 A value needs ``+ - * /``, whole powers and ``sqrt`` only, so it can be exact or symbolic; the
-functions in :data:`FLOATING` have values in floating point.
+functions in :data:`FLOATING` have values in floating point. Three forms have a reading of their
+own: ``1 - alpha_bar_t`` is a symbol where the numbers hold it as one, because its digits are not
+those of a subtraction; ``alpha_1 ... alpha_t`` is a product; ``N(x; m, v I)`` is mean and variance.
 """
 
 from __future__ import annotations
@@ -162,18 +164,87 @@ def value(tree: Node, numbers: Mapping[str, Any]) -> Any:
     if tree.kind == "name":
         return numbers[tree.text]
     if tree.kind == "call":
-        inside = value(tree.parts[0], numbers)
-        if tree.text in numbers:
-            return numbers[tree.text](inside)
-        if tree.text.startswith("sum_"):
-            return np.sum(inside, axis=0)
-        if tree.text.startswith("mean"):
-            return np.mean(inside)
-        return np.sqrt(inside) if tree.text == "sqrt" else FLOATING[tree.text](inside)
-    parts = [value(part, numbers) for part in tree.parts]
+        return _called(tree, numbers)
+    if tree.kind == "length":
+        return np.sqrt(np.sum(value(tree.parts[0], numbers) ** 2, axis=-1))
+    if tree.kind == "-" and (whole := _complement(tree)) in numbers:
+        return numbers[whole]
+    factors = _factors(tree)
+    if len(factors) > 2 and factors[-2].kind == "dots":
+        start = value(factors[0], numbers)
+        for factor in factors[1:-3]:
+            start = start * value(factor, numbers)
+        return start * _product(factors[-3].text, factors[-1].text, numbers)
     if tree.kind not in _OPERATIONS:
         raise ValueError(f"{tree.kind} {tree.text!r} has no value")
-    return _OPERATIONS[tree.kind](*parts)
+    return _OPERATIONS[tree.kind](*(value(part, numbers) for part in tree.parts))
+
+
+def has_value(tree: Node) -> bool:
+    """Whether a side can be computed: it holds no relation, and no function but known ones."""
+    if tree.kind == "call" and tree.text == "N":
+        return _is_normal(tree) and all(has_value(part) for part in tree.parts[0].parts)
+    if tree.kind == "call" and not (
+        tree.text in ("sqrt", *FLOATING) or tree.text.partition("_")[0] in ("sum", "mean")
+    ):
+        return False
+    if tree.kind == "^" and (tree.parts[1].kind != "number" or "." in tree.parts[1].text):
+        return False
+    return tree.kind != "chain" and all(has_value(part) for part in tree.parts)
+
+
+def is_exact(tree: Node) -> bool:
+    """Whether its value can be exact: it holds no function but roots, sums and means."""
+    return not (tree.kind == "call" and tree.text in FLOATING or tree.kind == "length") and all(
+        is_exact(part) for part in tree.parts
+    )
+
+
+def _called(tree: Node, numbers: Mapping[str, Any]) -> Any:
+    if tree.text == "N":
+        if not _is_normal(tree):
+            raise ValueError("N needs a point, a mean and a variance: N(x; mean, variance I)")
+        _, mean, variance = tree.parts[0].parts
+        if variance.kind == "*" and variance.parts[1] == Node("name", "I"):
+            variance = variance.parts[0]
+        return value(mean, numbers), value(variance, numbers)
+    inside = value(tree.parts[0], numbers)
+    if tree.text in numbers:
+        return numbers[tree.text](inside)
+    if tree.text.startswith("sum_"):
+        return np.sum(inside, axis=0)
+    if tree.text.startswith("mean"):
+        return np.mean(inside)
+    if tree.text == "sqrt":
+        return np.sqrt(inside)
+    if tree.text not in FLOATING:
+        raise ValueError(f"the function {tree.text!r} has no value")
+    return FLOATING[tree.text](inside)
+
+
+def _is_normal(tree: Node) -> bool:
+    return tree.parts[0].kind == "chain" and tree.parts[0].text == "; ,"
+
+
+def _complement(tree: Node) -> str:
+    """ "1 - name" for that difference, else nothing."""
+    one, name = tree.parts
+    return f"1 - {name.text}" if one == Node("number", "1") and name.kind == "name" else ""
+
+
+def _factors(tree: Node) -> list[Node]:
+    return [*_factors(tree.parts[0]), tree.parts[1]] if tree.kind == "*" else [tree]
+
+
+def _product(first: str, last: str, numbers: Mapping[str, Any]) -> Any:
+    """The factors from ``alpha_2`` to ``alpha_t``, both ends included."""
+    base, _, start = first.rpartition("_")
+    if base != last.rpartition("_")[0] or not start.isdigit():
+        raise ValueError(f"{first} ... {last} is no product")
+    total: Any = 1
+    for i in range(int(start), numbers[last.rpartition("_")[2]] + 1):
+        total = total * numbers[f"{base}_{i}"]
+    return total
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {

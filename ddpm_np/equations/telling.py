@@ -26,7 +26,7 @@ class Step(NamedTuple):
     line : a piece of the statement that shows the formula; empty for its last return
     own : why it follows, where the equation's sentence does not say it; {constant} and {kept} stand
         for numbers that are computed
-    forms : how many of the equation's formulas belong here
+    forms : which of the equation's formulas belong here, counted from 1
     shows : pairs of a symbol and a Python expression for its value, for the arrays of one signal
     """
 
@@ -34,12 +34,12 @@ class Step(NamedTuple):
     function: str
     line: str
     own: Words | None
-    forms: int
+    forms: tuple[int, ...]
     shows: tuple[tuple[str, str], ...]
 
     @property
     def formulas(self) -> tuple[Formula, ...]:
-        return tuple(EQUATIONS[self.equation].formulas[: self.forms])
+        return tuple(EQUATIONS[self.equation].formulas[i - 1] for i in self.forms)
 
     @property
     def because(self) -> Words:
@@ -67,7 +67,7 @@ def _parts() -> tuple[Part, ...]:
         if first == "#" and own:
             parts.append((name, own, []))
         else:
-            forms = int(has.get("forms", 1))
+            forms = tuple(map(int, has.get("forms", "1").split()))
             parts[-1][2].append(Step(first, name, has.get("line", ""), own, forms, shows))
     return tuple(Part(name, title, tuple(steps)) for name, title, steps in parts)
 

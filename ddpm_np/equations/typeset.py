@@ -32,7 +32,12 @@ GREEK = {
     "pi": "π",
     "tau": "τ",
 }
-ACCENTS = {"bar": ("¯", r"\bar"), "tilde": ("~", r"\tilde"), "hat": ("^", r"\hat")}
+ACCENTS = {
+    "bar": ("¯", r"\bar"),
+    "tilde": ("~", r"\tilde"),
+    "hat": ("^", r"\hat"),
+    "star": ("", "*"),
+}
 OPERATORS = {"sum": ("∑", r"\sum"), "int": ("∫", r"\int")}
 LONG = 13  # about what fits into a column
 FUNCTIONS = ("exp", "ln", "cos", "sin")
@@ -171,7 +176,10 @@ def _write(tree: Node, to: _Writer) -> str:
         return to.root(inside)
     if _is_operator(tree):
         needs = parts[0].kind in ("+", "-", "chain")
-        return to.operator(*tree.text.split("_")) + (to.fence("(", inside) if needs else inside)
+        operator, _, index = tree.text.partition("_")
+        return to.operator(operator, index.strip("{}")) + (
+            to.fence("(", inside) if needs else inside
+        )
     if kind == "call":
         return to.function(tree.text) + to.fence("(", inside)
     return to.fence(tree.text, inside)
@@ -201,7 +209,8 @@ class _LaTeX:
             else (rf"\mathrm{{{base}}}" if len(base) > 1 else base)
         )
         for accent in accents:
-            letter = f"{ACCENTS[accent][1]}{{{letter}}}"
+            mark = ACCENTS[accent][1]
+            letter = f"{letter}^{{*}}" if mark == "*" else f"{mark}{{{letter}}}"
         if subscript in GREEK:
             subscript = "\\" + subscript
         elif len(subscript) > 2 and subscript.isalpha():
@@ -230,7 +239,8 @@ class _LaTeX:
         return rf"\sqrt{{{inside}}}"
 
     def operator(self, operator: str, index: str) -> str:
-        return rf"{OPERATORS[operator][1]}_{{{index}}} "
+        low, _, high = index.partition("..")
+        return rf"{OPERATORS[operator][1]}_{{{low}}}{f'^{{{high}}}' if high else ''} "
 
     def fence(self, kind: str, inside: str) -> str:
         left, right = {"(": ("(", ")"), "[": ("[", "]"), "|": (r"\lVert ", r"\rVert ")}[kind]
@@ -260,7 +270,10 @@ class _MathML:
         upright = ' mathvariant="normal"' if base in ("I", "Sigma", "Psi", "Lambda") else ""
         letter = f"<mi{upright}>{GREEK.get(base, base)}</mi>"
         for accent in accents:
-            mark = f'<mo stretchy="false">{ACCENTS[accent][0]}</mo>'
+            if not (mark := ACCENTS[accent][0]):
+                letter = f"<msup>{letter}<mo>*</mo></msup>"
+                continue
+            mark = f'<mo stretchy="false">{mark}</mo>'
             letter = f'<mover accent="true">{letter}{mark}</mover>'
         if subscript:
             pieces = re.findall(r"[A-Za-z]+|\d+|\S", subscript)
@@ -300,9 +313,11 @@ class _MathML:
 
     def operator(self, operator: str, index: str) -> str:
         sign = OPERATORS[operator][0]
-        if operator == "int":
-            return f"<msub><mo>{sign}</mo><mi>{index}</mi></msub>"
-        return f"<munder><mo>{sign}</mo><mi>{index}</mi></munder>"
+        low, _, high = index.partition("..")
+        if high:
+            return f"<munderover><mo>{sign}</mo><mi>{low}</mi><mi>{high}</mi></munderover>"
+        under = "msub" if operator == "int" else "munder"
+        return f"<{under}><mo>{sign}</mo><mi>{low}</mi></{under}>"
 
     def fence(self, kind: str, inside: str) -> str:
         left, right = {"(": ("(", ")"), "[": ("[", "]"), "|": ("‖", "‖")}[kind]

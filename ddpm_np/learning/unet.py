@@ -26,7 +26,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np._checks import Array, Steps, check_array, check_count, check_generator, check_positive
+from ddpm_np._checks import (
+    Array,
+    Steps,
+    check_array,
+    check_count,
+    check_flag,
+    check_generator,
+    check_instance,
+    check_positive,
+)
 from ddpm_np.learning.convolution import (
     convolve,
     convolve_backward,
@@ -60,7 +69,8 @@ def preconditioning(schedule: Schedule, mean_square: float) -> tuple[Array, Arra
     Source: Karras et al. 2022, section 5, in terms of eps. mean_square: s^2, above 0. Entry 0
     belongs to no noise and is never used.
     """
-    signal = schedule.alpha_bar * check_positive("mean_square", mean_square)
+    mean_square = check_positive("mean_square", mean_square)
+    signal = check_instance("schedule", schedule, Schedule).alpha_bar * mean_square
     v = signal + schedule.one_minus_alpha_bar
     return np.sqrt(schedule.one_minus_alpha_bar) / v, np.sqrt(signal / v)
 
@@ -114,7 +124,7 @@ class UNet(Network):
         if not np.iterable(widths) or isinstance(widths, str) or not list(widths):
             raise ValueError(f"widths must be a sequence of at least one width, got {widths!r}")
         self.widths = tuple(check_count("widths", width) for width in widths)
-        self.layers, self.wrap = check_count("layers", layers), bool(wrap)
+        self.layers, self.wrap = check_count("layers", layers), check_flag("wrap", wrap)
         if self.layers > MOST_LAYERS:
             raise ValueError(f"layers must be at most {MOST_LAYERS}, got {layers}")
         halvings = len(self.widths) - 1

@@ -142,7 +142,7 @@ def covered_by_proofs(
 def _lines(row: Row) -> Iterator[str]:
     """What is printed of an equation."""
     total, equation = len(row.proofs), EQUATIONS[row.equation]
-    yield f"{row.equation:<4} {equation.title}: {equation.formulas[0].text}"
+    yield f"{row.equation:<4} {equation.title.en}: {equation.formulas[0].text}"
     if total:
         yield f"     {row.proved} of {total} identities proved"
     for name in FUNCTIONS.get(row.equation, ()):

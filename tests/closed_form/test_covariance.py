@@ -79,14 +79,6 @@ def test_averaging_removes_neither_what_is_shared_nor_a_bias() -> None:
 
 
 @pytest.mark.E33
-def test_impossible_correlations_raise() -> None:
-    with pytest.raises(ValueError, match=r"correlation must be in \[-0.5, 1\] for n = 3, got -0.6"):
-        variance_of_mean(1.0, 3, correlation=-0.6)
-    with pytest.raises(ValueError, match="correlation must be in"):
-        variance_of_mean(1.0, 3, correlation=1.1)
-
-
-@pytest.mark.E33
 def test_mean_distance_of_white_noise() -> None:
     assert chi_mean(1) == pytest.approx(np.sqrt(2 / np.pi), rel=8 * EPS)
     assert chi_mean(2) == pytest.approx(np.sqrt(np.pi / 2), rel=8 * EPS)
@@ -129,12 +121,10 @@ def test_shuffling_the_samples_leaves_the_kernel_spectrum(seed: int, n: int) -> 
 
 
 @pytest.mark.E21
-def test_kernel_takes_vectors_and_refuses_more() -> None:
+def test_kernel_takes_vectors() -> None:
     assert kernel_covariance([[0.0, 0.0], [1.0, 1.0]])[0, 1] == pytest.approx(
         np.exp(-2.0), rel=4 * EPS
     )
-    with pytest.raises(ValueError, match="v must have one axis, or two"):
-        kernel_covariance(np.zeros((2, 2, 2)))
 
 
 @pytest.mark.E22
@@ -154,22 +144,6 @@ def test_effective_rank_of_known_matrices() -> None:
     assert effective_rank(np.ones((7, 7))) == pytest.approx(1.0, rel=64 * EPS)
     assert effective_rank(np.diag([1e-300, 1e-300])) == 2.0
     assert effective_rank(np.diag([1e300, 1e300])) == 2.0
-
-
-@pytest.mark.E22
-@pytest.mark.parametrize(
-    ("C", "message"),
-    [
-        ([[1.0, 2.0], [0.0, 1.0]], "C must be symmetric"),
-        ([[1.0, 2.0], [2.0, 1.0]], "C must be positive semidefinite"),
-        (np.zeros((2, 2)), "C must not be the zero matrix"),
-        (np.ones((2, 3)), "C must be a square matrix"),
-        ([[np.nan]], "C must be finite"),
-    ],
-)
-def test_matrices_that_are_no_covariances_raise(C: np.ndarray, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        effective_rank(C)
 
 
 @pytest.mark.E22
@@ -260,17 +234,8 @@ def test_the_printed_covariance_without_the_division_is_off_by_m() -> None:
 
 
 @pytest.mark.E23
-def test_reshaping_refuses_what_does_not_fit() -> None:
-    X = np.random.default_rng(0).standard_normal((5, 3))
-    with pytest.raises(ValueError, match="C1 must be 3 by 3 for rows of X that long"):
-        reshape_noise(X, np.eye(2))
-    with pytest.raises(ValueError, match="C1 must be positive semidefinite"):
-        reshape_noise(X, -np.eye(3))
-    with pytest.raises(ValueError, match="X must have 2 axes"):
-        reshape_noise(X[0], np.eye(3))
-    assert np.array_equal(
-        reshape_noise(np.ones((4, 3)), np.eye(3)), np.zeros((4, 3))
-    )  # no noise, nothing to shape
+def test_where_there_is_no_noise_there_is_nothing_to_shape() -> None:
+    assert np.array_equal(reshape_noise(np.ones((4, 3)), np.eye(3)), np.zeros((4, 3)))
 
 
 @pytest.mark.E23
@@ -300,14 +265,6 @@ def test_transport_moves_less_than_the_notes_map() -> None:
     root = np.linalg.eigvals(sample_covariance(X) @ C1)
     w2_squared = np.trace(sample_covariance(X)) + np.trace(C1) - 2 * np.sum(np.sqrt(root.real))
     assert 10 * moved == pytest.approx(w2_squared, rel=1e-10)
-
-
-@pytest.mark.E23
-def test_transport_refuses_a_singular_start() -> None:
-    with pytest.raises(ValueError, match="C must be regular"):
-        transport_map(np.ones((2, 2)), np.eye(2))
-    with pytest.raises(ValueError, match="C and C1 must have the same size"):
-        transport_map(np.eye(2), np.eye(3))
 
 
 # ---- E5 and the chain ----------------------------------------------------------------------------
@@ -408,18 +365,6 @@ def test_the_chain_ends_at_noise_exactly_if_the_betas_have_an_infinite_sum() -> 
     end = kl_divergence(half, Gaussian(np.zeros(2), np.eye(2)))
     assert left["summable"][T] == pytest.approx(end, rel=1e-2) and end > 1
     assert schedules["increasing"].alpha_bar[T] <= (1 - schedules["increasing"].beta[1]) ** T
-
-
-def test_the_forward_views_refuse_what_does_not_fit() -> None:
-    schedule = Schedule.sigmoid(5)
-    with pytest.raises(ValueError, match="C_x, C_y must have the same shape"):
-        covariance_of_sum(1.0, np.eye(2), 1.0, np.eye(3))
-    with pytest.raises(ValueError, match="t must be at least 2"):
-        covariance_two_steps(schedule, np.eye(2), 1)
-    with pytest.raises(ValueError, match="t must be in"):
-        covariance_two_steps(schedule, np.eye(2), 6)
-    with pytest.raises(TypeError, match="distribution must be a Gaussian, got list"):
-        kl_to_noise([1.0], schedule)
 
 
 @pytest.mark.E6

@@ -7,13 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.closed_form.distributions import (
-    Empirical,
-    Gaussian,
-    GaussianMixture,
-    PointMass,
-    kl_divergence,
-)
+from ddpm_np.closed_form.distributions import Empirical, Gaussian, kl_divergence
 from ddpm_np.closed_form.latent import (
     LinearDecoder,
     decoder_log_likelihood,
@@ -210,15 +204,8 @@ def test_known_densities_of_decoders_with_little_noise() -> None:
 
 
 @pytest.mark.E31
-def test_a_proposal_without_a_density_is_refused() -> None:
+def test_any_proposal_with_a_density_gives_the_evidence() -> None:
     decoder, rng = LinearDecoder([[1.0]], [0.0], 1.0), np.random.default_rng(0)
-    for singular in (
-        PointMass([0.3]),
-        Empirical([[0.3], [0.1]]),
-        GaussianMixture([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[0.0]]]),
-    ):
-        with pytest.raises(ValueError, match="proposal must have a density on the whole space"):
-            importance_sampling(decoder, [0.5], 1.0, singular, n=10, rng=rng)
     blurred = Empirical([[0.3], [-0.6]]).noised(1.0, 1.0)
     estimate = importance_sampling(decoder, [0.5], 1.0, blurred, n=20000, rng=rng)
     assert abs(estimate.log_p - decoder.marginal.logpdf([0.5])) <= 5 * estimate.standard_error
@@ -279,31 +266,3 @@ def test_integers_count_as_float64() -> None:
     assert single.W.dtype == single.mu.dtype == np.float64
     posterior = LinearDecoder([[1]], [0], 1e-8).posterior([big])
     assert posterior.mean[0] == pytest.approx(big, rel=1e-15)
-
-
-def test_bad_arguments_are_refused_in_one_line() -> None:
-    decoder, rng = linear_decoder(3, 2, 0.5), np.random.default_rng(0)
-    x = np.zeros(3)
-    with pytest.raises(ValueError, match="latent_dim must be 1 or 2"):
-        quadrature(decoder, x, 0.5, 3)
-    with pytest.raises(ValueError, match="noise must be above 0"):
-        naive_monte_carlo(decoder, x, 0.0, 2, n=10, rng=rng)
-    with pytest.raises(ValueError, match="noise of the decoder must be above 0"):
-        linear_decoder(3, 2, 0.0).posterior(x)
-    with pytest.raises(ValueError, match="same last axis"):
-        decoder_log_likelihood(np.zeros(4), np.zeros((5, 3)), 0.5)
-    with pytest.raises(ValueError, match=r"decoder must return shape \(10, 4\), got \(10, 3\)"):
-        naive_monte_carlo(decoder, np.zeros(4), 0.5, 2, n=10, rng=rng)
-    with pytest.raises(ValueError, match=r"decoder must return shape \(401, 3\), got \(3,\)"):
-        quadrature(lambda z: z[0] * x, x, 0.5, 1)
-    for wrong in (np.zeros(2), np.zeros((1, 3)), [np.nan, 0.0, 0.0]):
-        with pytest.raises(ValueError, match="x must"):
-            decoder.posterior(wrong)
-    with pytest.raises(ValueError, match="z must have a last axis of length 2"):
-        decoder(np.zeros((4, 1)))
-    with pytest.raises(ValueError, match="broaden must be above 0"):
-        decoder.posterior(x, broaden=0.0)
-    with pytest.raises(ValueError, match="latent_dim must be below dim = 3"):
-        ppca(np.zeros(3), np.eye(3), 3)
-    with pytest.raises(TypeError, match="rng"):
-        zero_one(decoder, x, 2, n=10, rng=np.random)

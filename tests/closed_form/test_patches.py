@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -94,40 +92,3 @@ def test_its_floor_is_its_loss_and_falls_with_what_is_seen() -> None:
             floors[placed, patch] = floor[1:].mean()
     assert floors[True, 3] < floors[True, 1] < floors[False, 1]
     assert floors[True, 3] < floors[False, 3] < floors[False, 1]
-
-
-@pytest.mark.parametrize(
-    "error, call, says",
-    [
-        (ValueError, lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=4), "patch must be odd"),
-        (
-            ValueError,
-            lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=0),
-            "patch must be at least 1",
-        ),
-        (
-            ValueError,
-            lambda: PatchDenoiser(np.ones((2, 5)), SCHEDULE, patch=3),
-            "pictures must be sq",
-        ),
-        (ValueError, lambda: PatchDenoiser(np.ones(25), SCHEDULE, patch=3), "pictures must have 2"),
-        (
-            ValueError,
-            lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones(25), 1),
-            "x_t must",
-        ),
-        (
-            ValueError,
-            lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones((2, 24)), 1),
-            "x must",
-        ),
-        (
-            ValueError,
-            lambda: PatchDenoiser(PICTURES, SCHEDULE, patch=3)(np.ones((2, 25)), 5),
-            "t must",
-        ),
-    ],
-)
-def test_bad_arguments_are_refused(error: type[Exception], call: Any, says: str) -> None:
-    with pytest.raises(error, match=says):
-        call()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -143,26 +141,3 @@ def test_the_nearest_ring_is_found_from_a_noisy_one() -> None:
     assert np.abs(fit.radius - radius).max() < 0.1
     same_size = nearest_ring(noisy, radius=4.4)
     assert np.all(same_size.radius == 4.4) and np.all(same_size.distance >= fit.distance - 1e-9)
-
-
-@pytest.mark.parametrize(
-    "error, call, says",
-    [
-        (ValueError, lambda: Rings(3), "size must be at least 4"),
-        (TypeError, lambda: Rings(8.0), "size must be a whole number"),  # type: ignore[arg-type]
-        (ValueError, lambda: Rings(8, radius=0.0), "radius must be above 0"),
-        (ValueError, lambda: Rings(8, spread=-1.0), "spread must be above 0"),
-        (ValueError, lambda: SMALL.score(np.zeros((1, 64))), "rings without noise have no density"),
-        (
-            ValueError,
-            lambda: SMALL.logpdf(np.zeros((1, 64))),
-            "rings without noise have no density",
-        ),
-        (ValueError, lambda: at_level(1.0).score(np.zeros((1, 63))), "x must have a last axis of"),
-        (ValueError, lambda: SMALL.sample(0, rng=np.random.default_rng(0)), "n must be at least 1"),
-        (ValueError, lambda: nearest_ring(np.zeros((2, 60))), "x must hold square pictures"),
-    ],
-)
-def test_bad_arguments_are_refused(error: type[Exception], call: Any, says: str) -> None:
-    with pytest.raises(error, match=says):
-        call()

@@ -23,5 +23,4 @@ def built() -> str:
                 )
             },
         )
-        patch.setattr(content, "difference", lambda formula: "")
         return page()

@@ -172,30 +172,3 @@ def test_ema_forgets_the_initial_weights_at_the_first_update():
     assert ema.average[0] == pytest.approx(2.0, abs=1e9 * 4 * ULP)
     theta[:] = 5.0
     assert ema.average[0] != 5.0  # a copy, not a view
-
-
-@pytest.mark.parametrize(
-    ("arguments", "name"),
-    [
-        ({"beta_1": 1.0}, "beta_1"),
-        ({"beta_2": -0.1}, "beta_2"),
-        ({"eps": 0.0}, "eps"),
-        ({"weight_decay": -1.0}, "weight_decay"),
-        ({"size": 0}, "size"),
-        ({"beta_1": float("nan")}, "beta_1"),
-    ],
-)
-def test_bad_arguments_are_named(arguments, name):
-    with pytest.raises(ValueError, match=name):
-        AdamW(**{"size": 3, **arguments})
-
-
-def test_vectors_of_another_length_are_refused():
-    with pytest.raises(ValueError, match="theta"):
-        AdamW(3, np.float64).step(np.zeros(2), np.zeros(3), 0.1)
-
-
-@pytest.mark.parametrize("decay", [1.0, 1.5, -0.1, float("nan")])
-def test_an_average_that_would_never_move_is_refused(decay):
-    with pytest.raises(ValueError, match="decay"):
-        EMA(np.zeros(3), decay)

@@ -187,49 +187,6 @@ def test_copies_are_equal_and_share_nothing(how: Any) -> None:
 
 
 RNG = np.random.default_rng(0)
-REFUSED: list[tuple[type[Exception], dict[str, Any], str]] = [
-    (ValueError, {"size": 10}, "size must be divisible by 4 to be halved 2 times"),
-    (ValueError, {"size": 0}, "size must be at least 1"),
-    (TypeError, {"size": 16.0}, "size must be a whole number"),
-    (ValueError, {"T": 0}, "T must be at least 1"),
-    (ValueError, {"widths": ()}, "widths must be a sequence"),
-    (ValueError, {"widths": 16}, "widths must be a sequence"),
-    (ValueError, {"widths": (4, 0)}, "widths must be at least 1"),
-    (ValueError, {"layers": 0}, "layers must be at least 1"),
-    (ValueError, {"layers": 10**9}, "layers must be at most 1000"),
-    (TypeError, {"dtype": np.float16}, "dtype must be float32 or float64"),
-    (TypeError, {"rng": np.random.RandomState(0)}, "rng must be a numpy.random.Generator"),
-    (ValueError, {"skip": [1.0, 2.0]}, "skip must have a last axis of length 6"),
-    (ValueError, {"gain": [np.nan] * 6}, "gain must be finite"),
-    (ValueError, {"basis": np.ones((5, 2))}, "basis must have 6 rows"),
-]
-
-
-@pytest.mark.parametrize("error, arguments, says", REFUSED)
-def test_bad_arguments_are_refused(
-    error: type[Exception], arguments: dict[str, Any], says: str
-) -> None:
-    with pytest.raises(error, match=says) as caught:
-        UNet(**{"size": 8, "T": 5, "rng": RNG, **arguments})
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "x, t, says",
-    [
-        (np.zeros((2, 15)), 1, "x must have a last axis of length 16"),
-        (np.zeros(16), 1, "x must have 2 axes"),
-        (np.zeros((2, 16)), 6, "t must be in 1..5"),
-        (np.zeros((2, 16)), [1, 2, 3], "t of shape"),
-    ],
-)
-def test_pictures_of_the_wrong_length_are_refused(x: Any, t: Any, says: str) -> None:
-    network = unet()
-    for call in (network, network.forward):
-        with pytest.raises(ValueError, match=says):
-            call(x, t)
-    with pytest.raises(ValueError, match="d_eps_hat must have the shape of the forward pass"):
-        network.backward(np.zeros((3, 16)), network.forward(np.zeros((2, 16)), 1)[1])
 
 
 def test_a_resumed_training_has_the_bits_of_an_unbroken_one(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def wasserstein2(p: Gaussian, q: Gaussian) -> float:
 def kl_divergence(p: Gaussian, q: Gaussian) -> float:
     """KL(p || q) = E_p ln(p / q) between Gaussians, in nats (E30).
 
-    KL = 1/2 (|w|^2 + sum_i (k_i^2 - 1 - ln k_i^2)),
-    w = mean_p - mean_q and k_i^2 the eigenvalues of cov_p, both in units of q
+    KL(p, q) = 1 / 2 (|w|^2 + sum_i(k_i^2 - 1 - ln(k_i^2)))
 
+    Here w is mean_p - mean_q and k_i^2 are the eigenvalues of cov_p, both in units of q.
     The units are the axes of q that vary, each divided by its standard deviation. The divergence is
     inf where p is not absolutely continuous with respect to q: where the support of p is not inside
     that of q, or is a thinner part of it, on which q has no mass. Supports are compared to the

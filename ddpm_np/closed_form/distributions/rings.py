@@ -14,7 +14,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ddpm_np._checks import Array, check_count, check_dtype, check_generator, check_positive
+from ddpm_np._checks import (
+    Array,
+    check_array,
+    check_count,
+    check_dtype,
+    check_generator,
+    check_positive,
+)
 from ddpm_np.closed_form.distributions.arguments import checked_points, frozen
 from ddpm_np.closed_form.distributions.gaussian import Diffusing
 
@@ -87,11 +94,12 @@ def nearest_ring(x: ArrayLike, *, radius: float | None = None) -> RingFit:
     picture. Levenberg and Marquardt's method from the best of a grid of places and sizes; rings
     whose centre is outside the picture are not looked for.
     """
-    x = checked_points(x, np.shape(x)[-1]).astype(np.float64)
+    x = check_array("x", x, ndim=2).astype(np.float64)
     size = _edge(x.shape[-1])
     half = size / 2
     along = np.arange(-half + 0.5, half, 1.0)
-    radii = np.arange(1.0, half, 0.5) if radius is None else np.array([float(radius)])
+    every = np.arange(1.0, half, 0.5)
+    radii = every if radius is None else np.array([check_positive("radius", radius)])
     starts = np.stack(np.meshgrid(along, along, radii, indexing="ij"), axis=-1).reshape(-1, 3)
     pictures = ring_pictures(starts[:, :2], starts[:, 2], size)
     best = np.concatenate(

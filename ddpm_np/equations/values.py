@@ -1,0 +1,276 @@
+"""The numbers that a formula's symbols stand for, and the exact value of a formula.
+
+:class:`Numbers` looks up ``alpha_bar_{t-1}``, ``beta_{t|s}`` or ``psi_2`` for a schedule and a
+step; the schedule may be one of floats, of symbols or of :class:`Rounded` decimals. With the
+last, :func:`exact` gives the value of what a function returns in 120 digits, the unit in which
+its rounding is measured, and how many roundings the formula takes.
+
+>>> x_t = exact("forward.q_sample", [0.36], 1, x_0=1.0, eps=1.0)
+>>> float(x_t.value), float(x_t.scale)
+(1.4, 1.4)
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
+from numbers import Rational
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ddpm_np.equations.docstrings import Formula, formulas, symbol_of
+
+DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX)
+TABLES = ("beta", "alpha", "alpha_bar", "beta_tilde", "log_snr")
+# Symbols that equations define for those that follow, and the function that returns each.
+DEFINED = {"psi_1": "posterior.psi_1", "psi_2": "posterior.psi_2_simplified"}
+
+
+class Numbers(Mapping[str, Any]):
+    """The numbers by the names that formulas use, for a schedule and the step from t to s.
+
+    schedule : what holds the tables, index t; None where all symbols are given
+    t, s : the step, ints or arrays of them
+    axes : how many axes the vectors have beside those of t, which the tables then get too
+    given : other numbers, vectors and matrices, by their names
+    """
+
+    def __init__(
+        self, schedule: Any, t: Any, s: Any = None, *, axes: int = 0, **given: Any
+    ) -> None:
+        self.schedule, self.axes, self.given = schedule, axes, given
+        self.steps = {"t": t, "t-1": None if t is None else t - 1, "s": s}
+        if schedule is not None:
+            self.steps["T"] = schedule.T
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.given:
+            return self.given[name]
+        if name in ("schedule", "self"):
+            return self.schedule
+        if name in ("t", "s", "T") and self.steps.get(name) is not None:
+            return self.steps[name]
+        if name in DEFINED:
+            return formulas(DEFINED[name])[0].value(self)
+        if self.schedule is None:
+            raise KeyError(name)
+        whole, name = name, name.removeprefix("1 - ")
+        base, _, index = name.rpartition("_")
+        index = index.strip("{}")
+        if index == "t|s" and base in ("alpha", "beta") and whole == name:
+            kept = self["alpha_bar_t"] / self["alpha_bar_s"]
+            return kept if base == "alpha" else self._lost(kept)
+        if base not in TABLES or (whole != name and base != "alpha_bar"):
+            raise KeyError(whole)
+        at = int(index) if index.isdigit() else self.steps.get(index)
+        if at is None or np.min(at) < 0:
+            raise KeyError(whole)
+        table = "one_minus_alpha_bar" if whole != name else base
+        entries = getattr(self.schedule, table)[at]
+        return entries[(..., *[None] * self.axes)] if np.ndim(at) else entries
+
+    def _lost(self, kept: Any) -> Any:
+        """beta_{t|s}, as a number of its own: its digits are not those of 1 - alpha_{t|s}."""
+        lost = 1 - kept
+        rounded = np.vectorize(_whole, otypes=[object])
+        return rounded(lost)[()] if isinstance(np.asarray(lost).flat[0], Rounded) else lost
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            self[str(name)]
+        except KeyError:
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.given)
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+
+def arguments(function: Callable[..., Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """What a function is called with, its parameters bound to symbols by their names.
+
+    A parameter with a default is left out unless its number is given.
+    """
+    bound = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        try:
+            bound[name] = _argument(name, numbers)
+        except KeyError:
+            if parameter.default is parameter.empty:
+                raise
+    return bound
+
+
+def _argument(name: str, numbers: Mapping[str, Any]) -> Any:
+    symbol = symbol_of(name)
+    if symbol.startswith("1 - ") and symbol not in numbers:
+        return 1 - numbers[symbol.removeprefix("1 - ")]
+    return numbers[symbol]
+
+
+# ---- exact values -------------------------------------------------------------------------------
+
+
+class Rounded:
+    """A number in 120 digits, and what floating point may make of it.
+
+    scale : the sum of the magnitudes of its terms, whose last place is the unit of the error
+    roundings : how many units the formula may be off by, one for each operation and table entry
+    """
+
+    __slots__ = ("roundings", "scale", "value")
+
+    def __init__(self, value: Any, scale: Any = None, roundings: float = 0) -> None:
+        self.value = decimal(value)
+        self.scale = abs(self.value) if scale is None else scale
+        self.roundings = roundings
+
+    def _with(self, other: Any, operation: Callable[[Rounded, Rounded], Rounded]) -> Any:
+        if isinstance(other, np.ndarray):
+            return NotImplemented
+        with localcontext(DIGITS):
+            return operation(self, other if isinstance(other, Rounded) else Rounded(other))
+
+    def __add__(self, other: Any) -> Any:
+        return self._with(other, _add)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._with(other, _add)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._with(other, lambda a, b: _add(a, -b))
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._with(other, lambda a, b: _add(-a, b))
+
+    def __mul__(self, other: Any) -> Any:
+        return self._with(other, _times)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._with(other, _times)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._with(other, lambda a, b: _times(a, _inverse(b)))
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._with(other, lambda a, b: _times(b, _inverse(a)))
+
+    def __neg__(self) -> Rounded:
+        with localcontext(DIGITS):
+            return Rounded(-self.value, self.scale, self.roundings)
+
+    def __pow__(self, n: int) -> Rounded:
+        with localcontext(DIGITS):
+            return Rounded(self.value**n, self.scale**n, n * self.roundings + n - 1)
+
+    def sqrt(self) -> Rounded:
+        with localcontext(DIGITS):
+            root = self.value.sqrt()
+            size = self.scale / root if root else self.scale.sqrt()
+            return Rounded(root, size, self.roundings / 2 + 1)
+
+    def exp(self) -> Rounded:
+        with localcontext(DIGITS):
+            value = self.value.exp()
+            return Rounded(value, value * max(self.scale, 1), self.roundings + 2)
+
+    def log(self) -> Rounded:
+        with localcontext(DIGITS):
+            value = self.value.ln()
+            return Rounded(value, abs(value) + self.scale / abs(self.value), self.roundings + 2)
+
+
+def _add(a: Rounded, b: Rounded) -> Rounded:
+    more = 1 if a.value and b.value else 0
+    return Rounded(a.value + b.value, a.scale + b.scale, max(a.roundings, b.roundings) + more)
+
+
+def _times(a: Rounded, b: Rounded) -> Rounded:
+    return Rounded(a.value * b.value, a.scale * b.scale, a.roundings + b.roundings + 1)
+
+
+def _inverse(b: Rounded) -> Rounded:
+    return Rounded(1 / b.value, b.scale / (b.value * b.value), b.roundings)
+
+
+def _whole(number: Rounded) -> Rounded:
+    """The number as one that floating point holds with a single rounding."""
+    return Rounded(number.value, None, 1)
+
+
+def decimal(value: Any) -> Decimal:
+    """The exact value of a float, a whole number or a fraction."""
+    if isinstance(value, Decimal):
+        return value
+    with localcontext(DIGITS):
+        if isinstance(value, Rational):
+            return Decimal(int(value.numerator)) / Decimal(int(value.denominator))
+        return Decimal(float(value))
+
+
+class ExactTables:
+    """The tables of a schedule in 120 digits, index t, from betas taken at their exact value."""
+
+    def __init__(self, beta: Iterable[Any]) -> None:
+        with localcontext(DIGITS):
+            betas = [Decimal(0), *map(decimal, beta)]
+            alpha = [1 - b for b in betas]
+            alpha_bar = [Decimal(1)]
+            for a in alpha[1:]:
+                alpha_bar.append(alpha_bar[-1] * a)
+            noise = [1 - a for a in alpha_bar]
+            tilde = [b * n / m if m else b for b, n, m in zip(betas, [noise[0], *noise], noise)]
+            snr = [a / n if n else Decimal("inf") for a, n in zip(alpha_bar, noise)]
+        self.T = len(betas) - 1
+        self.beta, self.alpha, self.alpha_bar = map(_table, (betas, alpha, alpha_bar))
+        self.one_minus_alpha_bar, self.beta_tilde = _table(noise), _table(tilde)
+        self._snr = snr
+
+    @property
+    def log_snr(self) -> Any:
+        with localcontext(DIGITS):
+            return _table([ratio.ln() for ratio in self._snr])
+
+
+def _table(values: list[Decimal]) -> Any:
+    """Each entry is rounded once in floating point; 0 and 1 are exact."""
+    return as_exact([Rounded(v, None, 0 if v in (0, 1) else 1) for v in values])
+
+
+def as_exact(x: Any) -> Any:
+    """Numbers at their exact value: an object array of :class:`Rounded`, or one of them."""
+    found = np.asarray(x)
+    out = np.empty(found.size, dtype=object)
+    out[:] = [v if isinstance(v, Rounded) else Rounded(v) for v in found.ravel().tolist()]
+    return out.reshape(found.shape)[()]
+
+
+def exact(
+    path: str, beta: Iterable[Any], t: Any, s: Any = None, *, part: int = 0, **given: ArrayLike
+) -> Any:
+    """What the function at a path returns, by the formula in its docstring and in 120 digits.
+
+    beta : beta_1 .. beta_T, or the :class:`ExactTables` of them
+    t, s : the step, ints; s is needed where the formula has it
+    given : vectors and numbers by the names of their symbols (x_t, eps, eta, ...), at their exact
+        value
+    part : which of the returned numbers, where a function returns several
+
+    Returns a :class:`Rounded`, or an object array of them.
+    """
+    tables = beta if isinstance(beta, ExactTables) else ExactTables(beta)
+    numbers = Numbers(tables, t, s, **{name: as_exact(x) for name, x in given.items()})
+    chosen = returned(formulas(path))[part]
+    result = chosen.value(numbers)
+    return as_exact(result)
+
+
+def returned(block: tuple[Formula, ...]) -> list[Formula]:
+    """The formulas of what a function returns, without the statement of its distribution."""
+    return [f for f in block if f.left is None or f.left.kind != "call"] or list(block)

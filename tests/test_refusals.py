@@ -1,0 +1,68 @@
+"""Every refusal that follows from the table of tests/refusals.py."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pkgutil
+import re
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+import refusals
+from refusals import CASES, rows
+
+import ddpm_np
+
+CORE = "schedule", "forward", "posterior", "sampling", "signals", "network", "training"
+# Asked through those that use them, or in tests/learning/test_checkpoint.py.
+ELSEWHERE = {"float_array", "checked_points", "Diffusing", "save_checkpoint", "load_checkpoint"}
+ARGUMENTS = [(name, argument) for name, case in CASES.items() for argument in case.arguments]
+
+
+def refused(call: Callable[[], Any], error: type[Exception]) -> str:
+    """The one line in which a call is refused, without a warning before it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            call()
+        except Exception as refusal:
+            assert type(refusal) is error and "\n" not in str(refusal), repr(refusal)
+            return str(refusal)
+    raise AssertionError("it is taken")
+
+
+@pytest.mark.parametrize("name, argument", ARGUMENTS)
+def test_what_makes_no_sense_is_refused_in_one_line_that_names_the_argument(name, argument):
+    case = CASES[name]
+    good = case.arguments[argument]
+    named = {argument, argument.removesuffix("s"), *case.also_named}
+    for error, all_wrong in ((TypeError, good.types), (ValueError, good.values)):
+        for wrong in all_wrong:
+            given = copy.deepcopy(case.values) | {argument: wrong}
+            message = refused(lambda: case.call(**given), error)
+            assert named & {*re.findall(r"\w+", message)} and len(message) < 200, message
+
+
+@pytest.mark.parametrize("call, error, message", rows())
+def test_arguments_that_do_not_fit_each_other_are_refused(call, error, message):
+    assert message in refused(lambda: eval(call, vars(refusals)), error)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_good_arguments_are_taken(name):
+    CASES[name].call(**copy.deepcopy(CASES[name].values))
+
+
+def test_every_public_function_that_checks_its_arguments_is_in_the_table():
+    known = ELSEWHERE | {name.partition(".")[0] for name in CASES}
+    for module in pkgutil.walk_packages(ddpm_np.__path__, "ddpm_np."):
+        part = module.name.split(".")[1]
+        if part in ("closed_form", "learning") or part in CORE:
+            for name, found in vars(import_module(module.name)).items():
+                ours = getattr(found, "__module__", None) == module.name and not name[0] == "_"
+                if ours and callable(found) and "check_" in inspect.getsource(found):
+                    assert name in known, f"{module.name}.{name}"
