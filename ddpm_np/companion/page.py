@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -21,13 +21,13 @@ from ddpm_np.companion.glossary import SYMBOLS, TERMS
 from ddpm_np.companion.marks import marked, replaced
 from ddpm_np.companion.sources import ROOT, highlighted, source
 from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, equations_of
-from ddpm_np.equations.formula import Node, parse
+from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import NOTES, Printed, heading_of, notes
-from ddpm_np.equations.telling import IDENTITY, PARTS, Step
+from ddpm_np.equations.telling import IDENTITY, PARTS
 from ddpm_np.equations.typeset import mathml, sentence, symbol_class
 from ddpm_np.errata import ERRATA
 
-PICTURE_WIDTH, PICTURE_BYTES = 1440, 20_000
+PICTURE_WIDTH, PICTURE_BYTES = 1440, 19_000
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 SHORT = 20  # lines of code that stand beside a formula without being unfolded
 RANGE = 4.0  # of the picture, up and down
@@ -86,7 +86,7 @@ def page() -> str:
             sentence(_told(text, facts), lambda t: mathml(t, block=False), _linked)
         ),
         both=lambda text: Markup(_both(text)),
-        together=lambda step: [Markup(each) for each in _together(step)],
+        tree=lambda tree: Markup(mathml(tree)),
         definition=lambda name: f"d-{symbol_class(name)}",
         anchor=lambda place: place.replace(":", "-"),
         shade=lambda erratum: "bad" if erratum.kind.startswith("wrong") else "warn",
@@ -127,7 +127,7 @@ def page() -> str:
         fingerprint=fingerprint(),
     )
     body: str = environment.from_string(_file("page.html")).render()
-    return body.replace("@STYLE@", _style(body)).replace("@SCRIPT@", _file("script.js"))
+    return body.replace("@STYLE@", _style()).replace("@SCRIPT@", _file("script.js"))
 
 
 def fingerprint() -> str:
@@ -148,8 +148,12 @@ def fingerprint() -> str:
 
 
 def _numbers() -> tuple[list[str], str]:
-    """The values without a script, and what the script draws from, as JSON."""
-    data: dict[str, Any] = {"values": {}, "curves": {}, "std": {}}
+    """The values without a script, and what the script draws from, as JSON.
+
+    A value that two places show is there once, and one that never changes is one text.
+    """
+    data: dict[str, Any] = {"columns": {}, "places": {}, "curves": {}, "std": {}}
+    shown: list[str] = []
     for name, schedule in numbers.SCHEDULES.items():
         what = numbers.learned(name)
         rows, drawn = [], ""
@@ -157,11 +161,15 @@ def _numbers() -> tuple[list[str], str]:
             known = numbers.names(name, t, what)
             rows.append([numbers.written(value) for value in numbers.values(known)])
             drawn += "".join(encoded(curve) for curve in numbers.curves(known).values())
-        data["values"][name], data["curves"][name] = rows, drawn
+        shown = shown or rows[numbers.SHOWN - numbers.FIRST]
+        columns = [column if len(set(column)) > 1 else column[:1] for column in zip(*rows)]
+        unique = list(dict.fromkeys(columns))
+        data["columns"][name] = unique
+        data["places"][name] = [unique.index(column) for column in columns]
+        data["curves"][name] = drawn
         data["std"][name] = [round(v, 4) for v in np.sqrt(schedule.beta_tilde[numbers.FIRST :])]
         data["x_0"] = encoded(what.x_0)
-    shown = data["values"]["sigmoid"][numbers.SHOWN - numbers.FIRST]
-    data |= {"first": numbers.FIRST, "point": numbers.POINT, "range": RANGE}
+    data |= {"first": numbers.FIRST, "range": RANGE}
     return shown, json.dumps(data, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -183,19 +191,7 @@ def _points() -> dict[str, str]:
 
 
 def _point(i: int, v: float) -> str:
-    return f"{5 + 690 * i / 49:.1f},{130 - 32 * v:.1f}"
-
-
-def _together(step: Step) -> Iterator[str]:
-    """The formulas of a step; what has the left-hand side of the one before continues it."""
-    before = ""
-    for formula in step.formulas:
-        tree = parse(formula.text)
-        left, _, right = formula.text.partition(" = ")
-        if right and left == before:
-            tree = Node("chain", "=", (Node("name"), parse(right)))
-        before = left
-        yield mathml(tree)
+    return f"{5 + 690 * i / 49:.1f},{150 - 42 * v:.1f}"
 
 
 FEATURED = {"E15": "network.MLP._backward", "E16": "training._loop"}
@@ -271,13 +267,10 @@ def _file(name: str) -> str:
     return files("ddpm_np.companion").joinpath(name).read_text(encoding="utf-8")
 
 
-def _style(body: str) -> str:
-    """The style sheet, with the font in it and one rule for each symbol that can light up."""
+def _style() -> str:
+    """The style sheet, with the font in it."""
     font = files("ddpm_np.companion").joinpath("math.woff2").read_bytes()
-    symbols = sorted(set(re.findall(r'class="(s-[A-Za-z0-9-]+)"', body)))
-    rules = ",".join(f".one:has(.{s}:hover) .{s},.one .{s}.lit" for s in symbols)
-    lit = f"{rules}{{background:var(--lit);box-shadow:0 0 0 2px var(--lit)}}"
-    return _file("style.css").replace("@FONT@", base64.b64encode(font).decode()) + lit
+    return _file("style.css").replace("@FONT@", base64.b64encode(font).decode())
 
 
 def _unindented(lines: list[str]) -> str:
@@ -332,12 +325,13 @@ def _picture(name: str) -> str:
     if not path.exists():
         return ""
     image = Image.open(path).convert("RGB")
-    width = min(image.width, PICTURE_WIDTH)
-    size = width, round(image.height * width / image.width)
-    image = image.resize(size, Image.Resampling.LANCZOS)
-    for quality in range(60, 0, -8):
+    image.thumbnail((PICTURE_WIDTH, PICTURE_WIDTH), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    for colours in (32, 24, 16, 12, 8):  # lines on one ground: few colours keep them sharp
         file = io.BytesIO()
-        image.save(file, "WEBP", quality=quality, method=4)
+        image.quantize(colours, dither=Image.Dither.NONE).convert("RGB").save(
+            file, "WEBP", lossless=True, method=4
+        )
         if file.tell() <= PICTURE_BYTES:
             break
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

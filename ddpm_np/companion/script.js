@@ -11,7 +11,7 @@
     const at = from + 2 * i;
     return (64 * digits.indexOf(text[at]) + digits.indexOf(text[at + 1])) / 512 - data.range;
   });
-  const point = (v, i) => `${(5 + 690 * i / (n - 1)).toFixed(1)},${(130 - 32 * v).toFixed(1)}`;
+  const point = (v, i) => `${(5 + 690 * i / (n - 1)).toFixed(1)},${(150 - 42 * v).toFixed(1)}`;
   const put = (name, points) =>
     document.querySelector(`svg .c-${name}`).setAttribute("points", points.join(" "));
 
@@ -20,7 +20,10 @@
     const k = slider.value - data.first;
     document.getElementById("t-shown").textContent = slider.value;
     document.querySelectorAll("[data-v]").forEach(
-      (e) => { e.textContent = data.values[name][k][e.dataset.v]; });
+      (e) => {
+        const column = data.columns[name][data.places[name][e.dataset.v]];
+        e.textContent = column[k] ?? column[0];
+      });
     const curves = names.map((_, j) => decoded(data.curves[name], 2 * n * (names.length * k + j)));
     names.forEach((each, j) => put(each, curves[j].map(point)));
     const wide = 2 * data.std[name][k], mean = curves[1];
@@ -31,25 +34,32 @@
   document.querySelectorAll("[name=schedule]").forEach((e) => e.addEventListener("change", draw));
   draw();
 
-  // A symbol that is touched lights up around it, and says what it is.
+  // A symbol that is pointed at or touched lights up around it; touched, it says what it is.
   const tip = document.getElementById("tip");
-  const isSymbol = (e) => e.closest("[class^='s-']");
+  const symbolAt = (event) => {
+    const e = event.target.closest("[class^='s-']");
+    return e && {name: e.getAttribute("class").split(" ")[0], around: e.closest(".one")};
+  };
+  function light(symbol) {
+    document.querySelectorAll(".lit").forEach((e) => e.classList.remove("lit"));
+    if (symbol && symbol.around)
+      symbol.around.querySelectorAll(`.${symbol.name}`).forEach((e) => e.classList.add("lit"));
+  }
+  document.addEventListener("pointerover", (event) => light(symbolAt(event)));
   document.addEventListener("click", (event) => {
-    const e = isSymbol(event.target), around = e && e.closest(".one");
-    document.querySelectorAll(".lit").forEach((other) => other.classList.remove("lit"));
+    const symbol = symbolAt(event);
+    light(symbol);
     tip.hidden = true;
-    if (!e || event.target.closest("a")) return;
-    const name = e.getAttribute("class").split(" ")[0];
-    if (around) around.querySelectorAll(`.${name}`).forEach((o) => o.classList.add("lit"));
-    const found = [name, name.replace(/-(t-1|t-s|[tsk])$/, ""), name.replace(/-(t-1|s)$/, "-t")]
-      .map((each) => document.getElementById(`d-${each}`)).find(Boolean);
+    if (!symbol || event.target.closest("a")) return;
+    const found = [/$^/, /-(t-1|t-s|[tsk])$/, /(?<=-)(t-1|s)$/]
+      .map((end, i) => document.getElementById(`d-${symbol.name.replace(end, i > 1 ? "t" : "")}`))
+      .find(Boolean);
     if (!found) return;
-    tip.replaceChildren(...found.cloneNode(true).childNodes);
     const link = document.createElement("a");
     link.href = `#${found.id}`;
     link.textContent = "↓";
     link.setAttribute("aria-label", "all symbols");
-    tip.append(link);
+    tip.replaceChildren(...found.cloneNode(true).childNodes, link);
     tip.hidden = false;
   });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });

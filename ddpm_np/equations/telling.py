@@ -11,7 +11,8 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import NamedTuple
 
-from ddpm_np.equations import EQUATIONS, Formula
+from ddpm_np.equations import EQUATIONS
+from ddpm_np.equations.formula import Node
 from ddpm_np.equations.words import Words
 
 IDENTITY = "beta_t + alpha_t - alpha_bar_t = 1 - alpha_bar_t"
@@ -26,7 +27,8 @@ class Step(NamedTuple):
     line : a piece of the statement that shows the formula; empty for its last return
     own : why it follows, where the equation's sentence does not say it; {constant} and {kept} stand
         for numbers that are computed
-    forms : which of the equation's formulas belong here, counted from 1
+    forms : which of the equation's formulas belong here, counted from 1; -1 is the first,
+        with its right-hand sides in reverse order
     shows : pairs of a symbol and a Python expression for its value, for the arrays of one signal
     """
 
@@ -38,13 +40,25 @@ class Step(NamedTuple):
     shows: tuple[tuple[str, str], ...]
 
     @property
-    def formulas(self) -> tuple[Formula, ...]:
-        return tuple(EQUATIONS[self.equation].formulas[i - 1] for i in self.forms)
+    def pieces(self) -> tuple[Node, ...]:
+        """The formulas, one piece for each right-hand side; what goes on with the left-hand side of
+        the piece before has an empty name in its place."""
+        found: list[Node] = []
+        before: Node | None = None
+        for form in self.forms:
+            tree = EQUATIONS[self.equation].formulas[abs(form) - 1].tree
+            if set(tree.text.split()) != {"="}:
+                found.append(tree)
+                continue
+            left, *rights = tree.parts
+            for right in rights if form > 0 else rights[::-1]:
+                found.append(Node("chain", "=", (Node("name") if left == before else left, right)))
+                before = left
+        return tuple(found)
 
     @property
     def because(self) -> Words:
-        equation = EQUATIONS[self.equation]
-        return self.own or Words(equation.sentence, equation.sentence_zh)
+        return self.own or EQUATIONS[self.equation].sentence
 
 
 class Part(NamedTuple):
