@@ -102,17 +102,6 @@ def curves(known: Mapping[str, Any]) -> dict[str, Array]:
 _GUESSES = ("eps_hat", "eps_star")
 
 
-def facts() -> dict[str, str]:
-    """The computed numbers in the words of the telling, under the notes' schedule."""
-    schedule = SCHEDULES["sigmoid"]
-    kept = 1.0  # of the variance 1, each mean with the ideal denoiser of N(0, I)
-    for t in range(T, 0, -1):
-        step = ancestral_step(schedule, t)
-        kept *= (step.xt_coef + step.eps_coef * np.sqrt(schedule.one_minus_alpha_bar[t])) ** 2
-    constant = np.log(2 * np.pi * schedule.beta_tilde[SHOWN])
-    return {"constant": f"{constant:.2f}".replace("-", "−"), "kept": f"{100 * kept:.1f} %"}
-
-
 def written(number: float) -> str:
     """A number as the page and the README show it."""
     return f"{number:.4g}".replace("-", "−").replace("e−0", "e−")

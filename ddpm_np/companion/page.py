@@ -23,7 +23,7 @@ from ddpm_np.companion.sources import ROOT, highlighted, source
 from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, equations_of
 from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import NOTES, Printed, heading_of, notes
-from ddpm_np.equations.telling import IDENTITY, PARTS
+from ddpm_np.equations.telling import IDENTITY, PARTS, told
 from ddpm_np.equations.typeset import mathml, sentence, symbol_class
 from ddpm_np.errata import ERRATA
 
@@ -66,7 +66,6 @@ def page() -> str:
     )
     links = _links()
     shown, data = _numbers()
-    facts = numbers.facts()
     order = list(dict.fromkeys([*(s.equation for p in PARTS for s in p.steps), *EQUATIONS]))
     environment.globals.update(
         # how things are written
@@ -82,9 +81,7 @@ def page() -> str:
         remark=lambda text: Markup(
             _NAME.sub(lambda m: mathml(parse(m[0]), block=False), _linked(text))
         ),
-        words=lambda text: Markup(
-            sentence(_told(text, facts), lambda t: mathml(t, block=False), _linked)
-        ),
+        words=lambda text: Markup(sentence(told(text), lambda t: mathml(t, block=False), _linked)),
         both=lambda text: Markup(_both(text)),
         tree=lambda tree: Markup(mathml(tree)),
         definition=lambda name: f"d-{symbol_class(name)}",
@@ -227,12 +224,6 @@ def _both(text: str) -> str:
     return (
         f'<span class="en">{escape(text)}</span><span class="zh" lang="zh">{escape(chinese)}</span>'
     )
-
-
-def _told(text: str, facts: dict[str, str]) -> str:
-    for name, value in facts.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
 
 
 # ---- what stands where ------------------------------------------------------------------------

@@ -8,6 +8,7 @@ ways to read it.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -84,6 +85,29 @@ def _parts() -> tuple[Part, ...]:
             forms = tuple(map(int, has.get("forms", "1").split()))
             parts[-1][2].append(Step(first, name, has.get("line", ""), own, forms, shows))
     return tuple(Part(name, title, tuple(steps)) for name, title, steps in parts)
+
+
+def told(text: str) -> str:
+    """A text of the telling with the computed numbers in it."""
+    for name, value in facts().items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+@cache
+def facts() -> dict[str, str]:
+    """The numbers in the words of the telling, computed under the notes' schedule."""
+    import numpy as np
+
+    from ddpm_np.sampling import ancestral_step
+    from ddpm_np.schedule import Schedule
+
+    schedule, kept = Schedule.sigmoid(), 1.0
+    for t in range(schedule.T, 0, -1):  # of the variance 1, by the ideal denoiser of N(0, I)
+        step = ancestral_step(schedule, t)
+        kept *= (step.xt_coef + step.eps_coef * np.sqrt(schedule.one_minus_alpha_bar[t])) ** 2
+    constant = np.log(2 * np.pi * schedule.beta_tilde[50])
+    return {"constant": f"{constant:.2f}".replace("-", "−"), "kept": f"{100 * kept:.1f} %"}
 
 
 PARTS = _parts()
