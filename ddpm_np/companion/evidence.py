@@ -73,10 +73,16 @@ def _markers(node: ast.expr) -> Iterator[str]:
 
 
 def bugs(equation: Equation) -> list[Any]:
-    """The planted bugs in the functions of an equation, or caught by its tests."""
+    """The planted bugs in the functions of an equation, or caught by its tests or its proofs."""
+    number, own = equation.number, set(tests().get(equation.number, ()))
     places = {name.replace(".", ":") for name in equation.functions}
-    own = set(tests().get(equation.number, ()))
-    return [b for b in _bugs() if b.where.replace(".", ":") in places or b.caught_by in own]
+    return [
+        bug
+        for bug in _bugs()
+        if bug.where.replace(".", ":") in places
+        or own.intersection(bug.caught_by)
+        or number in (proof.split()[0] for proof in bug.disproves)
+    ]
 
 
 @cache

@@ -55,7 +55,7 @@ def page() -> str:
         raise MissingPackages(
             f"the package {error.name} is missing; pip install '.[docs]' installs it"
         ) from None
-    if not (ROOT / "tests" / "planted_bugs.py").exists():
+    if not (ROOT / "tests" / "planted_bugs.txt").exists():
         raise MissingPackages("the page shows the tests, so it is built from the repository")
     from ddpm_np.demos import DEMOS, DEMOS_ZH
     from ddpm_np.errata.record import KINDS
@@ -136,7 +136,7 @@ def fingerprint() -> str:
     kinds = ("py", "txt", "html", "css", "js")
     found = chain.from_iterable((ROOT / "ddpm_np").rglob(f"*.{kind}") for kind in kinds)
     pictures = (ROOT / "docs" / "demos").glob("*.png")
-    for path in sorted([*found, *pictures, ROOT / "tests" / "planted_bugs.py"]):
+    for path in sorted([*found, *pictures, ROOT / "tests" / "planted_bugs.txt"]):
         digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
-from itertools import groupby
 
+from ddpm_np.equations.blocks import Block, read_file
 from ddpm_np.equations.docstrings import Formula, equation_numbers, formulas, function_at
 from ddpm_np.equations.notes import Place
 from ddpm_np.equations.words import Words
 
-_KEYS = ("title", "sentence", "functions", "known", "printed", "demo", "stated", "why stated")
+_KEYS = (
+    "title, title zh, sentence, sentence zh, functions, known, printed, demo, stated, why stated"
+)
+_SECTION_KEYS = "title, sentence, sentence zh, functions, demos"
 
 
 @dataclass(frozen=True)
@@ -56,47 +57,42 @@ class Section:
     """A section of the notes: an English title, and where it has no equation of its own, what
     covers it here: functions, a demo, or only a sentence. Errata are found by their lines."""
 
-    place: str
+    place: Place
     title: str
-    sentence: str = ""
-    sentence_zh: str = ""
-    functions: tuple[str, ...] = ()
-    demos: tuple[str, ...] = ()
+    sentence: Words
+    functions: tuple[str, ...]
+    demos: tuple[str, ...]
 
 
 def read_equations() -> dict[str, Equation]:
     """The records of equations.txt, by number, in order."""
-    text = files("ddpm_np.equations").joinpath("equations.txt").read_text(encoding="utf-8")
-    return {e.number: e for e in map(_equation, text.strip().split("\n\n")[1:])}
+    records = map(_equation, read_file("ddpm_np.equations", "equations.txt", _KEYS))
+    return {equation.number: equation for equation in records}
 
 
-def _equation(block: str) -> Equation:
-    heading, *lines = block.replace("\n    ", " ").split("\n")
-    number, _, section = heading.partition(" ")
-    entries = dict(_entries(number, lines))
+def read_sections() -> dict[Place, Section]:
+    """The records of sections.txt, by the place of their heading, in the order of the notes."""
+    records = map(_section, read_file("ddpm_np.equations", "sections.txt", _SECTION_KEYS))
+    return {section.place: section for section in records}
 
-    def words(key: str) -> Words:
-        return Words(entries[key][0], entries[f"{key} zh"][0])
 
-    def listed(key: str) -> list[str]:
-        return " ".join(entries.get(key, [])).split()
-
+def _equation(block: Block) -> Equation:
+    number, _, section = block.heading.partition(" ")
     return Equation(
         number,
         Place(section),
-        words("title"),
-        words("sentence"),
-        tuple(listed("functions")),
-        tuple(listed("known")),
-        tuple(map(Place, listed("printed"))),
-        tuple(entries.get("stated", ())),
-        " ".join(entries.get("why stated", ())),
-        " ".join(entries.get("demo", ())),
+        block.words("title"),
+        block.words("sentence"),
+        tuple(block.listed("functions")),
+        tuple(block.listed("known")),
+        tuple(map(Place, block.listed("printed"))),
+        tuple(text for _, text in block.entries.get("stated", [])),
+        block.text("why stated", ""),
+        block.text("demo", ""),
     )
 
 
-def _entries(number: str, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
-    for key, group in groupby(lines, lambda line: line.partition(":")[0]):
-        if key.removesuffix(" zh") not in _KEYS:
-            raise ValueError(f"equations.txt, {number}: cannot read {key!r}")
-        yield key, [line.partition(": ")[2] for line in group]
+def _section(block: Block) -> Section:
+    sentence, functions = block.words("sentence", default=""), tuple(block.listed("functions"))
+    title, demos = block.text("title"), tuple(block.listed("demos"))
+    return Section(Place(block.heading), title, sentence, functions, demos)

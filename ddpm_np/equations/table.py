@@ -65,7 +65,7 @@ def _sections(up: str) -> Iterator[Iterable[str]]:
     yield from _head("section", "equations", "in a sentence", "code and demos")
     for heading in notes():
         section, own = SECTIONS[heading.place], equations_of(heading.place)
-        text = sentence(section.sentence, lambda tree: f"${latex(tree)}$")
+        text = sentence(section.sentence.en, lambda tree: f"${latex(tree)}$")
         demos = dict.fromkeys([*section.demos, *(e.demo for e in own if e.demo)])
         shown = [_link(name, up) for name in section.functions]
         shown += [f"[demo {name}](gallery.md#{name})" for name in demos]

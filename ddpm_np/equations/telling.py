@@ -9,10 +9,10 @@ ways to read it.
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
 
 from ddpm_np.equations import EQUATIONS
+from ddpm_np.equations.blocks import read_file
 from ddpm_np.equations.formula import Node
 from ddpm_np.equations.words import Words
 
@@ -71,19 +71,18 @@ class Part(NamedTuple):
 
 
 def _parts() -> tuple[Part, ...]:
-    text = files("ddpm_np.equations").joinpath("telling.txt").read_text(encoding="utf-8")
     parts: list[tuple[str, Words, list[Step]]] = []
-    for block in text.strip().split("\n\n")[1:]:
-        (first, name), *lines = (line.split(" ", 1) for line in block.split("\n"))
-        pairs = [tuple(" ".join(line).split(" := ")) for line in lines]
-        shows = tuple((pair[0], pair[1]) for pair in pairs if len(pair) == 2)
-        has = dict(pair[0].split(": ", 1) for pair in pairs if len(pair) == 1)
-        own = Words(has["en"], has["zh"]) if "en" in has else None
-        if first == "#" and own:
-            parts.append((name, own, []))
-        else:
-            forms = tuple(map(int, has.get("forms", "1").split()))
-            parts[-1][2].append(Step(first, name, has.get("line", ""), own, forms, shows))
+    keys = "title, title zh, why, why zh, forms, line, show"
+    for block in read_file("ddpm_np.equations", "telling.txt", keys):
+        first, _, name = block.heading.partition(" ")
+        if first == "#":
+            parts.append((name, block.words("title"), []))
+            continue
+        own = block.words("why") if "why" in block.entries else None
+        forms = tuple(map(int, block.text("forms", "1").split()))
+        shows = [text.split(" := ") for _, text in block.entries.get("show", [])]
+        pairs = tuple((symbol, expression) for symbol, expression in shows)
+        parts[-1][2].append(Step(first, name, block.text("line", ""), own, forms, pairs))
     return tuple(Part(name, title, tuple(steps)) for name, title, steps in parts)
 
 
