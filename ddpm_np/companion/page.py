@@ -152,10 +152,9 @@ def _numbers() -> tuple[list[str], str]:
     data: dict[str, Any] = {"columns": {}, "places": {}, "curves": {}, "std": {}}
     shown: list[str] = []
     for name, schedule in numbers.SCHEDULES.items():
-        what = numbers.learned(name)
         rows, drawn = [], ""
         for t in range(numbers.FIRST, numbers.T + 1):
-            known = numbers.names(name, t, what)
+            known = numbers.names(name, t)
             rows.append([numbers.written(value) for value in numbers.values(known)])
             drawn += "".join(encoded(curve) for curve in numbers.curves(known).values())
         shown = shown or rows[numbers.SHOWN - numbers.FIRST]
@@ -165,7 +164,7 @@ def _numbers() -> tuple[list[str], str]:
         data["places"][name] = [unique.index(column) for column in columns]
         data["curves"][name] = drawn
         data["std"][name] = [round(v, 4) for v in np.sqrt(schedule.beta_tilde[numbers.FIRST :])]
-        data["x_0"] = encoded(what.x_0)
+        data["x_0"] = encoded(numbers.learned(name).x_0)
     data |= {"first": numbers.FIRST, "range": RANGE}
     return shown, json.dumps(data, separators=(",", ":"), ensure_ascii=False)
 
@@ -178,7 +177,7 @@ def encoded(curve: Iterable[float]) -> str:
 
 def _points() -> dict[str, str]:
     """The points of the picture's lines without a script, as script.js computes them."""
-    known = numbers.names("sigmoid", numbers.SHOWN, numbers.learned("sigmoid"))
+    known = numbers.names("sigmoid", numbers.SHOWN)
     lines = {"x_0": known["x_0"], **numbers.curves(known)}
     wide = 2 * np.sqrt(known["schedule"].beta_tilde[numbers.SHOWN])
     above, below = ([*enumerate(lines["mean"] + side)] for side in (wide, -wide))
