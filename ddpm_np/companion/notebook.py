@@ -50,20 +50,20 @@ def notebook(*, run: bool = True) -> Any:
     try:
         import nbclient
         import nbformat
-        from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
     except ImportError as error:
         raise MissingPackages(
             f"the package {error.name} is missing; pip install '.[docs]' installs it"
         ) from None
+    make: Any = nbformat.v4
     cells = [
-        (new_code_cell if is_code else new_markdown_cell)(text, id=f"cell-{i}")
+        (make.new_code_cell if is_code else make.new_markdown_cell)(text, id=f"cell-{i}")
         for i, (is_code, text) in enumerate(_cells())
     ]
     metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         "fingerprint": fingerprint(),
     }
-    book = new_notebook(cells=cells, metadata=metadata)
+    book = make.new_notebook(cells=cells, metadata=metadata)
     if run:
         nbclient.NotebookClient(
             book, timeout=600, kernel_name="python3", coalesce_streams=True

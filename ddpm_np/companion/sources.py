@@ -192,9 +192,9 @@ def _in_order(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _symbol(node: ast.AST, local: Mapping[str, str]) -> tuple[int, int, str] | None:
     """Line, column and class of a name or of an entry of a table that stands for a symbol."""
-    index = ""
-    if isinstance(node, ast.Subscript) and re.fullmatch("t|s|t - 1", ast.unparse(node.slice)):
-        node, index = node.value, ast.unparse(node.slice)
+    index = ast.unparse(node.slice) if isinstance(node, ast.Subscript) else ""
+    if isinstance(node, ast.Subscript) and index in ("t", "s", "t - 1"):
+        node = node.value
     if isinstance(node, ast.Attribute) and node.attr in TABLES.split():
         name, column = node.attr, (node.end_col_offset or 0) - len(node.attr)
     elif isinstance(node, ast.Name):
