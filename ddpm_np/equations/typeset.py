@@ -278,12 +278,12 @@ class _MathML:
         own = f' class="{symbol_class(name)}"'
         if not subscript:
             return letter.replace(">", f"{own}>", 1)
-        pieces = re.findall(r"[A-Za-z]+|\d+|\S", subscript)
+        pieces = re.findall(r"[A-Za-z]+|-?\d+|\S", subscript)  # the 1 of t-1 is -1, without space
         written = "".join(
             f"<mi>{GREEK.get(p, p)}</mi>"
             if p.isalpha()
-            else f"<mn>{p}</mn>"
-            if p.isdigit()
+            else f"<mn>{p.replace('-', '−')}</mn>"
+            if p.strip("-").isdigit()
             else f'<mo lspace="0" rspace="0">{SIGNS.get(p, p)}</mo>'
             for p in pieces
         )
