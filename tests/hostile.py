@@ -37,7 +37,7 @@ from tiny import TINY  # noqa: E402
 from ddpm_np import _figure_style, _files  # noqa: E402
 from ddpm_np.experiments import experiment as experiments  # noqa: E402
 from ddpm_np.experiments import folder as folders  # noqa: E402
-from ddpm_np.experiments.experiment import Training  # noqa: E402
+from ddpm_np.experiments.training import Training  # noqa: E402
 from ddpm_np.learning.checkpoint import load_checkpoint  # noqa: E402
 
 RUN = ["run", "--experiment", "curve", "--steps", "300", "--out", "x"]

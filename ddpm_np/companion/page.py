@@ -19,6 +19,7 @@ import numpy as np
 from ddpm_np.companion import evidence, numbers
 from ddpm_np.companion.glossary import SYMBOLS, TERMS
 from ddpm_np.companion.marks import marked, replaced
+from ddpm_np.companion.prose import pieces
 from ddpm_np.companion.sources import ROOT, highlighted, source
 from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, equations_of
 from ddpm_np.equations.formula import parse
@@ -31,12 +32,6 @@ PICTURE_WIDTH, PICTURE_BYTES = 1440, 16_000
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 SHORT = 20  # lines of code that stand beside a formula without being unfolded
 RANGE = 4.0  # of the picture, up and down
-
-# Names of symbols in the plain text of the errata.
-_NAME = re.compile(
-    r"(?<![\w`/$#>.-])(?:sqrt\([^()&<]+\)|(?:alpha|beta|eps|Sigma|psi|x|X|mu|C)(?:_bar|_tilde|_hat)?"
-    r"_(?:\{[^}]+\}|[A-Za-z0-9]+)|(?:alpha|beta|eps|Sigma|mu)(?:_bar|_tilde|_hat)?)(?![\w(])"
-)
 
 
 class MissingPackages(Exception):
@@ -57,7 +52,7 @@ def page() -> str:
         ) from None
     if not (ROOT / "tests" / "planted_bugs.txt").exists():
         raise MissingPackages("the page shows the tests, so it is built from the repository")
-    from ddpm_np.demos import DEMOS, DEMOS_ZH
+    from ddpm_np.demos import DEMOS
     from ddpm_np.errata.record import KINDS
 
     convert = math_core.LatexToMathML().convert_with_local_state
@@ -79,7 +74,10 @@ def page() -> str:
         printed=lambda p, errata: Markup(_printed(p, errata, convert)),
         heading=lambda text: Markup(_heading(text, convert)),
         remark=lambda text: Markup(
-            _NAME.sub(lambda m: mathml(parse(m[0]), block=False), _linked(text))
+            "".join(
+                mathml(parse(piece), block=False) if is_formula else _linked(piece)
+                for is_formula, piece in pieces(text)
+            )
         ),
         words=lambda text: Markup(sentence(told(text), lambda t: mathml(t, block=False), _linked)),
         both=lambda text: Markup(_both(text)),
@@ -120,7 +118,6 @@ def page() -> str:
         terms=TERMS,
         kinds=KINDS,
         demos=DEMOS,
-        captions=DEMOS_ZH,
         fingerprint=fingerprint(),
     )
     body: str = environment.from_string(_file("page.html")).render()

@@ -17,7 +17,8 @@ from tiny import TINY
 import ddpm_np
 from ddpm_np import _figure_style
 from ddpm_np.experiments import experiment as experiments
-from ddpm_np.experiments import folder as runs
+from ddpm_np.experiments import saved
+from ddpm_np.experiments.numbered import next_numbered
 from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.sampling import ancestral_sample, ddim_sample
 
@@ -65,7 +66,7 @@ def test_numbered_folders_go_up_from_the_highest(tiny):
 
 def test_numbered_folders_are_never_shared(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(runs._next_numbered, [tmp_path] * 24))
+        made = list(pool.map(next_numbered, [tmp_path] * 24))
     assert len(set(made)) == 24
 
 
@@ -219,10 +220,10 @@ def test_every_command_has_help(capsys, command):
         (["run", "--resume", "--out", "file"], "file"),
         (["run", "--out", "file"], "file"),
         (["run", "--out", "file/x"], "file"),
-        (["sample"], "CHECKPOINT"),
+        (["sample"], "RUN"),
         (["sample", "file", "--out", "s.npz"], "file"),
         (["sample", "nowhere.npz", "--out", "s.npz"], "nowhere.npz"),
-        (["sample", ".", "--out", "s.npz"], ". must be an ordinary file"),
+        (["sample", ".", "--out", "s.npz"], ". must hold one trained network"),
         (["sample", "file", "--out", "file"], "--out"),
         (["sample", "file", "--out", "nowhere/s.npz"], "--out"),
         (["sample", "file", "-n", "0", "--out", "s.npz"], "-n"),
@@ -342,7 +343,7 @@ def test_a_refusal_of_the_sampler_is_not_told_as_lack_of_memory(tiny, monkeypatc
     def refuses(*args, **options):
         raise ValueError("something else")
 
-    monkeypatch.setattr("ddpm_np.sampling.ancestral_sample", refuses)
+    monkeypatch.setitem(saved.SAMPLERS, "ancestral", refuses)
     with pytest.raises(ValueError, match="something else"):
         main("sample", "x/checkpoint.npz", "--out", "s.npz")
 
