@@ -11,8 +11,8 @@ from ddpm_np.equations.formula import parse
 _RUN = re.compile(r"[A-Za-z0-9_{}()\[\]^+\-*/=<>|.,~ ]+")
 _NAME = re.compile(r"[A-Za-z]+")
 _WORDS = (  # what may stand in a formula beside single letters
-    "alpha bar beta tilde eps hat star theta psi Psi Phi sigma Sigma lambda Lambda mu phi pi tau eta"
-    " sqrt ln exp cos sin sum Var Cov KL det lim E N I T prev"
+    "alpha bar beta tilde eps hat star theta psi Psi Phi sigma Sigma lambda Lambda mu phi pi tau"
+    " eta sqrt ln exp cos sin sum Var Cov KL det lim E N I T prev"
 ).split()
 _STRONG = re.compile(
     r"[_^=<>~]|sqrt|\b[A-Za-z]\(|\b(?:alpha|beta|eps|psi|Psi|Sigma|mu|Lambda|E|N|KL|ln|Var|Cov)\b"
