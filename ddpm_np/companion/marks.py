@@ -19,6 +19,7 @@ _UNSEEN = set(r"\cdot \left \right \, \; \quad { } & \mathrm \mathcal \mathbb \m
 _SPELLED = {r"\mid": "|", r"\vert": "|", r"\lVert": r"\Vert", r"\rVert": r"\Vert"}
 _FUNCTIONS = (r"\exp", r"\ln", r"\log", r"\lim")
 ALIKE = 0.5  # less in common than this, and the whole goes
+_BREAKS = ("=", "+", "−", "→", "∼", "≈", ":=", ",")
 _ROWS = ("math", "mrow", "msqrt", "mtd", "mstyle", "mtable", "mtr")
 
 
@@ -56,6 +57,31 @@ def marked(before: str, after: str) -> str:
     return ElementTree.tostring(tree, encoding="unicode")
 
 
+def broken(mathml: str) -> str:
+    """A long formula as several, cut before the signs outside of all parentheses, so that a narrow
+    window can break it there."""
+    tree, depth = _tree(mathml), 0
+    chunks: list[list[Element]] = [[]]
+    for part in _parts(tree):
+        key = _key(part)
+        if chunks[-1] and not depth and key in _BREAKS and len(chunks[-1]) > 3:
+            chunks.append([])
+        depth += key.count("(") - key.count(")") if part.tag == "mo" else _open(part)
+        chunks[-1].append(part)
+    written = []
+    for chunk in chunks:
+        row = Element("math", tree.attrib)
+        row.extend(chunk)
+        written.append(ElementTree.tostring(row, encoding="unicode"))
+    return "".join(written)
+
+
+def _open(element: Element) -> int:
+    """How many parentheses an element opens: a closing one may carry the exponent."""
+    text = "".join(element.itertext())
+    return 0 if element.tag == "mfrac" else text.count("(") - text.count(")")
+
+
 def _tree(mathml: str) -> Element:
     """The tree of MathML as HTML has it, with more names of characters than XML knows."""
     return ElementTree.fromstring(
@@ -70,7 +96,8 @@ def _merged(old: Element, new: Element) -> Element:
     if old.tag not in _ROWS:  # a fraction or a power: each part has its place
         result.extend(_one(_changed([a], [b])) for a, b in zip(ours, theirs))
         return result
-    matcher = SequenceMatcher(None, [_key(x) for x in ours], [_key(x) for x in theirs], False)
+    keys = [[_key(x) or "unseen" for x in parts] for parts in (ours, theirs)]
+    matcher = SequenceMatcher(None, *keys, False)
     if matcher.ratio() < ALIKE:
         result.extend(_changed(ours, theirs))
         return result
@@ -109,8 +136,8 @@ def _one(elements: list[Element]) -> Element:
 
 def _wrapped(name: str, elements: list[Element]) -> Iterable[Element]:
     """Elements that go or come; rows and cells of a table carry the class themselves."""
-    if not elements:
-        return []
+    if not any(map(_key, elements)):  # a dot or a space, which is no correction
+        return elements if name == "gone" else []
     if elements[0].tag in ("mtr", "mtd"):
         for element in elements:
             element.set("class", name)
@@ -127,7 +154,7 @@ def _parts(element: Element) -> list[Element]:
     found: list[Element] = []
     for child in element:
         found += _parts(child) if child.tag == "mrow" and not child.attrib else [child]
-    return [child for child in found if _key(child)]
+    return found
 
 
 def _key(element: Element) -> str:

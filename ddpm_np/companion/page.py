@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -16,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ddpm_np._checks import Array
 from ddpm_np.companion import evidence, numbers
 from ddpm_np.companion.glossary import SYMBOLS, TERMS
-from ddpm_np.companion.marks import marked, replaced
+from ddpm_np.companion.marks import broken, marked, replaced
 from ddpm_np.companion.prose import pieces
 from ddpm_np.companion.sources import ROOT, highlighted, source
 from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, equations_of
@@ -28,7 +28,7 @@ from ddpm_np.equations.telling import IDENTITY, PARTS, told
 from ddpm_np.equations.typeset import mathml, sentence, symbol_class
 from ddpm_np.errata import ERRATA
 
-PICTURE_WIDTH, PICTURE_BYTES = 1440, 16_000
+PICTURE_WIDTH, PICTURE_BYTES = 1440, 14_000
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 SHORT = 20  # lines of code that stand beside a formula without being unfolded
 RANGE = 4.0  # of the picture, up and down
@@ -149,27 +149,33 @@ def _numbers() -> tuple[list[str], str]:
     data: dict[str, Any] = {"columns": {}, "places": {}, "curves": {}, "std": {}}
     shown: list[str] = []
     for name, schedule in numbers.SCHEDULES.items():
-        rows, drawn = [], ""
+        rows, drawn = [], []
         for t in range(numbers.FIRST, numbers.T + 1):
             known = numbers.names(name, t)
             rows.append([numbers.written(value) for value in numbers.values(known)])
-            drawn += "".join(encoded(curve) for curve in numbers.curves(known).values())
+            drawn.append(np.concatenate(list(numbers.curves(known).values())))
         shown = shown or rows[numbers.SHOWN - numbers.FIRST]
-        columns = [column if len(set(column)) > 1 else column[:1] for column in zip(*rows)]
+        columns = [" ".join(c if len(set(c)) > 1 else c[:1]) for c in zip(*rows)]
         unique = list(dict.fromkeys(columns))
         data["columns"][name] = unique
         data["places"][name] = [unique.index(column) for column in columns]
-        data["curves"][name] = drawn
+        data["curves"][name] = encoded(np.array(drawn))
         data["std"][name] = [round(v, 4) for v in np.sqrt(schedule.beta_tilde[numbers.FIRST :])]
-        data["x_0"] = encoded(numbers.learned(name).x_0)
     data |= {"first": numbers.FIRST, "range": RANGE}
     return shown, json.dumps(data, separators=(",", ":"), ensure_ascii=False)
 
 
-def encoded(curve: Iterable[float]) -> str:
-    """A curve within the picture's range, two characters a point."""
-    steps = np.clip(np.round((np.asarray(curve) + RANGE) * 512), 0, 4095).astype(int)
-    return "".join(DIGITS[n // 64] + DIGITS[n % 64] for n in steps)
+def encoded(curves: Array) -> str:
+    """Curves (t, points) within the picture's range: what changes from one t to the next is one
+    character where it is small, and else a slash and two characters of the value itself."""
+    values = np.clip(np.round((curves + RANGE) * 256), 0, 2047).astype(int)
+    written, before = [], np.full(curves.shape[1], -9999)
+    for row in values:
+        for value, change in zip(row, row - before):
+            small = f"{DIGITS[change + 31]}" if abs(change) <= 31 else ""
+            written.append(small or f"/{DIGITS[value // 64]}{DIGITS[value % 64]}")
+        before = row
+    return "".join(written)
 
 
 def _points() -> dict[str, str]:
@@ -289,7 +295,7 @@ def _printed(printed: Printed, errata: list[Any], convert: Any) -> str:
         if erratum.latex and erratum.latex[0]:
             corrected = replaced(corrected, *erratum.latex) or corrected
     before, after = (convert(_rows(text), displaystyle=True) for text in (latex, corrected))
-    return before if latex == corrected else marked(before, after)
+    return broken(before if latex == corrected else marked(before, after))
 
 
 def _rows(latex: str) -> str:
@@ -301,7 +307,7 @@ def _rows(latex: str) -> str:
 def _pair(erratum: Any, convert: Any) -> str:
     """An erratum's formula with the correction in it."""
     old, new = (convert(text, displaystyle=True) for text in erratum.latex)
-    return marked(old, new) if erratum.latex[0] else new
+    return broken(marked(old, new) if erratum.latex[0] else new)
 
 
 def _picture(name: str) -> str:
@@ -313,12 +319,9 @@ def _picture(name: str) -> str:
         return ""
     image = Image.open(path).convert("RGB")
     image.thumbnail((PICTURE_WIDTH, PICTURE_WIDTH), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    for colours in (32, 24, 16, 12, 8):  # lines on one ground: few colours keep them sharp
+    for quality in (44, 32, 22, 14, 6):
         file = io.BytesIO()
-        image.quantize(colours, dither=Image.Dither.NONE).convert("RGB").save(
-            file, "WEBP", lossless=True, method=4
-        )
+        image.save(file, "AVIF", quality=quality, speed=9)
         if file.tell() <= PICTURE_BYTES:
             break
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return f"data:image/avif;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -4,13 +4,25 @@
   const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const slider = document.getElementById("t");
   const names = ["x_t", "mean", "eps_hat", "eps_star"];
-  const n = data.x_0.length / 2;
+  const n = 50, wide = n * names.length;
 
-  // Two characters are a number from 0 to 4095, for the range of the picture.
-  const decoded = (text, from) => Array.from({length: n}, (_, i) => {
-    const at = from + 2 * i;
-    return (64 * digits.indexOf(text[at]) + digits.indexOf(text[at + 1])) / 512 - data.range;
-  });
+  // A character is the change since the step before; a slash and two characters are a value.
+  const decoded = (text) => {
+    const values = [];
+    for (let i = 0; i < text.length; i++) {
+      const d = digits.indexOf(text[i]);
+      if (text[i] === "/") {
+        values.push(64 * digits.indexOf(text[i + 1]) + digits.indexOf(text[i + 2]));
+        i += 2;
+      } else values.push(values[values.length - wide] + d - 31);
+    }
+    return values.map((v) => v / 256 - data.range);
+  };
+  const curves = {}, columns = {};
+  for (const name in data.curves) {
+    curves[name] = decoded(data.curves[name]);
+    columns[name] = data.columns[name].map((column) => column.split(" "));
+  }
   const point = (v, i) => `${(5 + 690 * i / (n - 1)).toFixed(1)},${(150 - 42 * v).toFixed(1)}`;
   const put = (name, points) =>
     document.querySelector(`svg .c-${name}`).setAttribute("points", points.join(" "));
@@ -19,16 +31,15 @@
     const name = document.querySelector("[name=schedule]:checked").value;
     const k = slider.value - data.first;
     document.getElementById("t-shown").textContent = slider.value;
-    document.querySelectorAll("[data-v]").forEach(
-      (e) => {
-        const column = data.columns[name][data.places[name][e.dataset.v]];
-        e.textContent = column[k] ?? column[0];
-      });
-    const curves = names.map((_, j) => decoded(data.curves[name], 2 * n * (names.length * k + j)));
-    names.forEach((each, j) => put(each, curves[j].map(point)));
-    const wide = 2 * data.std[name][k], mean = curves[1];
-    const above = mean.map((v, i) => point(v + wide, i));
-    put("band", [...above, ...mean.map((v, i) => point(v - wide, i)).reverse()]);
+    document.querySelectorAll("[data-v]").forEach((e) => {
+      const column = columns[name][data.places[name][e.dataset.v]];
+      e.textContent = column[k] ?? column[0];
+    });
+    const now = names.map((_, j) => curves[name].slice(k * wide + j * n, k * wide + (j + 1) * n));
+    names.forEach((each, j) => put(each, now[j].map(point)));
+    const band = 2 * data.std[name][k];
+    const above = now[1].map((v, i) => point(v + band, i));
+    put("band", [...above, ...now[1].map((v, i) => point(v - band, i)).reverse()]);
   }
   slider.addEventListener("input", draw);
   document.querySelectorAll("[name=schedule]").forEach((e) => e.addEventListener("change", draw));
