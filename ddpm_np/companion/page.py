@@ -193,7 +193,7 @@ def _point(i: int, v: float) -> str:
     return f"{5 + 690 * i / 49:.1f},{150 - 42 * v:.1f}"
 
 
-FEATURED = {"E15": "network.MLP._backward", "E16": "training._loop"}
+FEATURED = {"E15": "network.MLP.backward", "E16": "training._loop"}
 """What stands first beside an equation whose first function mostly checks its arguments."""
 
 

@@ -25,7 +25,8 @@ class Step(NamedTuple):
 
     equation : "E10"
     function : what computes it, below ``ddpm_np``
-    line : a piece of the statement that shows the formula; empty for its last return
+    code, line : the function whose statement is shown, by default the same, and a piece of that
+        statement; empty for the last return
     own : why it follows, where the equation's sentence does not say it; {constant} and {kept} stand
         for numbers that are computed
     forms : which of the equation's formulas belong here, counted from 1; -1 is the first,
@@ -35,6 +36,7 @@ class Step(NamedTuple):
 
     equation: str
     function: str
+    code: str
     line: str
     own: Words | None
     forms: tuple[int, ...]
@@ -82,7 +84,8 @@ def _parts() -> tuple[Part, ...]:
         forms = tuple(map(int, block.text("forms", "1").split()))
         shows = [text.split(" := ") for _, text in block.entries.get("show", [])]
         pairs = tuple((symbol, expression) for symbol, expression in shows)
-        parts[-1][2].append(Step(first, name, block.text("line", ""), own, forms, pairs))
+        code, _, line = block.text("line", "").rpartition(": ")
+        parts[-1][2].append(Step(first, name, code or name, line, own, forms, pairs))
     return tuple(Part(name, title, tuple(steps)) for name, title, steps in parts)
 
 

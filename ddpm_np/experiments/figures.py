@@ -13,7 +13,6 @@ from ddpm_np._figure_style import (
     EXACT,
     FAINT,
     LEARNED,
-    MAP,
     NOISE,
     caption,
     label,
@@ -22,6 +21,7 @@ from ddpm_np._figure_style import (
     new_figure,
     plain_log,
     styled,
+    trail,
 )
 from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions import Gaussian
@@ -33,8 +33,6 @@ from ddpm_np.forward import q_sample
 from ddpm_np.schedule import Schedule
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
 
 
@@ -274,8 +272,8 @@ def reverse(
     """From noise to signal, step by step: the network and the ideal denoiser, same noise."""
     title = "Out of noise"
     figure, ((left, right),) = new_figure(1, 2, title, panel=(5.0, 3.4), sharey=True)
-    _way(left, path, curve, "The network ...")
-    lines = _way(right, ideal_path, curve, f"... and {other}, from the same noise")
+    trail(left, path, curve, "The network ...")
+    lines = trail(right, ideal_path, curve, f"... and {other}, from the same noise")
     right.set_ylabel("")
     bar = figure.colorbar(lines, ax=[left, right], pad=0.01)
     bar.set_label("step t")
@@ -288,22 +286,6 @@ def reverse(
         f"pictures differ, the network differs from {other}.",
     )
     return figure
-
-
-def _way(axes: Axes, path: Array, curve: Array | None, title: str) -> LineCollection:
-    """All steps as lines, coloured by t, the last ones on top."""
-    from matplotlib.collections import LineCollection
-
-    tau, T = np.linspace(0, 1, path.shape[1]), len(path) - 1
-    order = np.arange(T, -1, -1)
-    curves = [np.column_stack([tau, path[t]]) for t in order]
-    lines = LineCollection(curves, cmap=MAP, linewidths=0.7, alpha=0.8)
-    lines.set_array(order)
-    axes.add_collection(lines)
-    axes.autoscale_view()
-    axes.plot(tau, path[0] if curve is None else curve, color=DATA, linewidth=1.8)
-    label(axes, "time in s", "$x_t$", title)
-    return lines
 
 
 @styled

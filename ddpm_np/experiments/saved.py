@@ -11,8 +11,10 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np._files import write_atomically
+from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.units import Units
 from ddpm_np.learning.checkpoint import load_checkpoint
+from ddpm_np.learning.fast import denoiser
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet
 from ddpm_np.sampling import ancestral_sample, ddim_sample
@@ -47,7 +49,8 @@ class Saved(NamedTuple):
         if sampler not in SAMPLERS:
             raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
         draw = SAMPLERS[sampler]
-        samples = draw(self.network, self.schedule, n, self.network.dim, rng=rng, steps=steps)
+        network = denoiser(self.network)
+        samples = draw(network, self.schedule, n, network.dim, rng=rng, steps=steps)
         return samples if self.units is None else self.units.restored(samples)
 
     @property
@@ -92,7 +95,7 @@ def load(path: str | os.PathLike[str]) -> Saved:
             names = ", ".join(str(each.parent) for each in found) or "no checkpoint.npz"
             raise ValueError(f"{path} must hold one trained network, but holds {names}")
         path = found[0]
-    state, schedule, config = load_checkpoint(path)
+    state, schedule, config = load_checkpoint(path, KINDS)
     units = config.get("units") if isinstance(config, dict) else None
     try:
         return Saved(

@@ -22,6 +22,7 @@ from ddpm_np.closed_form.distributions import Distribution
 from ddpm_np.experiments.words import Wording, wordings
 from ddpm_np.learning.layers import step_basis
 from ddpm_np.learning.parameters import Network
+from ddpm_np.learning.unet import UNet
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ddpm_np.experiments.training import Training
     from ddpm_np.experiments.units import Units
 
+KINDS: dict[str, type[Network]] = {network.kind: network for network in (MLP, UNet)}
 # The smallest and the largest value of each whole number. The largest are far above what anyone
 # runs; they keep a damaged file from asking for more memory or time than there is.
 RANGES = {

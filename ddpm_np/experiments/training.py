@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.experiments.settings import Experiment, Job
+from ddpm_np.experiments.settings import KINDS, Experiment, Job
 from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
-from ddpm_np.learning.parameters import Network
+from ddpm_np.learning.fast import NetworkDenoiser, denoiser, gradient
 from ddpm_np.training import Divergence, StepRecord, TrainingState, train
 
 HISTORY = 200  # points of the loss curve: each is the mean over a block of steps
@@ -54,6 +54,7 @@ class Training:
             learning_rate=self.job.learning_rate,
             max_norm=self.experiment.max_norm,
             state=self.state,
+            gradient=gradient(self.state.network),
         ):
             self.block.append(record.loss)
             if len(self.block) == self.block_size:
@@ -61,9 +62,9 @@ class Training:
                 self.block = []
             yield record
 
-    def denoiser(self) -> Network:
+    def denoiser(self) -> NetworkDenoiser:
         """The averaged network."""
-        return self.state.ema_network()
+        return denoiser(self.state.ema_network())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the state and the history to one checkpoint.
@@ -94,7 +95,7 @@ class Training:
 
         ValueError, naming the file, if it is damaged or was saved by another experiment.
         """
-        state, schedule, config = load_checkpoint(path)
+        state, schedule, config = load_checkpoint(path, KINDS)
         training = cls(experiment, job)
         identity = training._identity()
         saved = {key: config.get(key) for key in identity} if isinstance(config, dict) else {}

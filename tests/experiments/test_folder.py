@@ -22,6 +22,7 @@ from ddpm_np import _files
 from ddpm_np.experiments import folder as folders
 from ddpm_np.experiments.experiment import from_config
 from ddpm_np.experiments.lock import FolderLock, Locked
+from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
 
@@ -279,7 +280,10 @@ def trained(steps=450, stop=301):
         (lambda t: setattr(t.state, "step", 451), "step 451"),
         (lambda t: setattr(t.state.ema, "decay", 0.5), "network differs"),
         (
-            lambda t: setattr(t, "schedule", replace(t.experiment, beta_max=0.2).schedule()),
+            lambda t: [
+                setattr(owner, "schedule", replace(t.experiment, beta_max=0.2).schedule())
+                for owner in (t, t.state.network)
+            ],
             "schedule or network differs",
         ),
         (lambda t: setattr(t, "experiment", replace(t.experiment, seed=1)), "its seed is 1, not 0"),
@@ -355,7 +359,7 @@ def test_an_interrupt_saves_the_step_at_which_it_came(tiny, capsys, monkeypatch)
     finally:
         signal.signal(signal.SIGINT, before)
     assert "stopped at step 17 of 30 of curve, saved" in capsys.readouterr().err
-    assert load_checkpoint("x/checkpoint.npz").state.step == 17
+    assert load_checkpoint("x/checkpoint.npz", KINDS).state.step == 17
 
 
 # ---- killed at random (the long form is tests/hostile.py) ----------------------------------------

@@ -14,6 +14,7 @@ from ddpm_np.cli import main
 from ddpm_np.closed_form.distributions import Rings
 from ddpm_np.experiments import rings_evaluation
 from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS, from_config
+from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.learning.unet import UNet
@@ -76,7 +77,7 @@ def test_a_whole_run_reports_and_draws(
         assert (folder / f"{picture}.png").stat().st_size > 1000
     samples = np.load(folder / "samples.npz")["samples"]
     assert samples.shape == (6, 64)
-    assert isinstance(load_checkpoint(folder / "checkpoint.npz").state.network, UNet)
+    assert isinstance(load_checkpoint(folder / "checkpoint.npz", KINDS).state.network, UNet)
 
 
 def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> None:
