@@ -96,8 +96,8 @@ def _merged(old: Element, new: Element) -> Element:
     if old.tag not in _ROWS:  # a fraction or a power: each part has its place
         result.extend(_one(_changed([a], [b])) for a, b in zip(ours, theirs))
         return result
-    keys = [[_key(x) or "unseen" for x in parts] for parts in (ours, theirs)]
-    matcher = SequenceMatcher(None, *keys, False)
+    keys, others = ([_key(x) or "unseen" for x in parts] for parts in (ours, theirs))
+    matcher = SequenceMatcher(None, keys, others, False)
     if matcher.ratio() < ALIKE:
         result.extend(_changed(ours, theirs))
         return result
