@@ -72,6 +72,15 @@ def _markers(node: ast.expr) -> Iterator[str]:
             yield part.attr
 
 
+def listed(names: list[str]) -> str:
+    """Names of tests, each file named once."""
+    by_file = defaultdict(list)
+    for name in names:
+        file, _, test = name.partition("::")
+        by_file[file].append(test)
+    return "; ".join(f"{file}::{', '.join(tests)}" for file, tests in by_file.items())
+
+
 def bugs(equation: Equation) -> list[Any]:
     """The planted bugs in the functions of an equation, or caught by its tests or its proofs."""
     number, own = equation.number, set(tests().get(equation.number, ()))

@@ -28,7 +28,7 @@ from ddpm_np.equations.telling import IDENTITY, PARTS, told
 from ddpm_np.equations.typeset import mathml, sentence, symbol_class
 from ddpm_np.errata import ERRATA
 
-PICTURE_WIDTH, PICTURE_BYTES = 1440, 12_000
+PICTURE_WIDTH, PICTURE_BYTES = 1440, 11_000
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 SHORT = 20  # lines of code that stand beside a formula without being unfolded
 RANGE = 4.0  # of the picture, up and down

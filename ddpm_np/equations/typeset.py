@@ -81,7 +81,7 @@ def mathml(tree: Node, *, block: bool = True) -> str:
     """
     to = _MathML()
     if not block:
-        return f"<math><mrow>{_write(tree, to)}</mrow></math>"
+        return f"<math>{_write(tree, to)}</math>"
     rows = [_write(part, to) for part in _statements(tree)]
     if len(rows) == 1 and _size(tree) > LONG and tree.kind == "chain":
         *left, right = tree.parts
