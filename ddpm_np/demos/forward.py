@@ -56,14 +56,14 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
             seen.append(np.square(x @ directions).mean(axis=0))
         if t in (25, 50, 100):
             jump = q_sample(schedule, start, t, rng.standard_normal(x.shape))
-            law = ensemble.diffuse(schedule, t)
+            marginal = ensemble.diffuse(schedule, t)
             for way, y in ((f"{t} steps", x), ("one jump", jump)):
                 squares = np.square(y @ directions[:, 0])
                 what = f"variance along the first direction, t = {t}, {way}"
                 rows.append(sampled(what, squares, walks[t, 0]))
-            ratio, exact = law.logpdf(x) - white.logpdf(x), kl_divergence(law, white)
+            ratio, exact = marginal.logpdf(x) - white.logpdf(x), kl_divergence(marginal, white)
             rows.append(sampled(f"KL to N(0, I) in nats, t = {t}", ratio, exact))
-            rows.append(sampled(f"entropy in nats, t = {t}", -law.logpdf(x), law.entropy))
+            rows.append(sampled(f"entropy in nats, t = {t}", -marginal.logpdf(x), marginal.entropy))
     kl = [kl_divergence(ensemble.diffuse(schedule, t), white) for t in range(1, T + 1)]
     curve = multi_sine_curve(rng=rng)
     curve *= np.sqrt(dim) / np.linalg.norm(curve)

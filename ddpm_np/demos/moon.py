@@ -18,7 +18,7 @@ from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.interpolation import (
-    affine_law,
+    affine_distribution,
     line_position,
     linear_weights,
     mix,
@@ -106,7 +106,7 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
             if name == "ideal denoiser of the two":
                 rows += _share_at_an_end(what, w, off)
             elif denoiser is fit:
-                rows += _against_the_affine_law(what, fit, t, half, full, w)
+                rows += _against_the_affine_distribution(what, fit, t, half, full, w)
             elif t == STARTS[-1]:
                 near_end = np.minimum(abs(w), abs(1 - w)) < 0.1
                 distance = float(np.median(nearest(x, any_moon)[0]))
@@ -132,14 +132,14 @@ def _share_at_an_end(what: str, w: Array, off: Array) -> list[Measurement]:
     ]
 
 
-def _against_the_affine_law(
+def _against_the_affine_distribution(
     what: str, fit: IdealDenoiser, t: int, half: Array, full: Array, w: Array
 ) -> list[Measurement]:
     """Positions on the line from half to full, for the affine denoiser: normally distributed."""
     along = (full - half) / np.sum((full - half) ** 2)
     centre = np.sqrt(SCHEDULE.alpha_bar[t]) * (half + full) / 2
     noise = SCHEDULE.one_minus_alpha_bar[t] * np.eye(half.size)
-    mean, cov = affine_law(fit, SCHEDULE, centre, noise, t)
+    mean, cov = affine_distribution(fit, SCHEDULE, centre, noise, t)
     place, sd, n = float(along @ (mean - half)), float(np.sqrt(along @ cov @ along)), len(w)
     return [
         Measurement(f"{what}: mean position", float(w.mean()), place, sd / np.sqrt(n)),
