@@ -17,7 +17,6 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.companion import evidence, numbers
-from ddpm_np.companion.glossary import SYMBOLS, TERMS
 from ddpm_np.companion.marks import broken, marked, replaced
 from ddpm_np.companion.prose import pieces
 from ddpm_np.companion.sources import ROOT, highlighted, source
@@ -114,8 +113,8 @@ def page() -> str:
         source=source,
         order=order,
         links=links,
-        symbols=SYMBOLS,
-        terms=TERMS,
+        symbols=_glossary()[0],
+        terms=_glossary()[1],
         kinds=KINDS,
         demos=DEMOS,
         fingerprint=fingerprint(),
@@ -258,6 +257,12 @@ def _is_marked(erratum: Any) -> bool:
 
 def _file(name: str) -> str:
     return files("ddpm_np.companion").joinpath(name).read_text(encoding="utf-8")
+
+
+def _glossary() -> list[list[list[str]]]:
+    """The symbols and the terms."""
+    blocks = _file("glossary.txt").strip().split("\n\n")[1:]
+    return [[line.split(" | ") for line in block.split("\n")] for block in blocks]
 
 
 def _style() -> str:
