@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np._checks import Array, check_array, check_count
 from ddpm_np._figure_style import EXACT, LEARNED, WRONG, label, name_line, new_figure, styled
-from ddpm_np._measurement import Measurement
+from ddpm_np._measurement import Measurement, computed
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.interpolation import (
@@ -127,7 +127,7 @@ def _share_at_an_end(what: str, w: Array, off: Array) -> list[Measurement]:
     at_end = (np.minimum(abs(w), abs(1 - w)) < 1e-6) & (off < 1e-6)
     error = float(0.5 / np.sqrt(len(w)))
     return [
-        Measurement(f"{what}: share at an end", float(at_end.mean()), 1.0, 0.0),
+        computed(f"{what}: share at an end", at_end.mean(), 1.0),
         Measurement("... of them the full moon", float(np.mean(w > 0.5)), 0.5, error),
     ]
 
