@@ -49,41 +49,47 @@ class Numbers(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name in self.given:
             return self.given[name]
-        if name in ("schedule", "self"):
+        if name in ("schedule", "self") and self.schedule is not None:
             return self.schedule
         if name in ("t", "s", "T") and self.steps.get(name) is not None:
             return self.steps[name]
         if name in DEFINED:
             return formulas(DEFINED[name])[0].value(self)
-        if self.schedule is None:
-            raise KeyError(name)
-        whole, name = name, name.removeprefix("1 - ")
-        base, _, index = name.rpartition("_")
-        index = index.strip("{}")
-        if index == "t|s" and base in ("alpha", "beta") and whole == name:
+        if name in ("alpha_{t|s}", "beta_{t|s}") and self._entry("alpha_bar_s"):
             kept = self["alpha_bar_t"] / self["alpha_bar_s"]
-            return kept if base == "alpha" else self._lost(kept)
-        if base not in TABLES or (whole != name and base != "alpha_bar"):
-            raise KeyError(whole)
-        at = int(index) if index.isdigit() else self.steps.get(index)
-        if at is None or np.min(at) < 0:
-            raise KeyError(whole)
-        table = "one_minus_alpha_bar" if whole != name else base
+            return kept if name.startswith("alpha") else self._lost(kept)
+        if not (entry := self._entry(name)):
+            raise KeyError(name)
+        table, at = entry
         entries = getattr(self.schedule, table)[at]
         return entries[(..., *[None] * self.axes)] if np.ndim(at) else entries
+
+    def __contains__(self, name: object) -> bool:
+        return (
+            name in self.given
+            or (name in ("t", "s", "T") and self.steps.get(str(name)) is not None)
+            or (name in ("schedule", "self", "alpha_{t|s}", "beta_{t|s}") and bool(self.schedule))
+            or name in DEFINED
+            or bool(self._entry(str(name)))
+        )
+
+    def _entry(self, name: str) -> tuple[str, Any] | None:
+        """The table and the index that a name such as "1 - alpha_bar_{t-1}" stands for."""
+        symbol = name.removeprefix("1 - ")
+        base, _, index = symbol.rpartition("_")
+        index = index.strip("{}")
+        at = int(index) if index.isdigit() else self.steps.get(index)
+        if self.schedule is None or base not in TABLES or at is None or np.min(at) < 0:
+            return None
+        if symbol != name:
+            return ("one_minus_alpha_bar", at) if base == "alpha_bar" else None
+        return base, at
 
     def _lost(self, kept: Any) -> Any:
         """beta_{t|s}, as a number of its own: its digits are not those of 1 - alpha_{t|s}."""
         lost = 1 - kept
         rounded = np.vectorize(_whole, otypes=[object])
         return rounded(lost)[()] if isinstance(np.asarray(lost).flat[0], Rounded) else lost
-
-    def __contains__(self, name: object) -> bool:
-        try:
-            self[str(name)]
-        except KeyError:
-            return False
-        return True
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.given)
@@ -99,19 +105,12 @@ def arguments(function: Callable[..., Any], numbers: Mapping[str, Any]) -> dict[
     """
     bound = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        try:
-            bound[name] = _argument(name, numbers)
-        except KeyError:
-            if parameter.default is parameter.empty:
-                raise
+        symbol = symbol_of(name)
+        if symbol.startswith("1 - ") and symbol not in numbers:
+            bound[name] = 1 - numbers[symbol.removeprefix("1 - ")]
+        elif symbol in numbers or parameter.default is parameter.empty:
+            bound[name] = numbers[symbol]
     return bound
-
-
-def _argument(name: str, numbers: Mapping[str, Any]) -> Any:
-    symbol = symbol_of(name)
-    if symbol.startswith("1 - ") and symbol not in numbers:
-        return 1 - numbers[symbol.removeprefix("1 - ")]
-    return numbers[symbol]
 
 
 # ---- exact values -------------------------------------------------------------------------------
