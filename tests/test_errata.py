@@ -226,7 +226,7 @@ def test_the_table_counts_by_kind() -> None:
 
 def test_the_entries_of_one_place() -> None:
     lines = list(errata_table("N2:351"))
-    assert lines[0] == "N2:351  [wrong formula]  从方差的角度理解扩散递归  (E3)"
+    assert lines[0] == "N2:351  [slip]  从方差的角度理解扩散递归  (E3)"
     assert "  corrected  b = sqrt(beta_t)" in lines and "" not in lines
     assert [line for line in lines if line.startswith("  decided    printed off by 0.4")]
     assert [line for line in errata_table("N1:25") if line[:1] == "N"] == [

@@ -4,7 +4,7 @@ One record per equation E1 to E33 (:data:`EQUATIONS`, from equations.txt): its t
 sentence in English and in Chinese, the section of the notes, the functions that compute it, the
 demo that shows it, and how it is known. Its formulas are read from the docstrings of its
 functions (:mod:`ddpm_np.equations.docstrings`). One record per section of the notes
-(:data:`SECTIONS`), so that none is without a home.
+(:data:`SECTIONS`, from sections.txt), so that none is without a home.
 
 The register imports nothing that it describes: functions are named, and looked up by who needs
 them. From it are made the table of the README (``python -m ddpm_np.equations`` rewrites it), the
@@ -18,8 +18,8 @@ page ``python -m ddpm_np companion``, and pytest's markers.
 from __future__ import annotations
 
 from ddpm_np.equations.docstrings import Formula, formulas, symbol_of
-from ddpm_np.equations.record import Equation, Section, read_equations
-from ddpm_np.equations.sections import SECTIONS as _SECTIONS
+from ddpm_np.equations.notes import Place
+from ddpm_np.equations.record import Equation, Section, read_equations, read_sections
 
 __all__ = [
     "EQUATIONS",
@@ -35,7 +35,7 @@ __all__ = [
 EQUATIONS: dict[str, Equation] = read_equations()
 """The equations by number, in order."""
 
-SECTIONS: dict[str, Section] = {section.place: section for section in _SECTIONS}
+SECTIONS: dict[Place, Section] = read_sections()
 """The sections by the place of their heading, in the order of the notes."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -13,6 +13,7 @@ from ddpm_np.equations.notes import Place
 from ddpm_np.equations.words import Words
 
 _KEYS = ("title", "sentence", "functions", "known", "printed", "demo", "stated", "why stated")
+_SECTION_KEYS = ("title", "sentence", "functions", "demos")
 
 
 @dataclass(frozen=True)
@@ -56,47 +57,63 @@ class Section:
     """A section of the notes: an English title, and where it has no equation of its own, what
     covers it here: functions, a demo, or only a sentence. Errata are found by their lines."""
 
-    place: str
+    place: Place
     title: str
-    sentence: str = ""
-    sentence_zh: str = ""
-    functions: tuple[str, ...] = ()
-    demos: tuple[str, ...] = ()
+    sentence: Words
+    functions: tuple[str, ...]
+    demos: tuple[str, ...]
 
 
 def read_equations() -> dict[str, Equation]:
     """The records of equations.txt, by number, in order."""
-    text = files("ddpm_np.equations").joinpath("equations.txt").read_text(encoding="utf-8")
-    return {e.number: e for e in map(_equation, text.strip().split("\n\n")[1:])}
+    return {heading.split()[0]: _equation(heading, e) for heading, e in _read("equations", _KEYS)}
 
 
-def _equation(block: str) -> Equation:
-    heading, *lines = block.replace("\n    ", " ").split("\n")
+def read_sections() -> dict[Place, Section]:
+    """The records of sections.txt, by the place of their heading, in the order of the notes."""
+    return {Place(heading): _section(heading, e) for heading, e in _read("sections", _SECTION_KEYS)}
+
+
+def _equation(heading: str, entries: _Entries) -> Equation:
     number, _, section = heading.partition(" ")
-    entries = dict(_entries(number, lines))
-
-    def words(key: str) -> Words:
-        return Words(entries[key][0], entries[f"{key} zh"][0])
-
-    def listed(key: str) -> list[str]:
-        return " ".join(entries.get(key, [])).split()
-
     return Equation(
         number,
         Place(section),
-        words("title"),
-        words("sentence"),
-        tuple(listed("functions")),
-        tuple(listed("known")),
-        tuple(map(Place, listed("printed"))),
+        entries.words("title"),
+        entries.words("sentence"),
+        tuple(entries.listed("functions")),
+        tuple(entries.listed("known")),
+        tuple(map(Place, entries.listed("printed"))),
         tuple(entries.get("stated", ())),
         " ".join(entries.get("why stated", ())),
         " ".join(entries.get("demo", ())),
     )
 
 
-def _entries(number: str, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
-    for key, group in groupby(lines, lambda line: line.partition(":")[0]):
-        if key.removesuffix(" zh") not in _KEYS:
-            raise ValueError(f"equations.txt, {number}: cannot read {key!r}")
-        yield key, [line.partition(": ")[2] for line in group]
+def _section(heading: str, entries: _Entries) -> Section:
+    sentence = entries.words("sentence") if "sentence" in entries else Words("", "")
+    functions, demos = tuple(entries.listed("functions")), tuple(entries.listed("demos"))
+    return Section(Place(heading), entries["title"][0], sentence, functions, demos)
+
+
+class _Entries(dict[str, list[str]]):
+    """What stands in a block, by its key: the lines with this key."""
+
+    def words(self, key: str) -> Words:
+        return Words(self[key][0], self[f"{key} zh"][0])
+
+    def listed(self, key: str) -> list[str]:
+        return " ".join(self.get(key, [])).split()
+
+
+def _read(name: str, keys: Sequence[str]) -> Iterator[tuple[str, _Entries]]:
+    """The blocks of a text file after its first: their heading and their entries."""
+    text = files("ddpm_np.equations").joinpath(f"{name}.txt").read_text(encoding="utf-8")
+    for block in text.strip().split("\n\n")[1:]:
+        heading, *lines = block.replace("\n    ", " ").split("\n")
+        entries = _Entries()
+        for key, group in groupby(lines, lambda line: line.partition(":")[0]):
+            if key.removesuffix(" zh") not in keys:
+                raise ValueError(f"{name}.txt, {heading}: cannot read {key!r}")
+            entries[key] = [line.partition(": ")[2] for line in group]
+        yield heading, entries

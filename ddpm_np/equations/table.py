@@ -35,7 +35,7 @@ def table() -> str:
             rows += _own(_place(heading), own)
             without = []
         elif section.functions or section.demos:
-            text = sentence(section.sentence, lambda tree: f"${latex(tree)}$")
+            text = sentence(section.sentence.en, lambda tree: f"${latex(tree)}$")
             without.append((_place(heading), text, _links(section.functions, section.demos)))
     return "\n".join(rows + _shared(without))
 

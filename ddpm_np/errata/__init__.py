@@ -22,7 +22,7 @@ from unicodedata import east_asian_width
 
 from ddpm_np.equations.notes import NOTES, Place
 from ddpm_np.equations.words import LANGUAGES, Words
-from ddpm_np.errata import n0, n1, n2_process, n2_reverse, n2_signals, n3, n4
+from ddpm_np.errata import n0, n1, n2, n3, n4
 from ddpm_np.errata.numbers import RULE, Numbers
 from ddpm_np.errata.record import KINDS, LABELS, Erratum, read
 
@@ -33,7 +33,7 @@ _WIDTH = 100
 
 def _counterexamples() -> dict[str, Callable[[], Numbers]]:
     """The functions such as ``n2_439_442``, by place: N2:439-442."""
-    modules = (n0, n1, n2_signals, n2_process, n2_reverse, n3, n4)
+    modules = (n0, n1, n2, n3, n4)
     found = {}
     for name, function in (pair for module in modules for pair in vars(module).items()):
         if match := re.fullmatch(r"(n\d)_(\d+)(?:_(\d+))?([a-z]?)", name):

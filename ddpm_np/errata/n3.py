@@ -6,18 +6,29 @@ from math import exp, pi, sqrt
 
 import numpy as np
 
+from ddpm_np._checks import Array
 from ddpm_np.closed_form.distributions import Gaussian, PointMass
-from ddpm_np.errata.numbers import Numbers, line_integral, notes_schedule, signs, ulps, value
-from ddpm_np.forward import q_mean_variance, q_step
+from ddpm_np.closed_form.ideal import IdealDenoiser
+from ddpm_np.errata.numbers import (
+    NOTES,
+    STANDARD,
+    Numbers,
+    expectation,
+    line_integral,
+    signs,
+    slope,
+    ulps,
+    value,
+)
+from ddpm_np.forward import q_mean_variance, q_sample, q_step
 from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
 
 def n3_43() -> Numbers:
-    schedule, t = notes_schedule(), 50
-    truth = float(np.mean(q_step(schedule, np.ones((2, 1)), t, signs(1)) ** 2))
-    mean = sqrt(1 - schedule.beta[t])
-    return Numbers(mean**2, mean**2 + float(schedule.beta[t]), truth, ulps(8, 1.0))
+    truth = float(np.mean(q_step(NOTES, np.ones(2), 50, signs(1)[:, 0]) ** 2))
+    square = 1 - float(NOTES.beta[50])  # of the mean
+    return Numbers(square, square + float(NOTES.beta[50]), truth, ulps(8, 1.0))
 
 
 def n3_54() -> Numbers:
@@ -27,18 +38,17 @@ def n3_54() -> Numbers:
 
 
 def n3_57() -> Numbers:
-    law = Gaussian([0.0], [[1.0]])
-    truth = line_integral(lambda x: np.exp(2 * law.logpdf(x[:, None])), -12, 12)
-    return Numbers(float(law.mean[0]), 1 / (2 * sqrt(pi)), truth.value, truth.error)
+    truth = expectation(STANDARD, lambda x: np.exp(STANDARD.logpdf(x[:, None])))
+    return Numbers(float(STANDARD.mean[0]), 1 / (2 * sqrt(pi)), truth.value, truth.error)
 
 
 def n3_67() -> Numbers:
     schedule = Schedule.from_beta([0.36, 0.36])
 
-    def path(x_1: np.ndarray) -> np.ndarray:
+    def path(x_1: Array) -> Array:
         return np.exp(-(x_1**2) / 0.72 - (0.8 * x_1) ** 2 / 0.72) / (0.72 * pi)
 
-    truth = line_integral(path, -8, 8)
+    truth = line_integral(path)
     corrected = exp(float(PointMass([0.0]).diffuse(schedule, 2).logpdf([0.0])))
     return Numbers(float(path(np.zeros(1))[0]), corrected, truth.value, truth.error)
 
@@ -52,24 +62,32 @@ def n3_87() -> Numbers:
 
 
 def n3_94_96() -> Numbers:
-    schedule, theta, h = Schedule.from_beta([0.5]), 0.3, 0.25
+    theta, h = 0.3, 0.25
     x_0, z = signs(2).T
-    mean, variance = q_mean_variance(schedule, x_0[:, None], 1)
-    x_t = mean[:, 0] + sqrt(value(variance)) * z
-
-    def loss(theta: float) -> float:
-        return float(np.mean((theta * x_t - z) ** 2))
-
-    corrected = 2 * (theta - sqrt(0.5))  # E x_t^2 = 1, E x_t eps = sqrt(1 - alpha_bar_t)
+    mean, variance = q_mean_variance(Schedule.from_beta([0.5]), x_0, 1)
+    x_t = mean + np.sqrt(variance) * z
     # A central difference is exact for a quadratic.
-    truth = (loss(theta + h) - loss(theta - h)) / (2 * h)
-    return Numbers(0.0, corrected, truth, ulps(32, 1.0))
+    right, left = (np.mean(((theta + d) * x_t - z) ** 2) for d in (h, -h))
+    corrected = 2 * (theta - sqrt(0.5))  # E x_t^2 = 1, E x_t eps = sqrt(1 - alpha_bar_t)
+    return Numbers(0.0, corrected, float(right - left) / (2 * h), ulps(32, 1.0))
 
 
 def n3_96() -> Numbers:
     schedule, x = Schedule.from_beta([0.36]), 2.0
-    draws = q_step(schedule, np.full((2, 1), x), 1, signs(1))
+    draws = q_step(schedule, np.full(2, x), 1, signs(1)[:, 0])
     slopes = q_step(schedule, [1.0], 1, [0.0])  # d x_t / d x_{t-1}, the same for every eps
     corrected = float(np.mean(2 * draws * slopes))
     # E x_t^2 = 0.64 x^2 + 0.36, whose derivative needs no sampling
     return Numbers(0.0, corrected, 2 * 0.64 * x, ulps(16, corrected))
+
+
+def n3_102() -> Numbers:
+    def guess(deviation: float) -> float:
+        """The best eps_hat at x_50 = 1, from signs."""
+        x_0, eps = signs(2).T
+        return slope(q_sample(NOTES, deviation * x_0, 50, eps), eps)
+
+    narrow, wide = (
+        float(IdealDenoiser(Gaussian([0.0], [[v]]), NOTES)([[1.0]], 50)[0, 0]) for v in (0.25, 1.0)
+    )
+    return Numbers(0.0, narrow - wide, guess(0.5) - guess(1.0), ulps(32, 1.0))

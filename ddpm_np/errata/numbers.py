@@ -1,20 +1,21 @@
 """The numbers that decide an erratum, and the tools that compute them.
 
 Below it: everything the package knows. Above it: one function per erratum, named after its place:
-``n2_439_442`` computes what :mod:`ddpm_np.errata.record` finds at N2:439-442.
+``n2_439_442`` computes what :mod:`ddpm_np.errata.record` reads at N2:439-442.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import Array, Number
+from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.equations.words import Words
+from ddpm_np.forward import covariance_step
 from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
@@ -67,6 +68,12 @@ class Numbers(NamedTuple):
 
 # ---- tools for the counterexamples ----------------------------------------------------------
 
+NOTES = Schedule.sigmoid()
+"""The schedule of the notes' experiment: T = 100, beta_max = 0.1 (E19)."""
+
+STANDARD = Gaussian([0.0], [[1.0]])
+"""N(0, 1)."""
+
 
 class Integral(NamedTuple):
     value: float
@@ -74,7 +81,11 @@ class Integral(NamedTuple):
 
 
 def line_integral(
-    integrand: Callable[[Array], Array], low: float, high: float, *, intervals: int = 4000
+    integrand: Callable[[Array], Array],
+    low: float = -12,
+    high: float = 12,
+    *,
+    intervals: int = 4000,
 ) -> Integral:
     """The trapezoidal rule, for a smooth integrand that is negligible at both ends.
 
@@ -86,6 +97,29 @@ def line_integral(
     fine, coarse = terms.sum(), 2 * terms[::2].sum()
     rounding = 64 * np.finfo(float).eps * np.abs(terms).sum()
     return Integral(float(fine), float(abs(fine - coarse) + rounding))
+
+
+def expectation(p: Distribution, f: Callable[[Array], Array]) -> Integral:
+    """E f(x) over x ~ p, for one coordinate."""
+    return line_integral(lambda x: np.exp(p.logpdf(x[:, None])) * f(x))
+
+
+def divergence(p: Distribution, q: Distribution) -> Integral:
+    """KL(p || q) in nats, for one coordinate (E30)."""
+    return expectation(p, lambda x: p.logpdf(x[:, None]) - q.logpdf(x[:, None]))
+
+
+def stepwise(variance: float, last: int, schedule: Schedule = NOTES) -> float:
+    """The variance after ``last`` single steps, for data of a variance (E3)."""
+    Sigma = np.array([[variance]])
+    for t in range(1, last + 1):
+        Sigma = covariance_step(schedule, Sigma, t)
+    return float(Sigma[0, 0])
+
+
+def slope(x: Array, y: Array) -> float:
+    """Of the best linear prediction of y from x, where both have mean 0."""
+    return float(np.mean(x * y) / np.mean(x**2))
 
 
 def signs(n: int) -> Array:
@@ -105,9 +139,3 @@ def value(number: Number) -> float | Fraction:
 def ulps(n: float, *values: float) -> float:
     """n units in the last place of the largest of the values."""
     return float(n * np.spacing(max(abs(v) for v in values)))
-
-
-@cache
-def notes_schedule() -> Schedule:
-    """The schedule of the notes' experiment: T = 100, beta_max = 0.1 (E19)."""
-    return Schedule.sigmoid()

@@ -26,8 +26,8 @@ def test_every_section_of_the_notes_has_its_record_in_order_and_a_home():
     assert list(SECTIONS) == outline
     assert {place[:2] for place in outline} == set(NOTES)
     for section in SECTIONS.values():
-        assert section.title and (section.sentence or equations_of(section.place)), section
-        assert bool(section.sentence) == bool(section.sentence_zh)
+        assert section.title and (section.sentence.en or equations_of(section.place)), section
+        assert bool(section.sentence.en) == bool(section.sentence.zh)
 
 
 def test_headings_and_formulas_stand_in_the_order_of_their_lines():
