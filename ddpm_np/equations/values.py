@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np.equations.docstrings import Formula, formulas, symbol_of
+from ddpm_np.equations.docstrings import formulas, symbol_of
 
 DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX)
 TABLES = ("beta", "alpha", "alpha_bar", "beta_tilde", "log_snr")
@@ -265,11 +265,5 @@ def exact(
     """
     tables = beta if isinstance(beta, ExactTables) else ExactTables(beta)
     numbers = Numbers(tables, t, s, **{name: as_exact(x) for name, x in given.items()})
-    chosen = returned(formulas(path))[part]
-    result = chosen.value(numbers)
-    return as_exact(result)
-
-
-def returned(block: tuple[Formula, ...]) -> list[Formula]:
-    """The formulas of what a function returns, without the statement of its distribution."""
-    return [f for f in block if f.left is None or f.left.kind != "call"] or list(block)
+    chosen = [f for f in formulas(path) if not f.is_distribution] or formulas(path)
+    return as_exact(chosen[part].value(numbers))
