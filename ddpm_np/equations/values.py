@@ -43,8 +43,7 @@ class Numbers(Mapping[str, Any]):
     ) -> None:
         self.schedule, self.axes, self.given = schedule, axes, given
         self.steps = {"t": t, "t-1": None if t is None else t - 1, "s": s}
-        if schedule is not None:
-            self.steps["T"] = schedule.T
+        self.steps["T"] = None if schedule is None else schedule.T
 
     def __getitem__(self, name: str) -> Any:
         if name in self.given:
@@ -183,6 +182,23 @@ class Rounded:
         with localcontext(DIGITS):
             value = self.value.ln()
             return Rounded(value, abs(value) + self.scale / abs(self.value), self.roundings + 2)
+
+
+    def cos(self) -> Rounded:
+        return self._series(Decimal(1), 0)
+
+    def sin(self) -> Rounded:
+        return self._series(self.value, 1)
+
+    def _series(self, term: Decimal, n: int) -> Rounded:
+        """term - term x^2 / ((n + 1) (n + 2)) + ..."""
+        with localcontext(DIGITS):
+            total = Decimal(0)
+            while total + term != total:
+                total += term
+                n += 2
+                term *= -self.value * self.value / (n * (n - 1))
+            return Rounded(total, max(abs(total), self.scale), self.roundings + 2)
 
 
 def _add(a: Rounded, b: Rounded) -> Rounded:

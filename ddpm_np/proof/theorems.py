@@ -120,7 +120,9 @@ def parts_of(path: str, result: Any, numbers: Mapping[str, Any]) -> Iterator[Par
     if isinstance(result, Schedule):
         for formula in block:
             if formula.left is not None and (formula.exact or result.beta.dtype != object):
-                yield from _each(formula, value(formula.left, numbers), numbers)
+                table = Numbers(result, numbers["t"])
+                if all(name in table for name in names(formula.left)):
+                    yield from _each(formula, value(formula.left, table), numbers)
         return
     outputs = [f for f in block if not f.is_distribution]
     distributions = [f for f in block if f.is_distribution]
@@ -172,7 +174,7 @@ def taken_by(path: str) -> frozenset[str]:
     return parameters | ({name for f in block for name in names(f.tree)} - own)
 
 
-def _is_kernel(path: str) -> bool:
+def is_kernel(path: str) -> bool:
     """Whether all its parameters are numbers, which can be free."""
     return not {"schedule", "self", "beta", "T", "v"} & {*signature(function_at(path)).parameters}
 
@@ -182,12 +184,12 @@ def _is_table(path: str) -> bool:
     return "distribution" in parameters and "t" not in parameters
 
 
-def _takes_route(path: str) -> bool:
+def takes_route(path: str) -> bool:
     return any(name.endswith(("_s", "|s}")) or name == "s" for name in taken_by(path))
 
 
 def _axes(path: str) -> int:
-    if _is_kernel(path):
+    if is_kernel(path):
         return 0
     taken = taken_by(path)
     return 2 if taken & {*MATRICES} else 1 if taken & {*ROWS, "values"} else 0
@@ -280,7 +282,7 @@ def _settings(path: str, kind: str, T: int, usable: Usable) -> Iterator[Setting]
                 yield Setting(label, ROUTES[kind](T, s, t), ((s, t),), single)
         return
     chart, label = SCHEDULES[kind](T), f"{kind}, T = {T}"
-    if _takes_route(path):
+    if takes_route(path):
         calls = tuple(steps for steps in routes(T) if wanted_at(steps, usable))
         if calls:
             yield Setting(label, chart, calls, single)
@@ -294,10 +296,12 @@ def _settings(path: str, kind: str, T: int, usable: Usable) -> Iterator[Setting]
     yield Setting(label, chart, tuple((None, t) for t in visited), single)
     if "distribution" in taken or path.startswith("schedule."):
         return
+    if is_kernel(path) and taken & {*ROWS}:
+        return
     for first in {visited[0], min(2, T)}:
         of_rows = (None, steps_in_batch(T, first))
         yield Setting(f"{label}, in batches from t = {first}", chart, (of_rows,), BATCH)
-    if taken & {*ROWS} and not _is_kernel(path):
+    if taken & {*ROWS}:
         stacks = tuple((None, t) for t in steps_in_stack(T, visited[0]))
         yield Setting(f"{label}, in stacks", chart, stacks, STACK)
 
@@ -372,9 +376,9 @@ def theorems(path: str) -> list[Identity]:
 
 
 def _theorems(path: str) -> Iterator[Identity]:
-    groups = ("s = 0", "s >= 1") if _takes_route(path) else GROUPS
+    groups = ("s = 0", "s >= 1") if takes_route(path) else GROUPS
     required, proved, nowhere, why = set[Claim](), set[Claim](), set[Claim](), ""
-    if _is_kernel(path):
+    if is_kernel(path):
         groups = groups[-2:]
         domain, v = _free(path).chart.namespace()
         found = _with_value(path, Numbers(None, None, **v.given), domain)
@@ -386,12 +390,12 @@ def _theorems(path: str) -> Iterator[Identity]:
             proved |= set(product(groups, valued))
     for kind in (*SCHEDULES, *ROUTES):
         lacking = _lacking(required, proved | nowhere)
-        if proved and not lacking and (_is_kernel(path) or kind in ROUTES):
+        if proved and not lacking and (is_kernel(path) or kind in ROUTES):
             continue
         usable, elsewhere, undefined, problem = _usable_on(path, kind)
         here = {(group, name) for group, found in usable.items() for name in found}
         required, nowhere, why = required | here | elsewhere, nowhere | undefined, problem or why
-        kernel = _is_kernel(path)
+        kernel = is_kernel(path)
         for T in () if kernel and here <= proved else (3,) if kernel or here <= proved else TS:
             for setting in _settings(path, kind, T, usable):
                 yield _identity(path, setting, usable)
@@ -416,7 +420,7 @@ def _usable_on(path: str, kind: str) -> tuple[Usable, set[Claim], set[Claim], st
     """The parts that have a value at all steps of a group, for T = 3; those that need another kind
     of chart; those that have none anywhere; why."""
     usable: Usable = {}
-    elsewhere, nowhere, why, route = set[Claim](), set[Claim](), "", _takes_route(path)
+    elsewhere, nowhere, why, route = set[Claim](), set[Claim](), "", takes_route(path)
     if kind in ROUTES and not route:
         return {}, elsewhere, nowhere, why
     first = 1 if path.startswith("schedule.") else 0
