@@ -290,8 +290,8 @@ def _demo(arguments: Arguments) -> int:
     from ddpm_np.demos import DEMOS, run_demo
 
     if arguments.name is None:
-        for name, about in DEMOS.items():
-            say(f"{name:14} {about}")
+        for name, demo in DEMOS.items():
+            say(f"{name:14} {demo.about.en}")
         return DONE
     try:
         run_demo(arguments.name, out=arguments.out, seed=arguments.seed, write=say)

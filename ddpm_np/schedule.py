@@ -28,6 +28,7 @@ from ddpm_np._checks import (
 # Forty digits would do for beta >= 1e-12; ten more cost nothing. The exponent range is the widest,
 # so that a product of a million alphas underflows only when it is rounded to float64.
 _DIGITS = Context(prec=50, Emin=MIN_EMIN, Emax=MAX_EMAX)
+_TINY = Decimal("1e-25")  # a difference of numbers of size 1 has 25 of the 50 digits left there
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,7 +130,8 @@ class Schedule:
         s and t are ints or integer arrays that broadcast, 0 <= s < t <= T; otherwise ValueError.
         For t = s + 1 these are alpha_t and beta_t. Both are computed before rounding, and
         beta_{t|s} as (1 - alpha_bar_t) - alpha_{t|s} (1 - alpha_bar_s), so neither an underflow
-        of alpha_bar nor a small difference costs digits.
+        of alpha_bar nor a small difference costs digits. Where even 50 digits would cancel it is
+        the recursion of 1 - alpha_bar, begun at s.
         """
         s, t = check_steps("s", s, 0, self.T - 1), check_steps("t", t, 1, self.T)
         if np.any(np.asarray(s) >= t):
@@ -141,6 +143,10 @@ class Schedule:
             for i, j in pairs:
                 alpha.append(alpha_bar[j] / alpha_bar[i])
                 beta.append(one_minus_alpha_bar[j] - alpha[-1] * one_minus_alpha_bar[i])
+                if isinstance(beta[-1], Decimal) and beta[-1] < _TINY:
+                    beta[-1] = Decimal(0)
+                    for b in self.beta[i + 1 : j + 1]:
+                        beta[-1] = beta[-1] * (1 - Decimal(b)) + Decimal(b)
         dtype, shape = self.beta.dtype, pairs.shape
         alpha_ts, beta_ts = (_rounded(v, dtype).reshape(shape) for v in (alpha, beta))
         adjacent = np.asarray(t) - s == 1

@@ -6,12 +6,14 @@ distributions of :mod:`ddpm_np.closed_form`, so everything about it is known exa
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ddpm_np._checks import Array, check_count, check_dtype, check_generator, check_positive
 from ddpm_np.closed_form.distributions.arguments import float_array, frozen
-from ddpm_np.closed_form.distributions.gaussian import Gaussian, spectrum_of_factor
+from ddpm_np.closed_form.distributions.gaussian import Gaussian
 
 
 def multi_sine_curve(
@@ -43,8 +45,8 @@ class MultiSine(Gaussian):
     a_k ~ N(0, scale_k^2), b_k ~ N(0, scale_k^2),
     C = factor^T factor + noise^2 I
 
-    Source: N2 "信号生成及扩散参数". Amplitudes follow Rayleigh's law here and phases are uniform,
-    so that every point is Gaussian.
+    Source: N2 "信号生成及扩散参数". Amplitudes have Rayleigh's distribution here and
+    phases are uniform, so that every point is Gaussian.
 
     Parameters
     ----------
@@ -98,9 +100,12 @@ class MultiSine(Gaussian):
         angle = 2 * np.pi * np.outer(frequencies, np.linspace(0, 1, dim))
         rows = np.vstack([np.cos(angle), np.sin(angle)])
         self.factor = frozen(np.tile(self.scale, 2)[:, None] * rows)
-        axes, spectrum, support_error = spectrum_of_factor(self.factor)
-        self._place(np.zeros(dim), axes, spectrum + self.noise**2, support_error)
-        self.cov = frozen(self.factor.T @ self.factor + self.noise**2 * np.eye(dim))
+        self._from_factor(np.zeros(dim), self.factor, self.noise)
+
+    @cached_property
+    def cov(self) -> NDArray[np.float64]:
+        """C, (dim, dim), float64, read-only."""
+        return frozen(self.factor.T @ self.factor + self.noise**2 * np.eye(self.dim))
 
     @classmethod
     def random(

@@ -172,7 +172,7 @@ def test_a_file_is_read() -> None:
         ("a + b\nquantity", "a +* b\nquantity", "n2.txt:8: formula 'a +* b': cannot read"),
         ("why: Because.", "whi: Because.", "n2.txt:11: a line must be one of also, "),
         ("why: Because.", "quantity: again", "n2.txt:11: 'quantity' stands here twice"),
-        ("why: Because.\n", "", "n2.txt:3: N2:1 has no 'why'"),
+        ("why: Because.\n", "", "n2.txt:3: 'why' is missing"),
         ("理由: 因为。", "理由: ", "n2.txt:12: a line must be one of"),
     ],
 )

@@ -59,7 +59,7 @@ def test_covariance_depends_on_the_distance_in_time_alone(
     )
     on_axes = (ensemble.axes * ensemble.spectrum) @ ensemble.axes.T
     assert np.allclose(on_axes, ensemble.cov, rtol=0, atol=50 * EPS * (ensemble.spectrum.max() + 1))
-    assert ensemble.rank == dim if noise**2 > 0 else ensemble.rank <= min(dim, 2 * k)
+    assert ensemble.rank == dim if noise > 0 else ensemble.rank <= min(dim, 2 * k)
 
 
 def test_every_coordinate_has_unit_variance_by_default() -> None:

@@ -24,8 +24,8 @@ from ddpm_np._checks import (
     check_steps,
 )
 from ddpm_np.closed_form.distributions import Gaussian
-from ddpm_np.closed_form.ideal import IdealDenoiser
-from ddpm_np.posterior import predict_x0
+from ddpm_np.closed_form.distributions.arguments import checked_points
+from ddpm_np.closed_form.ideal import eps_star_gain, marginal_variance
 from ddpm_np.schedule import Schedule
 
 
@@ -40,14 +40,9 @@ def condition(prior: Gaussian, observed: ArrayLike, y: ArrayLike, *, noise: floa
     Formed from a factor of C, without the difference, so that no variance is negative.
     """
     index, y, noise = _measurement(prior, observed, y, noise)
-    # x_0 = m + u root with u ~ N(0, I). y says something of the directions W of u, with
-    # signal-to-noise ratios s, and nothing of the others.
-    U, s, W = np.linalg.svd(prior.root[:, index].T / noise)
-    ratios = np.zeros(prior.rank)
-    ratios[: len(s)] = s
-    told = U[:, : len(s)].T @ ((y - prior.mean[index]) / noise)
-    u = (s / (1 + s**2) * told) @ W[: len(s)]
-    factor = W @ prior.root / np.sqrt(1 + ratios[:, None] ** 2)
+    # x_0 = m + u root with u ~ N(0, I). y says something of some directions of u.
+    u, directions, kept = _told(prior.root[:, index], y - prior.mean[index], noise)
+    factor = directions @ prior.root * kept[:, None]
     return Gaussian.from_factor(prior.mean + u @ prior.root, factor)
 
 
@@ -79,27 +74,44 @@ class GuidedDenoiser:
     ) -> None:
         check_choice("spread", spread, "exact", "identity")
         self.observed, self.y, self.noise = _measurement(prior, observed, y, noise)
-        self.prior, self.schedule, self.spread, self.dim = prior, schedule, spread, prior.dim
-        self._ideal = IdealDenoiser(prior, schedule)
+        self.schedule = check_instance("schedule", schedule, Schedule)
+        self.prior, self.spread, self.dim = prior, spread, prior.dim
 
     def __call__(self, x_t: Array, t: int) -> NDArray[np.float64]:
         """eps_hat(x_t, t)."""
-        t = check_step("t", t, 1, self.schedule.T)
-        eps_star = self._ideal(x_t, t)
-        x0_hat = predict_x0(self.schedule, x_t, t, eps_star)
+        t, prior = check_step("t", t, 1, self.schedule.T), self.prior
+        x_t = checked_points(x_t, self.dim, "x_t")
         kept, rest = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t]
-        spectrum = self.prior.spectrum
-        total = kept * spectrum + rest  # variances of x_t along the axes of C
-        seen = self.prior.axes[self.observed]
+        away = x_t - np.sqrt(kept) * prior.mean
+        total = marginal_variance(kept, rest, prior.levels)
+        eps_star = prior.apply(away, eps_star_gain(kept, rest, prior.levels))
+        # x_0 given x_t: its mean, whose Jacobian on the axes is the gain, and its spread P
+        gain = np.sqrt(kept) * (prior.levels / total)
+        missed = self.y - (prior.mean + prior.apply(away, gain))[..., self.observed]
         if self.spread == "exact":
-            S = (seen * (spectrum * rest / total)) @ seen.T
-        else:
-            S = rest * np.eye(len(self.y))
-        S[np.diag_indices(len(S))] += self.noise**2
-        missed = self.y - x0_hat[..., self.observed]
-        pull = np.linalg.solve(S, missed.reshape(-1, len(S)).T).T.reshape(missed.shape)
-        gain = np.sqrt(kept) * spectrum / total  # the Jacobian of x0_hat is diagonal on those axes
-        return np.asarray(eps_star - np.sqrt(rest) * ((pull @ seen * gain) @ self.prior.axes.T))
+            root = prior.on_same_axes(prior.mean, prior.levels * (rest / total)).root
+            u, _, _ = _told(root[:, self.observed], missed, self.noise)
+            # P A^T S^-1 missed = u root, and the Jacobian is P sqrt(alpha_bar_t) / rest
+            return np.asarray(eps_star - np.sqrt(kept) / np.sqrt(rest) * (u @ root))
+        pull = np.zeros((*missed.shape[:-1], self.dim))
+        pull[..., self.observed] = missed / (rest + self.noise**2)
+        return np.asarray(eps_star - np.sqrt(rest) * prior.apply(pull, gain))
+
+
+def _told(root: Array, missed: Array, noise: float) -> tuple[Array, Array, Array]:
+    """What missed = u root + noise z, root (rank, k), tells of u ~ N(0, I).
+
+    E[u] = missed S^-1 root^T with S = root^T root + noise^2 I, (..., rank); orthonormal rows
+    (rank, rank); the standard deviations of u that are left along them. From singular values, so
+    that neither S nor a square of a small noise is formed.
+    """
+    U, s, rows = np.linalg.svd(root.T)
+    s = np.where(s > max(root.shape) * np.finfo(float).eps * s.max(initial=0.0), s, 0.0)
+    size = np.hypot(s, noise)
+    u = (missed @ U[:, : len(s)]) * (s / size) / size @ rows[: len(s)]
+    left = np.ones(len(rows))
+    left[: len(s)] = noise / size
+    return u, rows, left
 
 
 def _measurement(

@@ -221,22 +221,23 @@ class IdealDenoiser:
 
         It is the same at every x for a Gaussian.
         """
-        law = self.distribution.noised(
+        noised = self.distribution.noised(
             check_positive("kept", kept, zero=True), check_positive("noise", noise)
         )
-        divergence: Array = -np.sqrt(noise) * law.divergence(x)
+        divergence: Array = -np.sqrt(noise) * noised.divergence(x)
         return divergence
 
     def _eps_star(self, x: Array, kept: Any, noise: Any) -> Array:
-        law: Distribution = self.distribution
+        distribution: Distribution = self.distribution
         eps_star: Array
-        if not isinstance(law, Gaussian):
-            eps_star = -np.sqrt(noise) * law.noised(kept, noise).score(x.astype(np.float64))
+        if not isinstance(distribution, Gaussian):
+            score = distribution.noised(kept, noise).score(x.astype(np.float64))
+            eps_star = -np.sqrt(noise) * score
             return eps_star.astype(x.dtype)
         dtype = np.result_type(x.dtype, np.float64)
         kept, noise = per_row(kept, dtype), per_row(noise, dtype)
-        gain = eps_star_gain(kept, noise, law.spectrum)
-        eps_star = ((x - np.sqrt(kept) * law.mean) @ law.axes * gain) @ law.axes.T
+        gain = eps_star_gain(kept, noise, distribution.levels)
+        eps_star = distribution.apply(x - np.sqrt(kept) * distribution.mean, gain)
         return eps_star.astype(x.dtype, copy=False)
 
     def _points(self, x: ArrayLike, name: str = "x") -> Array:
@@ -269,7 +270,8 @@ def optimal_loss(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float
         )
     check_instance("schedule", schedule, Schedule)
     kept, noise = schedule.alpha_bar[1:, None], schedule.one_minus_alpha_bar[1:, None]
-    return np.append(np.nan, bayes_floor(kept, noise, distribution.spectrum).mean(1))
+    of_levels = bayes_floor(kept, noise, distribution.levels)
+    return np.append(np.nan, of_levels @ distribution.counts / distribution.dim)
 
 
 def estimate_loss(

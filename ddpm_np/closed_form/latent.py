@@ -61,9 +61,9 @@ class LinearDecoder:
     W: (dim, k); mu: (dim,); noise: s >= 0. With s = 0 the marginal lives on the range of W, and
     :meth:`posterior` raises ValueError.
 
-    Both laws come from the singular values of W, without forming W W^T or M: next to them a small
-    s^2 would be lost in the rounding. Singular values up to max(dim, k) eps times the largest count
-    as 0.
+    Both come from the singular values of W, without forming W W^T or M: next to them a small s^2
+    would be lost in the rounding. Singular values up to max(dim, k) eps times the largest count as
+    0.
     """
 
     def __init__(self, W: ArrayLike, mu: ArrayLike, noise: float) -> None:
@@ -77,11 +77,11 @@ class LinearDecoder:
 
     @property
     def marginal(self) -> Gaussian:
-        """The law of x: its ``logpdf`` is the integral over z, done."""
-        return Gaussian.from_factor(self.mu, self.W.T).noised(1.0, self.noise**2)
+        """The distribution of x: its ``logpdf`` is the integral over z, done."""
+        return Gaussian.from_factor(self.mu, self.W.T, noise=self.noise)
 
     def posterior(self, x: ArrayLike, *, broaden: float = 1.0) -> Gaussian:
-        """The law of z given one x (dim,).
+        """The distribution of z given one x (dim,).
 
         With W = U S V^T its axes are V, its variances s^2 / (S_i^2 + s^2), and its mean is
         V S / (S^2 + s^2) U^T (x - mu). The covariance times ``broaden`` above 1 is a proposal with
@@ -232,7 +232,7 @@ def ppca(mean: ArrayLike, cov: ArrayLike, latent_dim: int) -> LinearDecoder:
     It is also the one of least KL(N(mean, cov) || model), since the mean of -ln p over the data is
     entropy plus KL.
     Source: Tipping and Bishop 1999, eq. 7 and 8; N4 "如何衡量生成图像满足的分布与真实分布的差距？".
-    mean: (dim,); cov: (dim, dim), of a sample divided by n, or of the true law;
+    mean: (dim,); cov: (dim, dim), of a sample divided by n, or of the truth;
     1 <= latent_dim < dim. W is unique up to a rotation of z.
     """
     cov = check_square("cov", cov)

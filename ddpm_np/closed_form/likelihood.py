@@ -29,6 +29,7 @@ from ddpm_np._checks import (
     check_positive,
 )
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
+from ddpm_np.closed_form.distributions.distances import excess
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.reverse import step_variance
 from ddpm_np.forward import q_sample
@@ -172,11 +173,13 @@ def vlb_terms(
         table = _variances(None, schedule, variance, decoder_variance)
         x_0, rng = _drawn(denoiser, data, n, rng)
         errors = _simulated_errors(denoiser, x_0, schedule, rng)
-        return _bound(schedule, table, np.square(x_0, dtype=np.float64).sum(1), errors)
+        square_norm = np.square(x_0, dtype=np.float64).sum(1)
+        return _bound(schedule, table, np.ones(x_0.shape[1]), square_norm, errors)
     table = _variances(model, schedule, variance, decoder_variance)
     squares, square_norm, on_support = _second_moments(model, data)
     errors = _exact_errors(model, schedule, squares)
-    terms = _bound(schedule, table, square_norm, errors, on_support if kernel else None)
+    support = on_support if kernel else None
+    terms = _bound(schedule, table, model.counts, square_norm, errors, support)
     return replace(terms, standard_error=0.0) if _is_distribution(data) else terms
 
 
@@ -196,27 +199,30 @@ def _variances(
 def _bound(
     schedule: Schedule,
     variances: list[Array],
+    counts: Array,
     square_norm: Array,
     errors: Iterable[Array],
     on_support: Array | None = None,
 ) -> VLBTerms:
-    """The bound from |x_0|^2, (rows,), and (eps_hat - eps)^2 for t = 1 .. T, (rows, dim).
+    """The bound from |x_0|^2, (rows,), and the squared errors of eps_hat for t = 1 .. T.
 
-    With ``on_support``, (rows,), a decoder variance of 0 says that x_0 is known there.
+    The errors are (rows, levels), each the sum over as many axes as ``counts`` says, which share
+    their variance. With ``on_support``, (rows,), a decoder variance of 0 says that x_0 is known
+    there.
     """
     T = schedule.T
     rows = np.zeros((T + 1, len(square_norm)))
+    dim = int(counts.sum())
     for t, error in enumerate(errors, start=1):
-        dim = error.shape[1]
-        variance_t = np.broadcast_to(variances[t], dim)
+        variance_t = np.broadcast_to(variances[t], len(counts))
         off = ancestral_step(schedule, t).eps_coef ** 2 * error
         if t > 1:
-            rows[t] = _step_term(schedule.beta_tilde[t], variance_t, off)
+            rows[t] = _step_term(schedule.beta_tilde[t], variance_t, counts, off)
         elif on_support is None:
-            rows[t] = _decoder_term(variance_t, off)
+            rows[t] = _decoder_term(variance_t, counts, off)
         else:
             varies = variance_t > 0
-            inside = _decoder_term(variance_t[varies], off[:, varies])
+            inside = _decoder_term(variance_t[varies], counts[varies], off[:, varies])
             rows[t] = np.where(on_support, inside, np.inf)
     prior = _prior_term(schedule, square_norm, dim)
     totals = prior + rows.sum(0)
@@ -229,63 +235,64 @@ def _bound(
 def _prior_term(schedule: Schedule, square_norm: Array, dim: int) -> Array:
     """KL(N(sqrt(alpha_bar_T) x_0, (1 - alpha_bar_T) I) || N(0, I)) for squares |x_0|^2, (rows,)."""
     alpha_bar, rest = schedule.alpha_bar[schedule.T], schedule.one_minus_alpha_bar[schedule.T]
-    return np.asarray(square_norm * alpha_bar / 2 - dim / 2 * (alpha_bar + np.log(rest)))
+    return np.asarray((square_norm * alpha_bar + dim * excess(-alpha_bar, np.log(rest))) / 2)
 
 
-def _step_term(beta_tilde_t: float, variance_t: Array, off: Array) -> Array:
-    """KL(N(m, beta_tilde I) || N(m + d, diag variance)), ``off`` = d^2, (rows, dim) -> (rows,)."""
+def _step_term(beta_tilde_t: float, variance_t: Array, counts: Array, off: Array) -> Array:
+    """KL(N(m, beta_tilde I) || N(m + d, diag variance)), ``off`` = d^2, (rows, levels) -> (rows,)
+
+    with ``counts`` axes for each level.
+    """
     if np.any(variance_t == 0):
         return np.full(len(off), np.inf)
-    ratio = beta_tilde_t / variance_t
-    return np.asarray(((ratio - 1 - np.log(ratio)).sum() + (off / variance_t).sum(1)) / 2)
+    spread = excess((beta_tilde_t - variance_t) / variance_t, np.log(beta_tilde_t / variance_t))
+    return np.asarray((counts @ spread + (off / variance_t).sum(1)) / 2)
 
 
-def _decoder_term(variance_1: Array, off: Array) -> Array:
-    """-ln N(x_0; x_0 + d, diag variance) for ``off`` = d^2, (rows, dim) -> (rows,).
+def _decoder_term(variance_1: Array, counts: Array, off: Array) -> Array:
+    """-ln N(x_0; x_0 + d, diag variance) for ``off`` = d^2, (rows, levels) -> (rows,).
 
     With variance 0 its limit.
     """
     if np.any(variance_1 == 0):
         return np.where(off.sum(1) > 0, np.inf, -np.inf)
-    return np.asarray((np.log(2 * np.pi * variance_1).sum() + (off / variance_1).sum(1)) / 2)
+    volume = counts @ (np.log(2 * np.pi) + np.log(variance_1))
+    return np.asarray((volume + (off / variance_1).sum(1)) / 2)
 
 
 # ---- the ideal denoiser of a Gaussian: the expectation over the noise in closed form -------------
 
 
 def _second_moments(model: Gaussian, data: Distribution | ArrayLike) -> tuple[Array, Array, Array]:
-    """What the ideal denoiser meets of the data: a row for each x_0 of a batch, or one for a law.
+    """What the ideal denoiser meets of the data: for each x_0 of a batch, or for a distribution.
 
-    E c_i^2 along the axes of the model (rows, dim), E|x_0|^2 (rows,), and whether x_0 is on the
-    support of the model (rows,).
+    The sum of E c_i^2 for each level of the model (rows, levels), E|x_0|^2 (rows,), and whether x_0
+    is on the support of the model (rows,).
     """
     if not _is_distribution(data):
         x_0 = check_array("data", cast(ArrayLike, data), ndim=2, dim=model.dim).astype(np.float64)
-        c, on_support = model.coordinates(x_0)
+        c, on_support = model.sizes(x_0)
         return c**2, np.square(x_0).sum(1), on_support
     _check_dim(data.dim, model.dim)
-    law = data if isinstance(data, Gaussian) else Gaussian(data.mean, data.cov)
-    square_norm = np.array([law.spectrum.sum() + law.mean @ law.mean])
-    same = (
-        np.array_equal(getattr(law, a), getattr(model, a)) for a in ("mean", "axes", "spectrum")
-    )
-    if all(same):
-        return model.spectrum[None], square_norm, np.array([True])
-    centre, on_support = model.coordinates(np.vstack([law.mean, law.mean + law.root]))
-    squares = centre[0] ** 2 + np.square(law.root @ model.axes).sum(0)
+    q = data if isinstance(data, Gaussian) else Gaussian(data.mean, data.cov)
+    square_norm = np.array([q.spectrum.sum() + q.mean @ q.mean])
+    if q.equals(model):
+        return (model.levels * model.counts)[None], square_norm, np.array([True])
+    centre, on_support = model.sizes(np.vstack([q.mean, q.mean + q.root]))
+    squares = centre[0] ** 2 + np.square(model.lengths(q.root)).sum(0)
     return squares[None], square_norm, np.array([on_support.all()])
 
 
 def _exact_errors(model: Gaussian, schedule: Schedule, squares: Array) -> Iterator[Array]:
-    """E (eps_star - eps)^2 along the axes of the model, given x_0, for t = 1 .. T.
+    """The sum of E (eps_star - eps)^2 for each level of the model, given x_0, for t = 1 .. T.
 
     eps_star - eps has mean g sqrt(alpha_bar) c and variance (1 - g sqrt(1 - alpha_bar))^2 for
     g = sqrt(1 - alpha_bar) / v and the coordinate c of x_0 (E24), so its square is
     (alpha_bar^2 lambda^2 + (1 - alpha_bar) alpha_bar c^2) / v^2.
     """
     for signal, noise in zip(schedule.alpha_bar[1:], schedule.one_minus_alpha_bar[1:]):
-        v = signal * model.spectrum + noise
-        yield (signal**2 * model.spectrum**2 + noise * signal * squares) / v**2
+        v, own = signal * model.levels + noise, signal * model.levels
+        yield model.counts * (own / v) ** 2 + noise / v * (signal / v) * squares
 
 
 # ---- any other denoiser: draws of the noise ------------------------------------------------------

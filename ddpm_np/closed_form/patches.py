@@ -122,14 +122,15 @@ class PatchDenoiser:
 
     def _weigh(self, a: Array, b: Array, y: Array, noise: float) -> tuple[Array, Array]:
         """Mean and variance of y (places, s) by the likelihood of a (places, n, p p) given b."""
+        from scipy.spatial.distance import cdist
         from scipy.special import softmax
 
         at_once = max(1, PAIRS // (y.size))
         means, variances = [], []
-        half = np.square(b).sum(-1)[:, None] / 2
         for i in range(0, a.shape[1], at_once):
-            # |a|^2 is the same for all b, and cancels
-            r = softmax((a[:, i : i + at_once] @ b.transpose(0, 2, 1) - half) / noise, axis=2)
+            # as sums of squared differences: |a|^2 - 2 a.b + |b|^2 would cancel
+            squares = [cdist(*pair, "sqeuclidean") for pair in zip(a[:, i : i + at_once], b)]
+            r = softmax(np.stack(squares) / (-2 * noise), axis=2)
             mean = r @ y[..., None]
             away = np.square(y[:, None] - mean)
             means.append(mean[..., 0])

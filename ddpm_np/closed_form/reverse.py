@@ -18,13 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from ddpm_np._checks import Array, check_array, check_step
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.closed_form.ideal import marginal_variance
-from ddpm_np.sampling import Variance, ancestral_step, ddim_step, step_sequence
+from ddpm_np.sampling import Variance, ancestral_step, ddim_direction, ddim_step, step_sequence
 from ddpm_np.schedule import Schedule
 
 # ---- the scalar kernels along one axis ----------------------------------------------------------
 #
 # v_s and v_t are the variances of x_s and x_t along the axis. That these are Bayes' rule, and the
-# law of a step, is proved in ddpm_np.proof.identities.gaussian.
+# moments of a step, is proved in ddpm_np.proof.identities.gaussian.
 
 
 def kernel_gain(alpha_ts: Any, v_s: Any, v_t: Any) -> Any:
@@ -43,12 +43,15 @@ def kernel_variance(beta_ts: Any, v_s: Any, v_t: Any) -> Any:
     return beta_ts * v_s / v_t
 
 
-def noise_kept(xt_coef: Any, eps_coef: Any, noise: Any) -> Any:
-    """What a sampler's step keeps of the noise in x_t (E27).
+def noise_kept(direction: Any, noise: Any) -> Any:
+    """What a sampler's step keeps of the noise in x_t: xt_coef noise + eps_coef sqrt(noise) (E27).
 
-    rest = xt_coef noise + eps_coef sqrt(noise)
+    rest = sqrt(direction) sqrt(noise)
+
+    direction is that of :func:`ddpm_np.sampling.ddim_direction`, at eta = 1 for the ancestral step.
+    Here nothing cancels, which the sum does where x_s has far less noise than x_t.
     """
-    return xt_coef * noise + eps_coef * np.sqrt(noise)
+    return np.sqrt(direction) * np.sqrt(noise)
 
 
 def step_gain(xt_coef: Any, rest: Any, kept: Any, noise: Any, variance: Any) -> Any:
@@ -56,13 +59,13 @@ def step_gain(xt_coef: Any, rest: Any, kept: Any, noise: Any, variance: Any) -> 
 
     gain = (xt_coef kept variance + rest) / (kept variance + noise)
 
-    rest is :func:`noise_kept`. It is exactly 0 in the step to s = 0, where the sum would leave only
-    rounding; with rest = 0 directions of little or no variance come out right too.
+    rest is :func:`noise_kept`, exactly 0 in the step to s = 0: directions of little or no variance
+    come out right too.
     """
     return (xt_coef * kept * variance + rest) / marginal_variance(kept, noise, variance)
 
 
-def step_law(
+def step_moments(
     gain: Any, xt_coef: Any, centre: Any, mean: Any, variance: Any, noise: Any
 ) -> tuple[Any, Any]:
     """Mean and variance of x_s, along an axis, from those of x_t (E27).
@@ -120,10 +123,8 @@ def reverse_kernel(
     s, t = _route(schedule, s, t)
     (m_s, v_s), (m_t, v_t) = (_marginal(distribution, schedule, i) for i in (s, t))
     alpha, beta = schedule.between(s, t)
-    axes = distribution.axes
-    gain, variance = kernel_gain(alpha, v_s, v_t), kernel_variance(beta, v_s, v_t)
-    cov = (axes * variance) @ axes.T
-    return ReverseKernel(m_s + (x_t - m_t) @ axes * gain @ axes.T, (cov + cov.T) / 2)
+    mean = m_s + distribution.apply(x_t - m_t, kernel_gain(alpha, v_s, v_t))
+    return ReverseKernel(mean, distribution.matrix(kernel_variance(beta, v_s, v_t)))
 
 
 def reverse_variance(
@@ -139,9 +140,13 @@ def reverse_variance(
     """
     _gaussian(distribution)
     s, t = _route(schedule, s, t)
+    return np.repeat(_kernel_variances(distribution, schedule, s, t), distribution.counts)
+
+
+def _kernel_variances(distribution: Gaussian, schedule: Schedule, s: int, t: int) -> Array:
+    """:func:`reverse_variance` for each level of the distribution."""
     (_, v_s), (_, v_t) = (_marginal(distribution, schedule, i) for i in (s, t))
-    variance: Array = kernel_variance(schedule.between(s, t)[1], v_s, v_t)
-    return variance
+    return np.asarray(kernel_variance(schedule.between(s, t)[1], v_s, v_t))
 
 
 def step_variance(
@@ -155,7 +160,8 @@ def step_variance(
     """The variance of an ancestral step under any name that this package knows.
 
     The names and the array of :func:`ddpm_np.sampling.ancestral_step` give a number, "kernel" gives
-    one for each axis, (dim,): :func:`reverse_variance`. ValueError for another name.
+    one for each level of the distribution, as in :func:`reverse_variance`. ValueError for another
+    name.
     """
     if not isinstance(variance, str) or variance in ("posterior", "beta"):
         return ancestral_step(schedule, t, s, variance=variance).std ** 2
@@ -164,7 +170,7 @@ def step_variance(
             'variance must be "posterior", "beta", "kernel" or an array of length T + 1, '
             f'got "{variance}"'
         )
-    return reverse_variance(distribution, schedule, t, s)
+    return _kernel_variances(distribution, schedule, *_route(schedule, s, t))
 
 
 # ---- what a sampler puts out --------------------------------------------------------------------
@@ -178,16 +184,15 @@ def sampler_distribution(
     steps: int | Sequence[int] | None = None,
     eta: float | None = None,
 ) -> Gaussian:
-    """The exact law of a sampler's output when the ideal denoiser of a Gaussian drives it (E27).
+    """What a sampler puts out, exactly, when the ideal denoiser of a Gaussian drives it (E27).
 
     A step is x_s = a x_t + b eps_star(x_t) + std z, where eps_star(x) is sqrt(1 - alpha_bar_t)
-    V_t^(-1) (x - m_t). Along each axis it is :func:`step_law` with noise std^2 and
+    V_t^(-1) (x - m_t). Along each axis it is :func:`step_moments` with noise std^2 and
     gain a + b sqrt(1 - alpha_bar_t) / v_t.
 
     From: E24 put into E17 or E18, started at N(0, I). The numbers a, b, std are those of
-    :func:`ddpm_np.sampling.ancestral_step` and :func:`ddpm_np.sampling.ddim_step`, so this is the
-    law of the samplers that are shipped. Source: Pierret and Galerne 2024, for the spectral view.
-    py, against the samplers themselves.
+    :func:`ddpm_np.sampling.ancestral_step` and :func:`ddpm_np.sampling.ddim_step`, so this is what
+    the samplers that are shipped put out. Source: Pierret and Galerne 2024, for the spectral view.
 
     Parameters
     ----------
@@ -195,8 +200,8 @@ def sampler_distribution(
     variance : "posterior", "beta" or an array of length T + 1, as for
         :func:`ddpm_np.sampling.ancestral_sample`, or "kernel", the full covariance of the true
         reverse kernel of each step taken (:func:`reverse_kernel`). With "kernel" nothing is lost
-        except at the start: whatever the steps, the output is the data's law up to q(x_T) not
-        being N(0, I)
+        except at the start: whatever the steps, the output is the data's distribution up to
+        q(x_T) not being N(0, I)
     steps : as for the samplers: None for all, a number of them, or an increasing sequence that ends
         in T
     eta : None for the ancestral sampler; a number in [0, 1] for DDIM, which has its own variance
@@ -220,17 +225,12 @@ def sampler_distribution(
     _gaussian(distribution)
     if eta is not None and not (isinstance(variance, str) and variance == "posterior"):
         raise ValueError("eta and variance cannot both be given: DDIM has its own variance")
-    mean, spread = sampler_moments(
-        distribution,
-        schedule,
-        step_sequence(schedule, steps),
-        np.zeros(distribution.dim),
-        np.ones(distribution.dim),
-        variance,
-        eta,
+    visited, one = step_sequence(schedule, steps), np.ones(len(distribution.levels))
+    # In units of the data's mean along each axis, from which the start at 0 is as far everywhere.
+    share, spread = sampler_moments(
+        distribution, schedule, visited, 0 * one, one, variance, eta, centre=one
     )
-    axes = distribution.axes
-    return Gaussian.from_spectrum(axes @ mean, axes, spread)
+    return distribution.on_same_axes(distribution.apply(distribution.mean, share), spread)
 
 
 def sampler_moments(
@@ -241,27 +241,34 @@ def sampler_moments(
     spread: Array,
     variance: Variance,
     eta: float | None,
+    *,
+    centre: Array,
 ) -> tuple[Array, Array]:
-    """Mean and variance along the axes after all visited steps, from those at the start (E27)."""
+    """Mean and variance for each level after all visited steps, from those at the start (E27).
+
+    centre: the mean of the data there.
+    """
     for s, t in reversed(list(zip([0, *visited], visited))):
         if eta is None:
             step = ancestral_step(schedule, t, s)
-            noise = step_variance(distribution, schedule, t, s, variance=variance)
+            added = step_variance(distribution, schedule, t, s, variance=variance)
         else:
             step = ddim_step(schedule, t, s, eta=eta)
-            noise = step.std**2
-        kept_t, noise_t = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
-        rest = noise_kept(step.xt_coef, step.eps_coef, noise_t) if s else 0
-        gain = step_gain(step.xt_coef, rest, kept_t, noise_t, distribution.spectrum)
-        centre = _marginal(distribution, schedule, t)[0] @ distribution.axes
-        mean, spread = step_law(gain, step.xt_coef, centre, mean, spread, noise)
+            added = step.std**2
+        noise_s, noise_t = schedule.one_minus_alpha_bar[s], schedule.one_minus_alpha_bar[t]
+        numbers = *schedule.between(s, t), noise_t, noise_s
+        rest = noise_kept(ddim_direction(*numbers, 1 if eta is None else eta), noise_t)
+        kept_t = schedule.alpha_bar[t]
+        gain = step_gain(step.xt_coef, rest, kept_t, noise_t, distribution.levels)
+        now = np.sqrt(kept_t) * centre
+        mean, spread = step_moments(gain, step.xt_coef, now, mean, spread, added)
     return mean, spread
 
 
 def _marginal(distribution: Gaussian, schedule: Schedule, t: int) -> tuple[Array, Array]:
-    """The mean of q(x_t), and its variances along the data's axes (E5)."""
+    """The mean of q(x_t), and its variance for each level of the data's (E5)."""
     kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
-    return np.sqrt(kept) * distribution.mean, marginal_variance(kept, noise, distribution.spectrum)
+    return np.sqrt(kept) * distribution.mean, marginal_variance(kept, noise, distribution.levels)
 
 
 def _route(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:

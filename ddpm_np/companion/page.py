@@ -63,7 +63,7 @@ def page() -> str:
     if not (ROOT / "tests" / "planted_bugs.py").exists():
         raise MissingPackages("the page shows the tests, so it is built from the repository")
     from ddpm_np.companion.content import content
-    from ddpm_np.demos import DEMOS, DEMOS_ZH
+    from ddpm_np.demos import DEMOS
     from ddpm_np.errata.record import KINDS
 
     notes = content()
@@ -93,7 +93,6 @@ def page() -> str:
         terms=TERMS,
         kinds=KINDS,
         demos=DEMOS,
-        captions=DEMOS_ZH,
         fingerprint=fingerprint(),
     )
     body: str = environment.from_string(_file("page.html")).render()

@@ -13,7 +13,6 @@ from ddpm_np._figure_style import (
     FAINT,
     LEARNED,
     NOISE,
-    caption,
     label,
     legend,
     name_line,
@@ -22,13 +21,12 @@ from ddpm_np._figure_style import (
 )
 from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.covariance import chi_mean, error_of_mean
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.signals import multi_sine_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOTE = 'N0 and N2 "信号是方差为零的随机变量"'
 NUMBERS = (1, 3, 10, 30, 100, 300, 1000)
 # Correlation between the observations, and their common bias.
 CASES = {"independent": (0.0, 0.0), "correlated": (0.02, 0.0), "biased": (0.0, 0.3)}
@@ -68,11 +66,7 @@ def show(
     expected = chi_mean(curve.size) / np.sqrt(n[-1])
     rows.append(sampled(f"distance of the mean of {n[-1]} from the curve", distance, expected))
     means = {int(k): curve + own[0, i] for i, k in enumerate(n) if k in (1, 10, n[-1])}
-    notice = (
-        "The error of independent noise falls as 1/n. Shared noise (correlation 0.02) leaves 0.02 "
-        "and a bias of 0.3 leaves 0.09, however many observations there are."
-    )
-    return Shown(rows, notice, Drawn(curve, means, n, errors))
+    return Shown(rows, Drawn(curve, means, n, errors))
 
 
 @styled
@@ -97,10 +91,5 @@ def draw(drawn: Drawn) -> Figure:
     legend(right, loc="lower left")
     label(
         right, "observations $n$", "squared error of the mean", "Only independent noise goes away"
-    )
-    caption(
-        figure,
-        "Right: the error falls as 1/n only where the noise is independent. Whatever "
-        "the observations share, a common noise of correlation 0.02 or a bias of 0.3, stays.",
     )
     return figure

@@ -12,7 +12,6 @@ from ddpm_np._figure_style import (
     EXACT,
     NOISE,
     WRONG,
-    caption,
     colour_bar,
     label,
     legend,
@@ -28,13 +27,12 @@ from ddpm_np.closed_form.covariance import (
     sample_covariance,
     spectrum,
 )
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.signals import MultiSine, multi_sine_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOTE = 'N2 "从协方差矩阵看简单与复杂"'
 # Hz; five uniform numbers, drawn once and used by all demos.
 FREQUENCIES = (0.0826, 0.2049, 1.3489, 3.1848, 4.0664)
 BAND = 5.0
@@ -81,14 +79,8 @@ def show(*, rng: np.random.Generator, draws: int = 400, signals: int = 4000) -> 
         Measurement("effective rank of that ensemble", effective_rank(ensemble.cov)),
         sampled("random frequencies: energy in 12 directions of 50", energy, random[:12].sum()),
     ]
-    notice = (
-        "The kernel compares values and ignores which samples are neighbours. Shuffling the "
-        "samples changes the matrix but none of its eigenvalues, so the spectrum does not see that "
-        "a signal is smooth. The covariance of the ensemble does: it has 10 directions for 5 fixed "
-        "frequencies, and about 2 x 5 Hz + 1 for random ones."
-    )
     spectra = {name: spectrum(C) for name, C in kernels.items()}
-    return Shown(rows, notice, Drawn(kernels, spectra, ranks, spectrum(ensemble.cov), random))
+    return Shown(rows, Drawn(kernels, spectra, ranks, spectrum(ensemble.cov), random))
 
 
 def _ranks(curves: list[Array]) -> Array:
@@ -133,12 +125,4 @@ def draw(drawn: Drawn) -> Figure:
     name_line(ensemble, 18.5, 1e-5, "random\nfrequencies", EXACT)
     ensemble.set(yscale="log", ylim=(1e-12, 1e2), xticks=[1, 10, 20, 30])
     label(ensemble, "number of the eigenvalue", "eigenvalue", "The ensemble's rank is low")
-    caption(
-        figure,
-        "Shuffling the samples destroys the pattern (top) but moves no eigenvalue "
-        "(bottom left). The kernel's spectrum does not see that a signal is smooth, and its "
-        "effective rank is no smaller for signals than for noise (bottom centre). The "
-        "covariance of the ensemble has a low rank (bottom right): 10 directions for 5 fixed "
-        "frequencies, about 11 for frequencies drawn from 0 to 5 Hz.",
-    )
     return figure

@@ -11,7 +11,6 @@ from ddpm_np._figure_style import (
     EXACT,
     LEARNED,
     SIGNED_MAP,
-    caption,
     colour_bar,
     label,
     legend,
@@ -23,7 +22,7 @@ from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.covariance import spectrum_at
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.forward import covariance_at, q_sample, q_step
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
@@ -31,7 +30,6 @@ from ddpm_np.signals import MultiSine, multi_sine_curve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOTE = 'N2 "扩散模型的扩散过程", "从方差的角度理解扩散递归" and "通过链式推导实现状态跨越"'
 AXES = (0, 1, 2, 4, 6, 20)  # the principal axes that are followed
 SCALES = (0.25, 1.0, 4.0)  # variance of the data per coordinate, for the entropy
 
@@ -76,15 +74,10 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
     entropies = {
         v: 0.5 * np.log(spectrum_at(schedule, [v], np.arange(T + 1))[:, 0]) for v in SCALES
     }
-    notice = (
-        "Every eigenvalue goes to 1 on its own, and no direction turns. KL to N(0, I) falls at "
-        "every step. Entropy rises where the variance is below 1 and falls where it is above. At T "
-        "the notes' chain still holds 0.135 nats of a curve."
-    )
     covariances = {t: covariance_at(schedule, ensemble.cov, t) for t in (0, 50, 100)}
     simulated = np.arange(10, T + 1, 10), np.array(seen)
     drawn = Drawn(covariances, walks, simulated, np.array([np.inf, *kl]), entropies)
-    return Shown(rows, notice, drawn)
+    return Shown(rows, drawn)
 
 
 @styled
@@ -121,11 +114,4 @@ def draw(drawn: Drawn) -> Figure:
         name_line(entropy, 2, y, f"data of variance {scale:g}", EXACT)
     entropy.set_ylim(-1.0, 1.0)
     label(entropy, "step $t$", "nats per coordinate", "Entropy may rise or fall")
-    caption(
-        figure,
-        "Bottom left: small variances rise and large ones fall, and no axis turns. "
-        "Bottom centre: KL to white noise falls at every step, but not to 0. Bottom right: the "
-        "entropy, less that of white noise, rises or falls with the variance of the data. "
-        "Diffusion does not always increase it.",
-    )
     return figure

@@ -14,7 +14,6 @@ from ddpm_np._figure_style import (
     ORANGE,
     SKY,
     WRONG,
-    caption,
     label,
     legend,
     name_line,
@@ -35,17 +34,13 @@ from ddpm_np.closed_form.latent import (
 )
 from ddpm_np.closed_form.likelihood import nll, vlb_terms
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOTE = (
-    'N4 "如何衡量生成图像满足的分布与真实分布的差距？", "如何计算 P(X=x_i)", '
-    'and N2 "何为扩散模型" (the fourth advantage)'
-)
 LATENT = (1, 2, 5, 10, 20, 50)
 NOISE_STD = 0.3  # standard deviation of the decoder's noise, and of the ensemble's white part
 
@@ -82,14 +77,8 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
     rows.append(Measurement(what, float(kl[9]), 0.0, 0.0))
     integrals, estimates = _integrals(draws, rng)
     bounds, gaps = _bounds(ensemble, n // 10, rng)
-    notice = (
-        "The mean of -ln p over the data is H + KL, so maximising likelihood minimises KL. The "
-        "integral P(x) is easy for few latents. For many, a naive mean is confidently wrong. The "
-        "diffusion bound needs no integral, and with the true kernels its only gap is that at the "
-        "start of the reverse chain."
-    )
     drawn = Drawn(latents, fitted, kl, ensemble.entropy, np.array(LATENT), estimates, gaps)
-    return Shown([*rows, *integrals, *bounds], notice, drawn)
+    return Shown([*rows, *integrals, *bounds], drawn)
 
 
 def _integrals(draws: int, rng: np.random.Generator) -> tuple[list[Measurement], Estimates]:
@@ -200,12 +189,5 @@ def draw(drawn: Drawn) -> Figure:
         "variance of the reverse step",
         "nats above the entropy",
         "The true kernel closes the bound",
-    )
-    caption(
-        figure,
-        "Left: the mean of $-\\ln\\,p$ is entropy plus KL, so the best fit is the "
-        "closest one. Centre: 10,000 draws estimate $p(x) = \\int p(z)\\, p(x | z)\\, dz$. In "
-        "many dimensions the naive mean is wrong by thousands of nats, and the standard error "
-        "that it claims (dotted) stays near 1. Right: the gap of the diffusion bound.",
     )
     return figure

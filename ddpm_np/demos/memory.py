@@ -7,24 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    DATA,
-    EXACT,
-    FAINT,
-    LEARNED,
-    caption,
-    label,
-    legend,
-    new_figure,
-    styled,
-)
+from ddpm_np._figure_style import DATA, EXACT, FAINT, LEARNED, label, legend, new_figure, styled
 from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest, share_at_points
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.signals import MultiSine
 
@@ -32,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NOTE = 'N2 "反扩散的样例" (few images) and "扩散模型的信号生成实践" (one curve)'
 SIZES = (1, 8, 4096)
 COPY = 0.1  # a sample this close to a training signal, in root mean square, counts as a copy
 
@@ -78,12 +67,7 @@ def show(
         if size == 1:
             expected = np.mean(np.diag(ensemble.cov) + points[0] ** 2)
             rows.append(sampled("... mean squared distance, new signals", new**2, expected))
-    notice = (
-        "The ideal denoiser of finite data can only memorise: it returns the data. A small network "
-        "does so with one signal and nearly so with a few. With many it generalises: its samples "
-        "are as far from the data as new signals are."
-    )
-    return Shown(rows, notice, Drawn(sets))
+    return Shown(rows, Drawn(sets))
 
 
 def _signals(size: int) -> str:
@@ -115,13 +99,6 @@ def draw(drawn: Drawn) -> Figure:
             f"The network's median distance: {median:.2g}",
         )
         legend(distances, loc="upper left")
-    caption(
-        figure,
-        "Bottom: root-mean-square distance from a sample to the nearest training "
-        "signal (below 0.0001 drawn at 0.0001); below 0.1 it counts as a copy. With one signal "
-        "the network returns the data, as the ideal denoiser always does. With eight it nearly "
-        "does. With 4096 its samples are as far from the data as new signals are.",
-    )
     return figure
 
 

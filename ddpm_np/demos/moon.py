@@ -13,16 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np._checks import Array, check_array, check_count
-from ddpm_np._figure_style import (
-    EXACT,
-    LEARNED,
-    WRONG,
-    caption,
-    label,
-    name_line,
-    new_figure,
-    styled,
-)
+from ddpm_np._figure_style import EXACT, LEARNED, WRONG, label, name_line, new_figure, styled
 from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
@@ -35,14 +26,13 @@ from ddpm_np.demos.interpolation import (
 )
 from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import Denoiser, ancestral_sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NOTE = 'N1 "神奇的语意融合"'
 STARTS = (40, 60, 80)
 PHASES = 64
 MIDDLE = 0.5
@@ -128,13 +118,8 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
     blend = float(nearest([(half + full) / 2], any_moon)[0][0, 0])
     rows.append(Measurement("distance of the even blend to the nearest moon", blend))
     mixed, weights, variances, measured = _mixed_noise(200 * n, rng)
-    notice = (
-        "From two pictures alone the ideal denoiser returns one of the two and never a 3/4 moon. "
-        "So does a network that has learned them well. The Gaussian fit returns blends. Only the "
-        "network that has seen other phases returns moons in between."
-    )
     drawn = Drawn(gallery, positions, any_moon, weights, variances, measured)
-    return Shown(rows + mixed, notice, drawn)
+    return Shown(rows + mixed, drawn)
 
 
 def _share_at_an_end(what: str, w: Array, off: Array) -> list[Measurement]:
@@ -221,15 +206,6 @@ def draw(drawn: Drawn) -> Figure:
         "weight of the second noise",
         "variance of the mixture",
         "Mixing on a line loses noise",
-    )
-    start = max(next(iter(drawn.positions.values())))
-    caption(
-        figure,
-        f"Both moons, noised to t = {start}, mixed half and half and denoised; "
-        f"{COLUMNS} results of each, in order of position. From two pictures nobody gets a 3/4 "
-        "moon: the ideal denoiser and the network trained on the two return one of them, the "
-        "Gaussian fit returns a blend. The network that has seen all phases returns moons. "
-        "Bottom right: lines are exact, dots are measured.",
     )
     return figure
 

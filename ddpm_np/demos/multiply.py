@@ -14,7 +14,6 @@ from ddpm_np._figure_style import (
     LEARNED,
     NOISE,
     WRONG,
-    caption,
     label,
     legend,
     new_figure,
@@ -25,15 +24,13 @@ from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.interpolation import affine_law
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-NOTE = 'N2 "何为扩散模型" (the third advantage, N2:63)'
 
 
 class Task(NamedTuple):
@@ -85,12 +82,7 @@ def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
             "guided, multiple of $I$": np.sqrt(np.diag(laws["identity"].cov)),
         }
         solved[name] = Solved(task, x[0], y[0], posterior, samples["exact"], deviations)
-    notice = (
-        "With the exact gradient the guided chain is the ideal chain of the posterior, and only "
-        "the finite number of steps separates it from the exact answer. The usual approximation of "
-        "Cov[x_0 | x_t], a multiple of I, is fair for denoising and far off for filling in."
-    )
-    return Shown(rows, notice, solved)
+    return Shown(rows, solved)
 
 
 @styled
@@ -137,12 +129,4 @@ def draw(drawn: dict[str, Solved]) -> Figure:
         spread.set_ylim(0, 1.5 * max(v.max() for v in solved.deviations.values()))
         label(spread, "sample", "standard deviation", below)
         legend(spread, loc="upper center", ncols=2)
-    caption(
-        figure,
-        "The prior knows signals, and the measurement knows this one. Their product "
-        "fills the gap (right: samples 16 to 35 were not measured) and says how certain it is. "
-        "Bottom, all exact: the chain guided by the exact gradient has the posterior's "
-        "standard deviation, up to its step count. The usual approximation, Cov[$x_0$ | $x_t$] "
-        "as a multiple of $I$, does not have it in the gap.",
-    )
     return figure

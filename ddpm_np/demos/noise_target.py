@@ -12,7 +12,6 @@ from ddpm_np._figure_style import (
     LEARNED,
     NOISE,
     WRONG,
-    caption,
     label,
     legend,
     name_line,
@@ -23,7 +22,7 @@ from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.covariance import end_noise_correlation, end_noise_loss
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.forward import q_sample, q_skip
 from ddpm_np.posterior import predict_eps
 from ddpm_np.schedule import Schedule
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NOTE = 'N2 "扩散模型的训练过程" (N2:439) and "内容铺垫" (N2:553)'
 SHOWN = (1, 10, 25, 50, 75, 90, 100)
 
 
@@ -76,12 +74,7 @@ def show(*, rng: np.random.Generator, n: int = 2000) -> Shown:
     rows.append(Measurement("floor, mean over all t", float(floor[1:].mean())))
     what = "least loss for the chain's end, mean over all t"
     rows.append(Measurement(what, float(end_loss[1:].mean())))
-    notice = (
-        "The best prediction is smaller than noise, by exactly the loss that remains. The eps in "
-        "x_t and the noise at the end of the chain are different targets. Asked for the second, no "
-        "network could do much better than to answer 0."
-    )
-    return Shown(rows, notice, Drawn(floor, size, loss, correlation, seen, end_loss, example))
+    return Shown(rows, Drawn(floor, size, loss, correlation, seen, end_loss, example))
 
 
 def _mean(per_coordinate: Array) -> tuple[float, float]:
@@ -120,13 +113,6 @@ def draw(drawn: Drawn) -> Figure:
     name_line(target, 2, 0.22, "loss, $\\epsilon$ in $x_t$", EXACT)
     name_line(target, 72, 0.36, "correlation\nof the two", NOISE, ha="right")
     label(target, "step $t$", "loss, or correlation", "The chain's end cannot be predicted")
-    caption(
-        figure,
-        "Lines are exact, dots simulated, with bars of five standard errors. Left: the "
-        "part of the noise that looks like a signal is missing from the prediction. Right: the "
-        "noise at the end of the chain, which the notes name as the target, has next to no "
-        "correlation with the noise in $x_t$ for most $t$.",
-    )
     return figure
 
 

@@ -12,7 +12,6 @@ from ddpm_np._figure_style import (
     ORANGE,
     SKY,
     WRONG,
-    caption,
     label,
     legend,
     new_figure,
@@ -22,7 +21,7 @@ from ddpm_np._figure_style import (
 from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.demos.points import chain_gap, reverse_mixture
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.forward import q_mean_variance, q_sample, q_step
 from ddpm_np.posterior import posterior_exponent, posterior_mean_variance, psi_1, psi_2
 from ddpm_np.schedule import Schedule
@@ -30,7 +29,6 @@ from ddpm_np.schedule import Schedule
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOTE = 'N2 "逆扩散过程", "附录：一次项系数推导" and "附录：二次项系数推导"'
 SCHEDULE, T_SHOWN = Schedule.from_beta([0.25, 0.55, 0.55]), 2  # one coarse step, from t = 2 to 1
 X_0, X_T = 1.0, -0.3  # the clean signal and x_t
 POINTS = np.array([[-1.0], [1.0]])  # the data when x_0 is not known
@@ -60,14 +58,9 @@ def show(*, rng: np.random.Generator, n: int = 200_000) -> Shown:
             if k in (1, 10, 100)
         ),
     ]
-    notice = (
-        "With x_0 known, the reverse step is one Gaussian of variance beta_tilde. With x_0 unknown "
-        "it is a mixture. The Gaussian that a sampler uses instead is wrong for large steps and "
-        "right for small ones."
-    )
     x, wide = np.linspace(-1.2, 2.4, 400), np.linspace(-2.6, 2.6, 400)
     densities, kernels = _densities_given_x_0(x), _kernels_given_x_t_alone(wide)
-    return Shown(rows, notice, Drawn(x, densities, wide, kernels, np.array(STEPS), gaps))
+    return Shown(rows, Drawn(x, densities, wide, kernels, np.array(STEPS), gaps))
 
 
 def _square_completed() -> list[Measurement]:
@@ -197,10 +190,4 @@ def draw(drawn: Drawn) -> Figure:
     plain_log(chain, "x")
     plain_log(chain)
     label(chain, "number of steps $T$", "nats lost by Gaussian steps", "Small steps lose little")
-    caption(
-        figure,
-        "Left: prior times likelihood is the narrower Gaussian "
-        "$N(\\psi_1/\\psi_2,1/\\psi_2)$. Centre: without $x_0$ the true kernel has two humps, "
-        "and no Gaussian has two. Right: with many small steps this stops mattering.",
-    )
     return figure

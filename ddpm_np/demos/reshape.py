@@ -12,7 +12,6 @@ from ddpm_np._figure_style import (
     EXACT,
     NOISE,
     WRONG,
-    caption,
     colour_bar,
     label,
     name_line,
@@ -29,13 +28,12 @@ from ddpm_np.closed_form.covariance import (
 )
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserstein2
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.signals import MultiSine
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOTE = 'N2 "利用协方差重塑噪声" and "附录：协方差矩阵及其变换"'
 FLOOR = 0.1  # variance of white noise added to every covariance, so that all have densities
 
 
@@ -95,14 +93,9 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
             for name, v in densities.items()
         ),
     ]
-    notice = (
-        "Reshaping meets the covariance exactly, as far as the rank of the noise allows. But a "
-        "kernel made from the target itself proves little: under another signal's kernel the "
-        "signal is less likely than under white noise. The ensemble's covariance is what helps."
-    )
     many, few_reached = sample_covariance(shaped), sample_covariance(short)
     drawn = Drawn(x[0], target, noise, shaped, many, few_reached, few, densities)
-    return Shown(table, notice, drawn)
+    return Shown(table, drawn)
 
 
 def _densities(
@@ -165,12 +158,4 @@ def draw(drawn: Drawn) -> Figure:
     densities.set_ylim(0.5, 4.5)
     densities.set_yticks(range(1, 5), [n.replace("'s ", "'s\n", 1) for n in names])
     label(densities, "log density of a signal in nats", "", "Another signal's kernel hurts")
-    caption(
-        figure,
-        "Top: enough rows of noise reach the target exactly. Three rows reach only its "
-        "two largest modes (two, because their mean is taken out). Bottom right: median, "
-        "quartiles, 5 and 95 per cent. A kernel made from the very signal makes it likely, "
-        "another signal's kernel less likely than white noise does. The ensemble's covariance "
-        "helps without having seen the signal.",
-    )
     return figure

@@ -14,7 +14,7 @@ from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.closed_form.patches import PatchDenoiser
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.sampling import Denoiser, ancestral_sample
@@ -24,7 +24,6 @@ from ddpm_np.training import trained
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOTE = 'N2 "反扩散的样例": a U-Net, a few pictures, circles that are "不太圆", not quite round'
 SCHEDULE = Schedule.sigmoid(40, beta_min=1e-3)
 FAMILY = Rings(12, radius=3.4, spread=1.0)
 PATCH = 5
@@ -69,14 +68,7 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
             2.0,
         )
     )
-    notice = (
-        "A denoiser that sees only a patch puts rings together from pieces that fit their "
-        "neighbours, and its circles are not round, although no network with that view can do "
-        "better. Who sees all pixels returns the pictures, and the exact denoiser of the whole "
-        "family draws rings that are round and new. Two unknown numbers, the ring's place, cost "
-        "two shares of the loss."
-    )
-    return Shown(rows, notice, Drawn(drawn))
+    return Shown(rows, Drawn(drawn))
 
 
 def _trained(points: Empirical, steps: int, rng: np.random.Generator) -> Network:
@@ -91,10 +83,4 @@ def _trained(points: Empirical, steps: int, rng: np.random.Generator) -> Network
 def draw(drawn: Drawn) -> Figure:
     """One row for each denoiser, one column for each noise."""
     figure = picture_grid(drawn.rows, title="Circles that are not round")
-    _figure_style.caption(
-        figure,
-        "Below the training pictures, each column starts from the same noise. From a patch "
-        "nobody can tell where the other side of the ring is, and the best there is to do gives "
-        "broken rings and ovals. The exact denoiser of all rings (below) draws round ones.",
-    )
     return figure

@@ -15,7 +15,6 @@ from ddpm_np._figure_style import (
     ORANGE,
     SKY,
     WRONG,
-    caption,
     label,
     legend,
     new_figure,
@@ -27,7 +26,7 @@ from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.table import Shown
+from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import Variance, ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
@@ -35,7 +34,6 @@ from ddpm_np.signals import MultiSine
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOTE = 'N2 "逆扩散过程" (N2:621 to 630) and "扩散模型的训练过程"'
 SCALES = (0.25, 1.0, 4.0)
 STEPS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 70, 100)
 SAMPLERS: dict[str, dict[str, Any]] = {
@@ -99,12 +97,7 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
         "beta_tilde": ancestral_sample(denoiser, schedule, 8, dim, rng=rng),
         "mean only": ancestral_sample(denoiser, schedule, 8, dim, rng=rng, variance=zero),
     }
-    notice = (
-        "beta_tilde is right for a single point and loses variance otherwise. beta is right for "
-        "data of variance 1. The optimal variance is right for data of any one variance. To "
-        "iterate the mean alone, as the notes' 'the mean is the estimate' suggests, collapses."
-    )
-    return Shown(rows, notice, Drawn(outputs, np.array(STEPS), distances, signals))
+    return Shown(rows, Drawn(outputs, np.array(STEPS), distances, signals))
 
 
 def _distance(
@@ -168,11 +161,4 @@ def draw(drawn: Drawn) -> Figure:
     signals.set_ylim(-3, 4)
     label(signals, "sample", "value", "The mean alone collapses")
     legend(signals, ncols=3, loc="upper center", columnspacing=1, handlelength=1)
-    caption(
-        figure,
-        "Left: output of 100 steps; bars are exact, and those too low to see are "
-        "printed as numbers. The mean alone is right for no data. Centre: what each choice "
-        "costs when steps are skipped, for the ensemble of signals. Right: without fresh noise "
-        "the chain goes to the mean signal. Eight signals each.",
-    )
     return figure

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
-from itertools import groupby
 
+from ddpm_np.equations.blocks import Block, read_file
 from ddpm_np.equations.docstrings import Formula, equation_numbers, formulas, function_at
 from ddpm_np.equations.notes import Place
 from ddpm_np.equations.words import Words
 
-_KEYS = ("title", "sentence", "functions", "known", "printed", "demo", "stated", "why stated")
-_SECTION_KEYS = ("title", "sentence", "functions", "demos")
+_KEYS = (
+    "title, title zh, sentence, sentence zh, functions, known, printed, demo, stated, why stated"
+)
+_SECTION_KEYS = "title, sentence, sentence zh, functions, demos"
 
 
 @dataclass(frozen=True)
@@ -66,54 +66,33 @@ class Section:
 
 def read_equations() -> dict[str, Equation]:
     """The records of equations.txt, by number, in order."""
-    return {heading.split()[0]: _equation(heading, e) for heading, e in _read("equations", _KEYS)}
+    records = map(_equation, read_file("ddpm_np.equations", "equations.txt", _KEYS))
+    return {equation.number: equation for equation in records}
 
 
 def read_sections() -> dict[Place, Section]:
     """The records of sections.txt, by the place of their heading, in the order of the notes."""
-    return {Place(heading): _section(heading, e) for heading, e in _read("sections", _SECTION_KEYS)}
+    records = map(_section, read_file("ddpm_np.equations", "sections.txt", _SECTION_KEYS))
+    return {section.place: section for section in records}
 
 
-def _equation(heading: str, entries: _Entries) -> Equation:
-    number, _, section = heading.partition(" ")
+def _equation(block: Block) -> Equation:
+    number, _, section = block.heading.partition(" ")
     return Equation(
         number,
         Place(section),
-        entries.words("title"),
-        entries.words("sentence"),
-        tuple(entries.listed("functions")),
-        tuple(entries.listed("known")),
-        tuple(map(Place, entries.listed("printed"))),
-        tuple(entries.get("stated", ())),
-        " ".join(entries.get("why stated", ())),
-        " ".join(entries.get("demo", ())),
+        block.words("title"),
+        block.words("sentence"),
+        tuple(block.listed("functions")),
+        tuple(block.listed("known")),
+        tuple(map(Place, block.listed("printed"))),
+        tuple(text for _, text in block.entries.get("stated", [])),
+        block.text("why stated", ""),
+        block.text("demo", ""),
     )
 
 
-def _section(heading: str, entries: _Entries) -> Section:
-    sentence = entries.words("sentence") if "sentence" in entries else Words("", "")
-    functions, demos = tuple(entries.listed("functions")), tuple(entries.listed("demos"))
-    return Section(Place(heading), entries["title"][0], sentence, functions, demos)
-
-
-class _Entries(dict[str, list[str]]):
-    """What stands in a block, by its key: the lines with this key."""
-
-    def words(self, key: str) -> Words:
-        return Words(self[key][0], self[f"{key} zh"][0])
-
-    def listed(self, key: str) -> list[str]:
-        return " ".join(self.get(key, [])).split()
-
-
-def _read(name: str, keys: Sequence[str]) -> Iterator[tuple[str, _Entries]]:
-    """The blocks of a text file after its first: their heading and their entries."""
-    text = files("ddpm_np.equations").joinpath(f"{name}.txt").read_text(encoding="utf-8")
-    for block in text.strip().split("\n\n")[1:]:
-        heading, *lines = block.replace("\n    ", " ").split("\n")
-        entries = _Entries()
-        for key, group in groupby(lines, lambda line: line.partition(":")[0]):
-            if key.removesuffix(" zh") not in keys:
-                raise ValueError(f"{name}.txt, {heading}: cannot read {key!r}")
-            entries[key] = [line.partition(": ")[2] for line in group]
-        yield heading, entries
+def _section(block: Block) -> Section:
+    sentence, functions = block.words("sentence", default=""), tuple(block.listed("functions"))
+    title, demos = block.text("title"), tuple(block.listed("demos"))
+    return Section(Place(block.heading), title, sentence, functions, demos)

@@ -16,7 +16,7 @@ followed by its Chinese (原文, 更正, 所比较的量, 理由), which for the
 words; without it the two read the same. Formulas are in the notation of
 :mod:`ddpm_np.equations.formula`. A text in both languages that is one is the entry's formula;
 where the text says more, ``printed formula:`` and ``corrected formula:`` hold it, between dollar
-signs as LaTeX where the notation does not reach. One line each, however long.
+signs as LaTeX where the notation does not reach.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ddpm_np.equations.blocks import Block, blocks
 from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import Place, heading_of
 from ddpm_np.equations.words import Words
@@ -96,75 +97,41 @@ def read(
 ) -> Iterator[Erratum]:
     """The entries of one file; ValueError, with the file's name and the line, where it is wrong."""
     before: Place | None = None
-    start = 1
-    for i, block in enumerate(text.split("\n\n")):
-        lines = block.strip("\n").split("\n")
-        if i:
-            entry = _entry(lines, name, start, counterexamples)
-            if before is not None and entry.place.order <= before.order:
-                raise ValueError(f"{name}:{start}: {entry.place} stands after {before}")
-            before = entry.place
-            yield entry
-        start += block.count("\n") + 2
+    for block in blocks(text, name, _KEYS):
+        entry = _entry(block, counterexamples)
+        if before is not None and entry.place.order <= before.order:
+            raise block.error(f"{entry.place} stands after {before}")
+        before = entry.place
+        yield entry
 
 
-def _entry(
-    lines: list[str], name: str, start: int, counterexamples: Mapping[str, Callable[[], Numbers]]
-) -> Erratum:
-    where = f"{name}:{start}"
-    try:
-        first, kind, equation, *more = (*(p.strip() for p in lines[0].split("|")), "", "")
-        if not kind or any(more):
-            raise ValueError("the first line must be place | kind, and | equation if there is one")
-        place = Place(first)
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-        texts: dict[str, str] = {}
-        also: tuple[Place, ...] = ()
-        for n, line in enumerate(lines[1:], start + 1):
-            where = f"{name}:{n}"
-            label, colon, value = line.partition(": ")
-            if label not in _KNOWN or not colon or not value.strip():
-                raise ValueError(f"a line must be one of {', '.join(_KNOWN)} and a text")
-            if label in texts:
-                raise ValueError(f"{label!r} stands here twice")
-            texts[label] = value
-            if label == "also":
-                also = tuple(Place(text) for text in value.split(", "))
-            if label.endswith("formula") and value[0] != "$":
-                parse(value)
-        where = f"{name}:{start}"
-        words = {}
-        for label, chinese in LABELS.items():
-            if label not in texts:
-                raise ValueError(f"{place} has no {label!r}")
-            words[label] = Words(texts[label], texts.get(chinese, texts[label]))
-        if place not in counterexamples:
-            raise ValueError(f"{place} has no counterexample")
-        return Erratum(
-            place,
-            kind,
-            **words,
-            formula=_formula(texts, words),
-            equation=equation or None,
-            also=also,
-            numbers=counterexamples[place],
-        )
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+_FORMULAS = "printed formula", "corrected formula"
+_KEYS = ", ".join(("also", *_FORMULAS, *(key for pair in LABELS.items() for key in pair)))
 
 
-_KNOWN = (
-    "also",
-    "printed formula",
-    "corrected formula",
-    *(label for pair in LABELS.items() for label in pair),
-)
-
-
-def _formula(texts: Mapping[str, str], words: Mapping[str, Words]) -> tuple[str, str] | None:
-    def one(label: str) -> str:
-        en, zh = words[label]
-        return texts.get(f"{label} formula", en if en == zh else "")
-
-    return (one("printed"), one("corrected")) if one("corrected") else None
+def _entry(block: Block, counterexamples: Mapping[str, Callable[[], Numbers]]) -> Erratum:
+    first, kind, equation, *more = (*(part.strip() for part in block.heading.split("|")), "", "")
+    if not kind or any(more):
+        raise block.error("the first line must be place | kind, and | equation if there is one")
+    place = block.read("", Place, first)
+    if kind not in KINDS:
+        raise block.error(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    if place not in counterexamples:
+        raise block.error(f"{place} has no counterexample")
+    words = {label: block.words(label, chinese) for label, chinese in LABELS.items()}
+    formulas = []
+    for key in _FORMULAS:
+        en, zh = words[key.removesuffix(" formula")]
+        formulas.append(block.text(key, en if en == zh else ""))
+        if key in block.entries and not formulas[-1].startswith("$"):
+            block.read(key, parse, formulas[-1])
+    also = block.text("also", "")
+    return Erratum(
+        place,
+        kind,
+        **words,
+        formula=(formulas[0], formulas[1]) if formulas[1] else None,
+        equation=equation or None,
+        also=tuple(block.read("also", Place, text) for text in also.split(", ") if text),
+        numbers=counterexamples[place],
+    )

@@ -34,7 +34,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "E26": ("closed_form.reverse.kernel_gain", "closed_form.reverse.kernel_variance"),
     "E27": (
         "closed_form.reverse.step_gain",
-        "closed_form.reverse.step_law",
+        "closed_form.reverse.step_moments",
         "closed_form.reverse.sampler_moments",
     ),
 }

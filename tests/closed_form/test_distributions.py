@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence, wasserstein2
+from ddpm_np.conformance.strategies import gaussians
 from ddpm_np.forward import covariance_at, q_mean_variance
 from ddpm_np.schedule import Schedule
 
@@ -20,16 +21,6 @@ Array = NDArray[np.float64]
 
 def rotation(dim: int, rng: np.random.Generator) -> Array:
     return np.linalg.qr(rng.standard_normal((dim, dim)))[0]
-
-
-@st.composite
-def gaussians(draw: st.DrawFn, *, regular: bool = False, max_dim: int = 6) -> Gaussian:
-    """Variances from 1e-6 to 1e3, of rank 0 (or the full rank) up to dim, along random axes."""
-    dim = draw(st.integers(1, max_dim))
-    rank = dim if regular else draw(st.integers(0, dim))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    spectrum = np.append(10.0 ** rng.uniform(-6, 3, rank), np.zeros(dim - rank))
-    return Gaussian.from_spectrum(3 * rng.standard_normal(dim), rotation(dim, rng), spectrum)
 
 
 def condition(g: Gaussian) -> float:
@@ -148,7 +139,7 @@ def test_own_samples_lie_on_the_support_and_points_beside_it_do_not(
         )
         assert law.logpdf(x).dtype == np.float64 and law.score(x).dtype == dtype
         if law.rank < law.dim:
-            scale = np.abs(x).max() + np.abs(law.mean).max() + np.sqrt(law.spectrum.max())
+            scale = np.abs(x).max() + np.abs(law.mean).max() + np.sqrt(law.spectrum.max()) or 1.0
             beside = x + 1e6 * law.dim * np.finfo(dtype).eps * scale * law.axes[:, ~law.varies][
                 :, 0
             ].astype(dtype)

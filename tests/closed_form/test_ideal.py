@@ -23,6 +23,7 @@ from ddpm_np.closed_form.ideal import (
     variance_from_loss,
     x0_from_v,
 )
+from ddpm_np.conformance.strategies import gaussians, schedules
 from ddpm_np.forward import q_sample
 from ddpm_np.posterior import posterior_mean_from_eps, predict_eps, predict_x0
 from ddpm_np.proof.exact import Exact
@@ -31,30 +32,10 @@ from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
 
 EPS = np.finfo(np.float64).eps
+GAUSSIANS, SCHEDULES = gaussians(low=1e-3, high=1e2), schedules(low=1e-6, high=1 - 1e-6, max_T=6)
 FREQUENCIES = [0.0826, 0.2049, 1.3489, 3.1848, 4.0664]
 NOTES = Schedule.sigmoid(beta_min=1e-5)
 Array = NDArray[np.float64]
-
-
-@st.composite
-def schedules(draw: st.DrawFn) -> Schedule:
-    """T from 1 to 6; betas from 1e-6 to 1 - 1e-6, as likely near either end."""
-    logits = draw(st.lists(st.floats(-13.8, 13.8), min_size=1, max_size=6))
-    return Schedule.from_beta(1 / (1 + np.exp(-np.array(logits))))
-
-
-@st.composite
-def gaussians(draw: st.DrawFn) -> Gaussian:
-    """Ranks 0 to dim, variances 1e-3 to 1e2."""
-    dim = draw(st.integers(1, 5))
-    rank = draw(st.integers(0, dim))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    axes = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
-    return Gaussian.from_spectrum(
-        rng.standard_normal(dim),
-        axes,
-        np.append(10.0 ** rng.uniform(-3, 2, rank), np.zeros(dim - rank)),
-    )
 
 
 def draw_level(
@@ -69,7 +50,7 @@ def draw_level(
 
 
 @pytest.mark.E24
-@given(gaussians(), schedules(), st.integers(0, 2**32))
+@given(GAUSSIANS, SCHEDULES, st.integers(0, 2**32))
 def test_for_gaussians_it_is_the_regression_of_eps_on_x(
     g: Gaussian, schedule: Schedule, seed: int
 ) -> None:
@@ -175,7 +156,7 @@ def test_each_row_may_have_its_own_step(law: Gaussian, dtype: type) -> None:
 
 
 @pytest.mark.E24
-@given(gaussians(), st.floats(0.01, 0.99), st.integers(0, 2**32))
+@given(GAUSSIANS, st.floats(0.01, 0.99), st.integers(0, 2**32))
 def test_between_the_steps_and_in_the_flows_coordinates_it_is_the_same(
     g: Gaussian, noise: float, seed: int
 ) -> None:
@@ -193,7 +174,7 @@ def test_between_the_steps_and_in_the_flows_coordinates_it_is_the_same(
         assert np.allclose(flow, divergence, rtol=0, atol=tolerance / (kept * noise))
 
 
-@given(gaussians(), st.floats(0.01, 0.99))
+@given(GAUSSIANS, st.floats(0.01, 0.99))
 def test_divergence_is_the_trace_of_its_jacobian(g: Gaussian, noise: float) -> None:
     denoiser, origin = IdealDenoiser(g, NOTES), np.zeros(g.dim)
     jacobian = denoiser.at(np.eye(g.dim), 1 - noise, noise) - denoiser.at(
@@ -221,7 +202,7 @@ def test_floor_of_the_ensemble_on_the_notes_schedule() -> None:
 
 
 @pytest.mark.E25
-@given(gaussians(), schedules())
+@given(GAUSSIANS, SCHEDULES)
 def test_floor_is_the_trace_of_the_conditional_covariance(g: Gaussian, schedule: Schedule) -> None:
     for t, floor in enumerate(optimal_loss(g, schedule)[1:], 1):
         kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
@@ -360,7 +341,7 @@ def test_losses_are_measured_in_the_denoisers_own_dtype() -> None:
 # ---- the reverse variance -----------------------------------------------------------------------
 
 
-@given(gaussians(), schedules())
+@given(GAUSSIANS, SCHEDULES)
 def test_optimal_variance_is_the_mean_variance_of_the_true_reverse_kernel(
     g: Gaussian, schedule: Schedule
 ) -> None:
@@ -412,7 +393,7 @@ def test_with_an_estimated_floor_the_kernel_gives_the_variance_of_a_mixture() ->
 
 
 @pytest.mark.E24
-@given(schedules(), st.integers(0, 2**32), st.sampled_from([np.float32, np.float64]))
+@given(SCHEDULES, st.integers(0, 2**32), st.sampled_from([np.float32, np.float64]))
 def test_forms_convert_into_each_other_and_back(schedule: Schedule, seed: int, dtype: type) -> None:
     rng = np.random.default_rng(seed)
     t = rng.integers(1, schedule.T + 1, 4)

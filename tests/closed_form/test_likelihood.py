@@ -21,11 +21,14 @@ from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.likelihood import VLBTerms, bits_per_dim, nll, vlb_terms
 from ddpm_np.closed_form.probability_flow import probability_flow_logpdf, probability_flow_sample
 from ddpm_np.closed_form.reverse import reverse_variance, sampler_distribution
+from ddpm_np.conformance.strategies import gaussians, schedules
 from ddpm_np.sampling import ddim_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
 EPS = np.finfo(float).eps
+GAUSSIANS, SCHEDULES = gaussians(low=1e-4, high=1e2), schedules(low=1e-4, high=1 - 1e-4, max_T=8)
+REGULAR = gaussians(low=1e-4, high=1e2, regular=True)
 NOTES = Schedule.sigmoid(100, beta_min=1e-5)
 SHORT = Schedule.from_beta(np.linspace(0.02, 0.3, 12))
 FREQUENCIES = [0.0826, 0.2049, 1.3489, 3.1848, 4.0664]
@@ -37,24 +40,6 @@ def white(dim: int) -> Gaussian:
 
 def bound(law: Gaussian, schedule: Schedule, **kwargs: Any) -> VLBTerms:
     return vlb_terms(IdealDenoiser(law, schedule), law, schedule, **kwargs)
-
-
-@st.composite
-def gaussians(draw: st.DrawFn, singular: bool = True) -> Gaussian:
-    """dim 1 to 5, any orientation, standard deviations 1e-2 to 10; ``singular``: some of them 0."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    dim = draw(st.integers(1, 5))
-    rank = draw(st.integers(0, dim)) if singular else dim
-    spectrum = np.where(np.arange(dim) < rank, 10.0 ** rng.uniform(-4, 2, dim), 0.0)
-    return Gaussian.from_spectrum(
-        rng.standard_normal(dim), np.linalg.qr(rng.standard_normal((dim, dim)))[0], spectrum
-    )
-
-
-@st.composite
-def schedules(draw: st.DrawFn) -> Schedule:
-    logits = draw(st.lists(st.floats(-9, 9), min_size=1, max_size=8))
-    return Schedule.from_beta(1 / (1 + np.exp(-np.array(logits))))
 
 
 # ---- the negative log-likelihood -----------------------------------------------------------------
@@ -92,7 +77,7 @@ def test_bits_are_nats_over_dim_ln_2() -> None:
 
 
 @pytest.mark.E28
-@given(gaussians(), schedules())
+@given(GAUSSIANS, SCHEDULES)
 def test_with_the_true_kernel_the_gap_is_the_kl_of_the_start_and_nothing_else(
     law: Gaussian, schedule: Schedule
 ) -> None:
@@ -115,7 +100,7 @@ def test_the_same_for_the_ensemble(schedule: Schedule, noise: float) -> None:
 
 
 @pytest.mark.E28
-@given(gaussians(singular=False), schedules(), st.sampled_from(["posterior", "beta", "array"]))
+@given(REGULAR, SCHEDULES, st.sampled_from(["posterior", "beta", "array"]))
 def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(
     law: Gaussian, schedule: Schedule, name: str
 ) -> None:
@@ -137,7 +122,7 @@ def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(
 
 
 @pytest.mark.E28
-@given(gaussians(singular=False), schedules())
+@given(REGULAR, SCHEDULES)
 def test_the_bound_lies_above_the_nll_under_what_the_sampler_puts_out(
     law: Gaussian, schedule: Schedule
 ) -> None:
@@ -381,7 +366,7 @@ def test_with_white_noise_at_the_end_it_is_off_by_what_the_end_is_off() -> None:
 
 
 @pytest.mark.E29
-@given(gaussians(), st.integers(0, 2**32 - 1))
+@given(GAUSSIANS, st.integers(0, 2**32 - 1))
 def test_the_flow_scales_each_axis_by_its_standard_deviations(law: Gaussian, seed: int) -> None:
     denoiser, q_T = IdealDenoiser(law, SHORT), law.diffuse(SHORT, SHORT.T)
     x_T = q_T.sample(3, rng=np.random.default_rng(seed))

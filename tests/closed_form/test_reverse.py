@@ -15,61 +15,23 @@ from hypothesis import strategies as st
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.reverse import reverse_kernel, reverse_variance, sampler_distribution
+from ddpm_np.conformance.strategies import gaussians, schedules
 from ddpm_np.posterior import mean_x0_coef, posterior_mean_variance
 from ddpm_np.sampling import ancestral_sample, ancestral_step, ddim_sample, ddim_step, step_sequence
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
 EPS = np.finfo(float).eps
+GAUSSIANS, SCHEDULES = gaussians(low=1e-4, high=1e2), schedules(low=1e-4, high=1 - 1e-4, max_T=8)
 NOTES = Schedule.sigmoid(100, beta_min=1e-5)
 ENSEMBLE = MultiSine([0.0826, 0.2049, 1.3489, 3.1848, 4.0664])
-
-
-@st.composite
-def gaussians(draw: st.DrawFn, regular: bool = False) -> Gaussian:
-    """dim 1 to 5, any orientation, standard deviations from 1e-2 to 10.
-
-    Unless regular, some of them are exactly 0.
-    """
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    dim = draw(st.integers(1, 5))
-    axes = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
-    rank = dim if regular else draw(st.integers(0, dim))
-    spectrum = np.where(np.arange(dim) < rank, 10.0 ** rng.uniform(-4, 2, dim), 0.0)
-    return Gaussian.from_spectrum(rng.standard_normal(dim), axes, spectrum)
-
-
-@st.composite
-def schedules(draw: st.DrawFn, max_T: int = 8) -> Schedule:
-    logits = draw(st.lists(st.floats(-9, 9), min_size=1, max_size=max_T))
-    return Schedule.from_beta(1 / (1 + np.exp(-np.array(logits))))
-
-
-def test_the_strategies_reach_what_they_are_for() -> None:
-    seen = set()
-
-    @given(gaussians(), schedules())
-    def collect(law: Gaussian, schedule: Schedule) -> None:
-        names = {
-            "D = 1": law.dim == 1,
-            "point": law.rank == 0,
-            "singular": 0 < law.rank < law.dim,
-            "regular": law.rank == law.dim,
-            "T = 1": schedule.T == 1,
-            "T > 4": schedule.T > 4,
-            "above 1": law.spectrum.max() > 1,
-        }
-        seen.update(name for name, holds in names.items() if holds)
-
-    collect()
-    assert seen == {"D = 1", "point", "singular", "regular", "T = 1", "T > 4", "above 1"}
 
 
 # ---- the true reverse kernel --------------------------------------------------------------------
 
 
 @pytest.mark.E26
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_the_kernel_is_the_conditional_of_the_joint_law(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -90,7 +52,7 @@ def test_the_kernel_is_the_conditional_of_the_joint_law(
 
 
 @pytest.mark.E26
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -112,7 +74,7 @@ def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(
 
 
 @pytest.mark.E26
-@given(schedules(), st.data())
+@given(SCHEDULES, st.data())
 def test_for_a_point_mass_it_is_the_posterior_given_x_0(
     schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -125,7 +87,7 @@ def test_for_a_point_mass_it_is_the_posterior_given_x_0(
 
 
 @pytest.mark.E26
-@given(st.floats(1e-3, 0.999), st.floats(1.001, 1e3), schedules())
+@given(st.floats(1e-3, 0.999), st.floats(1.001, 1e3), SCHEDULES)
 def test_its_variance_lies_between_beta_tilde_and_beta_up_to_lambda_1_and_above_beta_beyond(
     small: float, large: float, schedule: Schedule
 ) -> None:
@@ -146,7 +108,7 @@ def test_its_variances_average_to_the_optimal_variance() -> None:
 
 
 @pytest.mark.E26
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -193,7 +155,7 @@ def on_dense_matrices(
 
 
 @pytest.mark.E27
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_the_law_agrees_with_the_same_recursion_on_dense_matrices(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -274,7 +236,7 @@ def test_the_samplers_agree_with_it_on_the_ensemble() -> None:
 
 
 @pytest.mark.E27
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
     law: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -292,7 +254,7 @@ def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
 
 
 @pytest.mark.E27
-@given(gaussians(), st.integers(1, 6), st.data())
+@given(GAUSSIANS, st.integers(1, 6), st.data())
 def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(
     law: Gaussian, T: int, data: st.DataObject
 ) -> None:
@@ -312,7 +274,7 @@ def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(
 
 
 @pytest.mark.E27
-@given(gaussians(), schedules())
+@given(GAUSSIANS, SCHEDULES)
 def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(
     law: Gaussian, schedule: Schedule
 ) -> None:

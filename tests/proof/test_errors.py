@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from proof.test_proof import planted
+from planted_bugs import planted
 
-from ddpm_np import _checks, forward, posterior, sampling
+from ddpm_np import forward, posterior, sampling
 from ddpm_np.conformance.strategies import schedules_and_routes
 from ddpm_np.proof import errors
 from ddpm_np.proof.reference import Reference, ulp_error
@@ -64,11 +64,10 @@ SIGNS = [
     ("equation", "function", "right", "wrong"),
     [pytest.param(*s, id=f"{s[0]} {s[1].__qualname__}") for s in SIGNS],
 )
-def test_a_sign_error_is_measured(
-    equation: str, function: Any, right: str, wrong: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(function, "__code__", planted(function, right, wrong))
-    assert errors.worst_of(errors.MEASURES[equation], DRAWS).failure
+def test_a_sign_error_is_measured(equation: str, function: Any, right: str, wrong: str) -> None:
+    where = f"{function.__module__.removeprefix('ddpm_np.')}:{function.__qualname__}"
+    with planted(where, right, wrong):
+        assert errors.worst_of(errors.MEASURES[equation], DRAWS).failure
 
 
 def test_one_unit_too_many_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,13 +91,10 @@ def test_batches_are_within_what_rounding_allows(equation: str, dtype: Any) -> N
     "wrong",
     ["-7 * c[..., None] if c.ndim", "c[..., None] * (1 + (c.dtype == np.float32)) if c.ndim"],
 )
-def test_a_coefficient_that_is_wrong_for_arrays_of_t_or_for_float32_is_measured(
-    wrong: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bug = planted(_checks.per_row, "c[..., None] if c.ndim", wrong)
-    monkeypatch.setattr(_checks.per_row, "__code__", bug)
-    for rows in errors.ROWS.values():
-        assert errors.worst_in_batches(rows, np.float32, np.random.default_rng(0)).failure
+def test_a_coefficient_that_is_wrong_for_arrays_of_t_or_for_float32_is_measured(wrong: str) -> None:
+    with planted("_checks:per_row", "c[..., None] if c.ndim", wrong):
+        for rows in errors.ROWS.values():
+            assert errors.worst_in_batches(rows, np.float32, np.random.default_rng(0)).failure
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the distributions check of their arguments: everything is float and kept read-only."""
+"""What the distributions do with arrays: check them, keep them read-only, measure their lengths."""
 
 from __future__ import annotations
 
@@ -41,3 +41,21 @@ def frozen(array: NDArray[_Kind]) -> NDArray[_Kind]:
     array = array if array.flags.owndata else array.copy(order="K")
     array.flags.writeable = False
     return array
+
+
+class ReadOnly:
+    """Its arrays stay read-only in copies and pickles, which come with arrays that are not."""
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+        self.__dict__.update(state)
+
+
+def norm(x: Array) -> NDArray[np.float64]:
+    """The lengths of vectors (..., dim), (...,); no square on the way over- or underflows."""
+    _, exponent = np.frexp(np.abs(x).max(axis=-1, keepdims=True, initial=0.0))
+    length = np.sqrt(np.square(np.ldexp(x, -exponent)).sum(-1))
+    with np.errstate(over="ignore"):
+        return np.asarray(np.ldexp(length, exponent[..., 0]))

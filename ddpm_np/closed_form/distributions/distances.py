@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from ddpm_np.closed_form.distributions.arguments import norm
 from ddpm_np.closed_form.distributions.gaussian import Gaussian
 
 
@@ -27,13 +29,17 @@ def wasserstein2(p: Gaussian, q: Gaussian) -> float:
     5.0
     """
     _check(p, q)
-    if p.axes is q.axes:
-        between = np.sqrt(p.spectrum) - np.sqrt(q.spectrum)
+    if p.on_axes_of(q):
+        between = p.deviations - q.deviations
     else:
-        roots = [np.sqrt(g.spectrum)[:, None] * g.axes.T for g in (p, q)]
-        U, _, Vt = np.linalg.svd(roots[0] @ roots[1].T)
+        roots = [np.zeros((max(p.rank, q.rank), p.dim)) for _ in (p, q)]
+        for root, g in zip(roots, (p, q)):
+            root[: g.rank] = g.root
+        largest = max(np.abs(root).max(initial=1e-300) for root in roots)
+        U, _, Vt = np.linalg.svd((roots[0] / largest) @ (roots[1] / largest).T)
         between = roots[0] - U @ Vt @ roots[1]
-    return float(np.hypot(np.linalg.norm(p.mean - q.mean), np.linalg.norm(between)))
+    with np.errstate(over="ignore"):
+        return float(np.hypot(norm(p.mean - q.mean), norm(between.ravel())))
 
 
 def kl_divergence(p: Gaussian, q: Gaussian) -> float:
@@ -49,23 +55,38 @@ def kl_divergence(p: Gaussian, q: Gaussian) -> float:
     standard deviation of p away from it along each of its axes. Off common axes k_i is known to eps
     times the largest.
 
-    Source: N4 (KL divergence and maximum likelihood); N2:494, where the two laws are called Psi and
+    Source: N4 (KL divergence and maximum likelihood); N2:494, where p and q are called Psi and
     Phi. ValueError for unequal dimensions.
 
     >>> kl_divergence(Gaussian([1.0], [[1.0]]), Gaussian([0.0], [[1.0]]))
     0.5
     """
     _check(p, q)
-    if p.rank != q.rank or not q.coordinates(np.vstack([p.mean, p.mean + p.root]))[1].all():
+    if p.rank != q.rank or not q.sizes(np.vstack([p.mean, p.mean + p.root]))[1].all():
         return np.inf
-    units = q.axes[:, q.varies] / np.sqrt(q.spectrum[q.varies])
-    if p.axes is q.axes:
-        k = np.sqrt(p.spectrum[p.varies] / q.spectrum[q.varies])
+    ours, theirs = p.deviations[p.varies], q.deviations[q.varies]
+    if p.on_axes_of(q):
+        k, off = ours / theirs, (ours - theirs) / theirs
     else:
-        k = np.linalg.svd(p.root @ units, compute_uv=False)
-    # From k itself, each term keeps its digits near k = 1 as well as near k = 0.
-    means, spreads = (p.mean - q.mean) @ units, (k - 1) * (k + 1) - 2 * np.log(k)
-    return float(0.5 * (np.square(means).sum() + spreads.sum()))
+        units = q.axes[:, q.varies] / theirs
+        k = np.linalg.svd(p.root @ units, compute_uv=False).astype(np.float64)
+        off = k - 1
+    with np.errstate(over="ignore"):
+        return float(0.5 * (q.distance(p.mean) ** 2 + excess(off * (k + 1), 2 * np.log(k)).sum()))
+
+
+def excess(d: ArrayLike, log: ArrayLike) -> NDArray[np.float64]:
+    """d - ln(1 + d), which a variance 1 + d costs in place of 1, to all digits for any d > -1.
+
+    Near 0, where the two cancel, by the series of ln(1 + d) = 2 artanh(r), r = d / (2 + d):
+    r (d - 2 (r^2/3 + r^4/5 + ...)). log: ln(1 + d), for the other d.
+    """
+    d, log = np.broadcast_arrays(d, log)
+    r = np.where(np.abs(d) < 0.5, d / (2 + d), 0.0)
+    tail = np.zeros_like(r)
+    for k in range(35, 1, -2):
+        tail = r**2 * (tail + 1 / k)
+    return np.where(np.abs(d) < 0.5, r * (d - 2 * tail), d - log)
 
 
 def _check(p: Gaussian, q: Gaussian) -> None:

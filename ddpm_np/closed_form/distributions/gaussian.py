@@ -3,7 +3,9 @@
 Along the eigenvectors of its covariance the coordinates of a Gaussian are independent, and
 diffusion only moves their variances towards 1. A direction of variance 0 is an ordinary direction:
 the density is then taken on the support, the plane through the mean along the other directions. No
-matrix is jittered to make it invertible.
+matrix is jittered to make it invertible. A few axes are often enough: of the many directions that
+share one variance, as those without any do, and after diffusion those with noise alone, none needs
+an axis of its own.
 """
 
 from __future__ import annotations
@@ -23,10 +25,16 @@ from ddpm_np._checks import (
     check_square,
     check_step,
 )
-from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen
+from ddpm_np.closed_form.distributions.arguments import (
+    ReadOnly,
+    checked_points,
+    float_array,
+    frozen,
+    norm,
+)
 from ddpm_np.schedule import Schedule
 
-_Law = TypeVar("_Law")
+_Diffused = TypeVar("_Diffused")
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -59,8 +67,8 @@ class Distribution(Protocol):
     def noised(self, kept: float, noise: float) -> Distribution: ...
 
 
-class Diffusing(Generic[_Law]):
-    """Gives a distribution that knows :meth:`noised` its law at every step of a schedule."""
+class Diffusing(ReadOnly, Generic[_Diffused]):
+    """Takes a distribution that knows :meth:`noised` to every step of a schedule."""
 
     dim: int
 
@@ -69,24 +77,34 @@ class Diffusing(Generic[_Law]):
         """Whether there is a density on the whole space; False for a singular distribution."""
         return True
 
-    def noised(self, kept: float, noise: float) -> _Law:
-        """The law of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I)."""
+    def noised(self, kept: float, noise: float) -> _Diffused:
+        """The distribution of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I)."""
         raise NotImplementedError
 
-    def diffuse(self, schedule: Schedule, t: int) -> _Law:
-        """The law of x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, 0 <= t <= T (E6).
+    def diffuse(self, schedule: Schedule, t: int) -> _Diffused:
+        """The distribution of x_t, 0 <= t <= T, a single integer (E6).
 
-        t is a single integer.
+        x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps
         """
         t = check_step("t", t, 0, of=schedule)
         return self.noised(schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        # Copies and pickles come with arrays that can be written to.
-        for value in state.values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
-        self.__dict__.update(state)
+
+class Axes(ReadOnly):
+    """Some orthonormal columns, (dim, r), which several Gaussians share, and the basis around."""
+
+    def __init__(self, own: Array, basis: Array | None = None) -> None:
+        self.own, self.known = frozen(own), basis if basis is None else frozen(basis)
+
+    @property
+    def basis(self) -> NDArray[np.float64]:
+        """(dim, dim), the r columns first; the others are found when they are first asked for."""
+        if self.known is None:
+            dim, r = self.own.shape
+            others = np.linalg.qr(self.own, mode="complete")[0][:, r:] if r < dim else None
+            whole = self.own if others is None else np.hstack([self.own, others])
+            self.known = frozen(whole)
+        return self.known
 
 
 class Gaussian(Diffusing["Gaussian"]):
@@ -111,6 +129,11 @@ class Gaussian(Diffusing["Gaussian"]):
     axes : (dim, dim) orthonormal columns
     varies : (dim,) bool, where the spectrum is above 0
     rank : number of directions that vary
+    levels, counts : the spectrum without its repeated tail, and how many axes each entry stands for
+
+    Where at least half of the axes, the last ones, have the same variance, only the r others are
+    kept, and one level for the rest: densities, scores and diffusions cost dim r, not dim^2. The
+    whole of ``axes`` is then found when it is asked for.
 
     In floating point a matrix determines its eigenvalues to about eps times the largest. Those up
     to 10 dim eps times the largest therefore count as 0. :meth:`from_factor` knows standard
@@ -130,11 +153,8 @@ class Gaussian(Diffusing["Gaussian"]):
     """
 
     dim: int
-    rank: int
     mean: NDArray[np.float64]
-    axes: NDArray[np.float64]
-    spectrum: NDArray[np.float64]
-    varies: NDArray[np.bool_]
+    levels: NDArray[np.float64]
 
     def __init__(self, mean: ArrayLike, cov: ArrayLike) -> None:
         mean, given = float_array("mean", mean, ndim=1), check_square("cov", cov)
@@ -157,19 +177,21 @@ class Gaussian(Diffusing["Gaussian"]):
             raise ValueError(f"cov must have no negative eigenvalue, got {spectrum[0]:.3g}")
         spectrum = np.where(spectrum > rounding * spectrum[-1], spectrum, 0.0)[::-1]
         smallest = spectrum[spectrum > 0].min(initial=np.inf)
-        self._place(mean, axes[:, ::-1], spectrum, _EPS * spectrum[0] / np.sqrt(smallest))
+        support_error = _EPS * spectrum[0] / np.sqrt(smallest)
+        self._place(mean, *_with_levels(axes[:, ::-1], spectrum), support_error)
         self.cov = frozen(cov)
 
     @classmethod
-    def from_factor(cls, mean: ArrayLike, factor: ArrayLike) -> Gaussian:
-        """The law of mean + z factor, z ~ N(0, I), of covariance factor^T factor.
+    def from_factor(cls, mean: ArrayLike, factor: ArrayLike, *, noise: float = 0.0) -> Gaussian:
+        """The distribution of mean + z factor + noise eps, with white z and eps.
 
         factor: (m, dim). The spectrum comes from its singular values; those up to max(m, dim) eps
-        times the largest count as 0.
+        times the largest count as 0. noise: a standard deviation, whose square may underflow.
         """
         mean = float_array("mean", mean, ndim=1)
         factor = float_array("factor", factor, ndim=2, dim=mean.size)
-        return Gaussian.__new__(Gaussian)._place(mean, *spectrum_of_factor(factor))
+        noise = check_positive("noise", noise, zero=True)
+        return Gaussian.__new__(Gaussian)._from_factor(mean, factor, noise)
 
     @classmethod
     def from_spectrum(cls, mean: ArrayLike, axes: ArrayLike, spectrum: ArrayLike) -> Gaussian:
@@ -190,19 +212,104 @@ class Gaussian(Diffusing["Gaussian"]):
         if np.abs(axes.T @ axes - np.eye(mean.size)).max() > 10 * mean.size * _EPS:
             raise ValueError("axes must have orthonormal columns")
         support_error = _EPS * np.sqrt(spectrum.max())
-        return Gaussian.__new__(Gaussian)._place(mean, axes, spectrum, support_error)
+        placed = _with_levels(axes, spectrum)
+        return Gaussian.__new__(Gaussian)._place(mean, *placed, support_error)
 
-    def _place(self, mean: Array, axes: Array, spectrum: Array, support_error: float) -> Gaussian:
-        """Sets what every constructor has to know; everything else follows from it."""
-        self.dim = mean.size
-        self.mean, self.axes, self.spectrum = frozen(mean), frozen(axes), frozen(spectrum)
-        self.varies = frozen(spectrum > 0)
-        self.rank = int(np.count_nonzero(self.varies))
-        self._support_error = float(support_error)
+    def _from_factor(self, mean: Array, factor: Array, noise: float) -> Gaussian:
+        """:meth:`from_factor` for a Gaussian of any class.
+
+        The product factor^T factor is not formed: squaring would push every singular value below
+        sqrt(eps) of the largest under the rounding of the largest.
+        """
+        _, std, axes = np.linalg.svd(factor, full_matrices=False)
+        rounding = max(factor.shape) * _EPS * std[0]
+        rank, dim = int(np.count_nonzero(std > rounding)), factor.shape[1]
+        placed = Axes(axes[:rank].T)
+        if 2 * rank > dim:
+            placed = Axes(placed.basis)
+        std = np.append(std[:rank], np.zeros(dim - rank))[: 1 + placed.own.shape[1]]
+        levels = std**2 + noise**2
+        return self._place(mean, placed, levels, rounding / dim, np.hypot(std, noise))
+
+    def _place(
+        self, mean: Array, axes: Axes, levels: Array, support_error: float, std: Array | None = None
+    ) -> Gaussian:
+        """Sets what every constructor has to know; everything else follows from it.
+
+        std: the roots of the levels, where squares of them may have underflowed.
+        """
+        self.dim, self.mean, self.levels = mean.size, frozen(mean), frozen(levels)
+        self._axes, self._support_error = axes, float(support_error)
+        self._std = frozen(np.sqrt(levels) if std is None else std)
         return self
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(dim={self.dim}, rank={self.rank})"
+
+    # ---- its axes
+
+    @property
+    def axes(self) -> NDArray[np.float64]:
+        return self._axes.basis
+
+    @cached_property
+    def counts(self) -> NDArray[np.int_]:
+        counts = np.ones(len(self.levels), dtype=int)
+        counts[-1] += self.dim - len(counts)
+        return frozen(counts)
+
+    @cached_property
+    def spectrum(self) -> NDArray[np.float64]:
+        return frozen(np.repeat(self.levels, self.counts))
+
+    @cached_property
+    def deviations(self) -> NDArray[np.float64]:
+        """sqrt(spectrum), (dim,), also where a square of it would underflow."""
+        return frozen(np.repeat(self._std, self.counts))
+
+    @cached_property
+    def varies(self) -> NDArray[np.bool_]:
+        return frozen(self.deviations > 0)
+
+    @property
+    def rank(self) -> int:
+        return int(self.counts[self._std > 0].sum())
+
+    def on_axes_of(self, other: Gaussian) -> bool:
+        """Whether both have the same array of axes, as a Gaussian and its diffusions have."""
+        ours, theirs = self._axes, other._axes
+        return ours is theirs or (ours.known is not None and ours.known is theirs.known)
+
+    def equals(self, other: Gaussian) -> bool:
+        """Whether mean, axes and variances are the same numbers."""
+        same = self.on_axes_of(other) or np.array_equal(self._axes.own, other._axes.own)
+        parts = (self.mean, other.mean), (self.levels, other.levels)
+        return same and all(np.array_equal(ours, theirs) for ours, theirs in parts)
+
+    def apply(self, x: Array, gain: Array) -> Array:
+        """sum_i gain_i axes_i (axes_i . x), (..., dim), for one gain for each level, (..., levels).
+
+        It checks nothing and runs on exact numbers too.
+        """
+        own = self._axes.own
+        c = x @ own
+        if own.shape[1] == self.dim:
+            return np.asarray((c * gain) @ own.T)
+        rest = x - c @ own.T
+        rest *= gain[..., -1:]
+        rest += (c * gain[..., :-1]) @ own.T
+        return np.asarray(rest)
+
+    def matrix(self, gain: Array) -> Array:
+        """sum_i gain_i axes_i axes_i^T, (dim, dim), for one gain for each level, (levels,)."""
+        own = self._axes.own
+        if own.shape[1] == self.dim:
+            matrix = (own * gain) @ own.T
+        else:
+            matrix = (own * gain[:-1]) @ own.T + gain[-1] * (np.eye(self.dim) - own @ own.T)
+        return np.asarray((matrix + matrix.T) / 2)
+
+    # ---- the distribution
 
     @property
     def has_density(self) -> bool:
@@ -212,39 +319,55 @@ class Gaussian(Diffusing["Gaussian"]):
     @cached_property
     def cov(self) -> NDArray[np.float64]:
         """The covariance, (dim, dim), float64, read-only."""
-        cov = self.root.T @ self.root
-        return frozen((cov + cov.T) / 2)
+        return frozen(self.matrix(self.levels))
 
     @cached_property
     def root(self) -> NDArray[np.float64]:
         """Rows sqrt(spectrum_i) axes_i where spectrum_i > 0, (rank, dim): cov = root^T root."""
-        return frozen((np.sqrt(self.spectrum) * self.axes)[:, self.varies].T)
+        axes = self.axes if self._std[-1] else self._axes.own
+        std = self.deviations[: axes.shape[1]]
+        return frozen((std * axes)[:, std > 0].T)
 
     @property
     def entropy(self) -> float:
         """-E log p(x) in nats, on the support: 1/2 sum_i ln(2 pi e spectrum_i); 0 for a point."""
-        return float(0.5 * np.log(2 * np.pi * np.e * self.spectrum[self.varies]).sum())
+        return self.volume + self.rank / 2
+
+    @cached_property
+    def volume(self) -> float:
+        """-log p at the mean: 1/2 sum_i ln(2 pi spectrum_i) over the directions that vary."""
+        logs = self.counts[self._std > 0] * np.log(self._std[self._std > 0])
+        return float(logs.sum() + self.rank * np.log(2 * np.pi) / 2)
 
     def sample(self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Array:
         """n draws mean + z root, (n, dim), with z ~ N(0, I) of shape (n, rank).
 
-        dtype: float64 or float32.
+        With few axes of its own and noise on all others, the root is the symmetric one. dtype:
+        float64 or float32.
         """
         n, rng, dtype = check_count("n", n), check_generator(rng), check_dtype(dtype)
-        z = rng.standard_normal((n, self.rank), dtype)
-        x = z @ self.root.astype(dtype, copy=False) + self.mean.astype(dtype, copy=False)
-        return np.asarray(x)
+        z, mean = rng.standard_normal((n, self.rank), dtype), self.mean.astype(dtype, copy=False)
+        if len(self.levels) < self.dim == self.rank:
+            return (self.apply(z, self._std) + mean).astype(dtype, copy=False)
+        return np.asarray(z @ self.root.astype(dtype, copy=False) + mean)
 
     def logpdf(self, x: ArrayLike) -> Array:
         """log p(x) in nats, (...,) float64, for x (..., dim); -inf off the support.
 
         Computed in float64 for either dtype of x.
         """
-        c, on_support = self.coordinates(x)
-        c, spectrum = c[..., self.varies], self.spectrum[self.varies]
-        squares = np.square(c / np.sqrt(spectrum)).sum(-1)
-        logpdf = 0.0 - 0.5 * (squares + np.log(2 * np.pi * spectrum).sum())
-        return np.where(on_support, logpdf, -np.inf)[()]
+        with np.errstate(over="ignore"):  # a density below exp(-1e308) is 0
+            return (-np.square(self.distance(x)) / 2 - self.volume)[()]
+
+    def distance(self, x: ArrayLike) -> NDArray[np.float64]:
+        """From the mean, in standard deviations: sqrt(sum_i c_i^2 / spectrum_i), (...,).
+
+        It is inf off the support.
+        """
+        sizes, on_support = self.sizes(x)
+        varies = self._std > 0
+        with np.errstate(over="ignore"):
+            return np.where(on_support, norm(sizes[..., varies] / self._std[varies]), np.inf)
 
     def score(self, x: ArrayLike) -> Array:
         """grad log p(x) along the support, (..., dim) in the dtype of x; NaN off the support.
@@ -255,8 +378,13 @@ class Gaussian(Diffusing["Gaussian"]):
 
     def _score(self, x: ArrayLike) -> NDArray[np.float64]:
         """:meth:`score` before it is rounded to the dtype of x."""
-        c, on_support = self.coordinates(x)
-        score = -(c[..., self.varies] / self.spectrum[self.varies]) @ self.axes.T[self.varies]
+        x, on_support = checked_points(x, self.dim), self.sizes(x)[1]
+        # In units of the narrowest axis, as 1 / std^2 may be too large for a float.
+        unit = self._std[self._std > 0].min(initial=1.0)
+        unit = 1.0 if unit > 1e-140 else np.ldexp(1.0, np.frexp(unit)[1])
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            gain = np.where(self._std > 0, unit / self._std / self._std, 0.0)
+            score = self.apply((self.mean - x) / unit, gain)
         return np.where(on_support[..., None], score, np.nan)
 
     def divergence(self, x: ArrayLike) -> Array:
@@ -264,11 +392,13 @@ class Gaussian(Diffusing["Gaussian"]):
 
         It is -sum_i 1 / spectrum_i at every x of the support.
         """
-        _, on_support = self.coordinates(x)
-        return np.where(on_support, -np.sum(1 / self.spectrum[self.varies]), np.nan)[()]
+        varies = self._std > 0
+        with np.errstate(over="ignore"):
+            divergence = -(self.counts[varies] / self._std[varies] / self._std[varies]).sum()
+        return np.where(self.sizes(x)[1], divergence, np.nan)[()]
 
     def noised(self, kept: float, noise: float) -> Gaussian:
-        """The law of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I) (E5).
+        """The distribution of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I) (E5).
 
         The axes stay the same, and each variance becomes kept spectrum_i + noise.
         """
@@ -276,22 +406,41 @@ class Gaussian(Diffusing["Gaussian"]):
             check_positive("kept", kept, zero=True),
             check_positive("noise", noise, zero=True),
         )
-        shrink = np.sqrt(kept)
-        return Gaussian.__new__(Gaussian)._place(
-            shrink * self.mean,
-            self.axes,
-            kept * self.spectrum + noise,
-            shrink * self._support_error,
-        )
+        shrink, levels = np.sqrt(kept), kept * self.levels + noise
+        small = levels < 1e-280  # where the root of the square is not the standard deviation
+        std = np.where(small, np.hypot(shrink * self._std, np.sqrt(noise)), np.sqrt(levels))
+        moved = Gaussian.__new__(Gaussian)
+        error = shrink * self._support_error
+        return moved._place(shrink * self.mean, self._axes, levels, error, std)
+
+    def on_same_axes(self, mean: Array, levels: Array) -> Gaussian:
+        """Another Gaussian on these axes, with a variance for each of these levels."""
+        error = _EPS * np.sqrt(levels.max())
+        return Gaussian.__new__(Gaussian)._place(mean, self._axes, levels, error)
 
     def coordinates(self, x: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """c_i = axes_i . (x - mean), (..., dim), and whether x is on the support, (...,)."""
+        return (checked_points(x, self.dim) - self.mean) @ self.axes, self.sizes(x)[1]
+
+    def sizes(self, x: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """How far x is from the mean along each level, and whether x is on the support, (...,).
+
+        (..., levels): c_i, and for the axes that share the last level the length of that part.
+        """
         x = checked_points(x, self.dim)
-        away = x - self.mean
-        c = away @ self.axes
-        size = np.linalg.norm(away, axis=-1) + np.linalg.norm(self.mean)
-        reach = np.finfo(x.dtype).eps * size + self._support_error
-        return c, np.linalg.norm(c[..., ~self.varies], axis=-1) <= 100 * self.dim * reach
+        with np.errstate(over="ignore", invalid="ignore"):
+            away = x - self.mean
+            sizes = self.lengths(away)
+            reach = np.finfo(x.dtype).eps * (norm(away) + norm(self.mean)) + self._support_error
+            return sizes, norm(sizes[..., self._std == 0]) <= 100 * self.dim * reach
+
+    def lengths(self, away: Array) -> NDArray[np.float64]:
+        """How long vectors (..., dim) are along each level, (..., levels)."""
+        c = away @ self._axes.own
+        if c.shape[-1] == self.dim:
+            return np.asarray(c)
+        beside = norm(away - c @ self._axes.own.T)
+        return np.concatenate([c, beside[..., None]], axis=-1)
 
 
 class PointMass(Gaussian):
@@ -307,17 +456,12 @@ class PointMass(Gaussian):
 
     def __init__(self, x: ArrayLike) -> None:
         x = float_array("x", x, ndim=1)
-        self._place(x, np.eye(x.size), np.zeros(x.size), 0.0)
+        self._place(x, Axes(np.empty((x.size, 0))), np.zeros(1), 0.0)
 
 
-def spectrum_of_factor(factor: Array) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Axes, spectrum and accuracy of the support of factor^T factor, factor (m, dim).
-
-    The product is not formed: squaring would push every singular value below sqrt(eps) of the
-    largest under the rounding of the largest.
-    """
-    _, singular, axes = np.linalg.svd(factor, full_matrices=True)
-    rounding = max(factor.shape) * _EPS * singular[0]
-    std = np.zeros(factor.shape[1])
-    std[: singular.size] = np.where(singular > rounding, singular, 0.0)
-    return axes.T, std**2, rounding / factor.shape[1]
+def _with_levels(axes: Array, spectrum: Array) -> tuple[Axes, Array]:
+    """The axes and variances, without the tail of equal ones if that is at least half of them."""
+    own = len(spectrum) - int(np.argmax(np.append(spectrum[::-1] != spectrum[-1], True)))
+    if 2 * own > len(spectrum):
+        return Axes(axes), spectrum
+    return Axes(axes[:, :own], axes), spectrum[: own + 1]

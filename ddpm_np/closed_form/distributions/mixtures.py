@@ -29,7 +29,7 @@ from ddpm_np._checks import (
     check_generator,
     check_positive,
 )
-from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen
+from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen, norm
 from ddpm_np.closed_form.distributions.gaussian import Diffusing, Gaussian
 
 BLOCK = 2**22  # pairs of row and point held at once: 32 MB
@@ -105,7 +105,9 @@ class GaussianMixture(Diffusing["GaussianMixture"]):
         """log p(x), (...,) float64, for x (..., dim); -inf off every support."""
         from scipy.special import logsumexp
 
-        return np.asarray(logsumexp(self._log_weights(x), axis=0))[()]
+        logs, nearest = self._log_weights(x)
+        with np.errstate(over="ignore"):  # a density below exp(-1e308) is 0
+            return np.asarray(logsumexp(logs, axis=0) - np.square(nearest) / 2)[()]
 
     def score(self, x: ArrayLike) -> Array:
         """grad log p(x), (..., dim) in the dtype of x; NaN off every support."""
@@ -119,29 +121,42 @@ class GaussianMixture(Diffusing["GaussianMixture"]):
         divergence = np.zeros(nowhere.shape)
         for r_k, s_k, component in zip(r, scores, self.components):
             own = np.where(r_k > 0, component.divergence(x), 0.0)  # elsewhere it may be NaN
-            divergence += r_k * (own + np.square(s_k - score).sum(-1))
+            apart = np.sqrt(r_k)[..., None] * (s_k - score)
+            divergence += r_k * own + np.square(apart).sum(-1)
         return np.where(nowhere, np.nan, divergence)[()]
 
     def noised(self, kept: float, noise: float) -> GaussianMixture:
-        """The law of sqrt(kept) x + sqrt(noise) eps: the same weights, each component noised."""
+        """The distribution of sqrt(kept) x + sqrt(noise) eps.
+
+        The weights stay the same, and each component is noised.
+        """
         components = [c.noised(kept, noise) for c in self.components]
         return GaussianMixture.__new__(GaussianMixture)._place(self.weights, components)
 
-    def _log_weights(self, x: ArrayLike) -> Array:
-        """l_k(x), (K, ...); -inf where x is off component k, or on another of lesser dimension."""
+    def _log_weights(self, x: ArrayLike) -> tuple[Array, Array]:
+        """l_k(x) + q^2 / 2, (K, ...), and q, (...,), the least distance of x from a component.
+
+        The first is -inf where x is off component k, or on another of lesser dimension; the second
+        is inf where x is on none. q^2 itself may be too large for a float.
+        """
+        distances = np.stack([c.distance(x) for c in self.components])
+        shape = -1, *(distances.ndim - 1) * [1]
+        rank = np.array([c.rank for c in self.components]).reshape(shape)
         with np.errstate(divide="ignore"):
-            log_weights = np.log(self.weights)
-        logs = np.stack([w + c.logpdf(x) for w, c in zip(log_weights, self.components)])
-        rank = np.array([c.rank for c in self.components]).reshape(-1, *(logs.ndim - 1) * [1])
-        least = np.where(logs > -np.inf, rank, self.dim).min(0)
-        return np.where(rank <= least, logs, -np.inf)
+            heights = (np.log(self.weights) - [c.volume for c in self.components]).reshape(shape)
+        met = (distances < np.inf) & (heights > -np.inf)
+        met &= rank <= np.where(met, rank, self.dim).min(0)
+        nearest = np.where(met, distances, np.inf).min(0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            beyond = (distances - nearest) * (distances + nearest) / 2
+        return np.where(met, heights - beyond, -np.inf), nearest
 
     def _scores(self, x: ArrayLike) -> tuple[Array, Array, Array, Array]:
         """r_k (K, ...), s_k (K, ..., dim), 0 where r_k = 0, s (..., dim), where x is nowhere."""
         from scipy.special import softmax
 
-        logs = self._log_weights(x)
-        nowhere = np.all(logs == -np.inf, axis=0)
+        logs, nearest = self._log_weights(x)
+        nowhere = nearest == np.inf
         r = softmax(np.where(nowhere, 0.0, logs), axis=0)
         scores = np.stack([c._score(x) for c in self.components])
         scores = np.where(r[..., None] > 0, scores, 0.0)  # there a component's score may be NaN
@@ -209,7 +224,7 @@ class Empirical(Diffusing["Empirical"]):
         from scipy.special import logsumexp
 
         x = checked_points(x, self.dim)
-        sums = [logsumexp(logs, axis=1) for _, logs in self._rows(x)]
+        sums = [logsumexp(logs, axis=1) - nearest for _, logs, nearest in self._rows(x)]
         volume = self.dim * np.log(2 * np.pi * self.variance) / 2 if self.variance else 0.0
         logpdf = np.concatenate(sums).reshape(x.shape[:-1]) - np.log(len(self.points)) - volume
         return np.asarray(logpdf)[()]
@@ -217,17 +232,20 @@ class Empirical(Diffusing["Empirical"]):
     def score(self, x: ArrayLike) -> Array:
         """grad log p(x), (..., dim) in the dtype of x: (sum_i r_i point_i - x) / variance."""
         x = checked_points(x, self.dim)
-        score = [self._score(rows, logs) for rows, logs in self._rows(x)]
+        score = [self._score(rows, logs) for rows, logs, _ in self._rows(x)]
         return np.concatenate(score).reshape(x.shape).astype(x.dtype)
 
     def divergence(self, x: ArrayLike) -> Array:
         """The divergence of the score, (...,) float64."""
         x = checked_points(x, self.dim)
-        divergence = [self._divergence(rows, logs) for rows, logs in self._rows(x)]
+        divergence = [self._divergence(rows, logs) for rows, logs, _ in self._rows(x)]
         return np.concatenate(divergence).reshape(x.shape[:-1])[()]
 
     def noised(self, kept: float, noise: float) -> Empirical:
-        """The law of sqrt(kept) x + sqrt(noise) eps: scaled points, more variance around each."""
+        """The distribution of sqrt(kept) x + sqrt(noise) eps.
+
+        The points are scaled, and there is more variance around each.
+        """
         kept, noise = (
             check_positive("kept", kept, zero=True),
             check_positive("noise", noise, zero=True),
@@ -235,22 +253,30 @@ class Empirical(Diffusing["Empirical"]):
         variance = kept * self.variance + noise
         return Empirical.__new__(Empirical)._place(np.sqrt(kept) * self.points, variance)
 
-    def _rows(self, x: Array) -> Iterator[tuple[Array, Array]]:
-        """A few rows of x at a time, with -|row - point|^2 / (2 variance), (rows, points).
+    def _rows(self, x: Array) -> Iterator[tuple[Array, Array, Array]]:
+        """A few rows of x at a time, with the logs of their points, (rows, points).
 
-        Without noise: 0 where the two are equal to rounding, else -inf.
+        -|row - point|^2 / (2 variance) plus its least size, (rows,), the third. Without noise: 0
+        where row and point are equal to rounding, else -inf.
         """
         from scipy.spatial.distance import cdist
 
         eps, flat = np.finfo(x.dtype).eps, x.reshape(-1, self.dim).astype(np.float64)
+        lengths = norm(self.points)
         parts = min(len(flat), math.ceil(len(flat) * len(self.points) / BLOCK))
         for rows in np.array_split(flat, parts):
-            squares = cdist(rows, self.points, "sqeuclidean")
-            if self.variance:
-                yield rows, squares / (-2 * self.variance)
-            else:
-                reach = 100 * self.dim * eps * np.linalg.norm(self.points, axis=1)
-                yield rows, np.where(np.sqrt(squares) <= reach, 0.0, -np.inf)
+            if not self.variance:
+                off = cdist(rows, self.points, "chebyshev") > 100 * self.dim * eps * lengths
+                yield rows, np.where(off, -np.inf, 0.0), np.zeros(len(rows))
+                continue
+            # in units whose squares are floats; the logs themselves may be too large for one
+            largest = max(np.abs(rows).max(), np.abs(self.points).max())
+            unit = 1.0 if 1e-140 < largest < 1e140 else np.ldexp(1.0, np.frexp(largest)[1] - 1)
+            squares = cdist(rows / unit, self.points / unit, "sqeuclidean")
+            nearest = squares.min(1)
+            with np.errstate(over="ignore"):
+                logs = (nearest[:, None] - squares) * unit / (2 * self.variance) * unit
+                yield rows, logs, nearest * unit / (2 * self.variance) * unit
 
     def _score(self, rows: Array, logs: Array) -> Array:
         """(sum_i r_i point_i - row) / variance, (rows, dim); without noise 0, or NaN elsewhere."""

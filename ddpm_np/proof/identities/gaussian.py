@@ -15,7 +15,7 @@ import numpy as np
 from ddpm_np import sampling
 from ddpm_np._checks import Array
 from ddpm_np.closed_form import ideal, reverse
-from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.closed_form.distributions.gaussian import Axes, Gaussian
 from ddpm_np.proof.identities.charts import STEP_BETWEEN_LEVELS, levels
 from ddpm_np.proof.identities.entry import (
     BATCH,
@@ -58,7 +58,7 @@ def _on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
     """The Gaussian itself; its constructors take floats only, because they look for the axes."""
     law = object.__new__(Gaussian)
     variances = np.array(spectrum, dtype=object)
-    law.__dict__.update(dim=len(mean), mean=mean, axes=axes, spectrum=variances)
+    law.__dict__.update(dim=len(mean), mean=mean, _axes=Axes(axes), levels=variances)
     return law
 
 
@@ -176,22 +176,30 @@ def _the_law_of_a_step(v: V) -> Sides:
     kept, noise = v.p**2, v.c**2
     eps_star = ideal.eps_star_gain(kept, noise, v.variance) * (v.x - v.p * v.mean)
     moved = v.a * v.x + v.b * eps_star
-    rest = reverse.noise_kept(v.a, v.b, noise)
+    rest = v.a * noise + v.b * v.c
     gain = reverse.step_gain(v.a, rest, kept, noise, v.variance)
-    law = reverse.step_law(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
+    law = reverse.step_moments(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
     slope = moved.derivative("x")
     return law, [moved - slope * (v.x - v.start), slope**2 * v.spread + v.noise]
 
 
-@identity("E27", each_T(levels))
-def _the_last_step_keeps_no_noise(v: V, T: int) -> Sides:
-    """In the step from any t to 0 the rest is 0, so that it may be set to 0."""
-    steps = [sampling.ddim_step(v.schedule, t, 0, eta=0) for t in range(1, T + 1)]
-    rests = [
-        reverse.noise_kept(step.xt_coef, step.eps_coef, v.c[t] ** 2)
-        for t, step in enumerate(steps, 1)
-    ]
-    return rests, [0] * T
+@identity("E17 E18 E27", each_route(lambda T, s, t: levels(T), (1, 2, 3)))
+def _what_a_step_keeps_of_the_noise(v: V, route: tuple[int, int]) -> Sides:
+    """xt_coef noise + eps_coef sqrt(noise) of both samplers, exactly 0 in the step to s = 0.
+
+    For the ancestral one its square, as its root is none of the chart's.
+    """
+    s, t = route
+    alpha, beta = v.schedule.between(s, t)
+    without_noise = v.schedule.beta - v.schedule.beta
+    ancestral = sampling.ancestral_step(v.schedule, t, s, variance=without_noise)
+    steps = ancestral, sampling.ddim_step(v.schedule, t, s, eta=0)
+    of_mean, of_ddim = (step.xt_coef * v.c[t] ** 2 + step.eps_coef * v.c[t] for step in steps)
+    squared, direction = (
+        sampling.ddim_direction(alpha, beta, v.c[t] ** 2, v.c[s] ** 2, eta) for eta in (1, 0)
+    )
+    expected = squared * v.c[t] ** 2, reverse.noise_kept(direction, v.c[t] ** 2)
+    return [of_mean**2, of_ddim], expected
 
 
 def _on_a_line(T: int) -> Chart:
@@ -211,7 +219,9 @@ def _the_law_of_a_sampler(v: V, T: int) -> Sides:
         x = step.xt_coef * x + step.eps_coef * denoiser(x, t)
     at_start, one = np.array([v.start]), np.array([v.schedule.alpha_bar[0]])
     visited = list(range(1, T + 1))
-    law_of_x = reverse.sampler_moments(law, v.schedule, visited, at_start, one, "posterior", 0)
+    law_of_x = reverse.sampler_moments(
+        law, v.schedule, visited, at_start, one, "posterior", 0, centre=v.mean
+    )
     return law_of_x, [x, x[0].derivative("start") ** 2]
 
 
