@@ -183,7 +183,6 @@ class Rounded:
             value = self.value.ln()
             return Rounded(value, abs(value) + self.scale / abs(self.value), self.roundings + 2)
 
-
     def cos(self) -> Rounded:
         return self._series(Decimal(1), 0)
 
@@ -281,5 +280,7 @@ def exact(
     """
     tables = beta if isinstance(beta, ExactTables) else ExactTables(beta)
     numbers = Numbers(tables, t, s, **{name: as_exact(x) for name, x in given.items()})
+    sizes = [np.shape(x)[-1] for x in given.values() if np.ndim(x) == 2]
+    numbers.given |= {"I": np.eye(sizes[0], dtype=int).astype(object)} if sizes else {}
     chosen = [f for f in formulas(path) if not f.is_distribution] or formulas(path)
     return as_exact(chosen[part].value(numbers))

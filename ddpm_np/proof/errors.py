@@ -144,7 +144,12 @@ def worst_in_batches(path: str, dtype: Any, rng: np.random.Generator) -> Worst:
 
 def in_batches(path: str) -> bool:
     """Whether a function takes rows and a step for each."""
-    return path not in EXAMPLES and bool(taken_by(path) & {*ROWS}) and not is_kernel(path) and not takes_route(path)
+    return (
+        path not in EXAMPLES
+        and bool(taken_by(path) & {*ROWS})
+        and not is_kernel(path)
+        and not takes_route(path)
+    )
 
 
 def _joined(worst: Worst, path: str, compared: Iterator[Compared], place: str) -> Worst:

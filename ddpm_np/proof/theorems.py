@@ -3,7 +3,7 @@
 The function is called with its parameters bound to symbols by their names
 (:func:`ddpm_np.equations.symbol_of`). What it returns is compared with every part of its formulas,
 on every chart in which their roots are rational. ``x = a = b`` has two parts. A further formula of
-the block must define a symbol that the others use, or equal the number that is known by its name.
+the block must define a symbol that the others use.
 ``q(x_t | x_s) = N(x_t; mean, variance I)``, for a function that draws with the noise eps, says that
 the square of what it adds to the mean is variance eps^2.
 
@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.docstrings import (
     Defined,
@@ -47,6 +46,7 @@ from ddpm_np.proof.identities.charts import (
     signal_roots,
 )
 from ddpm_np.proof.identities.entry import BATCH, STACK, V, steps_in_batch, steps_in_stack
+from ddpm_np.proof.identities.gaussian import on_axes
 from ddpm_np.proof.prover import Chart, Identity
 from ddpm_np.proof.symbols import ANY, POSITIVE, UNIT, Domain, Symbol
 from ddpm_np.schedule import Schedule
@@ -134,9 +134,7 @@ def parts_of(path: str, result: Any, numbers: Mapping[str, Any]) -> Iterator[Par
         yield from _each(formula, found, numbers)
     for formula in outputs[len(result) :]:
         name = formula.squared or (formula.left.text if formula.left is not None else "")
-        if name in numbers and not formula.squared:
-            yield from _each(formula, numbers[name], numbers)
-        elif not any(name in names(p) for f in block if f is not formula for p in f.parts):
+        if not any(name in names(p) for f in block if f is not formula for p in f.parts):
             raise ValueError(f"{formula.text!r} defines a symbol that no other formula uses")
 
 
@@ -209,23 +207,15 @@ def _numbers(path: str, v: V, steps: Steps) -> Numbers:
     taken, (s, t) = taken_by(path), steps
     given = {name: vars(v)[name] for name in (*ROWS, *MATRICES, "values") if name in taken}
     for name in taken & {*MATRICES}:
-        given["I"] = np.eye(given[name].shape[-1], dtype=int).astype(object)
+        given["I"] = np.eye(given[name].shape[-1], dtype=int).astype(given[name].dtype)
     if "distribution" in taken:
-        spectrum = [x for name, x in vars(v).items() if name.startswith("lambda_")]
-        given["distribution"] = _on_the_coordinates(spectrum)
-        given["lambda_i"] = given["distribution"].spectrum
+        spectrum = np.array([x for name, x in vars(v).items() if name.startswith("lambda_")])
+        mean, axes = spectrum - spectrum, np.eye(len(spectrum), dtype=int).astype(spectrum.dtype)
+        given["distribution"] = on_axes(mean, axes, list(spectrum))
+        given["lambda_i"] = spectrum
     if "eta" in taken:
         given["eta"] = v.eta if hasattr(v, "eta") else v.free_eta
     return Numbers(v.schedule, t, s, axes=_axes(path), **given)
-
-
-def _on_the_coordinates(spectrum: list[Symbol]) -> Gaussian:
-    """The Gaussian with these variances; its constructors take floats only."""
-    gaussian, variances = object.__new__(Gaussian), np.array(spectrum, dtype=object)
-    axes = np.eye(len(spectrum), dtype=int).astype(object)
-    mean = variances - variances
-    gaussian.__dict__.update(dim=len(mean), mean=mean, axes=axes, spectrum=variances)
-    return gaussian
 
 
 # ---- the charts, and the calls on them ----------------------------------------------------------
@@ -317,7 +307,7 @@ def _batches_of_routes() -> Iterator[Setting]:
 
 # ---- kernels with free parameters ---------------------------------------------------------------
 
-SQUARES = ("alpha_t", "beta_t", "alpha_{t|s}", "beta_{t|s}", "noise", "kept")
+SQUARES = ("alpha_t", "beta_t", "alpha_{t|s}", "beta_{t|s}", "noise", "kept", "direction")
 LEVELS = ("alpha_bar_t", "alpha_bar_{t-1}", "alpha_bar_s")
 
 
@@ -509,6 +499,9 @@ def _identity(path: str, setting: Setting, usable: Usable) -> Identity:
                 if part.name in wanted:
                     left.append(part.actual)
                     right.append(part.expected())
+                    if np.shape(left[-1]) != np.shape(right[-1]):
+                        shapes = f"{np.shape(left[-1])} and {np.shape(right[-1])}"
+                        raise ValueError(f"{part.formula.text!r}: the shapes are {shapes}")
         return left, right
 
     chart = setting.chart

@@ -51,10 +51,10 @@ def _law(v: V) -> Gaussian:
     w = v.turn
     cos, sin = (1 - w * w) / (1 + w * w), 2 * w / (1 + w * w)
     axes = np.array([[cos, -sin], [sin, cos]], dtype=object)
-    return _on_axes(v.mean, axes, [v.variance_1, v.variance_2])
+    return on_axes(v.mean, axes, [v.variance_1, v.variance_2])
 
 
-def _on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
+def on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
     """The Gaussian itself; its constructors take floats only, because they look for the axes."""
     law = object.__new__(Gaussian)
     variances = np.array(spectrum, dtype=object)
@@ -212,7 +212,7 @@ def _the_law_of_a_sampler(v: V, T: int) -> Sides:
 
     The moments are those of that map, found by running the steps on symbols.
     """
-    law = _on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
+    law = on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
     denoiser, x = ideal.IdealDenoiser(law, v.schedule), np.array([v.start])
     for t in range(T, 0, -1):
         step = sampling.ddim_step(v.schedule, t, t - 1, eta=0)
