@@ -6,6 +6,7 @@ Every public function calls these checks before it computes; the formulas themse
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -153,8 +154,8 @@ def check_count(name: str, n: Any, *, low: int = 1) -> int:
     return int(n)
 
 
-def check_real(name: str, value: Any) -> float:
-    """A finite real number."""
+def check_real(name: str, value: Any, *, most: float = math.inf) -> float:
+    """A finite real number, in magnitude at most ``most``, say 1e150 for a finite square."""
     if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a real number, got {_what(value)}")
     try:
@@ -163,12 +164,14 @@ def check_real(name: str, value: Any) -> float:
         raise ValueError(f"{name} must fit into float64, got {_what(value)}") from None
     if not np.isfinite(number):
         raise ValueError(f"{name} must be finite, got {_what(value)}")
+    if abs(number) > most:
+        raise ValueError(f"{name} must be at most {most:g}, got {number}")
     return number
 
 
-def check_positive(name: str, value: Any, *, zero: bool = False) -> float:
-    """A finite number above 0 (or at least 0)."""
-    number = check_real(name, value)
+def check_positive(name: str, value: Any, *, zero: bool = False, most: float = math.inf) -> float:
+    """A finite number above 0 (or at least 0), at most ``most``."""
+    number = check_real(name, value, most=most)
     if number < 0 or (number == 0 and not zero):
         raise ValueError(f"{name} must be {'at least' if zero else 'above'} 0, got {number}")
     return number
@@ -237,6 +240,15 @@ def check_methods(name: str, value: Any, *needed: str) -> Any:
         lacks = ", ".join(lacking) or "no instance"
         raise TypeError(f"{name} must have {', '.join(needed)}, got {_what(value)} ({lacks})")
     return value
+
+
+def check_fits(name: str, denoiser: Any, schedule: Any) -> None:
+    """That a denoiser which says its T, or the schedule it was made for, is used with that one."""
+    T, own = getattr(denoiser, "T", schedule.T), getattr(denoiser, "schedule", None)
+    if T != schedule.T:
+        raise ValueError(f"{name} and schedule must have the same T, got {T} and {schedule.T}")
+    if isinstance(own, type(schedule)) and own != schedule:
+        raise ValueError(f"schedule must be that of the {name}, {own}, got {schedule}")
 
 
 def per_row(coefficient: Any, dtype: DTypeLike) -> Any:

@@ -141,6 +141,10 @@ class Schedule:
         alpha, beta = [], []
         with localcontext(_DIGITS):
             for i, j in pairs:
+                if j == i + 1:
+                    alpha.append(self.alpha[j])
+                    beta.append(self.beta[j])
+                    continue
                 alpha.append(alpha_bar[j] / alpha_bar[i])
                 beta.append(one_minus_alpha_bar[j] - alpha[-1] * one_minus_alpha_bar[i])
                 if isinstance(beta[-1], Decimal) and beta[-1] < _TINY:
@@ -148,10 +152,8 @@ class Schedule:
                     for b in self.beta[i + 1 : j + 1]:
                         beta[-1] = beta[-1] * (1 - Decimal(b)) + Decimal(b)
         dtype, shape = self.beta.dtype, pairs.shape
-        alpha_ts, beta_ts = (_rounded(v, dtype).reshape(shape) for v in (alpha, beta))
-        adjacent = np.asarray(t) - s == 1
-        alpha_ts = np.where(adjacent, self.alpha[t], alpha_ts)[()]
-        return alpha_ts, np.where(adjacent, self.beta[t], beta_ts)[()]
+        alpha_ts, beta_ts = (_rounded(v, dtype).reshape(shape)[()] for v in (alpha, beta))
+        return alpha_ts, beta_ts
 
     @classmethod
     def sigmoid(
@@ -179,7 +181,11 @@ class Schedule:
 
     @classmethod
     def linear(cls, T: int = 1000, *, beta_min: float = 1e-4, beta_max: float = 0.02) -> Schedule:
-        """beta_t on a line from beta_min to beta_max. Source: Ho et al. 2020, section 4."""
+        """beta_t on a line from beta_min to beta_max. Source: Ho et al. 2020, section 4.
+
+        The betas are meant for T = 1000. A chain of T = 100 leaves alpha_bar_T = 0.36 of the
+        signal, so a sampler that starts from N(0, I) starts from a wrong distribution.
+        """
         T, beta_min = check_count("T", T), check_fraction("beta_min", beta_min)
         beta_max = check_fraction("beta_max", beta_max, below_one=True)
         return cls.from_beta(np.linspace(beta_min, beta_max, T))

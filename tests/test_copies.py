@@ -65,7 +65,7 @@ def test_a_copied_state_shares_nothing(copied):
     state = TrainingState(network, rng=np.random.default_rng(1))
     other = copied(state)
     assert other.network is not network
-    for a, b in zip(state._vectors().values(), other._vectors().values()):
+    for a, b in zip(state.vectors().values(), other.vectors().values()):
         assert np.array_equal(a, b) and not np.shares_memory(a, b)
     assert other.rng.random() == state.rng.random()
 

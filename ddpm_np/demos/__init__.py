@@ -134,10 +134,7 @@ def gallery() -> str:
 def _folder(folder: Path, write: Callable[[str], object]) -> Path | None:
     """The folder for the pictures, created; None where matplotlib is missing."""
     if not _figure_style.available():
-        write(
-            "matplotlib is not installed or cannot be imported, so there are no pictures; "
-            'pip install ".[figures]" in the project\'s folder installs it'
-        )
+        write(_figure_style.MISSING)
         return None
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -23,9 +23,12 @@ from ddpm_np._figure_style import (
     plain_log,
     styled,
 )
+from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.closed_form.ideal import Losses
 from ddpm_np.experiments.evaluation import Evaluation
-from ddpm_np.experiments.experiment import Training
+from ddpm_np.experiments.own import OwnEvaluation
+from ddpm_np.experiments.training import Training
 from ddpm_np.forward import q_sample
 from ddpm_np.schedule import Schedule
 
@@ -35,22 +38,120 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def pictures(training: Training, evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
+def pictures(training: Training, found: Evaluation, law: Gaussian) -> Iterator[tuple[str, Figure]]:
     """Name and figure of each picture of one experiment, in the order of the report."""
-    schedule, law = training.schedule, training.distribution
-    assert isinstance(law, Gaussian)
     curve = law.mean if law.rank == 0 else None
     if curve is None:
-        yield "samples", samples(evaluation.samples, evaluation.ideal, law)
+        yield "samples", samples(found.samples, found.ideal, law)
     else:
-        yield "samples", curve_samples(evaluation.samples, curve)
-    yield "reverse", reverse(evaluation.path, evaluation.ideal_path, curve)
-    yield "loss", loss(training.losses, training.block_size, evaluation)
-    if evaluation.spectra:
-        yield "spectrum", spectrum(evaluation.spectra, law.rank)
-    rng = training.experiment.rng("evaluation")
-    yield "forward", forward(schedule, evaluation.data[0], rng)
-    yield "schedule", schedule_tables(schedule)
+        yield "samples", curve_samples(found.samples, curve)
+    yield "reverse", reverse(found.path, found.ideal_path, curve)
+    yield "loss", loss(training.losses, training.block_size, found.losses)
+    if found.spectra:
+        yield "spectrum", spectrum(found.spectra, law.rank)
+    yield (
+        "forward",
+        forward(training.schedule, found.data[0], training.experiment.rng("evaluation")),
+    )
+    yield "schedule", schedule_tables(training.schedule)
+
+
+def own_pictures(training: Training, found: OwnEvaluation) -> Iterator[tuple[str, Figure]]:
+    """The same for the user's signals."""
+    yield "samples", own_samples(found.samples, found.nearest)
+    yield "reverse", reverse(found.path, found.ideal_path, None, "the Gaussian fit's denoiser")
+    yield "loss", own_loss(training.losses, training.block_size, found)
+    yield "spectrum", own_spectrum(found.spectra)
+    yield "schedule", schedule_tables(training.schedule)
+
+
+@styled
+def own_samples(drawn: Array, nearest: Array) -> Figure:
+    """The network's signals, each over the signal of the file that is nearest to it."""
+    title = "The network's signals, and the nearest ones of the file"
+    shown = min(6, len(drawn))
+    figure, axes = new_figure(2, 3, title, panel=(3.5, 2.1), sharex=True, sharey=True)
+    for k, panel in enumerate(axes.flat[:shown]):
+        panel.plot(nearest[k], color=DATA, linewidth=2.6, alpha=0.35, label="nearest in the file")
+        panel.plot(drawn[k], color=LEARNED, linewidth=1.2, label="the network's")
+        label(panel, "column" if k >= 3 else "", "value" if k % 3 == 0 else "")
+    legend(axes[0, 0])
+    caption(
+        figure,
+        "The first six samples, in the units of the file. Where a sample lies on its nearest "
+        "signal, the network has memorised it; the share of such copies is in the table.",
+    )
+    return figure
+
+
+@styled
+def drawn_signals(drawn: Array) -> Figure:
+    """Signals that were drawn from a saved network."""
+    shown = min(50, len(drawn))
+    figure, ((axes,),) = new_figure(1, 1, "Drawn from noise", panel=(6.4, 3.4))
+    axes.plot(drawn[:shown].T, linewidth=0.9, alpha=0.7)
+    label(axes, "place in the signal", "value", f"{shown} of {len(drawn)} signals")
+    caption(figure, "Each line is one signal, drawn by the trained network.")
+    return figure
+
+
+@styled
+def drawn_pictures(drawn: Array) -> Figure:
+    """The same for pictures, ten in a row."""
+    rows = {f"from {k + 1}": drawn[k : k + 10] for k in range(0, min(50, len(drawn)), 10)}
+    figure = picture_grid(rows, title="Drawn from noise")
+    caption(figure, "Each picture was drawn by the trained network.")
+    return figure
+
+
+@styled
+def own_loss(losses: list[float], block_size: int, found: OwnEvaluation) -> Figure:
+    """The loss, above the floor of the signals and beside that of their Gaussian fit."""
+    figure, ((left, right),) = new_figure(1, 2, "The loss and two floors", panel=(4.4, 2.9))
+    t = np.arange(1, len(found.floor_of_fit))
+    left.plot(block_size * np.arange(1, len(losses) + 1), losses, color=LEARNED)
+    plain_log(left)
+    label(left, "training step", "mean squared error of eps", "It falls while training")
+    total = (found.losses.floor + found.losses.excess)[1:]
+    right.plot(t, total, color=LEARNED, label="network")
+    right.plot(t, found.floor_of_fit[1:], color=EXACT, linestyle="--", label="floor, Gaussian fit")
+    right.plot(t, found.losses.floor[1:], color=DATA, linestyle=":", label="floor, these signals")
+    right.set_yscale("log")
+    right.set_ylim(bottom=0.3 * min(total.min(), found.floor_of_fit[1:].min()))
+    label(right, "step t", "mean squared error of eps", "At each t, trained")
+    legend(right)
+    caption(
+        figure,
+        "Blue: what a predictor that knows mean and covariance cannot go below. Black: what no "
+        "predictor can go below on these very signals; who reaches it draws copies of them. A good "
+        "network lies between.",
+    )
+    return figure
+
+
+@styled
+def own_spectrum(spectra: dict[str, Array]) -> Figure:
+    """The variances along the principal axes: the file's signals and the network's."""
+    figure, ((axes,),) = new_figure(1, 1, "The covariance, axis by axis", panel=(5.6, 3.2))
+    looks = (
+        ("data", DATA, "o", "the file"),
+        ("true sample", NOISE, "x", "as many of its signals"),
+        ("network", LEARNED, ".", "the network's samples"),
+    )
+    for which, colour, marker, text in looks:
+        values = spectra[which]
+        shown = values > 1e-12 * values[0]
+        x = np.flatnonzero(shown) + 1
+        axes.plot(x, values[shown], marker, color=colour, fillstyle="none", label=text)
+    axes.set_yscale("log")
+    label(axes, "principal axis", "variance", "The dots should fill the circles")
+    legend(axes)
+    caption(
+        figure,
+        "Standardised columns. Few samples spread the spectrum: compare the network's with that "
+        "of as many signals of the file (crosses).",
+    )
+    return figure
 
 
 @styled
@@ -119,9 +220,9 @@ def curve_samples(drawn: Array, curve: Array) -> Figure:
 
 
 @styled
-def loss(losses: list[float], block_size: int, evaluation: Evaluation) -> Figure:
+def loss(losses: list[float], block_size: int, found: Losses) -> Figure:
     """The loss during training, and at each t afterwards, over the Bayes floor."""
-    floor, t = evaluation.floor, np.arange(1, len(evaluation.floor))
+    floor, t = found.floor, np.arange(1, len(found.floor))
     has_floor = floor[1:].mean() > 0
     title = "The loss and its floor" if has_floor else "The loss"
     figure, axes = new_figure(1, 3 if has_floor else 2, title, panel=(3.7, 2.8))
@@ -130,7 +231,7 @@ def loss(losses: list[float], block_size: int, evaluation: Evaluation) -> Figure
     left.plot(steps, losses, color=LEARNED)
     plain_log(left)
     label(left, "training step", "mean squared error of eps", "It falls while training")
-    middle.plot(t, evaluation.loss[1:], color=LEARNED)
+    middle.plot(t, found.loss[1:], color=LEARNED)
     plain_log(middle)
     label(middle, "step t", "mean squared error of eps", "It is largest at small t")
     if not has_floor:
@@ -149,10 +250,10 @@ def loss(losses: list[float], block_size: int, evaluation: Evaluation) -> Figure
     left.set_ylim(bottom=0.6 * min([mean, *losses]))
     middle.plot(t, floor[1:], color=EXACT, linestyle="--")
     half = len(t) // 2
-    name_line(middle, t[half], 1.3 * evaluation.loss[half + 1], "network", LEARNED)
+    name_line(middle, t[half], 1.3 * found.loss[half + 1], "network", LEARNED)
     name_line(middle, t[half], 0.5 * floor[half + 1], "Bayes floor", EXACT, ha="right", va="top")
     right = axes[0, 2]
-    over, error = (100 * v[1:] / floor[1:] for v in (evaluation.excess, evaluation.excess_error))
+    over, error = (100 * v[1:] / floor[1:] for v in (found.excess, found.excess_error))
     right.fill_between(t, over - 2 * error, over + 2 * error, color=LEARNED, alpha=0.3, linewidth=0)
     right.plot(t, over, color=LEARNED)
     right.set_ylim(bottom=0)
@@ -167,12 +268,14 @@ def loss(losses: list[float], block_size: int, evaluation: Evaluation) -> Figure
 
 
 @styled
-def reverse(path: Array, ideal_path: Array, curve: Array | None) -> Figure:
+def reverse(
+    path: Array, ideal_path: Array, curve: Array | None, other: str = "the ideal denoiser"
+) -> Figure:
     """From noise to signal, step by step: the network and the ideal denoiser, same noise."""
     title = "Out of noise"
     figure, ((left, right),) = new_figure(1, 2, title, panel=(5.0, 3.4), sharey=True)
     _way(left, path, curve, "The network ...")
-    lines = _way(right, ideal_path, curve, "... and the ideal denoiser, from the same noise")
+    lines = _way(right, ideal_path, curve, f"... and {other}, from the same noise")
     right.set_ylabel("")
     bar = figure.colorbar(lines, ax=[left, right], pad=0.01)
     bar.set_label("step t")
@@ -182,7 +285,7 @@ def reverse(path: Array, ideal_path: Array, curve: Array | None) -> Figure:
         figure,
         f"Every line is the whole signal at one step, from noise (t = T, pale) to the "
         f"end (t = 0, dark). Black: {what}. Both chains get the same random numbers: where the "
-        "pictures differ, the network differs from the exact answer.",
+        f"pictures differ, the network differs from {other}.",
     )
     return figure
 

@@ -21,8 +21,9 @@ from ddpm_np._figure_style import (
 )
 from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions.rings import nearest_ring
-from ddpm_np.experiments.experiment import Training
-from ddpm_np.experiments.rings import SEEN, Memory, RingsEvaluation
+from ddpm_np.experiments.rings import SEEN
+from ddpm_np.experiments.rings_evaluation import Memory, RingsEvaluation
+from ddpm_np.experiments.training import Training
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,18 +100,20 @@ def chain(evaluation: RingsEvaluation) -> Figure:
 def loss(evaluation: RingsEvaluation, losses: list[float], block_size: int) -> Figure:
     """The loss while training, and at each t over the exact floor."""
     figure, ((left, middle, right),) = new_figure(1, 3, "The loss, and what it cannot go below")
-    floor, t = evaluation.floor[1:], np.arange(1, len(evaluation.floor))
+    floor, t = evaluation.losses.floor[1:], np.arange(1, len(evaluation.losses.floor))
     left.plot(block_size * np.arange(1, len(losses) + 1), losses, color=LEARNED, label="U-Net")
     left.axhline(floor.mean(), color=EXACT, linestyle="--", label="Bayes floor")
     left.set_yscale("log")
     label(left, "training step", "mean squared error of eps", "While training")
     legend(left)
-    middle.plot(t, evaluation.loss[1:], color=LEARNED, label="U-Net")
+    middle.plot(
+        t, (evaluation.losses.floor + evaluation.losses.excess)[1:], color=LEARNED, label="U-Net"
+    )
     middle.plot(t, floor, color=EXACT, linestyle="--", label="Bayes floor")
     middle.set_yscale("log")
     label(middle, "step t", "mean squared error of eps", "At each t, trained")
     legend(middle)
-    right.plot(t, evaluation.excess[1:] / floor, color=LEARNED)
+    right.plot(t, evaluation.losses.excess[1:] / floor, color=LEARNED)
     right.set_yscale("log")
     label(right, "step t", "excess / floor", "What is left to learn")
     dim = evaluation.samples.shape[1]

@@ -24,9 +24,9 @@ from ddpm_np.proof.prover import Proof
 # Functions that proofs run beside those that the register names.
 KERNELS: dict[str, tuple[str, ...]] = {
     "E15": (
-        "network.MLP._forward",
-        "network.MLP._backward",
-        "learning.unet.UNet._backward",
+        "network.MLP.forward",
+        "network.MLP.backward",
+        "learning.unet.UNet.backward",
         "learning.layers.sum_by_step",
     ),
     "E24": ("closed_form.ideal.eps_star_gain",),

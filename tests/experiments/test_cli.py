@@ -17,8 +17,11 @@ from tiny import TINY
 import ddpm_np
 from ddpm_np import _figure_style
 from ddpm_np.experiments import experiment as experiments
-from ddpm_np.experiments import folder as runs
+from ddpm_np.experiments import saved
+from ddpm_np.experiments.numbered import next_numbered
+from ddpm_np.experiments.settings import KINDS
 from ddpm_np.learning.checkpoint import load_checkpoint
+from ddpm_np.learning.fast import denoiser
 from ddpm_np.sampling import ancestral_sample, ddim_sample
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has one way only to end a process
@@ -26,7 +29,7 @@ LONG = 6000  # steps of a tiny training that lasts long enough to be stopped in 
 
 
 def weights(path):
-    state = load_checkpoint(path).state
+    state = load_checkpoint(path, KINDS).state
     return [state.network.flat, state.optimizer.m, state.optimizer.v, state.ema.average]
 
 
@@ -42,7 +45,7 @@ def test_both_experiments_leave_their_files_and_a_page_above_them(tiny, capsys):
     assert left.keys() == {"run.json", "report.json", "report.md", *below}
     with np.load("runs/001/ensemble/samples.npz") as arrays:
         assert arrays["samples"].shape == arrays["data"].shape == (20, 6)
-    assert load_checkpoint("runs/001/curve/checkpoint.npz").state.step == 30
+    assert load_checkpoint("runs/001/curve/checkpoint.npz", KINDS).state.step == 30
 
 
 def test_without_matplotlib_it_says_so_once(tiny, capsys):
@@ -65,14 +68,14 @@ def test_numbered_folders_go_up_from_the_highest(tiny):
 
 def test_numbered_folders_are_never_shared(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(runs._next_numbered, [tmp_path] * 24))
+        made = list(pool.map(next_numbered, [tmp_path] * 24))
     assert len(set(made)) == 24
 
 
 def test_equal_seeds_give_equal_weights_and_other_settings_others(tiny):
     for out, *options in [("a",), ("b",), ("c", "--seed", 1), ("d", "--steps", 31)]:
         assert main("run", "--experiment", "ensemble", "--out", out, *options) == 0
-    a, b, c, d = (load_checkpoint(f"{out}/checkpoint.npz") for out in "abcd")
+    a, b, c, d = (load_checkpoint(f"{out}/checkpoint.npz", KINDS) for out in "abcd")
     assert np.array_equal(a.state.network.flat, b.state.network.flat)
     assert not np.array_equal(a.state.network.flat, c.state.network.flat)
     assert d.state.step == 31
@@ -106,7 +109,7 @@ def test_a_stopped_run_resumes_bit_for_bit(tiny, capsys, uninterrupted, stop):
     process.send_signal(stop)
     _, error = process.communicate()
     assert "Traceback" not in error
-    step = load_checkpoint("x/checkpoint.npz").state.step
+    step = load_checkpoint("x/checkpoint.npz", KINDS).state.step
     if stop == signal.SIGINT:
         assert process.returncode == 130
         assert error.startswith(f"stopped at step {step} of {LONG}") and error.count("\n") == 1
@@ -161,7 +164,7 @@ def test_divergence_stops_with_the_step_and_keeps_the_checkpoint(tiny, capsys, m
     assert error.startswith("error: ensemble: the loss is") and error.count("\n") == 1
     assert "try a lower learning_rate" in error
     assert "x/checkpoint.npz keeps step 0" in error
-    assert np.isfinite(load_checkpoint("x/checkpoint.npz").state.network.flat).all()
+    assert np.isfinite(load_checkpoint("x/checkpoint.npz", KINDS).state.network.flat).all()
 
 
 @pytest.mark.parametrize("argv", [["errata"], ["run", "--experiment", "curve", "--out", "x"]])
@@ -219,10 +222,10 @@ def test_every_command_has_help(capsys, command):
         (["run", "--resume", "--out", "file"], "file"),
         (["run", "--out", "file"], "file"),
         (["run", "--out", "file/x"], "file"),
-        (["sample"], "CHECKPOINT"),
+        (["sample"], "RUN"),
         (["sample", "file", "--out", "s.npz"], "file"),
         (["sample", "nowhere.npz", "--out", "s.npz"], "nowhere.npz"),
-        (["sample", ".", "--out", "s.npz"], ". must be an ordinary file"),
+        (["sample", ".", "--out", "s.npz"], ". must hold one trained network"),
         (["sample", "file", "--out", "file"], "--out"),
         (["sample", "file", "--out", "nowhere/s.npz"], "--out"),
         (["sample", "file", "-n", "0", "--out", "s.npz"], "-n"),
@@ -318,8 +321,8 @@ def test_sample_draws_from_the_averaged_weights(tiny):
     assert main("sample", "x/checkpoint.npz", "-n", 5, "--out", "a", "--seed", 3) == 0
     ddim = ["--sampler", "ddim", "--sampler-steps", 4]
     assert main("sample", "x/checkpoint.npz", "--out", "b.npz", *ddim) == 0
-    state, schedule, _ = load_checkpoint("x/checkpoint.npz")
-    network = state.ema_network()
+    state, schedule, _ = load_checkpoint("x/checkpoint.npz", KINDS)
+    network = denoiser(state.ema_network())
     with np.load("a") as a, np.load("b.npz") as b:
         expected = ancestral_sample(network, schedule, 5, 6, rng=np.random.default_rng(3))
         assert np.array_equal(a["samples"], expected)
@@ -342,7 +345,7 @@ def test_a_refusal_of_the_sampler_is_not_told_as_lack_of_memory(tiny, monkeypatc
     def refuses(*args, **options):
         raise ValueError("something else")
 
-    monkeypatch.setattr("ddpm_np.sampling.ancestral_sample", refuses)
+    monkeypatch.setitem(saved.SAMPLERS, "ancestral", refuses)
     with pytest.raises(ValueError, match="something else"):
         main("sample", "x/checkpoint.npz", "--out", "s.npz")
 

@@ -12,8 +12,10 @@ import pytest
 
 from ddpm_np.cli import main
 from ddpm_np.closed_form.distributions import Rings
-from ddpm_np.experiments import rings
-from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS, Experiment, Training
+from ddpm_np.experiments import rings_evaluation
+from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS, from_config
+from ddpm_np.experiments.settings import KINDS
+from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.learning.unet import UNet
 
@@ -45,10 +47,10 @@ def test_a_whole_run_reports_and_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(EXPERIMENTS, "rings", SMALL)
-    monkeypatch.setattr(rings, "PATCHES", (3, 7))
+    monkeypatch.setattr(rings_evaluation, "PATCHES", (3, 7))
     assert main(["run", "--experiment", "rings", "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
-    assert "rings: training three layers on 5 pictures" in said and "report in" in said
+    assert "three-layers: step 6/6" in said and "report in" in said
     folder = tmp_path / "run"
     report = json.loads((folder / "report.json").read_text())
     numbers = report["numbers"]
@@ -75,7 +77,7 @@ def test_a_whole_run_reports_and_draws(
         assert (folder / f"{picture}.png").stat().st_size > 1000
     samples = np.load(folder / "samples.npz")["samples"]
     assert samples.shape == (6, 64)
-    assert isinstance(load_checkpoint(folder / "checkpoint.npz").state.network, UNet)
+    assert isinstance(load_checkpoint(folder / "checkpoint.npz", KINDS).state.network, UNet)
 
 
 def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> None:
@@ -108,4 +110,4 @@ def test_pictures_that_cannot_be_halved_are_refused() -> None:
 
 
 def test_settings_survive_their_config() -> None:
-    assert Experiment.from_config(json.loads(json.dumps(SMALL.config))) == SMALL
+    assert from_config(json.loads(json.dumps(SMALL.config))) == SMALL

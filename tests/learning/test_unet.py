@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from ddpm_np.closed_form.distributions import Rings
 from ddpm_np.learning.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+from ddpm_np.learning.parameters import Parameters
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import train
 
 Array = NDArray[np.float64]
+KINDS = {"unet": UNet}
 H = 1e-200  # a complex step has no cancellation, so it can be this small
 
 
@@ -35,11 +37,18 @@ def unet(
     return network
 
 
+def moved(network: UNet, direction: Array) -> UNet:
+    """The same network on complex numbers, a complex step away."""
+    twin = network.copy()
+    twin.dtype, twin.flat = np.dtype(complex), network.flat + 1j * H * direction
+    twin.params = Parameters(network.params.layout, twin.flat)
+    return twin
+
+
 def along(network: UNet, direction: Array, x: Array, t: Any, weights: Array) -> tuple[float, float]:
     """The derivative of <eps_hat, weights> along a direction: by hand, and by a complex step."""
     gradient = network.backward(weights, network.forward(x, t)[1]).flat
-    moved = type(network.params)(network.params.layout, network.flat + 1j * H * direction)
-    eps_hat, _ = network._forward(moved, x.astype(complex), t)
+    eps_hat, _ = moved(network, direction).forward(x, t)
     return float(gradient @ direction), float((eps_hat * weights).sum().imag / H)
 
 
@@ -78,10 +87,8 @@ def test_every_number_of_the_gradient_with_repeated_steps(t: Any) -> None:
     rng = np.random.default_rng(1)
     x, weights = rng.standard_normal((2, 4, 4))
     gradient = network.backward(weights, network.forward(x, t)[1]).flat
-    steps = np.broadcast_to(t, 4)
     for i, unit in enumerate(np.eye(network.flat.size)):
-        moved = type(network.params)(network.params.layout, network.flat + 1j * H * unit)
-        exact = (network._forward(moved, x.astype(complex), steps)[0] * weights).sum().imag / H
+        exact = (moved(network, unit).forward(x, t)[0] * weights).sum().imag / H
         assert abs(gradient[i] - exact) <= 1e-12 * np.abs(gradient).max()
 
 
@@ -155,7 +162,7 @@ def test_predicting_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((7, 16)), rng.integers(1, 6, 7)
     whole = network(x, t)
-    monkeypatch.setattr("ddpm_np.learning.unet.PIXELS", 32)
+    monkeypatch.setattr("ddpm_np.learning.parameters.NUMBERS", 32)
     np.testing.assert_allclose(network(x, t), whole, rtol=0, atol=1e-13)
 
 
@@ -204,7 +211,7 @@ def test_a_resumed_training_has_the_bits_of_an_unbroken_one(tmp_path: Path) -> N
     for _ in islice(train(broken.network, law, schedule, state=broken, **options), 2):
         pass
     save_checkpoint(tmp_path / "two.npz", broken, schedule, {})
-    state = load_checkpoint(tmp_path / "two.npz").state
+    state = load_checkpoint(tmp_path / "two.npz", KINDS).state
     assert isinstance(state.network, UNet) and state.step == 2
     for _ in train(state.network, law, schedule, state=state, **options):
         pass

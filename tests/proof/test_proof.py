@@ -252,8 +252,8 @@ def test_the_derivation_asks_for_exact_numbers_in_known_places_only() -> None:
 @pytest.mark.parametrize(
     ("equation", "owner", "name"),
     [
-        ("E15", network.MLP, "_backward"),
-        ("E15", network.MLP, "_forward"),
+        ("E15", network.MLP, "backward"),
+        ("E15", network.MLP, "forward"),
         ("E26", reverse, "reverse_kernel"),
         ("E25", ideal, "optimal_loss"),
         ("E25", ideal, "optimal_variance"),

@@ -73,14 +73,18 @@ def _DDIM_on_the_forward_path(v: V, route: ROUTE) -> Sides:
 @identity("E11 E18", STEP)
 def _the_variance_of_DDIM_with_eta_1(v: V) -> Sides:
     """sigma^2 = beta_tilde_t."""
-    variance = sampling.ddim_variance(v.alpha, v.beta, v.one_minus, v.one_minus_prev, 1)
+    variance = sampling.ddim_variance(v.beta, v.one_minus, v.one_minus_prev, 1)
     return variance, posterior.posterior_variance(v.beta, v.one_minus, v.one_minus_prev)
+
+
+def _variance(alpha: Any, *numbers: Any) -> Any:
+    return sampling.ddim_variance(*numbers)
 
 
 @identity("E18", DDIM_STEP)
 def _the_direction_of_DDIM(v: V) -> Sides:
     """The sum of terms that are never negative = 1 - alpha_bar_s - sigma^2."""
-    variance = _ddim(sampling.ddim_variance, v)
+    variance = _ddim(_variance, v)
     return _ddim(sampling.ddim_direction, v), v.one_minus_prev - variance
 
 
@@ -98,7 +102,7 @@ def _DDIM_keeps_the_marginals(v: V) -> Sides:
     """For every eta, (xt_coef sqrt(1 - alpha_bar_t) + eps_coef)^2 + sigma^2 = 1 - alpha_bar_s."""
     kept = posterior.mean_xt_coef_in_eps_form(v.alpha) * np.sqrt(v.one_minus)
     noise = kept + _ddim(sampling.ddim_eps_coef, v)
-    return noise**2 + _ddim(sampling.ddim_variance, v), v.one_minus_prev
+    return noise**2 + _ddim(_variance, v), v.one_minus_prev
 
 
 @identity("E18", each_route(ddim_step, TS, first=1))
