@@ -51,6 +51,14 @@ def test_the_covariances() -> None:
     assert close(forward.covariance_at(S, Sigma, 2), [[2.5552, 0.5184], [0.5184, 1.5184]])
 
 
+@pytest.mark.E7
+@pytest.mark.E8
+def test_the_exponent() -> None:
+    # (1 - 0.8 * 2)^2 / 0.36 + (2 - 0.9)^2 / 0.19 - (1 - 0.72)^2 / 0.4816
+    at = posterior.posterior_exponent(2.0, 1.0, 1.0, S.alpha[2], S.beta[2], *S.alpha_bar[1:3])
+    assert close(at, 7.2056303549571603)
+
+
 @pytest.mark.E9
 @pytest.mark.E10
 @pytest.mark.E11

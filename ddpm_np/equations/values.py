@@ -15,13 +15,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
+from functools import cache
 from numbers import Rational
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np.equations.docstrings import formulas, symbol_of
+from ddpm_np.equations.docstrings import formulas, function_at, symbol_of
 
 DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX)
 TABLES = ("beta", "alpha", "alpha_bar", "beta_tilde", "log_snr")
@@ -97,17 +98,24 @@ class Numbers(Mapping[str, Any]):
         return len(self.given)
 
 
-def arguments(function: Callable[..., Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """What a function is called with, its parameters bound to symbols by their names.
+@cache
+def parameters_of(path: str) -> dict[str, bool]:
+    """The parameters of the function at a path, and which of them it needs."""
+    parameters = inspect.signature(function_at(path)).parameters
+    return {name: p.default is p.empty for name, p in parameters.items()}
+
+
+def arguments(path: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """What the function at a path is called with, its parameters bound to symbols by their names.
 
     A parameter with a default is left out unless its number is given.
     """
     bound = {}
-    for name, parameter in inspect.signature(function).parameters.items():
+    for name, needed in parameters_of(path).items():
         symbol = symbol_of(name)
         if symbol.startswith("1 - ") and symbol not in numbers:
             bound[name] = 1 - numbers[symbol.removeprefix("1 - ")]
-        elif symbol in numbers or parameter.default is parameter.empty:
+        elif symbol in numbers or needed:
             bound[name] = numbers[symbol]
     return bound
 

@@ -71,7 +71,7 @@ def function_of(name: str) -> FunctionType:
     """
     found = resolve_name(f"ddpm_np.{name}")
     if isclass(found):
-        found = vars(found)["__call__"]
+        found = vars(found).get("__call__", vars(found).get("__init__"))
     function: FunctionType = getattr(found, "__func__", found)
     return function
 

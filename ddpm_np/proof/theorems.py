@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
-from inspect import signature
 from itertools import combinations, product
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -34,7 +33,8 @@ from ddpm_np.equations.docstrings import (
     symbol_of,
 )
 from ddpm_np.equations.formula import names, value
-from ddpm_np.equations.values import Numbers, arguments
+from ddpm_np.equations.values import Numbers, arguments, parameters_of
+from ddpm_np.proof.identities import IDENTITIES
 from ddpm_np.proof.identities.charts import (
     TS,
     betas,
@@ -55,9 +55,10 @@ ROWS = ("x_0", "x_t", "x_{t-1}", "x_s", "eps", "eps_hat", "eps_star", "score", "
 MATRICES = ("Sigma_0", "Sigma_{t-1}")
 # Functions of the register without a formula of their own, and why.
 WITHOUT_FORMULA = {
-    "network.MLP._forward": "its derivatives are proved",
-    "network.MLP._backward": "its derivatives are proved",
+    "network.MLP.forward": "its derivatives are proved",
+    "network.MLP.backward": "its derivatives are proved",
     "training.train": "a loop",
+    "training.plain_gradient": "it is made of q_sample, the passes and the loss",
     "training._loop": "a loop",
     "sampling.ancestral_sample": "a loop that draws",
     "sampling.ddim_sample": "a loop that draws",
@@ -102,8 +103,7 @@ def result_of(path: str, numbers: Mapping[str, Any]) -> Any:
     """
     if path == "schedule.Schedule.from_beta":  # which has made the schedule
         return numbers["schedule"]
-    function = function_at(path)
-    result = function(**arguments(function, numbers))
+    result = function_at(path)(**arguments(path, numbers))
     if hasattr(result, "xt_coef"):
         moved = result.xt_coef * numbers["x_t"] + result.eps_coef * numbers["eps_hat"]
         return [moved + result.std * numbers["z"]]
@@ -168,17 +168,17 @@ def taken_by(path: str) -> frozenset[str]:
     """The symbols of the parameters of a function, and those of its formulas."""
     block = formulas(path)
     own = {f.left.text for f in block if f.left is not None and f.left.kind == "name"}
-    parameters = frozenset(map(symbol_of, signature(function_at(path)).parameters))
+    parameters = frozenset(map(symbol_of, parameters_of(path)))
     return parameters | ({name for f in block for name in names(f.tree)} - own)
 
 
 def is_kernel(path: str) -> bool:
     """Whether all its parameters are numbers, which can be free."""
-    return not {"schedule", "self", "beta", "T", "v"} & {*signature(function_at(path)).parameters}
+    return not {"schedule", "self", "beta", "T", "v"} & {*parameters_of(path)}
 
 
 def _is_table(path: str) -> bool:
-    parameters = {*signature(function_at(path)).parameters}
+    parameters = {*parameters_of(path)}
     return "distribution" in parameters and "t" not in parameters
 
 
@@ -277,8 +277,8 @@ def _settings(path: str, kind: str, T: int, usable: Usable) -> Iterator[Setting]
         if calls:
             yield Setting(label, chart, calls, single)
         if calls and "self" in taken:
-            s, t = map(np.array, zip(*calls))
-            yield Setting(f"{label}, as arrays", chart, ((s, t),), single)
+            together = np.array(calls).T
+            yield Setting(f"{label}, as arrays", chart, ((together[0], together[1]),), single)
         return
     visited = [t for t in range(T + 1) if wanted_at((None, t), usable)]
     if not visited or "t >= 2" not in usable:
@@ -287,6 +287,8 @@ def _settings(path: str, kind: str, T: int, usable: Usable) -> Iterator[Setting]
     if "distribution" in taken or path.startswith("schedule."):
         return
     if is_kernel(path) and taken & {*ROWS}:
+        return
+    if T > 3:  # the code reads single entries of the tables, whatever T is
         return
     for first in {visited[0], min(2, T)}:
         of_rows = (None, steps_in_batch(T, first))
@@ -298,7 +300,7 @@ def _settings(path: str, kind: str, T: int, usable: Usable) -> Iterator[Setting]
 
 def _batches_of_routes() -> Iterator[Setting]:
     """Rows of a batch, each with a route of its own, the first route twice."""
-    for T in TS:
+    for T in TS[:4]:
         for cuts in (c for n in range(T) for c in combinations(range(1, T), n)):
             ends, i = np.array([0, *cuts, T]), np.append(np.arange(len(cuts) + 1), 0)
             label = f"one route, {' '.join(map(str, ends))}, in batches"
@@ -313,7 +315,7 @@ LEVELS = ("alpha_bar_t", "alpha_bar_{t-1}", "alpha_bar_s")
 
 def _free(path: str) -> Setting:
     """Each parameter of a kernel is a variable of its own, with roots that are rational."""
-    symbols = [symbol_of(name) for name in signature(function_at(path)).parameters]
+    symbols = [symbol_of(name) for name in parameters_of(path)]
     variables = dict(zip("abcdefgh", sorted({s.removeprefix("1 - ") for s in symbols})))
 
     def build(**v: Symbol) -> SimpleNamespace:
@@ -342,10 +344,11 @@ def _free(path: str) -> Setting:
 # ---- the identities -----------------------------------------------------------------------------
 
 
-def all_theorems() -> list[Identity]:
-    """The identities of all functions of the register, in its order."""
-    paths = dict.fromkeys(path for e in EQUATIONS.values() for path in e.functions)
-    return [identity for path in paths for identity in theorems(path)]
+def identities_of(number: str) -> Iterator[Identity]:
+    """All that is proved of an equation: its functions' formulas, and what they are to others."""
+    for path in EQUATIONS[number].functions:
+        yield from (i for i in theorems(path) if number in i.equations)
+    yield from (i for i in IDENTITIES if number in i.equations)
 
 
 def theorems(path: str) -> list[Identity]:

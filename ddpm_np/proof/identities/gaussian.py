@@ -103,14 +103,6 @@ def _the_ideal_denoiser(v: V, T: int) -> Sides:
     return [*left, denoiser(v.x, T)], [*right, right[-1] @ law.axes.T]
 
 
-@identity("E25", each_T(_with_law))
-def _the_floor(v: V, T: int) -> Sides:
-    """optimal_loss is the mean over the axes of alpha_bar_t lambda / v_t, for every t."""
-    signal = [p**2 * _law(v).spectrum for p in v.p[1:]]
-    floors = [(s / (s + c**2)).sum() / 2 for s, c in zip(signal, v.c[1:])]
-    return ideal.optimal_loss(_law(v), v.schedule)[1:], floors
-
-
 @identity("E25 E26", each_T(_with_law))
 def _the_optimal_variance(v: V, T: int) -> Sides:
     """optimal_variance is the mean over the axes of the true kernel's variances, for every t."""
