@@ -38,7 +38,7 @@ from ddpm_np.schedule import Schedule
 def variance_of_mean(variance: float, n: int, *, correlation: float = 0.0) -> float:
     """Variance of the mean of n observations of equal variance and pairwise correlation (E33).
 
-    Var(mean) = variance (1 + (n - 1) correlation) / n
+    Var(x_bar) = variance (1 + (n - 1) correlation) / n
 
     This is variance / n for independent observations. For others it tends to
     correlation * variance, not to 0.
@@ -59,7 +59,7 @@ def variance_of_mean(variance: float, n: int, *, correlation: float = 0.0) -> fl
 
 
 def error_of_mean(variance: float, n: int, *, correlation: float = 0.0, bias: float = 0.0) -> float:
-    """Mean squared error of the mean of n observations of equal bias: Var(mean) + bias^2 (E33).
+    """Mean squared error of the mean of n observations of equal bias: Var(x_bar) + bias^2 (E33).
 
     From: :func:`variance_of_mean`. Source: as there; the notes have averaging remove systematic
     errors (N2:143), which are the part that it cannot remove.

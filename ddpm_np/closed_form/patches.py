@@ -22,14 +22,19 @@ from ddpm_np._checks import (
     check_instance,
     check_steps,
 )
-from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen
+from ddpm_np.closed_form.distributions.arguments import (
+    ReadOnly,
+    checked_points,
+    float_array,
+    frozen,
+)
 from ddpm_np.closed_form.distributions.mixtures import Empirical
 from ddpm_np.schedule import Schedule
 
 PAIRS = 2**20  # pairs of a noisy and a clean patch whose likelihoods are held at once
 
 
-class PatchDenoiser:
+class PatchDenoiser(ReadOnly):
     r"""(x_t, t) -> E[eps_q | the patch of x_t around q], q each pixel, over given pictures (E24).
 
     With x the noisy patch around q, y the clean patches it may come from, and y_q their middle,

@@ -8,6 +8,7 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np._figure_style import (
+    DATA,
     EXACT,
     GREEN,
     LEARNED,
@@ -150,7 +151,9 @@ def _bounds(
 
 @styled
 def draw(drawn: Drawn) -> Figure:
-    figure, axes = new_figure(1, 3, "Likelihood, three ways", panel=(3.4, 2.9))
+    figure, axes = new_figure(
+        1, 3, "Likelihood: the fit, the integral and the bound", panel=(3.4, 2.9)
+    )
     fitted, integral, bound = axes[0]
     fitted.plot(drawn.latents, drawn.entropy + drawn.kl, color=EXACT)
     nll, error = drawn.nll
@@ -178,16 +181,13 @@ def draw(drawn: Drawn) -> Figure:
         "A naive mean is confidently wrong",
     )
     legend(integral, loc="upper left")
-    bars = [r"$\tilde\beta_t$", r"$\beta_t$", "true kernel"]
-    bound.bar(bars, list(drawn.gaps.values()), 0.6, color=(SKY, ORANGE, GREEN))
-    bound.set(ylim=(1e-3, 200))
-    plain_log(bound)
-    for place, gap in enumerate(drawn.gaps.values()):
-        bound.text(place, gap * 1.2, f"{gap:.2g}", ha="center", fontsize=8)
-    label(
-        bound,
-        "variance of the reverse step",
-        "nats above the entropy",
-        "The true kernel closes the bound",
-    )
+    names = [r"$\tilde\beta_t$", r"$\beta_t$", "true\nkernel"]
+    for place, (gap, colour) in enumerate(zip(drawn.gaps.values(), (SKY, ORANGE, GREEN))):
+        bound.plot(gap, place, "o", color=colour, ms=9)
+        name_line(bound, gap, place - 0.2, f"{gap:.2g}", DATA, ha="center")
+    bound.set(xlim=(1e-3, 200), ylim=(2.4, -0.6))
+    plain_log(bound, "x")
+    bound.set_yticks(range(3), names)
+    what = "variance of the reverse step"
+    label(bound, "nats above the entropy", what, "The true kernel closes the bound")
     return figure

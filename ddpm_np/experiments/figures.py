@@ -13,8 +13,8 @@ from ddpm_np._figure_style import (
     EXACT,
     FAINT,
     LEARNED,
-    MAP,
     NOISE,
+    WRONG,
     caption,
     label,
     legend,
@@ -22,6 +22,7 @@ from ddpm_np._figure_style import (
     new_figure,
     plain_log,
     styled,
+    trail,
 )
 from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions import Gaussian
@@ -33,8 +34,6 @@ from ddpm_np.forward import q_sample
 from ddpm_np.schedule import Schedule
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
 
 
@@ -165,21 +164,16 @@ def samples(drawn: Array, ideal: Array, law: Gaussian) -> Figure:
         panel.fill_between(
             tau, law.mean - 2 * std, law.mean + 2 * std, color=EXACT, alpha=0.12, linewidth=0
         )
-        panel.plot(tau, ideal[k], color=EXACT, linewidth=3.2, alpha=0.55)
-        panel.plot(tau, drawn[k], color=LEARNED, linewidth=1.3)
-        off = np.sqrt(np.square(drawn[k] - ideal[k]).mean())
+        panel.plot(tau, ideal[k], color=EXACT, linewidth=3.2, alpha=0.55, label="ideal, exact")
+        panel.plot(tau, drawn[k], color=LEARNED, linewidth=1.3, label="network")
+        off = 10 * (drawn[k] - ideal[k])
+        panel.plot(tau, off, color=WRONG, linewidth=0.9, label="10 x their difference")
+        off = np.sqrt(np.square(off / 10).mean())
         x, y = "time in s" if k >= 3 else "", "$x_0$" if k % 3 == 0 else ""
         label(panel, x, y, f"difference {off:.2g} (root mean square)")
     low, high = axes[0, 0].get_ylim()
-    axes[0, 0].set_ylim(low, high + 0.15 * (high - low))  # room for the names
-    names = (
-        ("trained network", LEARNED, 1.0),
-        ("ideal denoiser, exact", EXACT, 0.75),
-        ("band: two standard deviations, exact", EXACT, 0.5),
-    )
-    for panel, (text, colour, alpha) in zip(axes[0], names):
-        place = {"transform": panel.transAxes, "alpha": alpha, "va": "top", "weight": "bold"}
-        name_line(panel, 0.02, 0.99, text, colour, **place)
+    axes[0, 0].set_ylim(low, high + 0.25 * (high - low))  # room for the legend
+    legend(axes[0, 0], loc="upper left", ncols=3, fontsize=7.5, columnspacing=1)
     caption(
         figure,
         "The first six samples. Both chains start from the same noise and add the same "
@@ -274,8 +268,8 @@ def reverse(
     """From noise to signal, step by step: the network and the ideal denoiser, same noise."""
     title = "Out of noise"
     figure, ((left, right),) = new_figure(1, 2, title, panel=(5.0, 3.4), sharey=True)
-    _way(left, path, curve, "The network ...")
-    lines = _way(right, ideal_path, curve, f"... and {other}, from the same noise")
+    trail(left, path, curve, "The network ...")
+    lines = trail(right, ideal_path, curve, f"... and {other}, from the same noise")
     right.set_ylabel("")
     bar = figure.colorbar(lines, ax=[left, right], pad=0.01)
     bar.set_label("step t")
@@ -288,22 +282,6 @@ def reverse(
         f"pictures differ, the network differs from {other}.",
     )
     return figure
-
-
-def _way(axes: Axes, path: Array, curve: Array | None, title: str) -> LineCollection:
-    """All steps as lines, coloured by t, the last ones on top."""
-    from matplotlib.collections import LineCollection
-
-    tau, T = np.linspace(0, 1, path.shape[1]), len(path) - 1
-    order = np.arange(T, -1, -1)
-    curves = [np.column_stack([tau, path[t]]) for t in order]
-    lines = LineCollection(curves, cmap=MAP, linewidths=0.7, alpha=0.8)
-    lines.set_array(order)
-    axes.add_collection(lines)
-    axes.autoscale_view()
-    axes.plot(tau, path[0] if curve is None else curve, color=DATA, linewidth=1.8)
-    label(axes, "time in s", "$x_t$", title)
-    return lines
 
 
 @styled

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
-import pickle
 import random
 import struct
 import sys
@@ -406,22 +404,6 @@ def test_files_damaged_at_random_are_refused_or_equal(saved):
             assert str(saved) in str(error) and "\n" not in str(error)
         else:
             assert np.array_equal(state.network.flat, original)
-
-
-# ---- copies ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))]
-)
-def test_a_copied_state_continues_alike_and_shares_nothing(copied):
-    state = go_on(new_state(), 7)
-    other, before = copied(state), state.network.flat.copy()
-    go_on(other)
-    assert np.array_equal(state.network.flat, before) and state.step == 7
-    assert np.array_equal(go_on(state).network.flat, other.network.flat)
-    assert np.array_equal(state.ema.average, other.ema.average)
-    assert state.rng.random() == other.rng.random()
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -177,20 +175,6 @@ def test_forward_changes_neither_its_input_nor_an_earlier_result() -> None:
     one = network.backward(np.ones_like(x), cache).flat
     assert np.array_equal(x, before) and np.array_equal(first, kept)
     assert np.array_equal(one, network.backward(np.ones_like(x), cache).flat)
-
-
-@pytest.mark.parametrize(
-    "how", [lambda n: n.copy(), copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))]
-)
-def test_copies_are_equal_and_share_nothing(how: Any) -> None:
-    skip, gain = preconditioning(Schedule.sigmoid(5), 0.5)
-    basis = np.eye(6)[:, 1:]
-    network = unet(layers=1, wrap=True, skip=skip, gain=gain, basis=basis)
-    other = how(network)
-    assert other.config == network.config and np.array_equal(other.flat, network.flat)
-    assert not np.shares_memory(other.flat, network.flat)
-    x = np.random.default_rng(0).standard_normal((2, 16))
-    assert np.array_equal(other(x, 2), network(x, 2))
 
 
 RNG = np.random.default_rng(0)
