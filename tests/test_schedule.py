@@ -15,13 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.conformance.strategies import (
-    assert_close,
-    betas,
-    exact_schedules,
-    schedules,
-    schedules_and_routes,
-)
+from ddpm_np.conformance.strategies import assert_close, betas, schedules, schedules_and_routes
 from ddpm_np.equations.values import ExactTables, exact
 from ddpm_np.proof.exact import Exact
 from ddpm_np.proof.reference import ulp_error
