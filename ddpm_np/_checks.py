@@ -178,11 +178,13 @@ def check_positive(name: str, value: Any, *, zero: bool = False, most: float = m
 
 
 def check_fraction(name: str, value: Any, *, below_one: bool = False) -> float:
-    """A number in [0, 1], or in [0, 1)."""
+    """A number in [0, 1], or in [0, 1). Exact ones, which may be symbols, are taken as given."""
+    if isinstance(value, ExactNumber):
+        return value  # type: ignore[return-value]
     number = check_real(name, value)
     if not 0 <= number <= 1 or (below_one and number == 1):
         raise ValueError(f"{name} must be in [0, 1{')' if below_one else ']'}, got {number}")
-    return number
+    return int(value) if isinstance(value, int) else number  # 0 and 1 stay exact
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -240,6 +242,18 @@ def check_methods(name: str, value: Any, *needed: str) -> Any:
         lacks = ", ".join(lacking) or "no instance"
         raise TypeError(f"{name} must have {', '.join(needed)}, got {_what(value)} ({lacks})")
     return value
+
+
+def check_signal_left(root: Any, t: Steps, dtype: DTypeLike) -> Array:
+    """sqrt(alpha_bar_t) in the dtype, refused where it is 0; exact numbers do not underflow."""
+    root = np.asarray(root).astype(dtype)
+    if root.dtype != object and np.any(root == 0):
+        first = np.broadcast_to(t, root.shape)[root == 0].flat[0]
+        raise ValueError(
+            f"t must have sqrt(alpha_bar_t) above 0 in {root.dtype} to recover x_0, "
+            f"got 0 at t = {first}"
+        )
+    return root
 
 
 def check_fits(name: str, denoiser: Any, schedule: Any) -> None:

@@ -213,8 +213,7 @@ def ddim_step(
     to s = 0 returns x0_hat.
     """
     s, t = _span(schedule, s, t)
-    if schedule.beta.dtype != object:
-        eta = check_fraction("eta", eta)
+    eta = check_fraction("eta", eta)
     alpha, beta = _between(schedule, s, t)
     numbers = alpha, beta, schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[s], eta
     return ReverseStep(

@@ -48,7 +48,7 @@ LOOK_UP = {
     "demos",
     "equations.docstrings",
     "equations.table",
-    "proof.coverage",
+    "proof.trace",
 }
 READING = ["schedule", "forward", "posterior", "sampling", "signals", "network", "training"]
 

@@ -216,7 +216,7 @@ def _called(tree: Node, numbers: Mapping[str, Any]) -> Any:
     if tree.text.startswith("sum_"):
         return np.sum(inside, axis=0)
     if tree.text.startswith("mean"):
-        return np.mean(inside)
+        return np.sum(inside) / np.asarray(inside).size
     if tree.text == "sqrt":
         return np.sqrt(inside)
     if tree.text not in FLOATING:

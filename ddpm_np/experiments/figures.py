@@ -30,6 +30,7 @@ from ddpm_np.closed_form.ideal import Losses
 from ddpm_np.experiments.evaluation import Evaluation
 from ddpm_np.experiments.own import OwnEvaluation
 from ddpm_np.experiments.training import Training
+from ddpm_np.experiments.words import caption_text
 from ddpm_np.forward import q_sample
 from ddpm_np.schedule import Schedule
 
@@ -75,11 +76,7 @@ def own_samples(drawn: Array, nearest: Array) -> Figure:
         panel.plot(drawn[k], color=LEARNED, linewidth=1.2, label="the network's")
         label(panel, "column" if k >= 3 else "", "value" if k % 3 == 0 else "")
     legend(axes[0, 0])
-    caption(
-        figure,
-        "The first six samples, in the units of the file. Where a sample lies on its nearest "
-        "signal, the network has memorised it; the share of such copies is in the table.",
-    )
+    caption(figure, caption_text("own_samples"))
     return figure
 
 
@@ -90,7 +87,7 @@ def drawn_signals(drawn: Array) -> Figure:
     figure, ((axes,),) = new_figure(1, 1, "Drawn from noise", panel=(6.4, 3.4))
     axes.plot(drawn[:shown].T, linewidth=0.9, alpha=0.7)
     label(axes, "place in the signal", "value", f"{shown} of {len(drawn)} signals")
-    caption(figure, "Each line is one signal, drawn by the trained network.")
+    caption(figure, caption_text("drawn_signals"))
     return figure
 
 
@@ -99,7 +96,7 @@ def drawn_pictures(drawn: Array) -> Figure:
     """The same for pictures, ten in a row."""
     rows = {f"from {k + 1}": drawn[k : k + 10] for k in range(0, min(50, len(drawn)), 10)}
     figure = picture_grid(rows, title="Drawn from noise")
-    caption(figure, "Each picture was drawn by the trained network.")
+    caption(figure, caption_text("drawn_pictures"))
     return figure
 
 
@@ -119,12 +116,7 @@ def own_loss(losses: list[float], block_size: int, found: OwnEvaluation) -> Figu
     right.set_ylim(bottom=0.3 * min(total.min(), found.floor_of_fit[1:].min()))
     label(right, "step t", "mean squared error of eps", "At each t, trained")
     legend(right)
-    caption(
-        figure,
-        "Blue: what a predictor that knows mean and covariance cannot go below. Black: what no "
-        "predictor can go below on these very signals; who reaches it draws copies of them. A good "
-        "network lies between.",
-    )
+    caption(figure, caption_text("own_loss"))
     return figure
 
 
@@ -145,11 +137,7 @@ def own_spectrum(spectra: dict[str, Array]) -> Figure:
     axes.set_yscale("log")
     label(axes, "principal axis", "variance", "The dots should fill the circles")
     legend(axes)
-    caption(
-        figure,
-        "Standardised columns. Few samples spread the spectrum: compare the network's with that "
-        "of as many signals of the file (crosses).",
-    )
+    caption(figure, caption_text("own_spectrum"))
     return figure
 
 
@@ -174,13 +162,7 @@ def samples(drawn: Array, ideal: Array, law: Gaussian) -> Figure:
     low, high = axes[0, 0].get_ylim()
     axes[0, 0].set_ylim(low, high + 0.25 * (high - low))  # room for the legend
     legend(axes[0, 0], loc="upper left", ncols=3, fontsize=7.5, columnspacing=1)
-    caption(
-        figure,
-        "The first six samples. Both chains start from the same noise and add the same "
-        "noise at every step. They differ only in the denoiser, so any difference is the "
-        "network's error. Band: two standard deviations of the true distribution around its "
-        "mean.",
-    )
+    caption(figure, caption_text("samples"))
     return figure
 
 
@@ -205,11 +187,7 @@ def curve_samples(drawn: Array, curve: Array) -> Figure:
     right.set_ylim(-1.1 * largest, 1.6 * largest)
     label(right, "time in s", "sample minus curve", "The difference, magnified")
     legend(right, loc="upper center", ncols=3)
-    caption(
-        figure,
-        "Left: fifty signals drawn from noise, on top of each other. Right: their "
-        "difference from the curve; with the ideal denoiser it is 0.",
-    )
+    caption(figure, caption_text("curve_samples"))
     return figure
 
 
@@ -229,12 +207,7 @@ def loss(losses: list[float], block_size: int, found: Losses) -> Figure:
     plain_log(middle)
     label(middle, "step t", "mean squared error of eps", "It is largest at small t")
     if not has_floor:
-        caption(
-            figure,
-            "For a single curve the least possible loss is 0 at every t, so this is "
-            "the network's own error. It is largest at small t, where the prediction must "
-            "magnify the little noise in x_t by 1 / sqrt(1 - alpha_bar_t).",
-        )
+        caption(figure, caption_text("loss_point"))
         return figure
     mean = floor[1:].mean()
     left.axhline(mean, color=EXACT, linestyle="--")
@@ -252,12 +225,7 @@ def loss(losses: list[float], block_size: int, found: Losses) -> Figure:
     right.plot(t, over, color=LEARNED)
     right.set_ylim(bottom=0)
     label(right, "step t", "loss above the floor, in %", "What is left to learn")
-    caption(
-        figure,
-        "The Bayes floor (blue) is the lowest loss any predictor can reach. Right: the "
-        "part of the loss above it, measured as the squared distance of the prediction from "
-        "the ideal one; the band is two standard errors.",
-    )
+    caption(figure, caption_text("loss"))
     return figure
 
 
@@ -275,12 +243,7 @@ def reverse(
     bar.set_label("step t")
     bar.outline.set_visible(False)
     what = "the one curve of the data" if curve is not None else "the signal it ends in"
-    caption(
-        figure,
-        f"Every line is the whole signal at one step, from noise (t = T, pale) to the "
-        f"end (t = 0, dark). Black: {what}. Both chains get the same random numbers: where the "
-        f"pictures differ, the network differs from {other}.",
-    )
+    caption(figure, caption_text("reverse", what=what, other=other))
     return figure
 
 
@@ -339,14 +302,7 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
     )
     low, high = right.get_ylim()
     right.set_ylim(low, high + 0.12 * (high - low))  # room for the legend
-    caption(
-        figure,
-        f"The data varies along {rank} axes only. Beyond them is what the network "
-        "failed to remove; exact zeros are not shown. Right: with the variance beta_tilde even "
-        "the exact sampler ends with less variance than the data (bars). Its draws scatter "
-        "around that (circles), as true signals do around 1. The network's dots, from the same "
-        "noise, should fill the circles.",
-    )
+    caption(figure, caption_text("spectrum", rank=rank))
     return figure
 
 
@@ -368,11 +324,7 @@ def forward(schedule: Schedule, signal: Array, rng: np.random.Generator) -> Figu
         panel.plot(tau, mean, color=EXACT)
         x, y = "time in s" if panel in axes[-1] else "", "$x_t$" if panel in axes[:, 0] else ""
         label(panel, x, y, f"t = {t}: {kept:.2f} signal, {std:.2f} noise")
-    caption(
-        figure,
-        "Blue: the mean of x_t given the signal, and two standard deviations around "
-        "it. Vermillion: twelve draws. The mean fades while the band widens.",
-    )
+    caption(figure, caption_text("forward"))
     return figure
 
 
@@ -400,10 +352,5 @@ def schedule_tables(schedule: Schedule) -> Figure:
         r"$\ln\,(\bar\alpha_t / (1 - \bar\alpha_t))$",
         "Signal to noise falls all the way",
     )
-    caption(
-        figure,
-        "Left: the variance of the noise added at step t, and that of the step back "
-        "when x_0 is known. Middle: at the crossing x_t is half signal and half noise, in "
-        "variance. Right: the same as a ratio, 0 at the crossing.",
-    )
+    caption(figure, caption_text("schedule_tables"))
     return figure

@@ -168,7 +168,7 @@ class RunFolder:
             path = place / FURTHER / f"{job.name}.npz"
             other = self._training(experiment, job, path, new=not path.exists())
             self._train(other, path, jobs[at:])
-            networks[job.name] = other.state.ema_network()
+            networks[job.name] = other.denoiser()
         trained = time.perf_counter()
         say(f"{experiment.name}: trained in {trained - clock:.0f} s; measuring the result")
         found = experiment.evaluate(training, networks)

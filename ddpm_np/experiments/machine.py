@@ -7,6 +7,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from ddpm_np.learning.threads import one_thread
+
 
 def versions() -> dict[str, str]:
     """The versions of everything that can change a number or a picture."""
@@ -27,8 +29,9 @@ def arithmetic() -> dict[str, Any]:
         from threadpoolctl import threadpool_info
     except ImportError:
         return found
-    for info in threadpool_info():
-        if info["user_api"] == "blas" and "numpy" in info["filepath"]:
-            found["BLAS"] = f"{info['internal_api']} {info['version']}"
-            found["kernels"], found["threads"] = info.get("architecture"), info["num_threads"]
+    with one_thread():  # as while training
+        for info in threadpool_info():
+            if info["user_api"] == "blas" and "numpy" in info["filepath"]:
+                found["BLAS"] = f"{info['internal_api']} {info['version']}"
+                found["kernels"], found["threads"] = info.get("architecture"), info["num_threads"]
     return found

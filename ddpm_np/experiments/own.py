@@ -30,7 +30,7 @@ from ddpm_np.experiments.evaluation import (
 from ddpm_np.experiments.settings import Experiment
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.units import Units, read_signals
-from ddpm_np.learning.parameters import Network
+from ddpm_np.sampling import Denoiser
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,7 +113,7 @@ class Own(Experiment):
             "constant": constant,
         }
 
-    def evaluate(self, training: Training, networks: Mapping[str, Network]) -> Evaluation:
+    def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
         (units, points), schedule, rng = self.signals(), training.schedule, self.rng("evaluation")
         n, N = self.samples, len(points)
         network, gaussian = training.denoiser(), Gaussian(points.mean(0), np.cov(points.T, ddof=0))
@@ -168,9 +168,14 @@ class Own(Experiment):
         return figures.own_pictures(training, found)
 
 
-@lru_cache(maxsize=2)
 def _known(path: str) -> tuple[str, Units, Array]:
-    """Checksum, units and standardised signals of a file; it is read once."""
+    """Checksum, units and standardised signals of a file; it is read once, until it changes."""
+    found = os.stat(path)
+    return _read(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=1)
+def _read(path: str, changed: int, size: int) -> tuple[str, Units, Array]:
     signals = read_signals(path)
     try:
         units = Units.of(signals)

@@ -23,9 +23,9 @@ from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.experiments.evaluation import Evaluation
 from ddpm_np.experiments.settings import Experiment, Job
 from ddpm_np.experiments.training import Training
-from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.network import MLP, Layer
+from ddpm_np.sampling import Denoiser
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,7 +89,7 @@ class RingsExperiment(Experiment):
         """k pictures of the family, on which networks are trained, (k, dim)."""
         return self.distribution().sample(k, rng=self.rng("signals"))
 
-    def evaluate(self, training: Training, networks: Mapping[str, Network]) -> Evaluation:
+    def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
         from ddpm_np.experiments.rings_evaluation import evaluate_rings
 
         return evaluate_rings(self, training, networks)

@@ -18,7 +18,6 @@ from ddpm_np.experiments.evaluation import Evaluation, mean_over_t, rms_distance
 from ddpm_np.experiments.rings import MLP_RATE, PICTURES, SEEN, WHY, RingsExperiment
 from ddpm_np.experiments.training import Training
 from ddpm_np.forward import q_sample
-from ddpm_np.learning.parameters import Network
 from ddpm_np.posterior import predict_x0
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
@@ -67,7 +66,7 @@ class RingsEvaluation(Evaluation):
 
 
 def evaluate_rings(
-    e: RingsExperiment, training: Training, networks: Mapping[str, Network]
+    e: RingsExperiment, training: Training, networks: Mapping[str, Denoiser]
 ) -> RingsEvaluation:
     """Measures the main network and those of the further trainings."""
     schedule, law, rng, n = training.schedule, e.distribution(), e.rng("evaluation"), e.samples
@@ -156,7 +155,7 @@ def _family_rows(
 
 
 def _memory(
-    network: Network,
+    network: Denoiser,
     pictures: Array,
     law: Rings,
     schedule: Schedule,
@@ -211,7 +210,7 @@ def _memory_rows(e: RingsExperiment, memories: list[Memory]) -> dict[str, Measur
 def _five(
     e: RingsExperiment,
     schedule: Schedule,
-    networks: Mapping[str, Network],
+    networks: Mapping[str, Denoiser],
     rng: np.random.Generator,
 ) -> tuple[dict[str, Array], dict[tuple[int, bool], Array], dict[str, Measurement]]:
     """Denoisers of the same five pictures, with more and less of the picture in view."""

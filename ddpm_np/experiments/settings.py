@@ -24,6 +24,7 @@ from ddpm_np.learning.layers import step_basis
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet
 from ddpm_np.network import MLP, Layer
+from ddpm_np.sampling import Denoiser
 from ddpm_np.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Experiment(ABC):
         return []
 
     @abstractmethod
-    def evaluate(self, training: Training, networks: Mapping[str, Network]) -> Evaluation:
+    def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
         """Measures the averaged network of a training, and those of the further ones."""
 
     @abstractmethod

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -131,7 +132,9 @@ def _read_csv(file: IO[bytes]) -> Array:
     file.seek(0)
     lines = (line.decode("utf-8-sig") for line in file)
     try:
-        return np.loadtxt(lines, delimiter=",", ndmin=2, skiprows=int(skipped), comments=None)
+        with catch_warnings():
+            simplefilter("ignore")  # a file without signals, which is refused below
+            return np.loadtxt(lines, delimiter=",", ndmin=2, skiprows=int(skipped), comments=None)
     except ValueError as error:
         text = str(error).partition(";")[0].rstrip(".")
         raise ValueError(f"must hold numbers with commas between: {text}") from None

@@ -44,3 +44,8 @@ def wordings() -> Mapping[str, Wording]:
         rows = (line.split("::") for line in lines)
         found[name] = Wording(title, story, {k.strip(): (w.strip(), r.strip()) for k, w, r in rows})
     return found
+
+
+def caption_text(name: str, **facts: Any) -> str:
+    """What to see in the picture of that name."""
+    return wordings()["pictures"].rows[name][0].format(**facts)

@@ -18,7 +18,6 @@ import numpy as np
 
 from ddpm_np._checks import check_count
 from ddpm_np.equations import EQUATIONS, Formula, formulas
-from ddpm_np.proof.coverage import Coverage, watched_proof, watching
 from ddpm_np.proof.errors import (
     Draw,
     Worst,
@@ -29,8 +28,9 @@ from ddpm_np.proof.errors import (
     worst_in_batches,
 )
 from ddpm_np.proof.identities import IDENTITIES
-from ddpm_np.proof.prover import Identity, Proof
+from ddpm_np.proof.prover import Identity, Proof, prove
 from ddpm_np.proof.theorems import WITHOUT_FORMULA, theorems
+from ddpm_np.proof.trace import Coverage, function_of, lines_not_run
 
 # Functions that proofs run beside those that the register names.
 KERNELS: dict[str, tuple[str, ...]] = {
@@ -148,24 +148,25 @@ def _measured(
 
 def _proved() -> tuple[dict[str, list[Proof]], dict[str, list[Proof]], dict[str, Coverage]]:
     """The proofs of formulas by function, the others by equation, and what all of them cover."""
-    names = dict.fromkeys(name for names in FUNCTIONS.values() for name in names)
+    names = {name: function_of(name) for names in FUNCTIONS.values() for name in names}
     of_path: dict[str, list[Proof]] = {}
     proofs: dict[str, list[Proof]] = defaultdict(list)
     covered: dict[str, Coverage] = {}
-    with watching(names) as calls:
 
-        def proved(identity: Identity) -> Proof:
-            proof, of_identity = watched_proof(identity, calls)
-            for name, found in of_identity.items():
-                covered.setdefault(name, Coverage()).join(found)
-            return proof
+    def proved(identity: Identity) -> Proof:
+        proof = prove(identity)
+        for name, function in names.items():
+            ran = proof.trace.coverage(function) if proof.trace else None
+            if ran:
+                covered.setdefault(name, Coverage()).join(ran)
+        return proof
 
-        for path in names:
-            of_path[path] = [proved(i) for i in (theorems(path) if path in _PATHS else ())]
-        for identity in IDENTITIES:
-            proof = proved(identity)
-            for number in identity.equations:
-                proofs[number].append(proof)
+    for path in names:
+        of_path[path] = [proved(i) for i in (theorems(path) if path in _PATHS else ())]
+    for identity in IDENTITIES:
+        proof = proved(identity)
+        for number in identity.equations:
+            proofs[number].append(proof)
     return of_path, proofs, covered
 
 
@@ -197,5 +198,8 @@ def _lines(row: Row) -> Iterator[str]:
         if name in WITHOUT_FORMULA:
             known.append(f"no formula of its own: {WITHOUT_FORMULA[name]}")
         yield f"     {name}: {'; '.join(known) or 'stated and tested'}"
+        if name in row.covered:
+            for line in lines_not_run(function_of(name), row.covered[name].lines):
+                yield f"         but for {line}"
     for failure in row.failures:
         yield f"     FAILED {failure}"

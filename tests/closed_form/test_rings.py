@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ddpm_np.closed_form.distributions import Rings, rings
+from ddpm_np.closed_form.distributions.gaussian import Gaussian
 from ddpm_np.closed_form.distributions.rings import nearest_ring, ring_pictures
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.schedule import Schedule
@@ -141,3 +142,14 @@ def test_the_nearest_ring_is_found_from_a_noisy_one() -> None:
     assert np.abs(fit.radius - radius).max() < 0.1
     same_size = nearest_ring(noisy, radius=4.4)
     assert np.all(same_size.radius == 4.4) and np.all(same_size.distance >= fit.distance - 1e-9)
+
+
+@pytest.mark.E24
+def test_where_no_trace_of_the_rings_is_left_they_are_white_noise() -> None:
+    white = Gaussian(np.zeros(64), 0.7 * np.eye(64))
+    x = white.sample(5, rng=np.random.default_rng(0))
+    for kept in (0.0, 1e-30):
+        noise = SMALL.noised(kept, 0.7)
+        np.testing.assert_allclose(noise.logpdf(x), white.logpdf(x), rtol=1e-12)
+        np.testing.assert_allclose(noise.score(x), white.score(x), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(noise.divergence(x), white.divergence(x), rtol=1e-12)

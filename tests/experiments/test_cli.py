@@ -268,7 +268,7 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tiny, capsys, damage):
     if damage == "truncated":
         path.write_bytes(content[: len(content) // 2])
     elif damage == "altered":
-        path.write_bytes(content[:900] + bytes([content[900] ^ 1]) + content[901:])
+        path.write_bytes(content[:500] + bytes([content[500] ^ 1]) + content[501:])
     elif damage == "foreign":
         np.savez("x/checkpoint.npz", a=np.zeros(3))
     elif damage == "missing":
@@ -376,3 +376,68 @@ def test_verify_tells_by_its_exit_code(monkeypatch, capsys, holds, code):
     monkeypatch.setattr(verify, "verify", lambda *, out: out("a line") or holds)
     assert main("verify") == code
     assert capsys.readouterr().out == "a line\n"
+
+
+# ---- what sample writes, and what a typo meets --------------------------------------------------
+
+
+def test_sample_takes_a_folder_and_writes_what_the_ending_says(tiny, capsys):
+    main("run", "--out", "x")
+    capsys.readouterr()
+    for out in ("s.npy", "s.csv", "s.npz"):
+        assert main("sample", "x/ensemble", "-n", 3, "--out", out, "--seed", 2) == 0
+    drawn = np.load("s.npy")
+    assert drawn.shape == (3, 6) and np.array_equal(np.load("s.npz")["samples"], drawn)
+    assert np.allclose(np.loadtxt("s.csv", delimiter=","), drawn, rtol=1e-8, atol=0)
+    capsys.readouterr()
+    assert "x/curve, x/ensemble" in refused(capsys, "sample", "x", "--out", "t.npz")
+    assert "not standard output" in refused(capsys, "sample", "x/curve", "--out", "-")
+
+
+def test_sample_draws_a_picture_of_what_it_sampled(tiny, capsys, monkeypatch):
+    pytest.importorskip("matplotlib")
+    main("run", "--experiment", "curve", "--out", "x")
+    argv = ["sample", "x", "--out", "s.npy", "--plot"]
+    assert main(*argv) == 1 and "matplotlib is not installed" in capsys.readouterr().err
+    monkeypatch.setattr(_figure_style, "available", lambda: True)
+    lines, draw = [], saved.Saved.picture
+    monkeypatch.setattr(saved.Saved, "picture", lambda s, x: lines.append(draw(s, x)) or lines[-1])
+    assert main(*argv) == 0
+    assert Path("s.png").read_bytes().startswith(b"\x89PNG")
+    shown = [line.get_ydata() for line in lines[0].axes[0].lines]
+    assert np.array_equal(shown, np.load("s.npy"))
+    Path("s.npy").unlink()
+    capsys.readouterr()
+    assert "s.png exists" in refused(capsys, *argv)
+    assert "--out" in refused(capsys, *argv[:3], "t.png", "--plot")
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["rnu"], "did you mean run?"),
+        (["run", "--sed", "3"], "did you mean --seed? (see python -m ddpm_np run --help)"),
+        (["run", "--step=3"], "did you mean --steps?"),
+        (["run", "--experiment", "curv"], "did you mean curve?"),
+        (["sample", "x", "--out", "s", "--smapler", "ddim"], "did you mean --sampler?"),
+        (["errata", "--wat"], "unknown arguments: --wat (see python -m ddpm_np errata --help)"),
+        (["run", "--schedule", "cosin"], "did you mean cosine?"),
+        (["run", "--T", "1"], "--T"),
+        (["run", "--batch-size", "0"], "--batch-size"),
+    ],
+)
+def test_a_typo_is_told_with_what_was_meant_and_the_help_of_its_command(
+    tiny, capsys, monkeypatch, argv, said
+):
+    monkeypatch.setattr(sys, "argv", ["ddpm_np"])
+    assert said in refused(capsys, *argv)
+
+
+@pytest.mark.parametrize("option, key, value", [("--T", "T", 9), ("--schedule", "noise", "linear")])
+def test_every_experiment_takes_the_settings_of_its_training(tiny, option, key, value, capsys):
+    assert main("run", "--out", "x", option, value, "--batch-size", 7) == 0
+    for name in TINY:
+        settings = json.loads(Path(f"x/{name}/report.json").read_text())["configuration"]
+        assert (settings[key], settings["batch_size"]) == (value, 7)
+    capsys.readouterr()
+    assert "--batch-size" in refused(capsys, "run", "--resume", "--out", "x", "--batch-size", 8)

@@ -27,8 +27,9 @@ from ddpm_np.proof.identities.entry import (
     identity,
     steps_in_batch,
 )
-from ddpm_np.proof.prover import Chart
-from ddpm_np.proof.symbols import POSITIVE, UNIT, Symbol
+from ddpm_np.proof.prover import Chart, derivative
+from ddpm_np.proof.rational import Symbol
+from ddpm_np.proof.symbols import POSITIVE, UNIT
 
 
 def _level(u: Symbol) -> SimpleNamespace:
@@ -50,14 +51,14 @@ def _with_law(T: int) -> Chart:
 def _law(v: V) -> Gaussian:
     w = v.turn
     cos, sin = (1 - w * w) / (1 + w * w), 2 * w / (1 + w * w)
-    axes = np.array([[cos, -sin], [sin, cos]], dtype=object)
+    axes = np.array([[cos, -sin], [sin, cos]])
     return on_axes(v.mean, axes, [v.variance_1, v.variance_2])
 
 
 def on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
     """The Gaussian itself; its constructors take floats only, because they look for the axes."""
     law = object.__new__(Gaussian)
-    variances = np.array(spectrum, dtype=object)
+    variances: Array = np.array(spectrum)
     law.__dict__.update(dim=len(mean), mean=mean, _axes=Axes(axes), levels=variances)
     return law
 
@@ -87,7 +88,7 @@ def _the_noise_is_a_score(v: V) -> Sides:
     marginal = ideal.marginal_variance(v.p**2, v.c**2, v.variance)
     log_density = -((v.x - v.p * v.mean) ** 2) / (2 * marginal)
     eps_star = ideal.eps_star_gain(v.p**2, v.c**2, v.variance) * (v.x - v.p * v.mean)
-    return eps_star, -v.c * log_density.derivative("x")
+    return eps_star, -v.c * derivative(log_density, "x")
 
 
 @identity("E24", each_T(_with_law), x=BATCH)
@@ -171,7 +172,7 @@ def _the_law_of_a_step(v: V) -> Sides:
     rest = v.a * noise + v.b * v.c
     gain = reverse.step_gain(v.a, rest, kept, noise, v.variance)
     law = reverse.step_moments(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
-    slope = moved.derivative("x")
+    slope = derivative(moved, "x")
     return law, [moved - slope * (v.x - v.start), slope**2 * v.spread + v.noise]
 
 
@@ -214,7 +215,7 @@ def _the_law_of_a_sampler(v: V, T: int) -> Sides:
     law_of_x = reverse.sampler_moments(
         law, v.schedule, visited, at_start, one, "posterior", 0, centre=v.mean
     )
-    return law_of_x, [x, x[0].derivative("start") ** 2]
+    return law_of_x, [x, [derivative(x[0], "start") ** 2]]
 
 
 def _variances(v: V) -> tuple[Any, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from ddpm_np import forward, posterior, sampling
 from ddpm_np.proof.identities.charts import DDIM_STEP, STEP, TS, levels, reverse_step
 from ddpm_np.proof.identities.entry import Sides, V, each_route, each_step, each_T, identity
+from ddpm_np.proof.symbols import UNIT
 
 ROUTE = tuple[int, int]
 
@@ -22,7 +23,7 @@ def _the_ancestral_step(v: V, _: ROUTE) -> Sides:
     """
     coefs = 1 / v.a, -v.b * v.b / (v.a * v.c)
     steps = [sampling.ancestral_step(*v.route, variance=name) for name in ("posterior", "beta")]
-    return steps, [*coefs, v.std, *coefs, v.b]
+    return steps, [(*coefs, v.std), (*coefs, v.b)]
 
 
 @identity("E14 E17", each_step(levels), x=(2,), eps=(2,))
@@ -34,7 +35,7 @@ def _a_variance_given_as_a_table(v: V, t: int) -> Sides:
     return _moved(step, v.x, v.eps), [mean, v.p[t]]
 
 
-@identity("E13 E17 E18", each_T(levels), x=(2,), eps=(2,), eta=())
+@identity("E13 E17 E18", each_T(lambda T: levels(T).also(eta=UNIT)), x=(2,), eps=(2,))
 def _the_last_step(v: V, T: int) -> Sides:
     """The step from any t to 0, ancestral or DDIM with any eta, returns x0_hat, without noise."""
     left, right = [], []
@@ -45,7 +46,7 @@ def _the_last_step(v: V, T: int) -> Sides:
             *(sampling.ddim_step(v.schedule, t, 0, eta=eta) for eta in (0, 1, v.eta)),
         ]
         left += [_moved(step, v.x, v.eps) for step in steps]
-        right += [x0_hat, 0] * len(steps)
+        right += [[x0_hat, 0]] * len(steps)
     return left, right
 
 
