@@ -459,28 +459,28 @@ def _check(arguments: Arguments) -> int:
 
 def _add_companion(commands: _Commands) -> None:
     companion = commands.add(
-        "companion", _companion, "build the page that shows the notes' formulas beside the code"
+        "companion", _companion, "build the page, or the notebook, of formulas beside their code"
     )
     companion.add_argument(
         "--out",
         type=_path,
         default="companion.html",
         metavar="FILE",
-        help="new HTML file (default: companion.html)",
+        help="new HTML file, or a notebook for .ipynb (default: companion.html)",
     )
 
 
 def _companion(arguments: Arguments) -> int:
-    from ddpm_np.companion import MissingPackages, write_page
+    from ddpm_np.companion.build import MissingPackages, write
 
     out = Path(arguments.out)
     if out.exists():
         return _complain(f"error: argument --out: must be a new file, but {out} exists", BAD_INPUT)
     try:
-        write_page(out)
+        write(out)
     except MissingPackages as error:
         return _complain(f"error: {error}", BAD_INPUT)
     except RuntimeError as error:  # a formula that differs from its function, a failed proof
         return _complain(f"error: {error}", FAILED)
-    say(f"the companion page is in {out}")
+    say(f"the companion {'notebook' if out.suffix == '.ipynb' else 'page'} is in {out}")
     return DONE

@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def pictures(training: Training, found: Evaluation, law: Gaussian) -> Iterator[tuple[str, Figure]]:
+def pictures(training: Training, found: Evaluation, dist: Gaussian) -> Iterator[tuple[str, Figure]]:
     """Name and figure of each picture of one experiment, in the order of the report."""
-    curve = law.mean if law.rank == 0 else None
+    curve = dist.mean if dist.rank == 0 else None
     if curve is None:
-        yield "samples", samples(found.samples, found.ideal, law)
+        yield "samples", samples(found.samples, found.ideal, dist)
     else:
         yield "samples", curve_samples(found.samples, curve)
     yield "reverse", reverse(found.path, found.ideal_path, curve)
     yield "loss", loss(training.losses, training.block_size, found.losses)
     if found.spectra:
-        yield "spectrum", spectrum(found.spectra, law.rank)
+        yield "spectrum", spectrum(found.spectra, dist.rank)
     yield (
         "forward",
         forward(training.schedule, found.data[0], training.experiment.rng("evaluation")),
@@ -142,15 +142,15 @@ def own_spectrum(spectra: dict[str, Array]) -> Figure:
 
 
 @styled
-def samples(drawn: Array, ideal: Array, law: Gaussian) -> Figure:
+def samples(drawn: Array, ideal: Array, dist: Gaussian) -> Figure:
     """The network's signals over the ideal denoiser's, from the same noise."""
     title = "From the same noise: the network's signal and the exact one"
     figure, axes = new_figure(2, 3, title, panel=(3.5, 2.1), sharex=True, sharey=True)
-    tau, std = np.linspace(0, 1, law.dim), np.sqrt(np.diag(law.cov))
+    tau, std = np.linspace(0, 1, dist.dim), np.sqrt(np.diag(dist.cov))
     shown = min(axes.size, len(drawn))
     for k, panel in enumerate(axes.flat[:shown]):
         panel.fill_between(
-            tau, law.mean - 2 * std, law.mean + 2 * std, color=EXACT, alpha=0.12, linewidth=0
+            tau, dist.mean - 2 * std, dist.mean + 2 * std, color=EXACT, alpha=0.12, linewidth=0
         )
         panel.plot(tau, ideal[k], color=EXACT, linewidth=3.2, alpha=0.55, label="ideal, exact")
         panel.plot(tau, drawn[k], color=LEARNED, linewidth=1.3, label="network")
