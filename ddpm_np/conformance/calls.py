@@ -79,6 +79,7 @@ class Caller:
         self.draws = fresh if fresh and self.method.roles and not self.method.takes(fresh) else None
         self.takeover = Takeover(view.given, self._functions()) if self.draws else None
         self.model: Model | None = None
+        self.judged: Any = None  # what came of it, once it was compared
 
     def _functions(self) -> list[Any]:
         """The method, and the others of its object, which it may call."""

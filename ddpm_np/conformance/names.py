@@ -135,7 +135,9 @@ def bind(operation: str, name: str, function: Callable[..., Any], has_model: boo
 
 def _takes_signal(function: Callable[..., Any]) -> bool:
     try:
-        return any(re.fullmatch(r"x0|xstart|x", plain(n)) for n in inspect.signature(function).parameters)
+        return any(
+            re.fullmatch(r"x0|xstart|x", plain(n)) for n in inspect.signature(function).parameters
+        )
     except FAULTS:
         return False
 

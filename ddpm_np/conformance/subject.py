@@ -40,7 +40,9 @@ _PREDICTIONS = {
     "x_0": r"sample|(pred_)?(x_?0|x_?start)|start_x|original",
     "v": r"v|v_prediction|(pred_)?v(elocity)?",
 }
-_SEVERAL = re.compile(r"pndm|plms|lcm|inverse|multistep|euler|heun|unipc|(?<!d)dpm|tcd|edm|ipndm|sde")
+_SEVERAL = re.compile(
+    r"pndm|plms|lcm|inverse|multistep|euler|heun|unipc|(?<!d)dpm|tcd|edm|ipndm|sde"
+)
 
 
 class Exact:
