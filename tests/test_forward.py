@@ -140,44 +140,44 @@ def test_Chapman_Kolmogorov_for_any_split(case: tuple[Schedule, int, int, int]) 
 @pytest.mark.E1
 @pytest.mark.E3
 @given(STEPS_IN, gaussians())
-def test_the_covariance_is_that_of_the_step(case: tuple[Schedule, int], law: Any) -> None:
-    (schedule, t), identity = case, np.eye(law.dim)
+def test_the_covariance_is_that_of_the_step(case: tuple[Schedule, int], dist: Any) -> None:
+    (schedule, t), identity = case, np.eye(dist.dim)
     from_x, from_eps = (
         q_step(schedule, a, t, b) for a, b in ((identity, 0 * identity), (0 * identity, identity))
     )
     moved, scale = (
-        from_x.T @ cov @ from_x + from_eps.T @ from_eps for cov in (law.cov, np.abs(law.cov))
+        from_x.T @ cov @ from_x + from_eps.T @ from_eps for cov in (dist.cov, np.abs(dist.cov))
     )
-    assert_close(covariance_step(schedule, law.cov, t), moved, ulp=12 + 2 * law.dim, scale=scale)
+    assert_close(covariance_step(schedule, dist.cov, t), moved, ulp=12 + 2 * dist.dim, scale=scale)
 
 
 @pytest.mark.E3
 @pytest.mark.E5
 @given(STEPS_IN, gaussians())
 def test_the_recursion_of_the_covariance_is_its_closed_form(
-    case: tuple[Schedule, int], law: Any
+    case: tuple[Schedule, int], dist: Any
 ) -> None:
     schedule, t = case
-    Sigma = law.cov
+    Sigma = dist.cov
     for i in range(1, t + 1):
         Sigma = covariance_step(schedule, Sigma, i)
-    expected = exact(schedule).covariance_skip(law.cov, 0, t)
+    expected = exact(schedule).covariance_skip(dist.cov, 0, t)
     assert_close(Sigma, expected.value, ulp=3 * t, scale=expected.scale)
 
 
 @pytest.mark.E5
 @given(STEPS_IN, gaussians())
 def test_eigenvectors_stay_and_eigenvalues_move_to_one(
-    case: tuple[Schedule, int], law: Any
+    case: tuple[Schedule, int], dist: Any
 ) -> None:
-    (schedule, t), axes = case, law.axes
-    Sigma = covariance_at(schedule, law.cov, t)
-    assert np.array_equal(Sigma, covariance_at(schedule, law.cov.T, t).T)
-    spectrum = np.diag(axes.T @ Sigma @ axes)[: len(law.spectrum)]
-    size = 1 + law.spectrum.max(initial=0.0)
+    (schedule, t), axes = case, dist.axes
+    Sigma = covariance_at(schedule, dist.cov, t)
+    assert np.array_equal(Sigma, covariance_at(schedule, dist.cov.T, t).T)
+    spectrum = np.diag(axes.T @ Sigma @ axes)[: len(dist.spectrum)]
+    size = 1 + dist.spectrum.max(initial=0.0)
     assert (
-        np.abs(spectrum - (1 + schedule.alpha_bar[t] * (law.spectrum - 1))).max()
-        <= 8 * law.dim**2 * np.finfo(float).eps * size
+        np.abs(spectrum - (1 + schedule.alpha_bar[t] * (dist.spectrum - 1))).max()
+        <= 8 * dist.dim**2 * np.finfo(float).eps * size
     )
 
 

@@ -201,25 +201,25 @@ def test_pushed_through_the_posterior_the_marginal_at_t_becomes_that_at_t_minus_
 @pytest.mark.E12
 @given(STEPS_IN, gaussians())
 def test_pushed_through_the_posterior_a_covariance_loses_one_step(
-    case: tuple[Schedule, int], law: Any
+    case: tuple[Schedule, int], dist: Any
 ) -> None:
-    (schedule, t), identity, zero = case, np.eye(law.dim), np.zeros((law.dim, law.dim))
+    (schedule, t), identity, zero = case, np.eye(dist.dim), np.zeros((dist.dim, dist.dim))
     from_x0, from_xt = (
         posterior_mean_variance(schedule, a, b, t)[0]
         for a, b in ((identity, zero), (zero, identity))
     )
     signal, noise = np.sqrt(schedule.alpha_bar[t]), schedule.one_minus_alpha_bar[t]
-    # x_t = signal x_0 + noise: Cov of from_x0 x_0 + from_xt x_t + posterior noise, for x_0 ~ law.
+    # x_t = signal x_0 + noise: Cov of from_x0 x_0 + from_xt x_t + posterior noise.
     gain = from_x0 + signal * from_xt
     moved = (
-        gain @ law.cov @ gain.T + noise * from_xt @ from_xt.T + schedule.beta_tilde[t] * identity
+        gain @ dist.cov @ gain.T + noise * from_xt @ from_xt.T + schedule.beta_tilde[t] * identity
     )
-    expected = schedule.alpha_bar[t - 1] * law.cov + schedule.one_minus_alpha_bar[t - 1] * identity
+    expected = schedule.alpha_bar[t - 1] * dist.cov + schedule.one_minus_alpha_bar[t - 1] * identity
     assert_close(
         moved,
         expected,
-        ulp=40 + 4 * law.dim,
-        scale=np.abs(expected) + schedule.alpha_bar[t - 1] * np.abs(law.cov).max(),
+        ulp=40 + 4 * dist.dim,
+        scale=np.abs(expected) + schedule.alpha_bar[t - 1] * np.abs(dist.cov).max(),
     )
 
 

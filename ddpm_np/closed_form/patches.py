@@ -100,10 +100,12 @@ class PatchDenoiser(ReadOnly):
         n draws of x_t.
         """
         n, rng = check_count("n", n), check_generator(rng)
-        law, floor = Empirical(self.pictures), np.full(self.T + 1, np.nan)
+        dist, floor = Empirical(self.pictures), np.full(self.T + 1, np.nan)
         for t in range(1, self.T + 1):
             kept, noise = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t]
-            _, variance = self._clean(law.diffuse(self.schedule, t).sample(n, rng=rng), kept, noise)
+            _, variance = self._clean(
+                dist.diffuse(self.schedule, t).sample(n, rng=rng), kept, noise
+            )
             floor[t] = kept / noise * variance.mean()
         return floor
 

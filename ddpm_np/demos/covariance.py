@@ -22,7 +22,7 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
-from ddpm_np._measurement import Measurement, sampled
+from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.covariance import (
     effective_rank,
     kernel_covariance,
@@ -77,13 +77,11 @@ def show(
     energy = np.sum((signals_drawn @ modes) ** 2, axis=1)
     table = [
         Measurement("effective rank of the kernel, signal", whole),
-        Measurement("... the same samples, shuffled", shuffled, whole, 0.0),
+        computed("... the same samples, shuffled", shuffled, whole),
         Measurement("... white noise", white),
         Measurement(f"effective rank of X^T X, {rows} white noises", product),
         *(sampled(f"mean effective rank, {name.replace('$', '')}", r) for name, r in ranks.items()),
-        Measurement(
-            "rank of 200 signals with 5 fixed frequencies", rank, 2.0 * len(FREQUENCIES), 0.0
-        ),
+        computed("rank of 200 signals with 5 fixed frequencies", rank, 2.0 * len(FREQUENCIES)),
         Measurement("effective rank of that ensemble", effective_rank(ensemble.cov)),
         sampled("random frequencies: energy in 12 directions of 50", energy, random[:12].sum()),
     ]

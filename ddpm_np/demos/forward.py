@@ -18,7 +18,7 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
-from ddpm_np._measurement import Measurement, sampled
+from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.covariance import spectrum_at
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.demos.covariance import FREQUENCIES
@@ -70,7 +70,7 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
     left = kl_divergence(PointMass(curve).diffuse(schedule, T), white)
     expected = float(-0.5 * dim * np.log(schedule.one_minus_alpha_bar[T]))
     rows.append(Measurement("alpha_bar at T", float(schedule.alpha_bar[T])))
-    rows.append(Measurement("KL left of one curve, |x_0|^2 = 50, at T", left, expected, 0.0))
+    rows.append(computed("KL left of one curve, |x_0|^2 = 50, at T", left, expected))
     entropies = {
         v: 0.5 * np.log(spectrum_at(schedule, [v], np.arange(T + 1))[:, 0]) for v in SCALES
     }

@@ -23,7 +23,7 @@ from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.interpolation import affine_law
+from ddpm_np.demos.interpolation import affine_distribution
 from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
@@ -65,7 +65,9 @@ def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
         answers, samples = {}, {}
         for kind in ("exact", "identity"):
             guided = GuidedDenoiser(prior, schedule, observed, y[0], noise=noise, spread=kind)
-            mean, cov = affine_law(guided, schedule, np.zeros(dim), np.eye(dim), schedule.T)
+            mean, cov = affine_distribution(
+                guided, schedule, np.zeros(dim), np.eye(dim), schedule.T
+            )
             answers[kind] = Gaussian(mean, (cov + cov.T) / 2)
             samples[kind] = ancestral_sample(guided, schedule, n, dim, rng=rng)
             away = np.mean((samples[kind] - posterior.mean) ** 2, axis=1)

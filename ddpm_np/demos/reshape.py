@@ -22,7 +22,7 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
-from ddpm_np._measurement import Measurement, sampled
+from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.covariance import (
     kernel_covariance,
     reshape_noise,
@@ -83,26 +83,23 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
     most = f"{rows} rows of reshaped noise"
     size = float(np.linalg.norm(target))
     table = [
-        Measurement(
+        computed(
             f"kernel missed by {most}",
             missed(sample_covariance(shaped), target),
             reshaping_error(target, rows - 1),
-            0.0,
         ),
-        Measurement(
+        computed(
             f"... by {few} rows",
             missed(sample_covariance(short), target),
             reshaping_error(target, few - 1),
-            0.0,
         ),
-        Measurement("... by Y^T Y of 50 rows, relative", missed(y.T @ y, target) / size, 0.0, 0.0),
+        computed("... by Y^T Y of 50 rows, relative", missed(y.T @ y, target) / size, 0.0),
         Measurement("... and where the rows are normalised", missed(normalised, target) / size),
         *(
-            Measurement(
+            computed(
                 f"mean square distance to the signal, {name}",
-                float(square.mean()),
-                float(from_mean[name] + x[0] @ x[0]),
-                0.0,
+                square.mean(),
+                from_mean[name] + x[0] @ x[0],
             )
             for name, square in squares.items()
         ),
@@ -110,13 +107,12 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
             Measurement(f"least distance to the signal, {name}", float(np.sqrt(square.min())))
             for name, square in squares.items()
         ),
-        Measurement(
+        computed(
             f"kernel + {FLOOR} I missed by {rows} rows, transported",
             missed(sample_covariance(transported), target + lifted),
             0.0,
-            0.0,
         ),
-        Measurement("squared distance that transport moves", moved(transported), least, 0.0),
+        computed("squared distance that transport moves", moved(transported), least),
         Measurement("... and X V Psi V_1^T, to the same covariance", moved(turned)),
         *(
             sampled(f"mean log density of a signal, {name}", v, exact.get(name))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm_np import _figure_style
 from ddpm_np._checks import Array
-from ddpm_np._measurement import Measurement, sampled
+from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
@@ -55,9 +55,9 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
         samples = drawn[name] = path[0]
         distance, what = nearest_ring(samples).distance, f"distance to the nearest ring: {name}"
         if name == "sees all pixels":  # one of the pictures, to rounding
-            rows.append(Measurement(what, float(distance.max()), 0.0, 0.0))
+            rows.append(computed(what, distance.max(), 0.0))
             copies = float(share_at_points(samples, pictures, within=1e-6))
-            rows.append(Measurement("... share that are copies of the pictures", copies, 1.0, 0.0))
+            rows.append(computed("... share that are copies of the pictures", copies, 1.0))
             used = len(set(nearest(samples, pictures)[1].flat))
             rows.append(Measurement(f"... how many of the {k}", float(used)))
         else:

@@ -69,14 +69,14 @@ def evaluate_rings(
     e: RingsExperiment, training: Training, networks: Mapping[str, Denoiser]
 ) -> RingsEvaluation:
     """Measures the main network and those of the further trainings."""
-    schedule, law, rng, n = training.schedule, e.distribution(), e.rng("evaluation"), e.samples
-    network, ideal = training.denoiser(), IdealDenoiser(law, schedule)
-    losses = estimate_losses(network, law, schedule, n=max(2, n // 2), rng=rng)
+    schedule, dist, rng, n = training.schedule, e.distribution(), e.rng("evaluation"), e.samples
+    network, ideal = training.denoiser(), IdealDenoiser(dist, schedule)
+    losses = estimate_losses(network, dist, schedule, n=max(2, n // 2), rng=rng)
     seed = int(rng.integers(2**63))
-    path, ideal_path = (_chain(d, schedule, law.dim, seed) for d in (network, ideal))
+    path, ideal_path = (_chain(d, schedule, dist.dim, seed) for d in (network, ideal))
     samples = ancestral_sample(network, schedule, n, e.dim, rng=rng)
     mlp = networks["mlp"]
-    mlp_losses = estimate_losses(mlp, law, schedule, n=max(2, n // 8), rng=rng)
+    mlp_losses = estimate_losses(mlp, dist, schedule, n=max(2, n // 8), rng=rng)
     mlp_samples = ancestral_sample(mlp, schedule, n, e.dim, rng=rng)
     rows = _family_rows(e, samples, path[0], ideal_path[0], losses)
     over = float(mlp_losses.excess[1:].mean() / mlp_losses.floor[1:].mean())
@@ -85,7 +85,7 @@ def evaluate_rings(
     rows["mlp_excess"] = e.words.row("mlp_excess", over, None, 0.0, rate=rate, why=WHY)
     rows["mlp_ring"] = e.words.row("mlp_ring", *fit, 0.0, n=n)
     memories = [
-        _memory(networks[f"unet-{k}"], e.some(k), law, schedule, n, rng)
+        _memory(networks[f"unet-{k}"], e.some(k), dist, schedule, n, rng)
         for k in PICTURES
         if f"unet-{k}" in networks
     ]
@@ -96,7 +96,7 @@ def evaluate_rings(
         losses,
         samples,
         ideal_path[0],
-        law.sample(n, rng=rng),
+        dist.sample(n, rng=rng),
         path[:, 0],
         ideal_path[:, 0],
         {},
@@ -157,15 +157,15 @@ def _family_rows(
 def _memory(
     network: Denoiser,
     pictures: Array,
-    law: Rings,
+    dist: Rings,
     schedule: Schedule,
     n: int,
     rng: np.random.Generator,
 ) -> Memory:
-    samples = ancestral_sample(network, schedule, n, law.dim, rng=rng)
-    fresh = law.sample(len(pictures), rng=rng)
-    new = law.sample(max(2, n // 8), rng=rng)
-    family, memory = IdealDenoiser(law, schedule), IdealDenoiser(Empirical(pictures), schedule)
+    samples = ancestral_sample(network, schedule, n, dist.dim, rng=rng)
+    fresh = dist.sample(len(pictures), rng=rng)
+    new = dist.sample(max(2, n // 8), rng=rng)
+    family, memory = IdealDenoiser(dist, schedule), IdealDenoiser(Empirical(pictures), schedule)
     off = []
     for t in range(1, schedule.T + 1, 7):
         x_t = q_sample(schedule, new, t, rng.standard_normal(new.shape))

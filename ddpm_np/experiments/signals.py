@@ -51,18 +51,18 @@ class Signals(Experiment):
     def distribution(self) -> Gaussian: ...
 
     def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
-        law, schedule, rng, n = (
+        dist, schedule, rng, n = (
             self.distribution(),
             training.schedule,
             self.rng("evaluation"),
             self.samples,
         )
-        network, ideal = training.denoiser(), IdealDenoiser(law, schedule)
-        losses = estimate_losses(network, law, schedule, n=n, rng=rng)
+        network, ideal = training.denoiser(), IdealDenoiser(dist, schedule)
+        losses = estimate_losses(network, dist, schedule, n=n, rng=rng)
         seed = int(rng.integers(2**63))
-        samples, path = drawn(network, schedule, n, law.dim, seed)
-        ideal_samples, ideal_path = drawn(ideal, schedule, n, law.dim, seed)
-        data = law.sample(n, rng=rng)
+        samples, path = drawn(network, schedule, n, dist.dim, seed)
+        ideal_samples, ideal_path = drawn(ideal, schedule, n, dist.dim, seed)
+        data = dist.sample(n, rng=rng)
         loss, floor = mean_over_t(losses.loss, losses.loss_error), float(losses.floor[1:].mean())
         rows = {"loss": self.words.row("loss", *loss, floor)}
         found = Evaluation(rows, losses, samples, ideal_samples, data, path, ideal_path, spectra={})
@@ -133,24 +133,24 @@ class Ensemble(Signals):
         return MultiSine.random(self.n_frequencies, self.dim, rng=self.rng("signals"))
 
     def facts(self) -> dict[str, Any]:
-        law = self.distribution()
-        frequencies = ", ".join(f"{f:.3g}" for f in np.sort(law.frequencies))
-        counts = {"n_frequencies": self.n_frequencies, "rank": law.rank, "dim": self.dim}
+        dist = self.distribution()
+        frequencies = ", ".join(f"{f:.3g}" for f in np.sort(dist.frequencies))
+        counts = {"n_frequencies": self.n_frequencies, "rank": dist.rank, "dim": self.dim}
         return {"frequencies": frequencies, **counts}
 
     def _compare(
         self, found: Evaluation, network: Denoiser, schedule: Schedule, rng: np.random.Generator
     ) -> None:
-        law, losses = self.distribution(), found.losses
+        dist, losses = self.distribution(), found.losses
         share = 100 / losses.floor[1:].mean()
         excess = mean_over_t(share * losses.excess, share * losses.excess_error)
         found.rows["excess_percent"] = self.words.row("excess_percent", *excess, 0.0)
-        found.rows.update(self._distances(found, law, schedule, rng))
-        found.rows.update(self._bounds(network, law, schedule, rng))
+        found.rows.update(self._distances(found, dist, schedule, rng))
+        found.rows.update(self._bounds(network, dist, schedule, rng))
         found.spectra.update(
             {
-                "data": law.spectrum,
-                "exact sampler": sampler_distribution(law, schedule).spectrum,
+                "data": dist.spectrum,
+                "exact sampler": sampler_distribution(dist, schedule).spectrum,
                 "network": spectrum(found.samples),
                 "ideal": spectrum(found.ideal),
                 "true sample": spectrum(found.data),
@@ -158,37 +158,37 @@ class Ensemble(Signals):
         )
 
     def _distances(
-        self, found: Evaluation, law: Gaussian, schedule: Schedule, rng: np.random.Generator
+        self, found: Evaluation, dist: Gaussian, schedule: Schedule, rng: np.random.Generator
     ) -> dict[str, Measurement]:
         """How far the Gaussian fit to the samples is off, and what is off the support.
 
         Like is compared with like: the samples with those of the ideal denoiser from the same
         noise; and their distance to the data with that of equally many other ones.
         """
-        row, n, output = self.words.row, len(found.samples), sampler_distribution(law, schedule)
+        row, n, output = self.words.row, len(found.samples), sampler_distribution(dist, schedule)
         true, best = (
-            np.array([distance(p.sample(n, rng=rng), law) for _ in range(REPEATS)])
-            for p in (law, output)
+            np.array([distance(p.sample(n, rng=rng), dist) for _ in range(REPEATS)])
+            for p in (dist, output)
         )
-        outside = np.square(law.coordinates(found.samples)[0][:, law.rank :]).sum(1).mean()
-        known = wasserstein2(output, law)
+        outside = np.square(dist.coordinates(found.samples)[0][:, dist.rank :]).sum(1).mean()
+        known = wasserstein2(output, dist)
         rows = {
             "w2": row("w2", distance(found.samples, fit(found.ideal)), None, 0.0, n=n),
-            "w2_data": row("w2_data", distance(found.samples, law), n=n),
-            "w2_ideal": row("w2_ideal", distance(found.ideal, law), n=n),
+            "w2_data": row("w2_data", distance(found.samples, dist), n=n),
+            "w2_ideal": row("w2_ideal", distance(found.ideal, dist), n=n),
         }
         for name, values, exact in (("w2_true", true, None), ("w2_exact_sampler", best, known)):
             number = mean_and_error(values)
             rows[name] = row(name, *number, exact, n=n, scatter=scatter(values))
-        size = float(np.sqrt(outside / law.dim))
-        rows["outside_rms"] = row("outside_rms", size, None, 0.0, rank=law.rank, dim=law.dim)
+        size = float(np.sqrt(outside / dist.dim))
+        rows["outside_rms"] = row("outside_rms", size, None, 0.0, rank=dist.rank, dim=dist.dim)
         return rows
 
     def _bounds(
-        self, network: Denoiser, law: Gaussian, schedule: Schedule, rng: np.random.Generator
+        self, network: Denoiser, dist: Gaussian, schedule: Schedule, rng: np.random.Generator
     ) -> dict[str, Measurement]:
         """The variational bound and the entropy, both for x_1."""
-        row, noisy = self.words.row, law.diffuse(schedule, 1)
+        row, noisy = self.words.row, dist.diffuse(schedule, 1)
         denoiser, rest = chain_from_first_step(network, schedule)
         ideal, variance = IdealDenoiser(noisy, rest), optimal_variance(noisy, rest)
         best = vlb_terms(ideal, noisy, rest, variance=variance).total

@@ -129,22 +129,22 @@ def test_own_samples_lie_on_the_support_and_points_beside_it_do_not(
     g: Gaussian, seed: int, dtype: type
 ) -> None:
     rng = np.random.default_rng(seed)
-    for law in (g, Gaussian(g.mean, g.cov)):
-        x = law.sample(20, rng=rng, dtype=dtype)
-        assert x.shape == (20, law.dim) and x.dtype == dtype
+    for dist in (g, Gaussian(g.mean, g.cov)):
+        x = dist.sample(20, rng=rng, dtype=dtype)
+        assert x.shape == (20, dist.dim) and x.dtype == dtype
         assert (
-            np.isfinite(law.logpdf(x)).all()
-            and np.isfinite(law.score(x)).all()
-            and np.isfinite(law.divergence(x)).all()
+            np.isfinite(dist.logpdf(x)).all()
+            and np.isfinite(dist.score(x)).all()
+            and np.isfinite(dist.divergence(x)).all()
         )
-        assert law.logpdf(x).dtype == np.float64 and law.score(x).dtype == dtype
-        if law.rank < law.dim:
-            scale = np.abs(x).max() + np.abs(law.mean).max() + np.sqrt(law.spectrum.max()) or 1.0
-            beside = x + 1e6 * law.dim * np.finfo(dtype).eps * scale * law.axes[:, ~law.varies][
+        assert dist.logpdf(x).dtype == np.float64 and dist.score(x).dtype == dtype
+        if dist.rank < dist.dim:
+            scale = np.abs(x).max() + np.abs(dist.mean).max() + np.sqrt(dist.spectrum.max()) or 1.0
+            beside = x + 1e6 * dist.dim * np.finfo(dtype).eps * scale * dist.axes[:, ~dist.varies][
                 :, 0
             ].astype(dtype)
-            assert np.all(law.logpdf(beside) == -np.inf)
-            assert np.isnan(law.score(beside)).all() and np.isnan(law.divergence(beside)).all()
+            assert np.all(dist.logpdf(beside) == -np.inf)
+            assert np.isnan(dist.score(beside)).all() and np.isnan(dist.divergence(beside)).all()
 
 
 def test_sample_has_the_stated_mean_and_covariance() -> None:

@@ -16,9 +16,9 @@ Array = NDArray[np.float64]
 SMALL = Rings(8, radius=2.2, spread=0.8)
 
 
-def at_level(sigma: float, law: Rings = SMALL) -> Rings:
-    """The law of (x_0 + sigma eps) / sqrt(1 + sigma^2)."""
-    return law.noised(1 / (1 + sigma**2), sigma**2 / (1 + sigma**2))
+def at_level(sigma: float, dist: Rings = SMALL) -> Rings:
+    """The distribution of (x_0 + sigma eps) / sqrt(1 + sigma^2)."""
+    return dist.noised(1 / (1 + sigma**2), sigma**2 / (1 + sigma**2))
 
 
 def test_a_ring_is_dark_outside_bright_on_the_rim_and_grey_inside() -> None:
@@ -45,14 +45,14 @@ def test_slopes_are_the_derivatives_of_the_picture() -> None:
 
 
 def test_moments_and_samples_agree() -> None:
-    for law in (SMALL, at_level(0.5)):
-        x = law.sample(4000, rng=np.random.default_rng(0))
+    for dist in (SMALL, at_level(0.5)):
+        x = dist.sample(4000, rng=np.random.default_rng(0))
         error = x.std(0, ddof=1) / np.sqrt(4000)
-        assert np.all(np.abs(x.mean(0) - law.mean) <= 5 * error + 1e-12)
+        assert np.all(np.abs(x.mean(0) - dist.mean) <= 5 * error + 1e-12)
         squares = np.square(x).mean(1)
-        assert abs(squares.mean() - law.mean_square) <= 5 * squares.std() / np.sqrt(4000)
-        along = (x - law.mean) @ np.ones(64)
-        expected = law.cov.sum()
+        assert abs(squares.mean() - dist.mean_square) <= 5 * squares.std() / np.sqrt(4000)
+        along = (x - dist.mean) @ np.ones(64)
+        expected = dist.cov.sum()
         assert abs(np.square(along).mean() / expected - 1) <= 5 * np.sqrt(2 / 4000) * 2
 
 
@@ -61,28 +61,28 @@ def test_moments_and_samples_agree() -> None:
 def test_the_quadrature_is_that_of_a_finer_grid(
     sigma: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    law = at_level(sigma)
-    x = law.sample(6, rng=np.random.default_rng(0))
-    coarse = law.score(x), law.logpdf(x), law.divergence(x)
+    dist = at_level(sigma)
+    x = dist.sample(6, rng=np.random.default_rng(0))
+    coarse = dist.score(x), dist.logpdf(x), dist.divergence(x)
     monkeypatch.setattr(rings, "GRID_STEP", 0.6)
     monkeypatch.setattr(rings, "MOST_STEP", 0.08)
     monkeypatch.setattr(rings, "GRID_REACH", 6.5)
     monkeypatch.setattr(rings, "WHITE_STEP", 0.5)
     monkeypatch.setattr(rings, "WHITE_REACH", 8.0)
-    law = at_level(sigma)
+    dist = at_level(sigma)
     # in eps, -sqrt(noise) score, and its divergence
-    scale = np.sqrt(law.noise)
-    assert scale * np.abs(coarse[0] - law.score(x)).max() <= 1e-6
-    assert np.abs(coarse[1] - law.logpdf(x)).max() <= 1e-6
-    assert scale * np.abs(coarse[2] - law.divergence(x)).max() <= 1e-4
+    scale = np.sqrt(dist.noise)
+    assert scale * np.abs(coarse[0] - dist.score(x)).max() <= 1e-6
+    assert np.abs(coarse[1] - dist.logpdf(x)).max() <= 1e-6
+    assert scale * np.abs(coarse[2] - dist.divergence(x)).max() <= 1e-4
 
 
 @pytest.mark.E24
 @pytest.mark.parametrize("sigma", [0.26, 0.3])
 def test_both_grids_give_the_same(sigma: float) -> None:
-    law = at_level(sigma)
-    x = law.sample(6, rng=np.random.default_rng(0))
-    around, fixed = law._around_the_mode(x), law._on_the_fixed_grid(x)
+    dist = at_level(sigma)
+    x = dist.sample(6, rng=np.random.default_rng(0))
+    around, fixed = dist._around_the_mode(x), dist._on_the_fixed_grid(x)
     for one, other in zip(around, fixed):
         # sums over the pixels in the spread and in the logarithm
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
@@ -91,13 +91,13 @@ def test_both_grids_give_the_same(sigma: float) -> None:
 @pytest.mark.E24
 @pytest.mark.parametrize("sigma", [0.3, 1.0])
 def test_score_and_divergence_are_derivatives_of_the_density(sigma: float) -> None:
-    law, h = at_level(sigma), 1e-4
-    x = law.sample(1, rng=np.random.default_rng(1))
-    steps = h * np.eye(law.dim)
-    slope = (law.logpdf(x + steps) - law.logpdf(x - steps)) / (2 * h)
-    np.testing.assert_allclose(law.score(x)[0], slope, rtol=0, atol=2e-4)
-    second = np.trace(law.score(x + steps) - law.score(x - steps)) / (2 * h)
-    assert abs(law.divergence(x)[0] / second - 1) < 1e-4
+    dist, h = at_level(sigma), 1e-4
+    x = dist.sample(1, rng=np.random.default_rng(1))
+    steps = h * np.eye(dist.dim)
+    slope = (dist.logpdf(x + steps) - dist.logpdf(x - steps)) / (2 * h)
+    np.testing.assert_allclose(dist.score(x)[0], slope, rtol=0, atol=2e-4)
+    second = np.trace(dist.score(x + steps) - dist.score(x - steps)) / (2 * h)
+    assert abs(dist.divergence(x)[0] / second - 1) < 1e-4
 
 
 @pytest.mark.E25

@@ -63,10 +63,10 @@ def test_the_rows_of_loss_and_excess_hold_what_was_estimated(monkeypatch):
 @pytest.mark.E28
 def test_the_bound_row_uses_the_optimal_variance():
     training = Training(replace(TINY["ensemble"], samples=30))
-    law, schedule, network = training.distribution, training.schedule, training.denoiser()
+    dist, schedule, network = training.distribution, training.schedule, training.denoiser()
     rng = np.random.default_rng
-    row = training.experiment._bounds(network, law, schedule, rng(4))["bound"]
-    noisy = law.diffuse(schedule, 1)
+    row = training.experiment._bounds(network, dist, schedule, rng(4))["bound"]
+    noisy = dist.diffuse(schedule, 1)
     denoiser, rest = signals.chain_from_first_step(network, schedule)
     variance = optimal_variance(noisy, rest)
     learned = vlb_terms(denoiser, noisy, rest, variance=variance, n=30, rng=rng(4))

@@ -147,14 +147,14 @@ def test_curve_distances_are_those_of_the_samples(measured):
 @pytest.mark.E25
 def test_loss_and_excess_stand_over_the_floor(measured):
     training, evaluation = measured["ensemble"]
-    law, schedule = training.distribution, training.schedule
+    dist, schedule = training.distribution, training.schedule
     losses = evaluation.losses
-    assert np.array_equal(losses.floor, optimal_loss(law, schedule), equal_nan=True)
+    assert np.array_equal(losses.floor, optimal_loss(dist, schedule), equal_nan=True)
     error = np.hypot(losses.loss_error, losses.excess_error)[1:]
     assert np.all(np.abs(losses.loss - losses.floor - losses.excess)[1:] < 5 * error)
     row = evaluation.rows["excess_percent"]
     network, rng = training.state.ema_network(), np.random.default_rng(7)
-    again, again_error = estimate_excess(network, law, schedule, n=2000, rng=rng)
+    again, again_error = estimate_excess(network, dist, schedule, n=2000, rng=rng)
     assert abs(row.measured - 100 * again) < 5 * np.hypot(row.error, 100 * again_error)
     assert row.exact == 0.0
 
@@ -162,31 +162,30 @@ def test_loss_and_excess_stand_over_the_floor(measured):
 @pytest.mark.E27
 def test_w2_is_that_of_the_gaussian_fit_and_has_its_exact_neighbours(measured):
     training, evaluation = measured["ensemble"]
-    law, rows = training.distribution, evaluation.rows
+    dist, rows = training.distribution, evaluation.rows
     fit = Gaussian(evaluation.samples.mean(0), np.cov(evaluation.samples, rowvar=False))
     ideal = Gaussian(evaluation.ideal.mean(0), np.cov(evaluation.ideal, rowvar=False))
     for key, exact in (
         ("w2", wasserstein2(fit, ideal)),
-        ("w2_data", wasserstein2(fit, law)),
-        ("w2_ideal", wasserstein2(ideal, law)),
+        ("w2_data", wasserstein2(fit, dist)),
+        ("w2_ideal", wasserstein2(ideal, dist)),
     ):
         assert np.isclose(rows[key].measured, exact, rtol=1e-12, atol=0)
     assert rows["w2"].exact == 0.0  # like is compared with like: the same noise
-    output = sampler_distribution(law, training.schedule)
-    assert rows["w2_exact_sampler"].exact == wasserstein2(output, law)
+    output = sampler_distribution(dist, training.schedule)
+    assert rows["w2_exact_sampler"].exact == wasserstein2(output, dist)
     assert np.array_equal(evaluation.spectra["exact sampler"], output.spectrum)
-    # A finite sample of the right law is some way off it, but less than that of the badly trained
-    # network.
+    # A sample of the right distribution is off it, but less than the badly trained network.
     assert 0 < rows["w2_true"].measured < rows["w2_data"].measured
 
 
 @pytest.mark.E20
 def test_what_lies_outside_the_support_is_measured_there(measured):
     training, evaluation = measured["ensemble"]
-    law = training.distribution
-    assert law.rank < law.dim
-    support = law.axes[:, : law.rank]
-    beyond = evaluation.samples @ (np.eye(law.dim) - support @ support.T)
+    dist = training.distribution
+    assert dist.rank < dist.dim
+    support = dist.axes[:, : dist.rank]
+    beyond = evaluation.samples @ (np.eye(dist.dim) - support @ support.T)
     size = evaluation.rows["outside_rms"].measured
     assert np.isclose(size, np.sqrt(np.mean(beyond**2)), rtol=1e-9, atol=0)
 
@@ -194,23 +193,23 @@ def test_what_lies_outside_the_support_is_measured_there(measured):
 @pytest.mark.E24
 @pytest.mark.E28
 def test_the_chain_from_the_first_step_has_the_ideal_denoiser_of_x_1():
-    schedule, law = Schedule.sigmoid(12), MultiSine([0.5, 1.0], dim=6)
-    denoiser, rest = chain_from_first_step(IdealDenoiser(law, schedule), schedule)
-    exact = IdealDenoiser(law.diffuse(schedule, 1), rest)
+    schedule, dist = Schedule.sigmoid(12), MultiSine([0.5, 1.0], dim=6)
+    denoiser, rest = chain_from_first_step(IdealDenoiser(dist, schedule), schedule)
+    exact = IdealDenoiser(dist.diffuse(schedule, 1), rest)
     x = np.random.default_rng(0).standard_normal((5, 6))
     for t in range(1, rest.T + 1):
         # Both divide by variances of at least 1 - alpha_bar_1, formed in different orders from
         # rounded tables.
-        condition = law.spectrum[0] / schedule.one_minus_alpha_bar[1]
+        condition = dist.spectrum[0] / schedule.one_minus_alpha_bar[1]
         assert np.abs(denoiser(x, t) - exact(x, t)).max() < 10 * np.finfo(float).eps * condition
 
 
 @pytest.mark.E28
 def test_bound_and_entropy_stand_beside_each_other(measured):
     training, evaluation = measured["ensemble"]
-    law, schedule, rows = training.distribution, training.schedule, evaluation.rows
-    end = kl_divergence(law.diffuse(schedule, schedule.T), Gaussian(np.zeros(6), np.eye(6)))
-    assert rows["bound_kernel"].exact == law.diffuse(schedule, 1).entropy
+    dist, schedule, rows = training.distribution, training.schedule, evaluation.rows
+    end = kl_divergence(dist.diffuse(schedule, schedule.T), Gaussian(np.zeros(6), np.eye(6)))
+    assert rows["bound_kernel"].exact == dist.diffuse(schedule, 1).entropy
     assert abs(rows["bound_kernel"].measured - rows["bound_kernel"].exact - end) < 1e-10
     assert rows["bound"].exact > rows["bound_kernel"].measured
     assert rows["bound"].measured > rows["bound"].exact - 5 * rows["bound"].error

@@ -38,9 +38,9 @@ def test_it_is_no_part_of_the_default_run() -> None:
 
 
 def test_the_experiment_has_a_unet_and_a_family_of_rings() -> None:
-    network, law = RINGS.network(), RINGS.distribution()
-    assert isinstance(network, UNet) and network.size == 16 and network.dim == law.dim == 256
-    assert isinstance(law, Rings) and RINGS.variant(quick=True).steps < 100
+    network, dist = RINGS.network(), RINGS.distribution()
+    assert isinstance(network, UNet) and network.size == 16 and network.dim == dist.dim == 256
+    assert isinstance(dist, Rings) and RINGS.variant(quick=True).steps < 100
 
 
 def test_a_whole_run_reports_and_draws(

@@ -181,23 +181,23 @@ RNG = np.random.default_rng(0)
 
 
 def test_a_resumed_training_has_the_bits_of_an_unbroken_one(tmp_path: Path) -> None:
-    law, schedule = Rings(8, radius=2.2), Schedule.sigmoid(5)
+    dist, schedule = Rings(8, radius=2.2), Schedule.sigmoid(5)
     options: dict[str, Any] = {"steps": 4, "batch_size": 3, "learning_rate": 1e-2}
 
     def fresh() -> TrainingState:
         rng = np.random.default_rng(0)
-        skip, gain = preconditioning(schedule, law.mean_square)
+        skip, gain = preconditioning(schedule, dist.mean_square)
         return TrainingState(UNet(8, 5, widths=(2, 3), rng=rng, skip=skip, gain=gain), rng=rng)
 
     whole, broken = fresh(), fresh()
-    for _ in train(whole.network, law, schedule, state=whole, **options):
+    for _ in train(whole.network, dist, schedule, state=whole, **options):
         pass
-    for _ in islice(train(broken.network, law, schedule, state=broken, **options), 2):
+    for _ in islice(train(broken.network, dist, schedule, state=broken, **options), 2):
         pass
     save_checkpoint(tmp_path / "two.npz", broken, schedule, {})
     state = load_checkpoint(tmp_path / "two.npz", KINDS).state
     assert isinstance(state.network, UNet) and state.step == 2
-    for _ in train(state.network, law, schedule, state=state, **options):
+    for _ in train(state.network, dist, schedule, state=state, **options):
         pass
     assert np.array_equal(state.network.flat, whole.network.flat)
     assert np.array_equal(state.ema.average, whole.ema.average)

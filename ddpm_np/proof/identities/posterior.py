@@ -179,7 +179,7 @@ def _signal_and_noise_recovered(v: V, t: int) -> Sides:
 
 @identity("E13", each_T(levels), x_t=BATCH, eps=BATCH, y=STACK)
 def _predictions_in_batches(v: V, T: int) -> Sides:
-    """predict_x0 is (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t), predict_eps its like."""
+    """predict_x0 is (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t); so is predict_eps."""
     left, right = [], []
     batch = [(steps_in_batch(T), v.x_t, v.eps)]
     for t, x, y in batch + [(t, v.y, v.y - 1) for t in steps_in_stack(T)]:
