@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.pages import HERE, markdown, put
 from ddpm_np.closed_form.ideal import estimate_excess, optimal_loss
 from ddpm_np.experiments.experiment import ENSEMBLE
+from ddpm_np.learning.fast import FastGradient
 from ddpm_np.learning.layers import step_basis
 from ddpm_np.network import MLP, Layer
 from ddpm_np.signals import MultiSine
@@ -120,6 +121,7 @@ def learn(
         learning_rate=learner.learning_rate,
         max_norm=ENSEMBLE.max_norm,
         balanced=learner.balanced,
+        gradient=FastGradient(),
     )
     seconds = time.perf_counter() - start
     return _measured(average if learner.ema else network, signals, seed, seconds)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.learning.fast import FastGradient
+from ddpm_np.learning.fast import FastDenoiser, FastGradient
 from ddpm_np.learning.optimizer import AdamW, clip_by_global_norm
 from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.network import MLP
@@ -28,12 +28,12 @@ def our_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
     weights.
     """
     rng, optimizer = np.random.default_rng(0), AdamW(mlp.flat.size, mlp.dtype, weight_decay=DECAY)
-    fast = FastGradient(mlp, schedule, len(x_0))
+    gradient_of = FastGradient()
 
     def step() -> float:
         t = balanced_steps(schedule.T, len(x_0), rng=rng)
         eps = fill_normal(np.empty_like(x_0), rng=rng)
-        loss, gradient = fast(x_0, t, eps)
+        loss, gradient = gradient_of(mlp, schedule, x_0, t, eps)
         clip_by_global_norm(gradient.flat, MAX_NORM)
         optimizer.step(mlp.flat, gradient.flat, RATE)
         return loss
@@ -43,8 +43,8 @@ def our_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
 
 def our_sampling(mlp: MLP, schedule: Schedule, n: int) -> Run:
     """n signals by the package's sampler."""
-    rng = np.random.default_rng(0)
-    return lambda: ancestral_sample(mlp, schedule, n, mlp.dim, rng=rng)
+    rng, denoiser = np.random.default_rng(0), FastDenoiser(mlp)
+    return lambda: ancestral_sample(denoiser, schedule, n, mlp.dim, rng=rng)
 
 
 def matrix_products(mlp: MLP, n: int) -> Run:

@@ -89,13 +89,10 @@ def training_check(mlp: MLP, n: int, steps: int = STEPS) -> Check:
     """
     schedule, copy, twin = Schedule.sigmoid(mlp.T), _cast(mlp, np.float64), Twin(mlp)
     optimizer = torch.optim.AdamW(twin.parameters(), RATE, weight_decay=DECAY)
-    ours, fast = (
-        AdamW(copy.flat.size, np.float64, weight_decay=DECAY),
-        FastGradient(copy, schedule, n),
-    )
+    ours, fast = AdamW(copy.flat.size, np.float64, weight_decay=DECAY), FastGradient()
     for k in range(steps):
         batch = _batch(mlp, n, k)
-        _, gradient = fast(*batch)
+        _, gradient = fast(copy, schedule, *batch)
         clip_by_global_norm(gradient.flat, MAX_NORM)
         ours.step(copy.flat, gradient.flat, RATE)
         optimizer.zero_grad()

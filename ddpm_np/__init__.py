@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ddpm_np.signals import MultiSine
 
 __all__ = ["MLP", "MultiSine", "Schedule"]
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _MODULES = {"MLP": "network", "MultiSine": "signals", "Schedule": "schedule"}
 

@@ -6,6 +6,7 @@ Every public function calls these checks before it computes; the formulas themse
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -149,8 +150,8 @@ def check_count(name: str, n: Any, *, low: int = 1) -> int:
     return int(n)
 
 
-def check_real(name: str, value: Any) -> float:
-    """A finite real number."""
+def check_real(name: str, value: Any, *, most: float = math.inf) -> float:
+    """A finite real number, in magnitude at most ``most``, say 1e150 for a finite square."""
     if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a real number, got {_what(value)}")
     try:
@@ -159,23 +160,27 @@ def check_real(name: str, value: Any) -> float:
         raise ValueError(f"{name} must fit into float64, got {_what(value)}") from None
     if not np.isfinite(number):
         raise ValueError(f"{name} must be finite, got {_what(value)}")
+    if abs(number) > most:
+        raise ValueError(f"{name} must be at most {most:g}, got {number}")
     return number
 
 
-def check_positive(name: str, value: Any, *, zero: bool = False) -> float:
-    """A finite number above 0 (or at least 0)."""
-    number = check_real(name, value)
+def check_positive(name: str, value: Any, *, zero: bool = False, most: float = math.inf) -> float:
+    """A finite number above 0 (or at least 0), at most ``most``."""
+    number = check_real(name, value, most=most)
     if number < 0 or (number == 0 and not zero):
         raise ValueError(f"{name} must be {'at least' if zero else 'above'} 0, got {number}")
     return number
 
 
 def check_fraction(name: str, value: Any, *, below_one: bool = False) -> float:
-    """A number in [0, 1], or in [0, 1)."""
+    """A number in [0, 1], or in [0, 1). Exact ones, which may be symbols, are taken as given."""
+    if isinstance(value, ExactNumber):
+        return value  # type: ignore[return-value]
     number = check_real(name, value)
     if not 0 <= number <= 1 or (below_one and number == 1):
         raise ValueError(f"{name} must be in [0, 1{')' if below_one else ']'}, got {number}")
-    return number
+    return int(value) if isinstance(value, int) else number  # 0 and 1 stay exact
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -233,6 +238,27 @@ def check_methods(name: str, value: Any, *needed: str) -> Any:
         lacks = ", ".join(lacking) or "no instance"
         raise TypeError(f"{name} must have {', '.join(needed)}, got {_what(value)} ({lacks})")
     return value
+
+
+def check_signal_left(root: Any, t: Steps, dtype: DTypeLike) -> Array:
+    """sqrt(alpha_bar_t) in the dtype, refused where it is 0; exact numbers do not underflow."""
+    root = np.asarray(root).astype(dtype)
+    if root.dtype != object and np.any(root == 0):
+        first = np.broadcast_to(t, root.shape)[root == 0].flat[0]
+        raise ValueError(
+            f"t must have sqrt(alpha_bar_t) above 0 in {root.dtype} to recover x_0, "
+            f"got 0 at t = {first}"
+        )
+    return root
+
+
+def check_fits(name: str, denoiser: Any, schedule: Any) -> None:
+    """That a denoiser which says its T, or the schedule it was made for, is used with that one."""
+    T, own = getattr(denoiser, "T", schedule.T), getattr(denoiser, "schedule", None)
+    if T != schedule.T:
+        raise ValueError(f"{name} and schedule must have the same T, got {T} and {schedule.T}")
+    if isinstance(own, type(schedule)) and own != schedule:
+        raise ValueError(f"schedule must be that of the {name}, {own}, got {schedule}")
 
 
 def per_row(coefficient: Any, dtype: DTypeLike) -> Any:

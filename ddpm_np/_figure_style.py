@@ -22,14 +22,17 @@ import textwrap
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from functools import partial, wraps
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from ddpm_np._files import write_atomically
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection
     from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
 
@@ -57,6 +60,10 @@ FAINT = "#D9D9D9"  # many curves behind the one that matters
 ORANGE, GREEN, SKY = COLOURS["orange"], COLOURS["green"], COLOURS["sky"]
 MAP, SIGNED_MAP = "cividis", "PuOr_r"  # colour maps for values from 0 up, and around 0
 
+MISSING = (
+    "matplotlib is not installed or cannot be imported, so there are no pictures; "
+    'pip install ".[figures]" in the project\'s folder installs it'
+)
 _PANEL = 3.6, 2.6  # inches
 _DPI = 120
 _CAPTION_LINE = 0.165  # inches
@@ -185,6 +192,24 @@ def colour_bar(image: Any, axes: Axes, text: str) -> Colorbar:
     return bar
 
 
+def trail(axes: Axes, path: np.ndarray, last: np.ndarray | None, title: str) -> LineCollection:
+    """A signal at every step, coloured by t, the last steps on top; and a line above them all.
+
+    path: (T + 1, dim), x_t at index t; last: that line, the signal at t = 0 if None.
+    """
+    from matplotlib.collections import LineCollection
+
+    tau, order = np.linspace(0, 1, path.shape[1]), np.arange(len(path))[::-1]
+    curves = [np.column_stack([tau, path[t]]) for t in order]
+    lines = LineCollection(curves, cmap=MAP, linewidths=0.7, alpha=0.8)
+    lines.set_array(order)
+    axes.add_collection(lines)
+    axes.autoscale_view()
+    axes.plot(tau, path[0] if last is None else last, color=DATA, linewidth=1.8)
+    label(axes, "time in s", "$x_t$", title)
+    return lines
+
+
 def caption(figure: Figure, text: str) -> None:
     """What to see, in two or three sentences below the panels; the figure grows by their lines."""
     width, height = figure.get_size_inches()
@@ -206,17 +231,23 @@ def caption(figure: Figure, text: str) -> None:
 
 
 @styled
-def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Writes the figure as a small PNG, with 120 dots per inch and 256 colours.
+def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = _DPI) -> Path:
+    """Writes the figure as a small PNG, with 256 colours.
 
-    The file holds no date, so equal numbers give equal files.
+    The file holds no date, so equal numbers give equal files. It is whole or absent.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    path, picture = Path(path), BytesIO()
-    figure.savefig(picture, format="png", dpi=_DPI)
+    figure.set_dpi(dpi)
+    canvas: Any = FigureCanvasAgg(figure)
+    layout = figure.get_layout_engine()
+    if layout is not None:  # once: savefig would draw everything twice
+        layout.execute(figure)
+        figure.set_layout_engine("none")
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     rare = Image.Quantize.MAXCOVERAGE  # keeps the colour of a thin line next to a colourful map
-    with Image.open(picture) as image:
-        small = image.convert("RGB").quantize(256, rare, dither=Image.Dither.NONE)
-        small.save(path, "PNG", optimize=True)
-    return path
+    small = picture.quantize(256, rare, dither=Image.Dither.NONE)
+    write_atomically(path, lambda file: small.save(file, "PNG", optimize=True))
+    return Path(path)

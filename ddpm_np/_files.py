@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 _PREFIX, _SUFFIX = ".ddpm_np-", ".tmp"  # of a file that is being written
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
 
 
@@ -68,6 +69,11 @@ def read_json(path: str | os.PathLike[str], *, limit: int = 10**8) -> Any:
             return json.loads(file.read().decode("utf-8"))
         except (ValueError, RecursionError):
             raise ValueError(f"{os.fspath(path)} must be a JSON file, but is damaged") from None
+
+
+def disk_failed(error: OSError) -> bool:
+    """Whether the disk is at fault, full or broken, and not the name that was asked for."""
+    return error.errno in _DISK
 
 
 def _sync_folder(folder: Path) -> None:

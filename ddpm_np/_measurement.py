@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,11 @@ class Measurement(NamedTuple):
 def mean_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
     """The mean of independent values, and its standard error."""
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def computed(what: str, measured: SupportsFloat, exact: SupportsFloat) -> Measurement:
+    """A number that was computed in two ways, which must agree to rounding."""
+    return Measurement(what, float(measured), float(exact), 0.0)
 
 
 def sampled(what: str, values: NDArray[np.float64], exact: float | None = None) -> Measurement:

@@ -1,24 +1,28 @@
 """The command line: run, sample, demo, verify, errata, check, companion.
 
 Each command has two functions here: one adds it to the parser, one reads its arguments and calls
-the module that does the work. A refusal becomes one line on standard error. Exit codes: 0 done,
-1 the work itself failed (training diverged, a proof or a checked equation did not hold, the disk is
-full), 2 bad input, 130 stopped with Ctrl-C.
+the module that does the work. A refusal becomes one line on standard error.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ddpm_np import __version__
-from ddpm_np._checks import Array
-from ddpm_np.experiments.progress import open_streams, say
+from ddpm_np._files import disk_failed
+from ddpm_np.experiments.progress import open_streams, say, silence
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+CODES = (
+    "Exit codes: 0 done; 1 the work failed (training diverged, a proof or a checked equation did "
+    "not hold, the disk is full, a package is missing); 2 bad input; 130 stopped with Ctrl-C or "
+    "another signal."
+)
 
 Arguments = argparse.Namespace
 
@@ -28,6 +32,25 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"error: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (file or sys.stderr).write(message or "")  # argparse would swallow that the disk is full
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            meant = _meant(value, action.choices)
+            text = f"must be one of {', '.join(action.choices)}, got {value!r}{meant}"
+            raise argparse.ArgumentError(action, text)
+
+    def refuse_unknown(self, unknown: Sequence[str]) -> NoReturn:
+        """The error for arguments that this command does not have."""
+        first, options = unknown[0].partition("=")[0], self._option_string_actions
+        self.error(f"unknown arguments: {' '.join(unknown)}{_meant(first, options)}")
+
+
+def _meant(word: Any, known: Iterable[str]) -> str:
+    close = get_close_matches(str(word), known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _whole(low: int) -> Callable[[str], int]:
@@ -58,9 +81,10 @@ def _path(text: str) -> str:
 
 
 class _Commands:
-    """The commands of the parser."""
+    """The commands of the parser, by name."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self.parsers: dict[str, _Parser] = {}
         self._subparsers = parser.add_subparsers(
             dest="command", metavar="COMMAND", parser_class=_Parser
         )
@@ -71,16 +95,17 @@ class _Commands:
             name, help=about, description=about[0].upper() + about[1:] + ".", allow_abbrev=False
         )
         parser.set_defaults(action=action)
+        self.parsers[name] = parser
         return parser
 
 
-def _parser() -> _Parser:
+def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    """The parser, and those of its commands by name."""
     name = Path(sys.argv[0]).name
     parser = _Parser(
         prog=name if name.startswith("ddpm-np") else "python -m ddpm_np",
         description="Denoising diffusion in NumPy, with the exact answer next to the learned one.",
-        epilog="Exit codes: 0 done, 1 the work failed (training diverged, a proof or a checked "
-        "equation did not hold, the disk is full), 2 bad input, 130 stopped with Ctrl-C.",
+        epilog=CODES,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"ddpm_np {__version__}")
@@ -95,15 +120,30 @@ def _parser() -> _Parser:
         _add_companion,
     ):
         add(commands)
-    return parser
+    return parser, commands.parsers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     open_streams()
     try:
-        parser = _parser()
-        arguments = parser.parse_args(argv)
+        code = _run_command(argv)
+    except SystemExit as end:  # of argparse: --help, or an error that it has told
+        code = end.code if isinstance(end.code, int) else FAILED
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        silence()
+        code = code or _complain(f"error: standard output: {error.strerror}", FAILED)
+    return code
+
+
+def _run_command(argv: Sequence[str] | None) -> int:
+    try:
+        parser, commands = _parsers()
+        arguments, unknown = parser.parse_known_args(argv)
+        if unknown:
+            commands.get(arguments.command, parser).refuse_unknown(unknown)
         if arguments.command is None:
             say(parser.format_help().rstrip())
             return DONE
@@ -113,9 +153,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("stopped", INTERRUPTED)
     except MemoryError:
         return _complain("error: there is not enough memory", FAILED)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in ("scipy", "matplotlib", "PIL"):
+            raise
+        return _complain(
+            f'error: {package} is not installed; python -m pip install ".[figures]" in the '
+            "project's folder installs what is needed",
+            FAILED,
+        )
     except OSError as error:
         where = f"{str(error.filename)!r}: " if error.filename else ""
-        return _complain(f"error: {where}{error.strerror or error}", BAD_INPUT)
+        code = FAILED if disk_failed(error) else BAD_INPUT
+        return _complain(f"error: {where}{error.strerror or error}", code)
 
 
 def _complain(text: str, code: int) -> int:
@@ -128,12 +178,19 @@ def _complain(text: str, code: int) -> int:
 
 def _add_run(commands: _Commands) -> None:
     run = commands.add(
-        "run", _run, "train on the notes' curve and on the multi-sine ensemble, and write a report"
+        "run", _run, "train on the notes' signals, on rings or on your own, and write a report"
     )
-    run.add_argument(
+    which = run.add_mutually_exclusive_group()
+    which.add_argument(
         "--experiment",
         choices=["curve", "ensemble", "rings"],
         help="run only this one (default: curve and ensemble)",
+    )
+    which.add_argument(
+        "--data",
+        type=_path,
+        metavar="FILE",
+        help="train on the signals of a .npy, .npz or .csv file: (n, dim) finite numbers",
     )
     run.add_argument(
         "--out",
@@ -143,6 +200,13 @@ def _add_run(commands: _Commands) -> None:
     )
     run.add_argument("--seed", type=_whole(0), metavar="N", help="random seed (default: 0)")
     run.add_argument("--steps", type=_whole(1), metavar="N", help="training steps per experiment")
+    run.add_argument("--batch-size", type=_whole(1), metavar="N", help="signals in a step")
+    run.add_argument("--T", type=_whole(2), metavar="N", help="steps of diffusion (default: 100)")
+    run.add_argument(
+        "--schedule",
+        choices=["sigmoid", "linear", "cosine"],
+        help="how the noise grows with the steps (default: sigmoid, as in the notes)",
+    )
     run.add_argument(
         "--quick",
         action="store_true",
@@ -151,33 +215,40 @@ def _add_run(commands: _Commands) -> None:
     run.add_argument(
         "--resume",
         action="store_true",
-        help="continue the run in --out, with the settings it was started with",
+        help="continue the run in --out, or the newest unfinished one under runs/, as it began",
     )
 
 
 def _run(arguments: Arguments) -> int:
     from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS
     from ddpm_np.experiments.folder import Failed, Interrupted, Refused, RunFolder
+    from ddpm_np.experiments.own import Own
 
-    one = arguments.experiment
+    one, data = arguments.experiment, arguments.data
+    settings = {
+        "seed": arguments.seed,
+        "steps": arguments.steps,
+        "batch_size": arguments.batch_size,
+        "T": arguments.T,
+        "noise": arguments.schedule,
+    }
     try:
         if arguments.resume:
-            given = {
-                "experiment": one,
-                "seed": arguments.seed,
-                "steps": arguments.steps,
-                "quick": arguments.quick or None,
-            }
-            folder = RunFolder.existing(arguments.out, **given)
+            quick, data = arguments.quick or None, data and str(Path(data).absolute())
+            folder = RunFolder.existing(
+                arguments.out, experiment=one, data=data, quick=quick, **settings
+            )
         else:
-            settings = {"seed": arguments.seed, "steps": arguments.steps, "quick": arguments.quick}
-            chosen = [EXPERIMENTS[name] for name in (BY_DEFAULT if one is None else [one])]
+            settings["quick"] = arguments.quick
             try:
-                experiments = [experiment.variant(**settings) for experiment in chosen]
-            except ValueError as error:  # it names the setting
-                return _complain(f"error: argument --{error}", BAD_INPUT)
+                if data is None:
+                    chosen = [EXPERIMENTS[name] for name in (BY_DEFAULT if one is None else [one])]
+                    experiments = [experiment.variant(**settings) for experiment in chosen]
+                else:
+                    experiments = [Own.of_file(data, **settings)]
+            except ValueError as error:  # it names the setting, or the file
+                return _complain(f"error: argument --{'data: ' if data else ''}{error}", BAD_INPUT)
             folder = RunFolder.new(arguments.out, experiments)
-        say(f"run in {folder.path}")
         folder.complete()
     except Refused as error:
         return _complain(f"error: {error}", BAD_INPUT)
@@ -194,7 +265,7 @@ def _run(arguments: Arguments) -> int:
 def _add_sample(commands: _Commands) -> None:
     sample = commands.add("sample", _sample, "draw samples from the averaged weights of a run")
     sample.add_argument(
-        "checkpoint", type=_path, metavar="CHECKPOINT", help="checkpoint.npz of a run"
+        "run", type=_path, metavar="RUN", help="folder of a run, or its checkpoint.npz"
     )
     sample.add_argument(
         "-n", type=_whole(1), default=16, metavar="N", help="number of samples (default: 16)"
@@ -204,8 +275,10 @@ def _add_sample(commands: _Commands) -> None:
         type=_path,
         required=True,
         metavar="FILE",
-        help="new .npz file, with one array: samples (n, dim)",
+        help="new file with the samples (n, dim): .npy, .csv, or else an .npz that calls them "
+        "samples",
     )
+    sample.add_argument("--plot", action="store_true", help="draw them, in a .png beside FILE")
     sample.add_argument(
         "--seed", type=_whole(0), default=0, metavar="N", help="random seed (default: 0)"
     )
@@ -226,45 +299,47 @@ def _add_sample(commands: _Commands) -> None:
 def _sample(arguments: Arguments) -> int:
     import numpy as np
 
-    from ddpm_np._files import write_atomically
-    from ddpm_np.learning.checkpoint import load_checkpoint
-    from ddpm_np.sampling import ancestral_sample, ddim_sample
+    from ddpm_np import _figure_style
+    from ddpm_np.experiments.saved import load, save_samples
 
-    out, n = Path(arguments.out), arguments.n
-    if out.exists():
-        return _complain(f"error: argument --out: must be a new file, but {out} exists", BAD_INPUT)
+    out, n, steps = Path(arguments.out), arguments.n, arguments.sampler_steps
+    picture = out.with_suffix(".png") if arguments.plot else None
+    bad = "error: argument --out: must be"
+    if str(out) == "-":
+        return _complain(f"{bad} a file, and not standard output", BAD_INPUT)
+    for path in [out] if picture is None else [out, picture]:
+        if path.exists():
+            return _complain(f"{bad} a new file, but {path} exists", BAD_INPUT)
     if not out.parent.is_dir():
-        return _complain(
-            f"error: argument --out: must be in an existing folder, got {out}", BAD_INPUT
-        )
+        return _complain(f"{bad} in an existing folder, got {out}", BAD_INPUT)
+    if picture == out:
+        return _complain(f"{bad} the file of the numbers, got {out}", BAD_INPUT)
+    if picture is not None and not _figure_style.available():
+        return _complain(f"error: argument --plot: {_figure_style.MISSING}", FAILED)
     try:
-        state, schedule, _ = load_checkpoint(arguments.checkpoint)
+        saved = load(arguments.run)
     except ValueError as error:
-        return _complain(f"error: argument CHECKPOINT: {error}", BAD_INPUT)
-    steps = arguments.sampler_steps
-    if steps is not None and steps > schedule.T:
+        return _complain(f"error: argument RUN: {error}", BAD_INPUT)
+    T, dim = saved.schedule.T, saved.columns
+    if steps is not None and steps > T:
         return _complain(
-            f"error: argument --sampler-steps: must be at most T = {schedule.T}, got {steps}",
-            BAD_INPUT,
+            f"error: argument --sampler-steps: must be at most T = {T}, got {steps}", BAD_INPUT
         )
-    network = state.ema_network()
-    samplers: dict[str, Callable[..., Array]] = {"ancestral": ancestral_sample, "ddim": ddim_sample}
     too_many = f"error: argument -n: must be a number of samples that fit into memory, got {n}"
-    if n * network.dim * 8 > sys.maxsize:  # NumPy makes no such array
+    if n * dim * 8 > sys.maxsize:  # NumPy makes no such array
         return _complain(too_many, BAD_INPUT)
     rng = np.random.default_rng(arguments.seed)
     try:
-        draw = samplers[arguments.sampler]
-        samples = draw(network, schedule, n, network.dim, rng=rng, steps=steps)
+        samples = saved.sample(n, rng=rng, sampler=arguments.sampler, steps=steps)
     except MemoryError:
         return _complain(too_many, BAD_INPUT)
     if not np.isfinite(samples).all():
         return _complain("error: the samples are not finite; the network has diverged", FAILED)
-    write_atomically(out, lambda file: np.savez(file, samples=samples))
-    say(
-        f"{n} samples of dimension {network.dim} in {out}, "
-        f"from a network trained for {state.step} steps"
-    )
+    save_samples(out, samples)
+    say(f"{n} samples of dimension {dim} in {out}, from a network trained for {saved.step} steps")
+    if picture is not None:
+        _figure_style.save(saved.picture(samples), picture)
+        say(f"picture in {picture}")
     return DONE
 
 
@@ -312,6 +387,8 @@ def _add_verify(commands: _Commands) -> None:
 
 
 def _verify(arguments: Arguments) -> int:
+    import scipy  # noqa: F401  # the proofs would take its absence for a failure
+
     from ddpm_np.proof.verify import verify
 
     return DONE if verify(out=say) else FAILED
@@ -330,7 +407,8 @@ def _add_errata(commands: _Commands) -> None:
         "place",
         nargs="?",
         metavar="PLACE",
-        help="a note and its line or lines, such as N2:351; by default all of them",
+        help="a note and its line or lines, such as N2:351, or an equation, such as E10; by "
+        "default all of them",
     )
     errata.add_argument(
         "--lang", choices=["en", "zh"], default="en", help="language of the list; by default en"

@@ -45,10 +45,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np._checks import Array, Steps, check_array, check_count, check_flag, check_generator
-from ddpm_np.learning.fast import predict
+from ddpm_np._checks import Array, Steps, check_count, check_flag, check_generator
 from ddpm_np.learning.layers import Layer, activate, activation_slope, rows_at, sum_by_step
-from ddpm_np.learning.parameters import Network, Parameter, Parameters
+from ddpm_np.learning.parameters import Layout, Network, Parameter, Parameters
 
 __all__ = ["MLP", "Layer"]
 
@@ -101,33 +100,33 @@ class MLP(Network):
         zero_output: bool = True,
         mirrored: bool = False,
     ) -> None:
-        super().__init__(dim, T, dtype=dtype)
+        self._set_up(dim, T, hidden, dtype, skip, basis)
+        zero_output = check_flag("zero_output", zero_output)
+        mirrored = check_flag("mirrored", mirrored)
+        if mirrored and any(layer.width % 2 for layer in self.hidden):
+            raise ValueError(f"the widths of a mirrored network must be even, got {self.hidden}")
+        rng = check_generator(rng)
+        self._allocate()
+        self._initialise(rng, zero_output, mirrored)
+
+    def _set_up(
+        self,
+        dim: int,
+        T: int,
+        hidden: Sequence[int | Layer | Mapping[str, Any]],
+        dtype: DTypeLike,
+        skip: ArrayLike | None,
+        basis: ArrayLike | None,
+    ) -> None:
+        self._set_sizes(dim, T, dtype)
         if not isinstance(hidden, (list, tuple)) or not hidden:
             raise ValueError(
                 "hidden must be a list or tuple of at least one width or Layer, "
                 f"got a {type(hidden).__name__}"
             )
         self.hidden = tuple(_layer(h) for h in hidden)
-        self.skip = None
-        if skip is not None:
-            self.skip = check_array("skip", skip, ndim=1, dim=self.T + 1).astype(self.dtype)
-            self.skip.flags.writeable = False
-        self.basis = None
-        if basis is not None:
-            self.basis = check_array("basis", basis, ndim=2).astype(self.dtype)
-            self.basis.flags.writeable = False
-            if len(self.basis) != self.T + 1:
-                raise ValueError(
-                    f"basis must have T + 1 = {self.T + 1} rows, got {len(self.basis)}"
-                )
-        zero_output, mirrored = (
-            check_flag("zero_output", zero_output),
-            check_flag("mirrored", mirrored),
-        )
-        if mirrored and any(layer.width % 2 for layer in self.hidden):
-            raise ValueError(f"the widths of a mirrored network must be even, got {self.hidden}")
-        self._allocate(self._layout())
-        self._initialise(check_generator(rng), zero_output, mirrored)
+        self.skip = self._table("skip", skip)
+        self.basis = self._table("basis", basis, ndim=2)
 
     @classmethod
     def notes(
@@ -144,22 +143,11 @@ class MLP(Network):
         layers = leaky, Layer(4 * dim, "identity", "shift"), leaky
         return cls(dim, T, hidden=layers, rng=rng, dtype=dtype, zero_output=False)
 
-    def __call__(self, x: ArrayLike, t: Steps) -> Array:
-        """eps_hat for x_t (n, dim) at step t, in the memory of a few hundred rows.
-
-        For an int t it is the fast twin of :meth:`forward`, which samplers call at every step.
-        """
-        if not isinstance(t, int):
-            return super().__call__(x, t)
-        x, t = self._checked(x, t)
-        eps_hat = np.empty(x.shape, self.dtype)
-        predict(self, x, int(t), out=eps_hat)
-        return eps_hat
-
     # fmt: off
-    def _forward(
-        self, p: Mapping[str, Array], x: Array, t: Steps
-    ) -> tuple[Array, dict[Any, Any]]:
+    def forward(self, x: ArrayLike, t: Steps) -> tuple[Array, dict[Any, Any]]:
+        """eps_hat (n, dim), and the cache for :meth:`backward`, which holds x itself."""
+        x, t = self._checked(x, t)
+        p = self.params
         cache: dict[Any, Any] = {"x": x, "t": t}
         h = x                                                           # (n, dim)
         for l, layer in enumerate(self.hidden, 1):
@@ -180,10 +168,10 @@ class MLP(Network):
         cache["h"] = h
         return eps_hat, cache
 
-    def _backward(
-        self, p: Mapping[str, Array], d_eps_hat: Array, cache: dict[Any, Any], g: Parameters
-    ) -> None:
-        t, h, L = cache["t"], cache["h"], len(self.hidden)
+    def backward(self, d_eps_hat: ArrayLike, cache: dict[Any, Any]) -> Parameters:
+        """The gradient of a loss for every parameter, from its gradient for eps_hat."""
+        d_eps_hat, g = self._checked_gradient(d_eps_hat, cache["x"])
+        p, t, h, L = self.params, cache["t"], cache["h"], len(self.hidden)
         # eps_hat = h W + b + skip[t] x
         g[f"b{L + 1}"][:] = d_eps_hat.sum(axis=0)
         g[f"W{L + 1}"][:] = h.T @ d_eps_hat
@@ -206,9 +194,10 @@ class MLP(Network):
             # u = h W
             g[f"W{l}"][:] = h.T @ d_u
             d_h = d_u @ p[f"W{l}"].T
+        return g
     # fmt: on
 
-    def _layout(self) -> tuple[Parameter, ...]:
+    def _layout(self) -> Layout:
         layout: list[Parameter] = []
         inputs = self.dim
         rows = self.T + 1 if self.basis is None else self.basis.shape[1]

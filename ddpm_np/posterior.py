@@ -25,7 +25,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np._checks import Array, Number, Steps, check_same_dim, check_steps, per_row
+from ddpm_np._checks import (
+    Array,
+    Number,
+    Steps,
+    check_same_dim,
+    check_signal_left,
+    check_steps,
+    per_row,
+)
 from ddpm_np.schedule import Schedule
 
 # ---- the scalar kernels, in the order of the derivation ---------------------------------------
@@ -254,13 +262,7 @@ def predict_x0(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> 
     """
     x_t, eps = check_same_dim(x_t=x_t, eps=eps)
     t = check_steps("t", t, 1, of=schedule, batch=_batch(x_t, eps))
-    root = np.asarray(np.sqrt(schedule.alpha_bar[t])).astype(x_t.dtype)
-    if x_t.dtype != object and np.any(root == 0):  # exact numbers do not underflow
-        first = np.broadcast_to(t, root.shape)[root == 0].flat[0]
-        raise ValueError(
-            f"t must have sqrt(alpha_bar_t) above 0 in {x_t.dtype} to recover x_0, "
-            f"got 0 at t = {first}"
-        )
+    root = check_signal_left(np.sqrt(schedule.alpha_bar[t]), t, x_t.dtype)
     noise = per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype) * eps
     return (x_t - noise) / per_row(root, x_t.dtype)
 

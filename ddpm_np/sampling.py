@@ -1,4 +1,4 @@
-"""From noise to signals: the reverse steps and the loops that take them (E17, E18).
+"""From noise to signals: the reverse steps and the loop that takes them (E17, E18).
 
 A denoiser is any callable ``(x_t, t) -> eps_hat``: a trained network, the ideal denoiser, or
 yours. It gets x_t of shape (n, dim) and t as an int. A reverse step goes from t to any s < t and
@@ -8,12 +8,13 @@ is linear in x_t, eps_hat and fresh noise z:
 
 A step that skips s + 1..t - 1 treats s..t as one step of the chain: alpha_{t|s} =
 alpha_bar_t / alpha_bar_s and beta_{t|s} = 1 - alpha_{t|s} take the place of alpha_t and beta_t
-(E4).
+(E4). A sampler is a table of such steps; one loop, :func:`_walk`, takes them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,9 +23,12 @@ from numpy.typing import ArrayLike, DTypeLike
 from ddpm_np._checks import (
     Array,
     Number,
+    Steps,
     check_array,
+    check_choice,
     check_count,
     check_dtype,
+    check_fits,
     check_flag,
     check_fraction,
     check_function,
@@ -34,6 +38,7 @@ from ddpm_np._checks import (
     check_steps,
 )
 from ddpm_np.learning.random_numbers import fill_normal
+from ddpm_np.learning.threads import one_thread
 from ddpm_np.posterior import mean_eps_coef, mean_xt_coef_in_eps_form, posterior_variance
 from ddpm_np.schedule import Schedule
 
@@ -50,11 +55,14 @@ class ReverseStep(NamedTuple):
     std: Number
 
 
+Route = Mapping[int, ReverseStep]  # by the t at which each step is taken, from the last t down
+
+
 # ---- the ancestral sampler --------------------------------------------------------------------
 
 
 def ancestral_step(
-    schedule: Schedule, t: int, s: int | None = None, *, variance: Variance = "posterior"
+    schedule: Schedule, t: Steps, s: Steps | None = None, *, variance: Variance = "posterior"
 ) -> ReverseStep:
     """The ancestral step from t to s, by default t - 1 (E17).
 
@@ -64,6 +72,7 @@ def ancestral_step(
     From: E14 for the mean, E11 for the variance.
     Source: N2 "扩散模型的训练过程"; Ho et al. 2020, algorithm 2.
 
+    t, s: ints, or integer arrays that broadcast; then the three numbers are arrays.
     variance: "posterior" (beta_tilde), "beta", or an array of length T + 1 whose entry t is used
     as given. With a named variance the step to s = 0 adds no noise: it returns the mean.
     """
@@ -73,17 +82,29 @@ def ancestral_step(
     table = _variance_table(schedule, variance)
     if table is not None:
         step_variance = table[t]
-    elif s == 0:
-        step_variance = beta - beta  # 0, in the number type of the schedule
     elif variance == "posterior":
-        step_variance = posterior_variance(beta, now, before)
+        step_variance = posterior_variance(beta, now, before)  # 0 at s = 0
     else:
-        step_variance = beta
+        step_variance = np.where(np.equal(s, 0), beta - beta, beta)[()]
     return ReverseStep(
         xt_coef=mean_xt_coef_in_eps_form(alpha),
         eps_coef=mean_eps_coef(alpha, beta, now),
         std=np.sqrt(step_variance),
     )
+
+
+def ancestral_steps(
+    schedule: Schedule,
+    steps: int | Sequence[int] | None = None,
+    *,
+    variance: Variance = "posterior",
+    last: int | None = None,
+) -> Route:
+    """The :func:`ancestral_step` of a whole route, by t from ``last``, by default T, down (E17).
+
+    steps: as for :func:`step_sequence`.
+    """
+    return _route(schedule, steps, last, partial(ancestral_step, variance=variance))
 
 
 def ancestral_sample(
@@ -105,7 +126,8 @@ def ancestral_sample(
 
     Parameters
     ----------
-    denoiser : callable (x_t (n, dim), t int) -> eps_hat (n, dim)
+    denoiser : callable (x_t (n, dim), t int) -> eps_hat (n, dim); x_t is overwritten afterwards
+    schedule : that of the denoiser, if it says for which it was made or trained
     variance : "posterior", "beta", or (T + 1,) variances, entry t used as given at step t
     steps : None for all T, a number of them, or an increasing sequence that ends in T
     start : (x_t (n, dim), t), to begin at step t; by default x_T is drawn
@@ -117,28 +139,16 @@ def ancestral_sample(
     (n, dim), or with ``trajectory`` (1 + number of steps, n, dim) in the order of t: entry 0 is
     the sample, the last entry the start. Equal generator states and n give equal bits.
     """
-    x, rng, pairs = _begin(denoiser, schedule, n, dim, rng, steps, start, dtype)
-    path, trajectory, z = [x], check_flag("trajectory", trajectory), np.empty_like(x)
-    for s, t in pairs:
-        step = ancestral_step(schedule, t, s, variance=variance)
-        xt_coef, eps_coef, std = _rounded(step, x.dtype, s, t)
-        x = xt_coef * x + eps_coef * _predict(denoiser, x, t)
-        if std > 0:
-            x += std * fill_normal(z, rng=rng)
-        if trajectory:
-            path.append(x)
-    return np.stack(path[::-1]) if trajectory else x
+    x, t = _start(denoiser, schedule, n, dim, rng, start, dtype)
+    route = ancestral_steps(schedule, steps, variance=variance, last=t)
+    return _walk(denoiser, route, x, rng, trajectory)
 
 
 # ---- the DDIM sampler -------------------------------------------------------------------------
 
 
 def ddim_variance(
-    alpha_ts: Number,
-    beta_ts: Number,
-    one_minus_alpha_bar_t: Number,
-    one_minus_alpha_bar_s: Number,
-    eta: Number,
+    beta_ts: Number, one_minus_alpha_bar_t: Number, one_minus_alpha_bar_s: Number, eta: Number
 ) -> Number:
     """The variance of a DDIM step (E18).
 
@@ -184,10 +194,12 @@ def ddim_eps_coef(
     """
     numbers = alpha_ts, beta_ts, one_minus_alpha_bar_t, one_minus_alpha_bar_s, eta
     roots = np.sqrt(ddim_direction(*numbers)) + np.sqrt(one_minus_alpha_bar_t / alpha_ts)
-    return -(beta_ts / alpha_ts + ddim_variance(*numbers)) / roots
+    return -(beta_ts / alpha_ts + ddim_variance(*numbers[1:])) / roots
 
 
-def ddim_step(schedule: Schedule, t: int, s: int | None = None, *, eta: float = 0.0) -> ReverseStep:
+def ddim_step(
+    schedule: Schedule, t: Steps, s: Steps | None = None, *, eta: float = 0.0
+) -> ReverseStep:
     """The DDIM step from t to s, by default t - 1 (E18).
 
     x_s = sqrt(alpha_bar_s) x0_hat + sqrt(1 - alpha_bar_s - sigma^2) eps_hat + sigma z,
@@ -196,19 +208,30 @@ def ddim_step(schedule: Schedule, t: int, s: int | None = None, *, eta: float = 
 
     From: E13, and E6 at s. Source: Song et al. 2021, eq. 12 and 16.
 
+    t, s: ints, or integer arrays that broadcast; then the three numbers are arrays.
     eta = 0 is deterministic; eta = 1 is the ancestral step with the posterior variance. The step
     to s = 0 returns x0_hat.
     """
     s, t = _span(schedule, s, t)
-    if schedule.beta.dtype != object:
-        eta = check_fraction("eta", eta)
+    eta = check_fraction("eta", eta)
     alpha, beta = _between(schedule, s, t)
     numbers = alpha, beta, schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[s], eta
     return ReverseStep(
         xt_coef=mean_xt_coef_in_eps_form(alpha),
         eps_coef=ddim_eps_coef(*numbers),
-        std=np.sqrt(ddim_variance(*numbers)),
+        std=np.sqrt(ddim_variance(*numbers[1:])),
     )
+
+
+def ddim_steps(
+    schedule: Schedule,
+    steps: int | Sequence[int] | None = None,
+    *,
+    eta: float = 0.0,
+    last: int | None = None,
+) -> Route:
+    """The :func:`ddim_step` of a whole route, as :func:`ancestral_steps` has them (E18)."""
+    return _route(schedule, steps, last, partial(ddim_step, eta=eta))
 
 
 def ddim_sample(
@@ -228,21 +251,12 @@ def ddim_sample(
 
     Source: Song et al. 2021, eq. 12.
 
-    eta: 0 for the deterministic map, 1 for the law of the ancestral sampler; outside [0, 1] it is
-    a ValueError. The other arguments are those of :func:`ancestral_sample`.
+    eta: 0 for the deterministic map, 1 for the distribution of the ancestral sampler; outside
+    [0, 1] it is a ValueError. The other arguments are those of :func:`ancestral_sample`.
     """
-    x, rng, pairs = _begin(denoiser, schedule, n, dim, rng, steps, start, dtype)
-    eta = check_fraction("eta", eta)
-    path, trajectory, z = [x], check_flag("trajectory", trajectory), np.empty_like(x)
-    for s, t in pairs:
-        step = ddim_step(schedule, t, s, eta=eta)
-        xt_coef, eps_coef, std = _rounded(step, x.dtype, s, t)
-        x = xt_coef * x + eps_coef * _predict(denoiser, x, t)
-        if std > 0:
-            x += std * fill_normal(z, rng=rng)
-        if trajectory:
-            path.append(x)
-    return np.stack(path[::-1]) if trajectory else x
+    x, t = _start(denoiser, schedule, n, dim, rng, start, dtype)
+    route = ddim_steps(schedule, steps, eta=eta, last=t)
+    return _walk(denoiser, route, x, rng, trajectory)
 
 
 # ---- what both samplers share -----------------------------------------------------------------
@@ -271,37 +285,59 @@ def step_sequence(
     return visited.tolist()
 
 
-def _begin(
+def _route(
+    schedule: Schedule,
+    steps: int | Sequence[int] | None,
+    last: int | None,
+    step: Callable[[Schedule, Array, Array], ReverseStep],
+) -> Route:
+    visited = np.array([0, *step_sequence(schedule, steps, last=last)])
+    s, t = visited[-2::-1], visited[:0:-1]
+    return dict(zip(t.tolist(), map(ReverseStep, *step(schedule, t, s)))) if t.size else {}
+
+
+def _walk(
+    denoiser: Denoiser, route: Route, x: Array, rng: np.random.Generator, trajectory: bool
+) -> Array:
+    """Takes the steps of a route from x on, which is overwritten; the sample, or all of the way."""
+    trajectory, work, path = check_flag("trajectory", trajectory), np.empty_like(x), [x]
+    with one_thread():
+        for t, (xt_coef, eps_coef, std) in zip(route, _rounded(route, x.dtype)):
+            # x_s = xt_coef x + eps_coef eps_hat + std z
+            np.multiply(_predict(denoiser, x, t), eps_coef, out=work)
+            x = np.multiply(x, xt_coef, out=None if trajectory else x)
+            x += work
+            if std > 0:
+                np.multiply(fill_normal(work, rng=rng), std, out=work)
+                x += work
+            if trajectory:
+                path.append(x)
+    return np.stack(path[::-1]) if trajectory else x
+
+
+def _start(
     denoiser: Denoiser,
     schedule: Schedule,
     n: int,
     dim: int,
     rng: np.random.Generator,
-    steps: int | Sequence[int] | None,
     start: Start | None,
     dtype: DTypeLike | None,
-) -> tuple[Array, np.random.Generator, list[tuple[int, int]]]:
-    """Checks the arguments; the first x_t, the generator, and the pairs (s, t) from T down to 0."""
+) -> tuple[Array, int]:
+    """Checks the arguments; the first x_t, and its t."""
     n, dim, rng = check_count("n", n), check_count("dim", dim), check_generator(rng)
     check_function("denoiser", denoiser)
-    check_instance("schedule", schedule, Schedule)
-    T = getattr(denoiser, "T", schedule.T)
-    if T != schedule.T:
-        raise ValueError(f"denoiser and schedule must have the same T, got {T} and {schedule.T}")
+    check_fits("denoiser", denoiser, check_instance("schedule", schedule, Schedule))
     dtype = check_dtype(getattr(denoiser, "dtype", np.float64) if dtype is None else dtype)
     if start is None:
-        last = schedule.T
-        x = fill_normal(np.empty((n, dim), dtype), rng=rng)
-    else:
-        if not isinstance(start, tuple) or len(start) != 2:
-            raise TypeError("start must be a pair (x_t, t)")
-        x_t, t = start
-        last = check_step("the t of start", t, 0, of=schedule)
-        x = check_array("the x_t of start", x_t, ndim=2, dim=dim).astype(dtype)
-        if len(x) != n:
-            raise ValueError(f"start must hold n = {n} signals, got {len(x)}")
-    visited = [0, *step_sequence(schedule, steps, last=last)]
-    return x, rng, list(zip(visited, visited[1:]))[::-1]
+        return fill_normal(np.empty((n, dim), dtype), rng=rng), schedule.T
+    if not isinstance(start, tuple) or len(start) != 2:
+        raise TypeError("start must be a pair (x_t, t)")
+    t = check_step("the t of start", start[1], 0, of=schedule)
+    x = check_array("the x_t of start", start[0], ndim=2, dim=dim).astype(dtype)
+    if len(x) != n:
+        raise ValueError(f"start must hold n = {n} signals, got {len(x)}")
+    return x, t
 
 
 def _predict(denoiser: Denoiser, x: Array, t: int) -> Array:
@@ -312,48 +348,38 @@ def _predict(denoiser: Denoiser, x: Array, t: int) -> Array:
     return check_array("the denoiser's eps_hat", eps_hat).astype(x.dtype, copy=False)
 
 
-def _rounded(step: ReverseStep, dtype: np.dtype, s: int, t: int) -> Array:
-    """The three coefficients in the dtype of the samples; refused where they overflow it."""
-    coefficients = np.array(step)
-    if np.abs(coefficients).max() > np.finfo(dtype).max:
-        raise ValueError(
-            f"steps must be closer: from {t} to {s} the coefficient {coefficients[0]:.3g} "
-            f"overflows {dtype}"
-        )
-    return coefficients.astype(dtype)
+def _rounded(route: Route, dtype: np.dtype) -> Array:
+    """The coefficients in the dtype of the samples, (steps, 3); refused where they overflow it."""
+    steps = np.array(list(route.values()))
+    if np.abs(steps).max(initial=0) > np.finfo(dtype).max:
+        raise ValueError(f"steps must be closer: a coefficient overflows {dtype}")
+    return steps.astype(dtype)
 
 
 def _variance_table(schedule: Schedule, variance: Variance) -> Array | None:
     """The given table, checked, or None for a variance that is known by name."""
     if isinstance(variance, str):
-        if variance not in ("posterior", "beta"):
-            raise ValueError(
-                'variance must be "posterior", "beta" or an array of length T + 1, '
-                f'got "{variance}"'
-            )
+        check_choice("variance", variance, "posterior", "beta")
         return None
-    table = check_array("variance", variance, finite=False)
-    if table.shape != (schedule.T + 1,):
-        raise ValueError(
-            f"variance must have shape ({schedule.T + 1},), one entry for each t from 0, "
-            f"got {table.shape}"
-        )
+    table = check_array("variance", variance, ndim=1, dim=schedule.T + 1, finite=False)
     if table.dtype != object and not np.all(np.isfinite(table[1:]) & (table[1:] >= 0)):
         raise ValueError("variance must be finite and at least 0 for every t from 1")
     return table
 
 
-def _between(schedule: Schedule, s: int, t: int) -> tuple[Number, Number]:
+def _span(schedule: Schedule, s: Steps | None, t: Steps) -> tuple[Steps, Steps]:
+    t = check_steps("t", t, 1, of=schedule)
+    return (t - 1 if s is None else check_steps("s", s, 0, of=schedule)), t
+
+
+def _between(schedule: Schedule, s: Steps, t: Steps) -> tuple[Number, Number]:
     """alpha_{t|s} and beta_{t|s}, refused where alpha_{t|s} underflows."""
     alpha, beta = schedule.between(s, t)
-    if schedule.beta.dtype != object and alpha < np.finfo(np.float64).tiny:
+    if schedule.beta.dtype != object and np.any(alpha < np.finfo(np.float64).tiny):
+        at = np.argmin(alpha)
+        s, t = (np.broadcast_to(v, np.shape(alpha)).flat[at] for v in (s, t))
         raise ValueError(
             f"steps must be closer: between s = {s} and t = {t} alpha_bar_t / alpha_bar_s "
             "underflows"
         )
     return alpha, beta
-
-
-def _span(schedule: Schedule, s: int | None, t: int) -> tuple[int, int]:
-    t = check_step("t", t, 1, of=schedule)
-    return (t - 1 if s is None else check_step("s", s, 0, t - 1)), t

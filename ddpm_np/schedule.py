@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ddpm_np._checks import (
     Array,
+    ExactNumber,
     Number,
     Steps,
     check_array,
@@ -87,7 +88,7 @@ class Schedule:
         if outside:
             raise ValueError(f"beta must lie strictly between 0 and 1, got {outside[0]}")
         with localcontext(_DIGITS):
-            betas = [b if given.dtype == object else Decimal(float(b)) for b in given]
+            betas = [_decimal(b) for b in given]
             zero = betas[0] - betas[0]
             alpha, alpha_bar = [zero + 1], [zero + 1]
             one_minus_alpha_bar, beta_tilde = [zero], [zero]
@@ -130,8 +131,7 @@ class Schedule:
         s and t are ints or integer arrays that broadcast, 0 <= s < t <= T; otherwise ValueError.
         For t = s + 1 these are alpha_t and beta_t. Both are computed before rounding, and
         beta_{t|s} as (1 - alpha_bar_t) - alpha_{t|s} (1 - alpha_bar_s), so neither an underflow
-        of alpha_bar nor a small difference costs digits. Where even 50 digits would cancel it is
-        the recursion of 1 - alpha_bar, begun at s.
+        of alpha_bar nor a small difference costs digits.
         """
         s, t = check_steps("s", s, 0, self.T - 1), check_steps("t", t, 1, self.T)
         if np.any(np.asarray(s) >= t):
@@ -141,17 +141,16 @@ class Schedule:
         alpha, beta = [], []
         with localcontext(_DIGITS):
             for i, j in pairs:
+                if j == i + 1:
+                    alpha.append(self.alpha[j])
+                    beta.append(self.beta[j])
+                    continue
                 alpha.append(alpha_bar[j] / alpha_bar[i])
-                beta.append(one_minus_alpha_bar[j] - alpha[-1] * one_minus_alpha_bar[i])
-                if isinstance(beta[-1], Decimal) and beta[-1] < _TINY:
-                    beta[-1] = Decimal(0)
-                    for b in self.beta[i + 1 : j + 1]:
-                        beta[-1] = beta[-1] * (1 - Decimal(b)) + Decimal(b)
+                difference = one_minus_alpha_bar[j] - alpha[-1] * one_minus_alpha_bar[i]
+                beta.append(_digits_kept(difference, self.beta, i, j))
         dtype, shape = self.beta.dtype, pairs.shape
-        alpha_ts, beta_ts = (_rounded(v, dtype).reshape(shape) for v in (alpha, beta))
-        adjacent = np.asarray(t) - s == 1
-        alpha_ts = np.where(adjacent, self.alpha[t], alpha_ts)[()]
-        return alpha_ts, np.where(adjacent, self.beta[t], beta_ts)[()]
+        alpha_ts, beta_ts = (_rounded(v, dtype).reshape(shape)[()] for v in (alpha, beta))
+        return alpha_ts, beta_ts
 
     @classmethod
     def sigmoid(
@@ -179,7 +178,11 @@ class Schedule:
 
     @classmethod
     def linear(cls, T: int = 1000, *, beta_min: float = 1e-4, beta_max: float = 0.02) -> Schedule:
-        """beta_t on a line from beta_min to beta_max. Source: Ho et al. 2020, section 4."""
+        """beta_t on a line from beta_min to beta_max. Source: Ho et al. 2020, section 4.
+
+        The betas are meant for T = 1000. A chain of T = 100 leaves alpha_bar_T = 0.36 of the
+        signal, so a sampler that starts from N(0, I) starts from a wrong distribution.
+        """
         T, beta_min = check_count("T", T), check_fraction("beta_min", beta_min)
         beta_max = check_fraction("beta_max", beta_max, below_one=True)
         return cls.from_beta(np.linspace(beta_min, beta_max, T))
@@ -219,6 +222,20 @@ class Schedule:
             return f"Schedule(T={self.T}, exact)"
         betas = f"{self.beta[1]:.3g}..{self.beta[-1]:.3g}"
         return f"Schedule(T={self.T}, beta={betas}, alpha_bar_T={self.alpha_bar[-1]:.3g})"
+
+
+def _digits_kept(difference: Any, beta: Array, s: int, t: int) -> Any:
+    """The difference, or where even 50 digits cancel the recursion of 1 - alpha_bar, begun at s."""
+    if not isinstance(difference, Decimal) or difference >= _TINY:
+        return difference
+    kept = Decimal(0)
+    for b in beta[s + 1 : t + 1]:
+        kept = kept * (1 - Decimal(b)) + Decimal(b)
+    return kept
+
+
+def _decimal(b: Any) -> Any:
+    return b if isinstance(b, ExactNumber) else Decimal(float(b))
 
 
 def _rounded(values: list[Any], dtype: DTypeLike) -> Array:

@@ -1,6 +1,7 @@
 """Hypothesis profiles and the equation markers: ``pytest -m E10`` runs what checks equation E10.
 
-``pytest --deep`` tries 1,000 new examples of every property and prints the seed that repeats them.
+``pytest --deep`` tries 1,000 new examples of every property and prints the seed that repeats them;
+``pytest --long`` also runs the tests marked long, as .ci/run does.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ settings.register_profile("deep", max_examples=1000, derandomize=False, **COMMON
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "run every property on 1000 new examples instead of the same 40, and print the seed"
     parser.addoption("--deep", action="store_true", help=told)
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too")
 
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis reads its seed
@@ -41,8 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("deep" if deep else "default")
     if deep and config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32))
+    config.addinivalue_line("markers", "long: takes its time; run with --long only")
     for equation in EQUATIONS.values():
         config.addinivalue_line("markers", f"{equation.number}: {equation.title.en}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    long = [] if config.getoption("--long") else [i for i in items if i.get_closest_marker("long")]
+    items[:] = [item for item in items if item not in long]
+    config.hook.pytest_deselected(items=long)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -37,7 +37,8 @@ from tiny import TINY  # noqa: E402
 from ddpm_np import _figure_style, _files  # noqa: E402
 from ddpm_np.experiments import experiment as experiments  # noqa: E402
 from ddpm_np.experiments import folder as folders  # noqa: E402
-from ddpm_np.experiments.experiment import Training  # noqa: E402
+from ddpm_np.experiments.settings import KINDS  # noqa: E402
+from ddpm_np.experiments.training import Training  # noqa: E402
 from ddpm_np.learning.checkpoint import load_checkpoint  # noqa: E402
 
 RUN = ["run", "--experiment", "curve", "--steps", "300", "--out", "x"]
@@ -75,7 +76,7 @@ def hunt_files(number: int, seed: int) -> list[str]:
     for _ in range(number):
         path.write_bytes(damaged(content, rng))
         try:
-            loaded = load_checkpoint(path).state.network.flat
+            loaded = load_checkpoint(path, KINDS).state.network.flat
         except ValueError as error:
             if str(path) not in str(error) or "\n" in str(error):
                 wrong.append(f"ValueError without the name, or of two lines: {error}")
@@ -89,57 +90,16 @@ def hunt_files(number: int, seed: int) -> list[str]:
 
 # ---- command lines -----------------------------------------------------------------------------
 
-COMMANDS = ["run", "sample", "demo", "errata", "companion", "check", "moon", "", "--version", "-h"]
-OPTIONS = [
-    "--experiment",
-    "--out",
-    "--seed",
-    "--steps",
-    "--quick",
-    "--resume",
-    "-n",
-    "--sampler",
-    "--sampler-steps",
-    "--lang",
-    "--help",
-    "--lr",
-    "-x",
-    "--",
-]
-WORDS = [
-    "curve",
-    "ensemble",
-    "x",
-    "x/checkpoint.npz",
-    "x/run.json",
-    "y",
-    "nowhere/s.npz",
-    ".",
-    "",
-    "0",
-    "1",
-    "-1",
-    "7",
-    "1e3",
-    "nan",
-    "9" * 400,
-    "9" * 5000,
-    "a" * 300,
-    "如何",
-    "\udcff",
-    "\0",
-    "/dev/null",
-    "/dev/zero",
-    "a\nb",
-    "ancestral",
-    "ddim",
-    "N2:351",
-    "zh",
-    "math:sqrt",
-    "sun",
-    "averaging",
-    "x" * 40 + "/" + "y" * 40,
-]
+COMMANDS = ["", *"run sample demo errata companion check moon --version -h".split()]
+OPTIONS = (
+    "--experiment --out --seed --steps --quick --resume -n --sampler --sampler-steps --lang --help"
+    " --lr -x --"
+).split()
+WORDS = (
+    "curve ensemble x x/checkpoint.npz x/run.json y nowhere/s.npz . 0 1 -1 7 1e3 nan 如何 /dev/null"
+    " /dev/zero ancestral ddim N2:351 zh math:sqrt sun averaging"
+).split()
+WORDS += ["", "\udcff", "\0", "a\nb", "9" * 400, "9" * 5000, "a" * 300, "x" * 40 + "/" + "y" * 40]
 
 
 def complaint_about(argv: list[str]) -> str | None:

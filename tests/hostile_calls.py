@@ -14,8 +14,7 @@ from numbers import Number
 from typing import Any
 
 import numpy as np
-from refusals import CASES, HUGE, MIXTURE, SCHEDULE, Odd, rng
-from refusals import GAUSSIAN as LAW
+from refusals import CASES, GAUSSIAN, HUGE, MIXTURE, SCHEDULE, Odd, rng
 
 from ddpm_np import Schedule, training
 
@@ -24,7 +23,12 @@ INFINITE = {
     "denoising_loss": "the loss is inf where the squares overflow",
     "Gaussian.logpdf": "a point off the support has -inf",
     "Gaussian.score": "NaN off the support",
-    "Empirical.logpdf": "-inf where the squared distance is no float64",
+    **dict.fromkeys(
+        ("Empirical.logpdf", "GaussianMixture.logpdf", "nll", "probability_flow_logpdf"),
+        "squared distances that overflow",
+    ),
+    "GaussianMixture.score": "quotients that overflow",
+    "GaussianMixture.divergence": "squared quotients that overflow",
 }
 
 
@@ -34,89 +38,21 @@ def hostile(valid: Any, chance: random.Random) -> Any:
     if shape and chance.random() < 0.4:
         dtype = chance.choice([np.float64, np.float32])
         large = np.finfo(dtype).max
-        return chance.choice(
-            [
-                np.full(shape, large, dtype),
-                np.full(shape, -large, dtype),
-                np.full(shape, 1e300, np.float64),
-                np.full(shape, np.finfo(dtype).tiny, dtype),
-                np.full(shape, np.nan, dtype),
-                np.full(shape, np.inf, dtype),
-                np.ma.masked_array(np.ones(shape), mask=True),
-                np.full(shape, HUGE, object),
-                np.full(shape, None),
-                np.full(shape, 1j),
-                np.full(shape, "x"),
-                np.full(shape, True),
-                np.ones((*shape, 2)),
-                np.ones(shape[:-1]),
-                np.zeros((0, *shape[1:])),
-                np.full(shape, "2020-01-01", "datetime64[D]"),
-                [np.ma.masked_array(np.ones(shape), 1)],
-                np.matrix([[1.0, 2.0]]),
-                np.full(shape, 2**63, np.uint64),
-            ]
-        )
-    return chance.choice(
-        [
-            None,
-            True,
-            False,
-            0,
-            1,
-            -1,
-            2,
-            HUGE,
-            -HUGE,
-            2**63,
-            0.5,
-            -0.5,
-            1e308,
-            -1e308,
-            1e-308,
-            5e-324,
-            np.nan,
-            np.inf,
-            -np.inf,
-            1j,
-            "abc",
-            "",
-            b"abc",
-            [],
-            {},
-            set(),
-            (),
-            [1, 2],
-            [[1], [1, 2]],
-            [None],
-            ["a"],
-            object(),
-            Odd(),
-            Odd,
-            int,
-            lambda *a: None,
-            lambda *a: "text",
-            np.ones(3),
-            np.array(1.0),
-            np.array(2),
-            np.float32(0.5),
-            np.int8(1),
-            np.ma.masked,
-            range(3),
-            np.random.RandomState(0),
-            0.1 + 0.2,
-            float("1e154"),
-            SCHEDULE,
-            LAW,
-            MIXTURE,
-            rng(),
-            [HUGE],
-            Schedule.from_beta([0.5]),
-            np.ones((2, 2, 2)),
-            np.datetime64("2020"),
-            iter([1]),
-        ]
-    )
+        numbers = [large, -large, np.finfo(dtype).tiny, np.nan, np.inf]
+        full = [np.full(shape, number, dtype) for number in numbers]
+        full += [np.full(shape, v) for v in (1e300, HUGE, None, 1j, "x", True, np.uint64(2**63))]
+        other = [np.ones((*shape, 2)), np.ones(shape[:-1]), np.zeros((0, *shape[1:]))]
+        other += [np.full(shape, "2020-01-01", "datetime64[D]"), np.matrix([[1.0, 2.0]])]
+        masked = np.ma.masked_array(np.ones(shape), mask=True)
+        return chance.choice([*full, *other, masked, [masked]])
+    numbers = [0, 1, -1, 2, HUGE, -HUGE, 2**63, 0.5, -0.5, 1e308, -1e308, 1e154, 1e-308, 5e-324]
+    numbers += [0.1 + 0.2, np.float32(0.5), np.int8(1), np.array(1.0), np.array(2)]
+    plain = [np.nan, np.inf, -np.inf, 1j, None, True, False, "abc", "", b"abc", np.ma.masked]
+    several = [[], {}, set(), (), [1, 2], [[1], [1, 2]], [None], ["a"], [HUGE], range(3), iter([1])]
+    several += [np.ones(3), np.ones((2, 2, 2)), np.datetime64("2020")]
+    kinds = [object(), Odd(), Odd, int, lambda *a: None, lambda *a: "text", rng()]
+    kinds += [np.random.RandomState(0), SCHEDULE, Schedule.from_beta([0.5]), GAUSSIAN, MIXTURE]
+    return chance.choice([*numbers, *plain, *several, *kinds])
 
 
 def kind(value: Any) -> str:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROPERTY = """
 from pathlib import Path
 from hypothesis import given, strategies as st
@@ -33,6 +35,7 @@ def drawn(folder: Path, *options: str) -> tuple[list[str], str]:
     return record.read_text().split(), run.stdout
 
 
+@pytest.mark.long
 def test_deep_draws_new_examples_and_prints_the_seed_that_repeats_them(tmp_path: Path) -> None:
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
     (tmp_path / "test_property.py").write_text(PROPERTY)

@@ -247,8 +247,8 @@ def test_the_command_prints_one_place_in_either_language(capsys: pytest.CaptureF
     "arguments, message",
     [
         (["N9:1"], "place must be a note and its line"),
-        (["N2:351", "N2:352"], "unrecognized arguments"),
-        (["--lang", "de"], "invalid choice: 'de'"),
+        (["N2:351", "N2:352"], "unknown arguments"),
+        (["--lang", "de"], "must be one of en, zh, got 'de'"),
     ],
 )
 def test_the_command_refuses_in_one_line(

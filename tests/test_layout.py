@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -29,6 +31,7 @@ PARTS = [
     "signals",
     "network",
     "training",
+    "learning.fast",
     "equations",
     "proof",
     "conformance",
@@ -38,6 +41,15 @@ PARTS = [
     "companion",
     "cli",
 ]
+# These look modules up by the names that the register, a list of demos or a caller gives them.
+LOOK_UP = {
+    "companion.sources",
+    "conformance.command",
+    "demos",
+    "equations.docstrings",
+    "equations.table",
+    "proof.trace",
+}
 READING = ["schedule", "forward", "posterior", "sampling", "signals", "network", "training"]
 
 
@@ -60,7 +72,10 @@ def imported(path: Path, *, inside_functions: bool) -> set[str]:
         nodes = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
     known, found = modules(), set()
     for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.module == "ddpm_np":
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named = re.fullmatch(r"ddpm_np\.([\w.]+):\w+", node.value)  # what a look-up takes
+            found |= {named[1]} & known.keys() if named else set()
+        elif isinstance(node, ast.ImportFrom) and node.module == "ddpm_np":
             found |= {alias.name for alias in node.names if alias.name in known}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ddpm_np."):
             name = node.module.removeprefix("ddpm_np.")
@@ -72,8 +87,15 @@ def imported(path: Path, *, inside_functions: bool) -> set[str]:
     return found
 
 
+def looks_up(path: Path) -> bool:
+    """Whether a file imports by a name that is only known when it runs."""
+    names = {"import_module", "resolve_name", "__import__", "spec_from_file_location"}
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return any(names & {getattr(n, "id", None), getattr(n, "attr", None)} for n in tree)
+
+
 def part(module: str) -> str:
-    return module.split(".")[0]
+    return module if module in PARTS else module.split(".")[0]
 
 
 @pytest.mark.parametrize("module", modules())
@@ -81,6 +103,46 @@ def test_imports_point_downward(module):
     for other in imported(modules()[module], inside_functions=True):
         below = PARTS.index(part(other)) <= PARTS.index(part(module))
         assert below, f"{module} imports {other}, which stands above it"
+
+
+def test_only_what_stands_above_all_it_names_looks_modules_up():
+    found = {module for module, path in modules().items() if looks_up(path)}
+    assert found <= LOOK_UP
+
+
+CORE = """
+import pickle, sys
+import numpy as np
+import {imports}
+from ddpm_np import MLP, MultiSine, Schedule, sampling, training
+network = MLP(4, 3, hidden=(2,), rng=np.random.default_rng(0))
+settings = dict(steps=2, batch_size=2, learning_rate=1e-3, rng=np.random.default_rng(0))
+schedule = Schedule.sigmoid(3)
+list(training.train(network, MultiSine([1.0], dim=4), schedule, **settings))
+for sample in (sampling.ancestral_sample, sampling.ddim_sample):
+    sample(pickle.loads(pickle.dumps(network)).copy(), schedule, 2, 4, rng=np.random.default_rng(0))
+print(*(name for name in sys.modules if name.startswith("ddpm_np.")))
+"""
+
+
+def test_the_core_loads_nothing_at_run_time_but_what_its_files_import():
+    closure, new = set(), set(READING)
+    while new:
+        closure |= new
+        new = {m for name in new for m in imported(modules()[name], inside_functions=True)}
+        new = {m for name in new for m in (name, *packages(name))} - closure
+    script = CORE.format(imports=", ".join(f"ddpm_np.{name}" for name in READING))
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=PACKAGE.parent, capture_output=True, text=True
+    )
+    loaded = {name.removeprefix("ddpm_np.") for name in run.stdout.split()}
+    assert run.returncode == 0 and loaded and loaded <= closure, run.stderr
+
+
+def packages(module: str) -> list[str]:
+    """The packages that a module lies in, which are loaded with it."""
+    parts = module.split(".")[:-1]
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
 
 
 def test_no_module_imports_itself_by_a_detour():
@@ -91,7 +153,7 @@ def test_no_module_imports_itself_by_a_detour():
 def test_the_package_names_its_parts_in_reading_order():
     listed = re.findall(r"^    (\w+) {2}", ddpm_np.__doc__, flags=re.M)
     assert listed[: len(READING)] == READING
-    parts = {part(m) for m in modules()}
+    parts = {m.split(".")[0] for m in modules()}
     assert set(listed) == {p for p in parts if not p.startswith("_")}
 
 
@@ -99,4 +161,6 @@ def test_the_check_sees_an_import_that_points_upward(tmp_path):
     wrong = tmp_path / "wrong.py"
     wrong.write_text("def f():\n    from ddpm_np.cli import main\n    return main\n")
     assert imported(wrong, inside_functions=True) == {"cli"}
-    assert imported(wrong, inside_functions=False) == set()
+    assert imported(wrong, inside_functions=False) == set() and not looks_up(wrong)
+    wrong.write_text("from pkgutil import resolve_name\nresolve_name('ddpm_np.cli:main')\n")
+    assert imported(wrong, inside_functions=True) == {"cli"} and looks_up(wrong)

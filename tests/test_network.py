@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np.learning.layers import step_basis
-from ddpm_np.learning.parameters import ROWS
+from ddpm_np.learning.parameters import NUMBERS, Parameters
 from ddpm_np.network import MLP, Layer
 from ddpm_np.training import denoising_loss
 
@@ -42,11 +42,16 @@ def batch(mlp: MLP, n: int, seed: int = 1):
     )
 
 
-def loss_at(mlp: MLP, params, x, t, eps):
-    """The loss in the dtype of the parameters: complex ones run through the same forward pass."""
-    t = t if isinstance(t, int) else np.broadcast_to(t, len(x))
-    eps_hat, _ = mlp._forward(params, x.astype(next(iter(params.values())).dtype), t)
-    return np.sum((eps_hat - eps) ** 2) / eps.size
+def complex_twin(mlp):
+    """The same network on complex numbers: the same passes run."""
+    twin = mlp.copy()
+    twin.dtype, twin.flat = np.dtype(complex), mlp.flat.astype(complex)
+    twin.params = Parameters(mlp.params.layout, twin.flat)
+    return twin
+
+
+def loss_of(mlp, x, t, eps):
+    return np.sum((mlp.forward(x, t)[0] - eps) ** 2) / eps.size
 
 
 def worst_relative_error(mlp: MLP, grads, x, t, eps) -> float:
@@ -55,12 +60,11 @@ def worst_relative_error(mlp: MLP, grads, x, t, eps) -> float:
     """
     worst = 0.0
     for name, grad in grads.items():
-        params = {key: value.astype(complex) for key, value in mlp.params.items()}
-        exact = np.empty_like(grad)
+        twin, exact = complex_twin(mlp), np.empty_like(grad)
         for index in np.ndindex(grad.shape):
-            params[name][index] += 1j * H
-            exact[index] = loss_at(mlp, params, x, t, eps).imag / H
-            params[name][index] -= 1j * H
+            twin.params[name][index] += 1j * H
+            exact[index] = loss_of(twin, x, t, eps).imag / H
+            twin.params[name][index] -= 1j * H
         scale = np.abs(exact).max()
         worst = max(
             worst, float(np.abs(grad - exact).max() / scale) if scale else float(np.abs(grad).max())
@@ -165,8 +169,10 @@ def test_notes_network_has_right_gradients_along_random_directions():
     grads = gradients(mlp, x, t, eps)
     for _ in range(8):
         direction = {name: rng.standard_normal(p.shape) for name, p in mlp.params.items()}
-        params = {name: p + 1j * H * direction[name] for name, p in mlp.params.items()}
-        exact = loss_at(mlp, params, x, t, eps).imag / H
+        twin = complex_twin(mlp)
+        for name, p in twin.params.items():
+            p += 1j * H * direction[name]
+        exact = loss_of(twin, x, t, eps).imag / H
         terms = [np.sum(grads[name] * direction[name]) for name in grads]
         assert abs(sum(terms) - exact) <= 1e-12 * sum(
             np.sum(np.abs(grads[n] * direction[n])) for n in grads
@@ -239,7 +245,7 @@ def test_each_row_gets_its_own_step(step):
 
 def test_many_rows_are_predicted_block_by_block_each_at_its_own_step():
     mlp = network((4,))
-    x, t, _ = batch(mlp, 2 * ROWS + 3)
+    x, t, _ = batch(mlp, 2 * NUMBERS // 3 + 3)
     np.testing.assert_allclose(
         mlp(x, t), mlp.forward(x, t)[0], rtol=0, atol=1e-14
     )  # products of other shapes, as above

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from ddpm_np import posterior
 from ddpm_np.conformance.strategies import (
@@ -15,11 +14,9 @@ from ddpm_np.conformance.strategies import (
     exact_numbers,
     exact_schedules,
     gaussians,
-    rotations,
     schedules,
     schedules_and_steps,
     signals,
-    steps,
 )
 from ddpm_np.forward import q_mean_variance, q_sample
 from ddpm_np.posterior import (
@@ -204,25 +201,25 @@ def test_pushed_through_the_posterior_the_marginal_at_t_becomes_that_at_t_minus_
 @pytest.mark.E12
 @given(STEPS_IN, gaussians())
 def test_pushed_through_the_posterior_a_covariance_loses_one_step(
-    case: tuple[Schedule, int], law: Any
+    case: tuple[Schedule, int], dist: Any
 ) -> None:
-    (schedule, t), identity, zero = case, np.eye(law.dim), np.zeros((law.dim, law.dim))
+    (schedule, t), identity, zero = case, np.eye(dist.dim), np.zeros((dist.dim, dist.dim))
     from_x0, from_xt = (
         posterior_mean_variance(schedule, a, b, t)[0]
         for a, b in ((identity, zero), (zero, identity))
     )
     signal, noise = np.sqrt(schedule.alpha_bar[t]), schedule.one_minus_alpha_bar[t]
-    # x_t = signal x_0 + noise: Cov of from_x0 x_0 + from_xt x_t + posterior noise, for x_0 ~ law.
+    # x_t = signal x_0 + noise: Cov of from_x0 x_0 + from_xt x_t + posterior noise.
     gain = from_x0 + signal * from_xt
     moved = (
-        gain @ law.cov @ gain.T + noise * from_xt @ from_xt.T + schedule.beta_tilde[t] * identity
+        gain @ dist.cov @ gain.T + noise * from_xt @ from_xt.T + schedule.beta_tilde[t] * identity
     )
-    expected = schedule.alpha_bar[t - 1] * law.cov + schedule.one_minus_alpha_bar[t - 1] * identity
+    expected = schedule.alpha_bar[t - 1] * dist.cov + schedule.one_minus_alpha_bar[t - 1] * identity
     assert_close(
         moved,
         expected,
-        ulp=40 + 4 * law.dim,
-        scale=np.abs(expected) + schedule.alpha_bar[t - 1] * np.abs(law.cov).max(),
+        ulp=40 + 4 * dist.dim,
+        scale=np.abs(expected) + schedule.alpha_bar[t - 1] * np.abs(dist.cov).max(),
     )
 
 
@@ -275,101 +272,7 @@ def test_psi_1_over_psi_2_is_the_mean_and_one_over_psi_2_the_variance(
     )
 
 
-@pytest.mark.E12
-@given(FROM_2, st.integers(1, 4), st.data())
-def test_turning_before_or_after_is_the_same(
-    case: tuple[Schedule, int], dim: int, data: st.DataObject
-) -> None:
-    schedule, t = case
-    turn, (x, y) = (
-        data.draw(rotations(dim)),
-        data.draw(signals(2, shape=(3, dim), dtype=np.float64)),
-    )
-    for function in (
-        lambda x, y: psi_1(schedule, x, y, t),
-        lambda x, y: posterior_mean_variance(schedule, x, y, t)[0],
-        lambda x, y: predict_x0(schedule, x, t, y),
-        lambda x, y: predict_eps(schedule, x, t, y),
-        lambda x, y: posterior_mean_from_eps(schedule, x, t, y),
-    ):
-        from_x, from_y = (
-            np.abs(function(*of))
-            for of in ((np.ones(dim), np.zeros(dim)), (np.zeros(dim), np.ones(dim)))
-        )
-        size = from_x * np.abs(x).sum(-1, keepdims=True) + from_y * np.abs(y).sum(-1, keepdims=True)
-        assert_close(
-            function(x @ turn, y @ turn), function(x, y) @ turn, ulp=14 + 3 * dim, scale=size
-        )
-
-
 # ---- batches, dtypes, edges ---------------------------------------------------------------------
-
-
-@given(schedules(min_T=2, max_T=12), st.data())
-def test_a_batch_of_steps_is_one_step_per_row(schedule: Schedule, data: st.DataObject) -> None:
-    x, y = data.draw(signals(2, shape=(4, 3)))
-    t = data.draw(steps(schedule, (4,), low=2))
-    for function in (
-        lambda x, y, t: psi_1(schedule, x, y, t),
-        lambda x, y, t: psi_2(schedule, t),
-        lambda x, y, t: posterior_mean_variance(schedule, x, y, t)[0],
-        lambda x, y, t: posterior_mean_variance(schedule, x, y, t)[1],
-        lambda x, y, t: predict_eps(schedule, x, t, y),
-        lambda x, y, t: posterior_mean_from_eps(schedule, x, t, y),
-        lambda x, y, t: predict_x0(schedule, x.astype(float), t, y),
-    ):
-        whole = function(x, y, t)
-        assert len(whole) == 4 and all(
-            np.array_equal(whole[i], function(x[i], y[i], int(t[i]))) for i in range(4)
-        )
-
-
-def test_batches_broadcast() -> None:
-    schedule, one, many, t = Schedule.linear(9), np.ones(3), np.ones((5, 3)), np.array([[2], [9]])
-    mean, variance = posterior_mean_variance(schedule, one, many, t)
-    assert mean.shape == (2, 5, 3) and variance.shape == (2, 1)
-    for result in (
-        psi_1(schedule, one, many, t),
-        predict_x0(schedule, one, t, many),
-        predict_eps(schedule, many, t, one),
-    ):
-        assert result.shape == (2, 5, 3)
-    assert posterior_mean_from_eps(schedule, many, 3, one).shape == (5, 3) and psi_2(
-        schedule, t
-    ).shape == (2, 1)
-
-
-@pytest.mark.parametrize("batch", [(), (2,), (4, 2)])
-def test_steps_broadcast_against_the_batch_and_never_against_the_vector(
-    batch: tuple[int, ...],
-) -> None:
-    schedule, x, t = Schedule.linear(9), np.ones((*batch, 3)), np.array([2, 9])
-    for function in (
-        lambda t: psi_1(schedule, x, x, t),
-        lambda t: posterior_mean_variance(schedule, x, x, t)[0],
-        lambda t: predict_x0(schedule, x, t, x),
-        lambda t: predict_eps(schedule, x, t, x),
-        lambda t: posterior_mean_from_eps(schedule, x, t, x),
-    ):
-        assert function(t).shape == (*np.broadcast_shapes(batch, (2,)), 3)
-
-
-@pytest.mark.parametrize("x", [np.float32, np.float64, np.int32])
-@pytest.mark.parametrize("y", [np.float32, np.float64])
-def test_the_result_has_the_arrays_dtype(x: Any, y: Any) -> None:
-    schedule, x, y = Schedule.linear(3), np.ones((2, 3), x), np.ones((2, 3), y)
-    expected = np.float32 if x.dtype == y.dtype == np.float32 else np.float64
-    mean, variance = posterior_mean_variance(schedule, x, y, 2)
-    results = (
-        mean,
-        psi_1(schedule, x, y, 2),
-        predict_x0(schedule, x, 2, y),
-        predict_eps(schedule, y, 2, x),
-    )
-    assert {r.dtype for r in (*results, posterior_mean_from_eps(schedule, x, 2, y))} == {
-        np.dtype(expected)
-    }
-    assert np.asarray(variance).dtype == np.asarray(psi_2(schedule, 2)).dtype == np.float64
 
 
 @pytest.mark.E11
@@ -442,20 +345,6 @@ def test_exact_numbers_stay_exact(schedule: Schedule, x: Exact, y: Exact) -> Non
                 psi_2(schedule, t) * variance == 1
                 and psi_1(schedule, x_0, [x], t)[0] * variance == mean[0]
             )
-
-
-@given(FROM_2, signals(2))
-def test_arguments_are_left_as_they_were(case: tuple[Schedule, int], arrays: Any) -> None:
-    (schedule, t), (x, y) = case, arrays
-    copies = x.copy(), y.copy()
-    for result in (
-        psi_1(schedule, x, y, t),
-        posterior_mean_variance(schedule, x, y, 1)[0],
-        predict_eps(schedule, x, t, y),
-        posterior_mean_from_eps(schedule, x, t, y),
-    ):
-        result *= 0
-    assert np.array_equal(x, copies[0]) and np.array_equal(y, copies[1])
 
 
 S, X = Schedule.from_beta([0.5, 0.5, 0.5]), np.ones((2, 3))

@@ -19,7 +19,14 @@ import ddpm_np
 
 CORE = "schedule", "forward", "posterior", "sampling", "signals", "network", "training"
 # Asked through those that use them, or in tests/learning/test_checkpoint.py.
-ELSEWHERE = {"float_array", "checked_points", "Diffusing", "save_checkpoint", "load_checkpoint"}
+ELSEWHERE = {
+    "Network",
+    "float_array",
+    "checked_points",
+    "Diffusing",
+    "save_checkpoint",
+    "load_checkpoint",
+}
 ARGUMENTS = [(name, argument) for name, case in CASES.items() for argument in case.arguments]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,15 @@ from ddpm_np.posterior import (
 )
 from ddpm_np.proof.exact import Exact
 from ddpm_np.proof.reference import Reference, ulp_error
-from ddpm_np.sampling import ancestral_sample, ancestral_step, ddim_sample, ddim_step, step_sequence
+from ddpm_np.sampling import (
+    ancestral_sample,
+    ancestral_step,
+    ancestral_steps,
+    ddim_sample,
+    ddim_step,
+    ddim_steps,
+    step_sequence,
+)
 from ddpm_np.schedule import Schedule
 
 ROUTES = schedules_and_routes(max_T=40)
@@ -196,6 +205,27 @@ def test_exact_schedules_give_exact_steps(schedule: Schedule) -> None:
         assert step.xt_coef * np.sqrt(schedule.one_minus_alpha_bar[t]) + step.eps_coef == np.sqrt(
             schedule.one_minus_alpha_bar[s]
         )
+
+
+@pytest.mark.E17
+@pytest.mark.E18
+@given(schedules_and_sequences(), ETAS)
+def test_a_route_is_its_steps_and_a_step_of_arrays_is_the_step_of_each(
+    case: tuple[Schedule, list[int]], eta: float
+) -> None:
+    schedule, visited = case
+    pairs = list(zip([0, *visited], visited))[::-1]
+    for route, step in (
+        (ancestral_steps(schedule, visited), ancestral_step),
+        (
+            ancestral_steps(schedule, visited, variance="beta"),
+            partial(ancestral_step, variance="beta"),
+        ),
+        (ddim_steps(schedule, visited, eta=eta), partial(ddim_step, eta=eta)),
+    ):
+        assert list(route) == visited[::-1]
+        assert list(route.values()) == [step(schedule, t, s) for s, t in pairs]
+    assert list(ancestral_steps(schedule, last=1)) == [1] and ddim_steps(schedule, last=0) == {}
 
 
 # ---- the order of things ------------------------------------------------------------------------

@@ -250,34 +250,6 @@ def test_nothing_about_it_can_be_changed(schedule: Schedule, name: str) -> None:
     assert getattr(schedule, name) is table and np.array_equal(table, before)
 
 
-@given(schedules(max_T=12))
-def test_it_keeps_no_tie_to_the_array_it_was_made_from(schedule: Schedule) -> None:
-    beta = schedule.beta[1:].copy()
-    made, before = Schedule.from_beta(beta), beta.copy()
-    assert np.array_equal(beta, before) and beta.flags.writeable
-    beta *= 0.5
-    assert made == schedule
-
-
-@given(
-    st.one_of(schedules(max_T=12), exact_schedules()),
-    st.sampled_from(range(2, pickle.HIGHEST_PROTOCOL + 1)),
-)
-def test_copies_are_equal_and_as_immutable(schedule: Schedule, protocol: int) -> None:
-    for twin in (
-        copy.copy(schedule),
-        copy.deepcopy(schedule),
-        pickle.loads(pickle.dumps(schedule, protocol)),
-    ):
-        assert twin == schedule and hash(twin) == hash(schedule)
-        for name in TABLES[:-1]:
-            assert np.array_equal(getattr(twin, name), getattr(schedule, name))
-            with pytest.raises(ValueError, match="read-only"):
-                getattr(twin, name)[0] = 1
-        with pytest.raises(AttributeError, match="cannot assign"):
-            twin.T = 3
-
-
 def test_equality_is_that_of_the_betas() -> None:
     schedule = Schedule.from_beta([0.25, 0.5])
     assert (
@@ -294,6 +266,8 @@ def test_equality_is_that_of_the_betas() -> None:
     ):
         assert schedule != other and other != schedule
     exact = Schedule.from_beta([Exact(1, 4), Exact(1, 2)])
+    for twin in (copy.copy(exact), copy.deepcopy(exact), pickle.loads(pickle.dumps(exact))):
+        assert twin == exact and hash(twin) == hash(exact)
     assert (
         exact != schedule
         and schedule != exact

@@ -162,8 +162,7 @@ def test_it_is_a_gaussian_like_any_other() -> None:
     assert isinstance(ensemble, Gaussian)
     x_T = ensemble.diffuse(schedule, 100)
     assert x_T.rank == 50 and np.allclose(np.diag(x_T.cov), 1, rtol=50 * EPS)
-    # The same law from reordered rows; axes whose variance is below eps of the largest cannot be
-    # told apart.
+    # The same from reordered rows; axes whose variance is below eps of the largest look alike.
     assert wasserstein2(ensemble, MultiSine(FREQUENCIES[::-1])) <= np.sqrt(
         10 * 50 * EPS * np.trace(ensemble.cov)
     )

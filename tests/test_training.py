@@ -13,8 +13,10 @@ from ddpm_np import training
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.forward import q_sample
+from ddpm_np.learning.fast import FastDenoiser, FastGradient
 from ddpm_np.learning.optimizer import AdamW, warmup_cosine
 from ddpm_np.network import MLP, Layer
+from ddpm_np.sampling import ancestral_sample, ddim_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import (
     Divergence,
@@ -117,9 +119,9 @@ def test_independent_steps_are_uniform_on_1_to_T():
 
 @pytest.mark.E15
 @pytest.mark.E16
-@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("gradient", [None, FastGradient()])
 @pytest.mark.parametrize("max_norm", [1e-3, 1e3])
-def test_the_loop_is_the_algorithm_written_out(max_norm, fast):
+def test_the_loop_is_the_algorithm_written_out(max_norm, gradient):
     network, twin = small_network(dtype=np.float64), small_network(dtype=np.float64)
     network.flat += 0.3 * np.random.default_rng(3).standard_normal(network.flat.size)
     twin.flat[:] = network.flat
@@ -128,7 +130,8 @@ def test_the_loop_is_the_algorithm_written_out(max_norm, fast):
     optimizer = AdamW(twin.flat.size, np.float64, weight_decay=0.1)
     averages = []
     settings = {"steps": 6, "batch_size": 16, "learning_rate": 0.02, "warmup": 2}
-    loop = train(network, DATA, SCHEDULE, state=state, max_norm=max_norm, fast=fast, **settings)
+    settings |= {"max_norm": max_norm, "gradient": gradient}
+    loop = train(network, DATA, SCHEDULE, state=state, **settings)
     for k, record in enumerate(loop, 1):
         x_0, t = DATA.sample(16, rng=rng), balanced_steps(10, 16, rng=rng)
         eps = rng.standard_normal((16, 3))
@@ -195,6 +198,39 @@ def test_stopping_and_going_on_gives_the_bits_of_an_unbroken_run():
         state.ema.average, whole.ema.average
     )
     assert run(20, state=state)[1] == []  # a finished run has nothing left to do
+    with pytest.raises(ValueError, match="steps must be at least the 20 that the state has done"):
+        run(19, state=state)
+
+
+@pytest.mark.E16
+def test_a_network_belongs_to_the_schedule_that_trained_it():
+    state, _ = run(3)
+    other = Schedule.linear(10)
+    settings = {"steps": 5, "batch_size": 4, "learning_rate": 1e-3, "state": state}
+    with pytest.raises(ValueError, match="schedule must be that of the network"):
+        train(state.network, DATA, other, **settings)
+    for denoiser in (state.network, state.ema_network(), FastDenoiser(state.network)):
+        for sample in (ancestral_sample, ddim_sample):
+            sample(denoiser, Schedule.sigmoid(10), 2, 3, rng=np.random.default_rng(0))
+            with pytest.raises(ValueError, match="schedule must be that of the denoiser"):
+                sample(denoiser, other, 2, 3, rng=np.random.default_rng(0))
+
+
+@pytest.mark.E16
+@pytest.mark.parametrize("balanced", [True, False])
+def test_steps_are_drawn_as_often_as_their_density_says(balanced):
+    T, n, rng = 10, 7, np.random.default_rng(0)
+    density = np.r_[np.nan, np.arange(1, T + 1.0) ** -0.5]
+    draw = balanced_steps if balanced else _independent_steps
+    draws = 20_000
+    counts = np.zeros((draws, T + 1))
+    for row in counts:
+        np.add.at(row, draw(T, n, rng=rng, step_density=density), 1)
+    wanted = n * density[1:] / density[1:].sum()
+    error = counts[:, 1:].std(0) / np.sqrt(draws)
+    assert not counts[:, 0].any() and np.all(np.abs(counts[:, 1:].mean(0) - wanted) <= 5 * error)
+    if balanced:
+        assert np.all(np.abs(counts[:, 1:] - wanted) < 1)
 
 
 @pytest.mark.E16

@@ -37,7 +37,7 @@ from ddpm_np.schedule import Schedule
 def variance_of_mean(variance: float, n: int, *, correlation: float = 0.0) -> float:
     """Variance of the mean of n observations of equal variance and pairwise correlation (E33).
 
-    Var(mean) = variance (1 + (n - 1) correlation) / n
+    Var(x_bar) = variance (1 + (n - 1) correlation) / n
 
     This is variance / n for independent observations. For others it tends to
     correlation * variance, not to 0.
@@ -58,15 +58,13 @@ def variance_of_mean(variance: float, n: int, *, correlation: float = 0.0) -> fl
 
 
 def error_of_mean(variance: float, n: int, *, correlation: float = 0.0, bias: float = 0.0) -> float:
-    """Mean squared error of the mean of n observations of equal bias: Var(mean) + bias^2 (E33).
+    """Mean squared error of the mean of n observations of equal bias: Var(x_bar) + bias^2 (E33).
 
     From: :func:`variance_of_mean`. Source: as there; the notes have averaging remove systematic
     errors (N2:143), which are the part that it cannot remove.
     """
-    of_mean, bias = variance_of_mean(variance, n, correlation=correlation), check_real("bias", bias)
-    if abs(bias) > 1e150:
-        raise ValueError(f"bias must be at most 1e150, so that its square is finite, got {bias}")
-    return of_mean + bias**2
+    of_mean = variance_of_mean(variance, n, correlation=correlation)
+    return of_mean + check_real("bias", bias, most=1e150) ** 2
 
 
 def chi_mean(dim: int) -> float:
@@ -277,7 +275,7 @@ def covariance_of_sum(
     if len({C.shape for C in checked}) > 1:
         shapes = ", ".join(str(C.shape) for C in checked)
         raise ValueError(f"{', '.join(matrices)} must have the same shape, got {shapes}")
-    a, b = check_real("a", a), check_real("b", b)
+    a, b = check_real("a", a, most=1e150), check_real("b", b, most=1e150)
     total = a**2 * checked[0] + b**2 * checked[1]
     return total if C_xy is None else total + a * b * (checked[2] + checked[2].T)
 

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np._checks import (
     Array,
-    check_array,
     check_choice,
     check_instance,
     check_positive,
@@ -24,7 +23,12 @@ from ddpm_np._checks import (
     check_steps,
 )
 from ddpm_np.closed_form.distributions import Gaussian
-from ddpm_np.closed_form.distributions.arguments import checked_points
+from ddpm_np.closed_form.distributions.arguments import (
+    ReadOnly,
+    checked_points,
+    float_array,
+    frozen,
+)
 from ddpm_np.closed_form.ideal import eps_star_gain, marginal_variance
 from ddpm_np.schedule import Schedule
 
@@ -46,7 +50,7 @@ def condition(prior: Gaussian, observed: ArrayLike, y: ArrayLike, *, noise: floa
     return Gaussian.from_factor(prior.mean + u @ prior.root, factor)
 
 
-class GuidedDenoiser:
+class GuidedDenoiser(ReadOnly):
     """A denoiser of p(x_0) turned into one of p(x_0 | y), by adding a gradient (E24).
 
     eps_hat(x_t, t) = eps_star(x_t, t) - sqrt(1 - alpha_bar_t) grad ln p(y | x_t),
@@ -122,8 +126,8 @@ def _measurement(
     index = np.atleast_1d(np.asarray(check_steps("observed", observed, 0, prior.dim - 1)))
     if index.ndim != 1 or len(set(index.tolist())) != len(index):
         raise ValueError("observed must be a list of different indices")
-    y = check_array("y", y, ndim=1).astype(np.float64)
+    y = frozen(float_array("y", y, ndim=1))
     if len(y) != len(index):
         numbers = f"{len(y)} for {len(index)}"
         raise ValueError(f"y must have one value for each observed index, got {numbers}")
-    return index, y, check_positive("noise", noise)
+    return frozen(index.copy()), y, check_positive("noise", noise)

@@ -242,9 +242,8 @@ class IdealDenoiser:
 
     def _points(self, x: ArrayLike, name: str = "x") -> Array:
         """Points (..., dim) of float32 or float64; of exact numbers if the distribution's are."""
-        if np.asarray(self.distribution.mean).dtype == object:
-            return check_array(name, x, dim=self.dim)
-        return checked_points(x, self.dim, name)
+        exact = np.asarray(self.distribution.mean).dtype == object
+        return checked_points(x, self.dim, name, exact=exact)
 
 
 # ---- its loss -----------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from ddpm_np._checks import (
     check_square,
 )
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
+from ddpm_np.closed_form.distributions.arguments import ReadOnly, float_array, frozen
 
 Decoder = Callable[[Array], Array]
 
@@ -50,7 +51,7 @@ class Evidence(NamedTuple):
     effective_draws: float
 
 
-class LinearDecoder:
+class LinearDecoder(ReadOnly):
     """G(z) = W z + mu with noise of standard deviation s: probabilistic PCA (E31, E32).
 
     p(x) = N(x; mu, W W^T + s^2 I),
@@ -67,8 +68,8 @@ class LinearDecoder:
     """
 
     def __init__(self, W: ArrayLike, mu: ArrayLike, noise: float) -> None:
-        self.W = check_array("W", W, ndim=2).astype(np.float64)
-        self.mu = check_array("mu", mu, ndim=1, dim=len(self.W)).astype(np.float64)
+        self.W = frozen(float_array("W", W, ndim=2))
+        self.mu = frozen(float_array("mu", mu, ndim=1, dim=len(self.W)))
         self.noise = check_positive("noise", noise, zero=True)
 
     def __call__(self, z: ArrayLike) -> Array:

@@ -22,14 +22,19 @@ from ddpm_np._checks import (
     check_instance,
     check_steps,
 )
-from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen
+from ddpm_np.closed_form.distributions.arguments import (
+    ReadOnly,
+    checked_points,
+    float_array,
+    frozen,
+)
 from ddpm_np.closed_form.distributions.mixtures import Empirical
 from ddpm_np.schedule import Schedule
 
 PAIRS = 2**20  # pairs of a noisy and a clean patch whose likelihoods are held at once
 
 
-class PatchDenoiser:
+class PatchDenoiser(ReadOnly):
     r"""(x_t, t) -> E[eps_q | the patch of x_t around q], q each pixel, over given pictures (E24).
 
     With x the noisy patch around q, y the clean patches it may come from, and y_q their middle,
@@ -95,10 +100,12 @@ class PatchDenoiser:
         n draws of x_t.
         """
         n, rng = check_count("n", n), check_generator(rng)
-        law, floor = Empirical(self.pictures), np.full(self.T + 1, np.nan)
+        dist, floor = Empirical(self.pictures), np.full(self.T + 1, np.nan)
         for t in range(1, self.T + 1):
             kept, noise = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t]
-            _, variance = self._clean(law.diffuse(self.schedule, t).sample(n, rng=rng), kept, noise)
+            _, variance = self._clean(
+                dist.diffuse(self.schedule, t).sample(n, rng=rng), kept, noise
+            )
             floor[t] = kept / noise * variance.mean()
         return floor
 

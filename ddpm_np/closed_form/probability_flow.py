@@ -61,9 +61,9 @@ def probability_flow_sample(
     From: E24 and the continuity equation of q. Source: Song et al. 2021 (score SDE), eq. 13; Song
     et al. 2021 (DDIM), eq. 14.
 
-    terminal: the law from which x_T is drawn; None for N(0, I), as the samplers do. From the exact
-    one, ``distribution.diffuse(schedule, T)``, the output follows the law of the data; for a
-    Gaussian and N(0, I) each axis comes out with variance lambda / v_T instead of lambda. Returns
+    terminal: from which x_T is drawn; None for N(0, I), as the samplers do. From the exact one,
+    ``distribution.diffuse(schedule, T)``, the output is distributed as the data; for a Gaussian
+    and N(0, I) each axis comes out with variance lambda / v_T instead of lambda. Returns
     (n, dim) float64. Distributions without a density are ordinary: the flow goes down to
     sigma = 1e-8 and from there to x0_hat at once, which costs less than that; the solver's own
     error is some 1e-9.
@@ -98,8 +98,8 @@ def probability_flow_logpdf(
     From: d ln q(x(u)) / du = -div(dx / du), the divergence exact. Source: Song et al. 2021 (score
     SDE), eq. 39.
 
-    x: (..., dim); terminal: p_T as in :func:`probability_flow_sample`. With the exact law of x_T
-    the result is the log density of the data to the accuracy of the solver, some 1e-9 of
+    x: (..., dim); terminal: p_T as in :func:`probability_flow_sample`. With the exact p_T the
+    result is the log density of the data to the accuracy of the solver, some 1e-9 of
     1 + |ln p|; with N(0, I) it is the density of what the flow samples. For the ensemble with
     noise 0.1 and the notes' schedule, whose alpha_bar_T is .0054, the two differ by 0.08 nats in
     root mean square. Returns (...,) float64.
@@ -109,19 +109,19 @@ def probability_flow_logpdf(
     ArithmeticError where the flow is too stiff for the solver: at an x between components of
     standard deviation sd it needs some 1 / sd^2 evaluations, and it stops after 20,000.
 
-    >>> law, schedule = Gaussian([0.0], [[0.25]]), Schedule.sigmoid(100)
-    >>> denoiser, x = IdealDenoiser(law, schedule), [0.3]
-    >>> for p_T in (law.diffuse(schedule, 100), None):
+    >>> dist, schedule = Gaussian([0.0], [[0.25]]), Schedule.sigmoid(100)
+    >>> denoiser, x = IdealDenoiser(dist, schedule), [0.3]
+    >>> for p_T in (dist.diffuse(schedule, 100), None):
     ...     ln_p = probability_flow_logpdf(denoiser, schedule, x, terminal=p_T)
-    ...     print(f"{abs(ln_p - law.logpdf(x)):.5f}")
+    ...     print(f"{abs(ln_p - dist.logpdf(x)):.5f}")
     0.00000
     0.00130
     """
     terminal, u_T = _checked(denoiser, schedule, terminal)
-    law = denoiser.distribution
-    if not law.has_density:
+    dist = denoiser.distribution
+    if not dist.has_density:
         whole = "must have a density on the whole space"
-        raise ValueError(f"distribution {whole}, got the singular {law!r}")
+        raise ValueError(f"distribution {whole}, got the singular {dist!r}")
     x = check_array("x", x, dim=denoiser.dim).astype(np.float64)
     shape, size = x.reshape(-1, denoiser.dim).shape, x.size
 

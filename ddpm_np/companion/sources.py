@@ -51,7 +51,7 @@ class Source(NamedTuple):
 
 @cache
 def source(name: str) -> Source:
-    """The source of "forward.q_step" and its like; of a class its __call__ or __init__."""
+    """The source of a function such as "forward.q_step"; of a class its __call__ or __init__."""
     found = pkgutil.resolve_name(f"ddpm_np.{name}")
     docstring = inspect.getdoc(found) or ""
     if inspect.isclass(found):

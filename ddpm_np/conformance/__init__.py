@@ -7,8 +7,7 @@ the report, is in docs/conformance.md. :mod:`ddpm_np.conformance.strategies`, wh
 Hypothesis, has the strategies and the comparison that this package's own tests are made of.
 """
 
-from ddpm_np.conformance.adapters import adapt
-from ddpm_np.conformance.checks import ConformanceError, ConformanceWarning, check_diffusion
+from ddpm_np.conformance.checks import ConformanceError, ConformanceWarning, adapt, check_diffusion
 from ddpm_np.conformance.pytest_checks import parametrize_with_checks
 from ddpm_np.conformance.report import Law, Report, Row
 

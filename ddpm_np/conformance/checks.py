@@ -8,14 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.conformance.adapters import adapt
-from ddpm_np.conformance.diagnosis import judge, rows_of
-from ddpm_np.conformance.formulas import Steps, Tables
+from ddpm_np.conformance.arrays import FAULTS, line
+from ddpm_np.conformance.calls import Caller
+from ddpm_np.conformance.diagnosis import Judged, rows_of
+from ddpm_np.conformance.formulas import COEFFICIENTS, Steps
 from ddpm_np.conformance.laws import laws_of
 from ddpm_np.conformance.losses import loss_rows
-from ddpm_np.conformance.operations import COEFFICIENTS, Measured, measure
+from ddpm_np.conformance.names import OPERATIONS
+from ddpm_np.conformance.probe import Measured, measure
 from ddpm_np.conformance.report import Law, Report, Row, check_name
-from ddpm_np.conformance.subject import Subject
+from ddpm_np.conformance.state import Snapshot
+from ddpm_np.conformance.subject import Subject, is_plain
+
+# The operations of the checks, by name; E15 is that of a loss.
+_EQUATIONS = {
+    **{operation: [e for e, _ in rows] for operation, rows in COEFFICIENTS.items()},
+    "loss": ["E15"],
+}
+_EQUATIONS["p_losses"] = ["E15", "E16"]
+# What few codes have is no gap in the others.
+_RARE = ("q_step", "q_mean_variance", "predict_eps", "p_mean_variance", "p_losses")
 
 
 class ConformanceError(AssertionError):
@@ -24,7 +36,8 @@ class ConformanceError(AssertionError):
     def __init__(self, report: Report) -> None:
         self.report = report
         failing = ", ".join(dict.fromkeys(row.check for row in report.failures))
-        super().__init__(f"{report.name} does not keep {failing}\n{report}")
+        what = f"does not keep {failing}" if failing else "has no operation that was compared"
+        super().__init__(f"{report.name} {what}\n{report}")
 
 
 class ConformanceWarning(UserWarning):
@@ -72,28 +85,32 @@ def check_diffusion(
     ...         bar = np.cumprod(1 - self.betas)[t]
     ...         return np.sqrt(bar) * x_0 + (1 - bar) * noise
     >>> [row.diagnosis for row in check_diffusion(Mine(), on_fail=None).rows if row.fails]
-    ['a missing root: the variance for the standard deviation']
+    ['a missing root: 1 - alpha_bar_t for sqrt(1 - alpha_bar_t)']
     """
     if on_fail not in ("raise", "warn", None):
         raise ValueError(f'on_fail must be "raise", "warn" or None, got {on_fail!r}')
     view = subject_of(subject)
     expected = expected_of(expected_failed_checks)
-    report = _report(view, [*COEFFICIENTS, "alphas_cumprod"], expected)
-    if report.failures and on_fail == "raise":
+    report = _report(view, list(_EQUATIONS), expected)
+    if not report.passed and on_fail == "raise":
         raise ConformanceError(report)
-    if report.failures and on_fail == "warn":
-        failing = ", ".join(dict.fromkeys(row.check for row in report.failures))
-        text = f"{report.name} does not keep {failing}\n{report}"
-        warnings.warn(text, ConformanceWarning, stacklevel=2)
+    if not report.passed and on_fail == "warn":
+        warnings.warn(str(ConformanceError(report)), ConformanceWarning, stacklevel=2)
     return report
 
 
 def check_names() -> dict[str, str]:
     """The checks by name, each with the operation that it needs."""
-    names = {check_name("E2", "alphas_cumprod"): "alphas_cumprod"}
-    for operation, coefficients in COEFFICIENTS.items():
-        names |= {check_name(equation, operation): operation for equation, _ in coefficients}
-    return names
+    return {
+        check_name(equation, operation): operation
+        for operation, equations in _EQUATIONS.items()
+        for equation in equations
+    }
+
+
+def checks_of(view: Subject) -> list[str]:
+    """The checks that a subject is up for: the usual ones, and those of what else it has."""
+    return [n for n, o in check_names().items() if o not in _RARE or o in view.methods]
 
 
 def expected_of(given: Mapping[str, str] | Collection[str] | None) -> dict[str, str]:
@@ -119,9 +136,65 @@ def expected_of(given: Mapping[str, str] | Collection[str] | None) -> dict[str, 
     return found
 
 
+def adapt(
+    obj: Any,
+    *,
+    first_step: int | None = None,
+    dtype: Any = None,
+    name: str | None = None,
+    axes: int = 0,
+) -> Any:
+    """A subject for :func:`check_diffusion`, from an object with other usual names.
+
+    It recognises the tables betas and alphas_cumprod (also alpha_bar, alpha_hat, alphas, their
+    roots; of shape (T, 1, 1, 1); in a part of the object), and the operations by the names of
+    methods and of their parameters: q_sample (add_noise, noise_images, ...), one noising step,
+    q_posterior_mean_variance, predict_x0 (predict_start_from_noise, ...), p_mean_variance, p_sample
+    or step, a step with eta (DDIM), loss and p_losses. t may be an int, a 0-dim array, or one a row
+    of shape (n,) or (n, 1). A model is answered for, and may be set to predict x_0 or v; noise that
+    is drawn within is replaced by z for the call.
+
+    Parameters
+    ----------
+    first_step : the t of its first noising step; by default 1 where its tables have an entry for
+        the clean signal (beta 0 or alpha_bar 1) in front, else its own ``first_step``, else 0
+    dtype : of the arrays it is given; by default that of its tables
+    name : for the report; by default its class's
+    axes : how many axes of length 1 its arrays need after (n, dim); 2 for code made for images
+
+    Raises TypeError where no schedule is recognised, or no operation. Then write the class:
+
+    >>> class Adapter:                  # of code with 1-based time and a list of sigmas
+    ...     first_step = 1
+    ...     def __init__(self, theirs):
+    ...         self.theirs, self.betas = theirs, theirs.noise_variances
+    ...     def q_sample(self, x_0, t, noise):
+    ...         return self.theirs.corrupt(x_0, noise, index=t)
+    ...     def reverse_step(self, x_t, t, eps, z):
+    ...         return self.theirs.denoise(lambda x: eps, x_t, index=t, fresh=z)
+    """
+    if first_step not in (None, 0, 1):
+        raise ValueError(f"first_step must be 0 or 1, got {first_step!r}")
+    view = Subject(obj, first_step=first_step, dtype=dtype, name=name, axes=axes)
+    if not view.methods:
+        raise TypeError(nothing_in(view))
+    canonical = any(name in OPERATIONS for name in (m.name for m in view.methods.values()))
+    as_it_is = first_step is None and not (dtype or name or axes)
+    return obj if as_it_is and canonical and is_plain(obj) else view
+
+
+def nothing_in(view: Subject) -> str:
+    """What is said of an object without an operation."""
+    seen = "".join(f"; {name}: {why}" for name, why in list(view.unused.items())[:6])
+    return (
+        f"no operation is recognised in {view.name}; see the adapter class in "
+        f"help(ddpm_np.conformance.adapt){seen}"
+    )
+
+
 def subject_of(given: Any) -> Subject:
-    """The view of a subject; of anything that is none, of what adapt makes of it."""
-    return Subject(adapt(given))
+    """The view of a subject."""
+    return given if isinstance(given, Subject) else Subject(given)
 
 
 def check_one(view: Subject, check: str) -> Report:
@@ -133,55 +206,68 @@ def check_one(view: Subject, check: str) -> Report:
 
 
 def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> Report:
-    rows: list[Row] = []
-    skipped: list[str] = []
-    laws: list[Law] = []
-    for operation in operations:
-        checks = [name for name, needs in check_names().items() if needs == operation]
-        found, measured = _rows(view, operation)
-        if not found:
-            skipped += checks
-        rows += found
-        if operation in ("reverse_step", "ddim_step") and measured is not None:
-            beta = any(row.diagnosis.endswith("the variance is beta") for row in found)
-            laws += laws_of(view, operation, measured, beta)
-    rows = _with_smallest(view, rows)
+    view.notes, rows, skipped, laws = [], [], [], []
+    snapshot = Snapshot(view.given, view.T)
+    with np.printoptions(), np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for operation in operations:
+                found, more = _rows(view, operation, snapshot)
+                there = {row.check for row in found}
+                skipped += [
+                    name
+                    for name, needs in check_names().items()
+                    if needs == operation and name not in there and operation not in _RARE
+                ]
+                rows += found
+                laws += more
+                snapshot.restore()
+            rows = _with_smallest(view, rows)
+        finally:
+            snapshot.restore()
     rows.sort(key=lambda row: int(row.equation[1:]))
-    kind = "torch" if view.library else "NumPy"
     about = (
-        f"{view.name}: T = {view.T}, {np.dtype(view.dtype).name}, {kind}, "
+        f"{view.name}: T = {view.T}, {np.dtype(view.dtype).name}, "
+        f"{view.library if view.library != 'numpy' else 'NumPy'}, "
         f"t = 1 is its step {view.first_step}"
     )
-    return Report(view.name, about, rows, skipped, laws, expected)
+    one_t = ": one t for the whole batch only"
+    alike = [note.removesuffix(one_t) for note in view.notes if note.endswith(one_t)]
+    notes = [n for n in dict.fromkeys(view.notes) if not n.endswith(one_t)]
+    notes += [f"one t for the whole batch only: {', '.join(alike)}"] if alike else []
+    return Report(view.name, about, rows, skipped, laws, expected, view.unused, notes)
 
 
-def _rows(
-    view: Subject, operation: str, *, explain: bool = True
-) -> tuple[list[Row], Measured | None]:
+def _rows(view: Subject, operation: str, snapshot: Snapshot) -> tuple[list[Row], list[Law]]:
     if operation == "alphas_cumprod":
-        return _table_rows(view), None
-    if operation not in view.operations:
-        return [], None
+        return _table_rows(view), []
+    if operation not in view.methods:
+        return [], []
+    caller = Caller(view, operation, snapshot)
     if operation == "loss":
-        return loss_rows(view), None
-    measured = measure(view, operation)
-    return rows_of(view, operation, measured, explain=explain), measured
+        return loss_rows(view, operation, caller), []
+    measured = measure(caller)
+    view.notes += measured.left_out
+    rows, laws = rows_of(view, operation, caller, measured), []
+    if operation == "q_posterior_mean_variance" and "variance" not in measured.values:
+        view.notes.append(f"{caller.method.name} returns a mean and no variance (E11)")
+    if operation == "p_losses":
+        rows += loss_rows(view, operation, caller)
+    if len(measured.steps.t) and operation in ("reverse_step", "ddim_step"):
+        laws = laws_of(Judged(view, operation, measured))
+    return rows, laws
 
 
 def _table_rows(view: Subject) -> list[Row]:
     """E2: alphas_cumprod against the exact product of 1 - betas, where both are there."""
-    if view.alphas_cumprod is None or getattr(view.given, "betas", None) is None:
+    if view.alphas_cumprod is None or not view.has_betas:
         return []
     t = np.arange(1, view.T + 1)
-    bars, none = view.alphas_cumprod, np.zeros(view.T)
-    table = getattr(view.given, "alphas_cumprod", None)
+    values, none = {"alpha_bar_t": view.alphas_cumprod}, np.zeros(view.T)
+    table = view.tables["alphas_cumprod"]
     dtype = np.float32 if "float32" in str(getattr(table, "dtype", "")) else np.float64
-    values = {"alpha_bar_t": bars}
-    measured = Measured(Steps(t, t - 1, none + 1), values, values, none, none, [], dtype)
-    exact = np.array(view.reference.alpha_bar[1:], dtype=object)
-    expected = {"alpha_bar_t": (exact, exact)}
-    name = "alpha_bar_t"
-    return [judge("E2", "alphas_cumprod", name, measured, expected, Tables(view.reference))]
+    measured = Measured(Steps(t, t - 1, none + 1), values, values, none, none, [], dtype, [])
+    return Judged(view, "alphas_cumprod", measured).rows()
 
 
 def _with_smallest(view: Subject, rows: list[Row]) -> list[Row]:
@@ -194,14 +280,13 @@ def _with_smallest(view: Subject, rows: list[Row]) -> list[Row]:
     except ImportError:  # Hypothesis is not there
         return rows
     for operation in dict.fromkeys(row.operation for row in rows):
-        if operation not in COEFFICIENTS or operation == "loss":
+        if operation not in COEFFICIENTS or operation in ("p_losses", "alphas_cumprod"):
             continue
         drawn = Drawn(view, make, operation)
         try:
             new_rows = drawn.failing()
-        except Exception as error:
-            line = " ".join(str(error).split())[:120]
-            text = f"from_betas: {type(error).__name__}: {line}"
+        except FAULTS as error:
+            text = f"from_betas: {line(error)}"
             return [*rows, Row("E2", "from_betas", "all", "raises", np.nan, None, text, "")]
         for new in new_rows:
             at = [i for i, row in enumerate(rows) if row[:3] == new[:3]]

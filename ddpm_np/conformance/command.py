@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
+from pathlib import Path
 from typing import Any
 
+from ddpm_np.conformance.arrays import FAULTS, line
 from ddpm_np.conformance.checks import check_diffusion
 from ddpm_np.conformance.report import Report
 
@@ -19,26 +22,26 @@ def object_of(path: str) -> Any:
 
     A class, or a function without arguments, is called; the working directory is searched first.
     """
-    module, colon, name = path.partition(":")
+    module, colon, name = path.rpartition(":")
     if not (module and colon and name):
         raise BadSubject(f"must be module:object, got {path!r}")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        found: Any = importlib.import_module(module)
-    except Exception as error:
-        raise BadSubject(f"{module} cannot be imported: {_line(error)}") from None
+        found: Any = _imported(module)
+    except FAULTS as error:
+        raise BadSubject(f"{module} cannot be imported: {line(error)}") from None
     for part in name.split("."):
         try:
             found = getattr(found, part)
-        except Exception:
+        except FAULTS:
             raise BadSubject(f"{module} has no {name}") from None
     recipe = isinstance(found, type) or type(found).__name__ == "function"
     if recipe:
         try:
             found = found()
-        except Exception as error:
-            raise BadSubject(f"{path} cannot be built without arguments: {_line(error)}") from None
+        except FAULTS as error:
+            raise BadSubject(f"{path} cannot be built without arguments: {line(error)}") from None
     return found
 
 
@@ -51,10 +54,22 @@ def check_path(path: str, *, markdown: bool = False) -> tuple[str, Report]:
     try:
         report = check_diffusion(subject, on_fail=None)
     except (TypeError, ValueError) as error:
-        raise BadSubject(_line(error, kind=False)) from None
+        raise BadSubject(line(error, kind=False)) from None
     return (report.to_markdown() if markdown else str(report)), report
 
 
-def _line(error: Exception, *, kind: bool = True) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if kind else text
+def _imported(module: str) -> Any:
+    """A module by its name, or by the path of its file."""
+    file = Path(module)
+    if file.suffix != ".py" and not (file.is_absolute() or "/" in module):
+        return importlib.import_module(module)
+    file = file if file.suffix == ".py" else file.with_suffix(".py")
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no file {file}")
+    sys.path.insert(0, str(file.resolve().parent))
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = made
+    spec.loader.exec_module(made)
+    return made

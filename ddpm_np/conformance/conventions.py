@@ -1,246 +1,433 @@
-"""Known ways to depart from an equation, each as the coefficient that it would give.
+"""Known ways to depart from an equation, each as the coefficients that it would give.
 
 Some are conventions with a name, some are errors that were seen in public code or in print, and the
-rest are single edits of the formula: a sign, a root, a factor, a symbol, an index. A deviation gets
-the name of the first one that explains it at every step.
+rest are single edits of the formula: a sign, a root, a factor, a symbol, an index. One of them
+explains a deviation if it gives all the coefficients, at every step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
+from ddpm_np._checks import Array
 from ddpm_np.conformance.formulas import (
-    FORMULAS,
-    SIGMA2,
-    Floats,
-    Formula,
-    Product,
+    Base,
     Steps,
-    Symbols,
     Tables,
-    symbols,
-    value,
-    with_sigma2,
+    Value,
+    bases,
+    coefficients,
+    is_vector,
+    numbers,
+    rounding,
+    text_of,
 )
+from ddpm_np.equations.formula import Node, names, parse
 
-_NAMES = {
-    "bar": "alpha_bar_t",
-    "noise": "1 - alpha_bar_t",
-    "plus": "1 + alpha_bar_t",
-    "bar_s": "alpha_bar_s",
-    "noise_s": "1 - alpha_bar_s",
-    "plus_s": "1 + alpha_bar_s",
-    "alpha": "alpha_t",
-    "beta": "beta_t",
-    "alpha_t": "alpha_t",
-    "beta_t": "beta_t",
-    "alpha_before": "alpha_{t-1}",
-    "beta_before": "beta_{t-1}",
-    "bar_before": "alpha_bar_{t-1}",
-    "noise_before": "1 - alpha_bar_{t-1}",
-    "alpha_after": "alpha_{t+1}",
-    "beta_after": "beta_{t+1}",
-    "bar_after": "alpha_bar_{t+1}",
-    "noise_after": "1 - alpha_bar_{t+1}",
-    "tilde": "beta_tilde_t",
-    "eta": "eta",
-    "direction": "1 - alpha_bar_s - sigma^2",
-    "sigma2": "sigma^2",
-}
-_KINDS = [
-    ("bar", "bar_s", "bar_before", "bar_after"),
-    ("noise", "noise_s", "noise_before", "noise_after"),
-    ("alpha", "alpha_before", "alpha_after"),
-    ("beta", "beta_before", "beta_after"),
-]
-_INSTEAD = ("alpha", "bar", "beta", "noise", "bar_s", "noise_s", "tilde", "alpha_t", "beta_t")
-Candidate = tuple[str, Floats]
-_OUTPUTS: dict[tuple[str, str], dict[str, Formula]] = {
-    ("reverse_step", "x_t"): {
-        "v": [Product(1, {"alpha": 0.5})],
-        "x_0": FORMULAS["q_posterior_mean_variance", "x_t"][0],
-    },
-    ("reverse_step", "eps"): {
-        "v": [Product(-1, {"beta": 1, "bar_s": 0.5, "noise": -0.5})],
-        "x_0": FORMULAS["q_posterior_mean_variance", "x_0"][0],
-    },
-}
+Found = dict[str, Value]
+_KINDS = (
+    ("alpha_bar_t", "alpha_bar_s", "alpha_bar_{t-1}", "alpha_bar_{t+1}"),
+    ("alpha_{t|s}", "alpha_t", "alpha_{t-1}", "alpha_{t+1}"),
+    ("beta_{t|s}", "beta_t", "beta_{t-1}", "beta_{t+1}"),
+)
+_INSTEAD = ("alpha_{t|s}", "alpha_bar_t", "beta_{t|s}", "alpha_bar_s", "alpha_t", "beta_t")
+_LAST = "noise at the last step: t = 1 adds noise of variance"
 
 
-def candidates(
-    operation: str, coefficient: str, tables: Tables, steps: Steps
-) -> Iterator[Candidate]:
-    """Names and values, the likeliest first."""
-    formulas, at = FORMULAS[operation, coefficient], symbols(tables, steps)
-    if operation == "reverse_step" and coefficient == "z":
-        yield from _last_noise(at, steps)
-    for name, formula in _OUTPUTS.get((operation, coefficient), {}).items():
-        yield f"the model's output is taken for {name}, not for eps", value(formula, at)
-    if coefficient == "variance":
-        yield from _variances(at, steps)
-    for name, other in _elsewhere(operation, tables, steps, at):
-        for formula in formulas:
-            yield name, value(formula, other)
-    for formula in formulas:
-        for name, edited in _edits(formula, operation == "ddim_step"):
-            values = value(edited, at)
-            if operation == "reverse_step" and coefficient == "z":
-                yield name, np.where(steps.t == 1, 0, values)
-                if formula is formulas[1]:  # of beta, which is not 0 at t = 1
-                    yield f"noise at the last step; and {name}", values
-            else:
-                yield name, values
+class World:
+    """The steps, the tables and the roundoff in which candidates are evaluated."""
+
+    def __init__(self, operation: str, output: str, tables: Tables, steps: Steps, u: float) -> None:
+        self.operation, self.output, self.tables = operation, output, tables
+        self.steps, self.u = steps, u
+        self.at = numbers(tables, steps)
+        self.off = rounding(self.at, steps, u)
+        self.bases = bases(operation, output)
+        fixed = {"q_step": ["x_prev", "noise"], "q_sample": ["x_0", "noise"]}
+        fixed |= {"p_losses": ["x_0", "noise"]}
+        fixed |= {"q_mean_variance": ["x_0"], "q_posterior_mean_variance": ["x_0", "x_t"]}
+        fixed |= {"predict_eps": ["x_t", "x_0"], "alphas_cumprod": ["alpha_bar_t"]}
+        self.vectors = fixed.get(operation, ["x_t", output, "z"])
+
+    def only(self, which: Any) -> World:
+        """The same at some of the steps."""
+        return World(self.operation, self.output, self.tables, self.steps.only(which), self.u)
+
+    def of(self, base: Base, at: Any = None, last: bool = False) -> Found:
+        """The coefficients of a form; last: with noise at the last step, too."""
+        at = self.at if at is None else at
+        off = self.off if at is self.at else rounding(at, self.steps, self.u)
+        found = coefficients(base, at, off, self.u, self.vectors)
+        if self.operation == "reverse_step" and "z" in found and not last:
+            found["z"] = masked(found["z"], self.steps.s == 0)
+        if "variance" in found:
+            v = found["variance"]
+            with np.errstate(all="ignore"):
+                found["log variance"] = Value(np.log(v.value), 1, v.off / abs(v.value) + self.u)
+        return found
 
 
-def pairs(operation: str, coefficient: str, tables: Tables, steps: Steps) -> Iterator[Candidate]:
-    """Two edits of the formula at once."""
-    at, skips = symbols(tables, steps), operation == "ddim_step"
-    for formula in FORMULAS[operation, coefficient]:
-        for first, once in _edits(formula, skips):
-            for second, twice in _edits(once, skips):
-                values = value(twice, at)
-                if operation == "reverse_step" and coefficient == "z":  # none at the last step
-                    values = np.where(steps.t == 1, 0, values)
-                yield f"{first}; and {second}", values
+def masked(value: Value, where: Array) -> Value:
+    """The value with 0 at some steps."""
+    return Value(np.where(where, 0, value.value), value.size, np.where(where, 0, value.off))
 
 
-def _variances(at: Symbols, steps: Steps) -> Iterator[Candidate]:
+Candidate = tuple[str, Callable[[World], Found]]
+
+
+def candidates(operation: str, output: str, tables: Tables, single: bool) -> Iterator[Candidate]:
+    """Names, and the coefficients that they give, the likeliest first."""
+    forms = bases(operation, output)
+    if operation == "reverse_step":
+        yield from _noises(forms)
+    if operation in ("reverse_step", "ddim_step", "p_mean_variance"):
+        for other in ("eps", "x_0", "v"):
+            for form in bases(operation, other) if other != output else ():
+                text = f"the model's output is taken for {other}, not for {output}"
+                yield text, _output_taken(form, other, output)
+    if operation in ("q_posterior_mean_variance", "p_mean_variance"):
+        yield from _variances()
+    for name, elsewhere in _elsewhere(operation, tables):
+        for form in forms:
+            yield name, _of(form, elsewhere)
+    if operation == "ddim_step":
+        yield from _sigmas(forms)
+    for form in forms:
+        for name, edited in edits_of(form, single):
+            yield name, _of(edited)
+    if operation == "reverse_step":
+        for form in (f for f in forms if f.name == "beta"):
+            for name, edited in edits_of(form, single):
+                yield f"noise at the last step; and {name}", _of(edited, last=True)
+
+
+def _of(form: Base, at: Any = None, last: bool = False) -> Callable[[World], Found]:
+    return lambda w: w.of(form, at(w) if at else None, last)
+
+
+def _output_taken(form: Base, other: str, output: str) -> Callable[[World], Found]:
+    def build(w: World) -> Found:
+        found = World(w.operation, other, w.tables, w.steps, w.u).of(form)
+        return {output if k == other else k: v for k, v in found.items()}
+
+    return build
+
+
+def _noises(forms: tuple[Base, ...]) -> Iterator[Candidate]:
+    """Noise at the wrong steps, with either variance at the others."""
+
+    def at_last(name: str, symbol: str) -> Iterator[Candidate]:
+        for form in forms:
+
+            def build(w: World, form: Base = form) -> Found:
+                found, last = w.of(form, last=True), w.steps.s == 0
+                beta, after = w.at["beta_{t+1}"], 1 - w.at["alpha_bar_{t+1}"]
+                with np.errstate(all="ignore"):
+                    value = {
+                        "beta_1": w.at["beta_{t|s}"],
+                        "beta_2": beta,
+                        "beta_tilde_2": beta * (1 - w.at["alpha_bar_t"]) / after,
+                    }[symbol]
+                z = found["z"]
+                near = np.where(last, w.off["beta_{t+1}"], z.off)
+                found["z"] = Value(np.where(last, np.sqrt(value), z.value), z.size, near)
+                return found
+
+            yield name, build
+
+    yield from at_last(f"{_LAST} beta_1", "beta_1")
+    yield from at_last(f"{_LAST} beta_tilde_2", "beta_tilde_2")
+    yield from at_last(f"{_LAST} beta_2", "beta_2")
+    for form in forms:
+        for name, least in (
+            ("no noise at any step", 10**9),
+            ("no noise at t = 1 and t = 2: the mask is off by one", 2),
+        ):
+
+            def build(w: World, form: Base = form, least: int = least) -> Found:
+                found = w.of(form)
+                found["z"] = masked(found["z"], w.steps.t <= least)
+                return found
+
+            yield name, build
+
+
+def _variances() -> Iterator[Candidate]:
     """Other variances than beta_tilde, which is 0 at t = 1."""
-    yield "beta for beta_tilde", at["beta"]
-    first = np.where(steps.t == 1, at["beta"], at["tilde"])
-    yield "beta_1 for beta_tilde_1, which is 0, as from alpha_bar_0 = alpha_bar_1", first
-    with np.errstate(all="ignore"):
-        after = at["beta_after"] * at["noise"] / at["noise_after"]
-        log, turned = np.log(at["tilde"]), at["beta"] * at["noise"] / at["noise_s"]
-    yield "beta_tilde_2 for beta_tilde_1, which is 0", np.where(steps.t == 1, after, first)
-    yield "the logarithm of the variance for the variance", log
-    yield "the fraction (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) is turned over", turned
-    yield "a root too many: the standard deviation for the variance", np.sqrt(at["tilde"])
+
+    def of(make: Callable[[Any, Array], Array]) -> Callable[[World], Found]:
+        def build(w: World) -> Found:
+            found = w.of(w.bases[0])
+            with np.errstate(all="ignore"):
+                value = make(w.at, w.steps.s == 0)
+                off = found["variance"].off + w.u * 64 * abs(value)
+                found["variance"] = Value(value, 1, off)
+                if "log variance" in found:
+                    found["log variance"] = Value(np.log(value), 1, off / abs(value) + w.u)
+            return found
+
+        return build
+
+    def noise(at: Any, name: str) -> Any:
+        return 1 - at[f"alpha_bar_{name}"]
+
+    def second(at: Any) -> Any:
+        return at["beta_{t+1}"] * noise(at, "t") / noise(at, "{t+1}")
+
+    tilde = "beta_tilde_{t|s}"
+    yield "beta for beta_tilde", of(lambda at, first: at["beta_{t|s}"])
+    text = "beta_1 for beta_tilde_1, which is 0, as from alpha_bar_0 = alpha_bar_1"
+    yield text, of(lambda at, first: np.where(first, at["beta_t"], at[tilde]))
+    yield (
+        "beta_tilde_2 for beta_tilde_1, which is 0",
+        of(lambda at, first: np.where(first, second(at), at[tilde])),
+    )
+    yield "the logarithm of the variance for the variance", of(lambda at, _: np.log(at[tilde]))
+    yield (
+        "the fraction (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) is turned over",
+        of(lambda at, _: at["beta_{t|s}"] * noise(at, "t") / noise(at, "s")),
+    )
+    yield (
+        "a root too many: the standard deviation for the variance",
+        of(lambda at, _: np.sqrt(at[tilde])),
+    )
 
 
-def _last_noise(at: Symbols, steps: Steps) -> Iterator[Candidate]:
-    """Noise at the last step, with either variance before."""
-    last, beta, tilde = steps.t == 1, np.sqrt(at["beta"]), np.sqrt(at["tilde"])
-    after = np.sqrt(at["beta_after"] * at["noise"] / at["noise_after"])
-    first = {"beta_1": beta, "beta_tilde_2": after, "beta_2": np.sqrt(at["beta_after"])}
-    for before in (beta, tilde):
-        for name, of in first.items():
-            text = f"noise at the last step: t = 1 adds noise of variance {name}"
-            yield text, np.where(last, of, before)
-
-
-def _elsewhere(
-    operation: str, tables: Tables, steps: Steps, at: Symbols
-) -> Iterator[tuple[str, Symbols]]:
+def _elsewhere(operation: str, tables: Tables) -> Iterator[tuple[str, Callable[[World], Any]]]:
     """The same formula on other tables."""
-    yield "t off by one: the tables at t - 1 for those at t", symbols(tables, steps, shift=-1)
-    yield "t off by one: the tables at t + 1 for those at t", symbols(tables, steps, shift=1)
+    T, beta = tables.T, tables.beta
+    yield (
+        "t off by one: the tables at t - 1 for those at t",
+        lambda w: numbers(w.tables, w.steps, w.steps.t - 1, w.steps.s - 1),
+    )
+    yield (
+        "t off by one: the tables at t + 1 for those at t",
+        lambda w: numbers(w.tables, w.steps, w.steps.t + 1, w.steps.s + 1),
+    )
+    wraps = "index -1 wraps round: at t = 1 the tables are those of t = T"
+
+    def wrapped(w: World) -> Any:
+        t, s = w.steps.t - 1, w.steps.s - 1
+        return numbers(w.tables, w.steps, np.where(t < 1, t + T, t), np.where(s < 1, s + T, s))
+
+    yield f"{wraps}, else those of t - 1", wrapped
+    yield (
+        f"{wraps} for alpha_bar_0",
+        lambda w: numbers(w.tables, w.steps, None, np.where(w.steps.s == 0, T, w.steps.s)),
+    )
+    yield (
+        "time runs backwards: the tables at T + 1 - t for those at t",
+        lambda w: numbers(w.tables, w.steps, T + 1 - w.steps.t, np.minimum(T + 1 - w.steps.s, T)),
+    )
+    yield (
+        "time runs backwards: the tables at T + 1 - t for those at t",
+        lambda w: numbers(w.tables, w.steps, T + 1 - w.steps.t, T - w.steps.t),
+    )
     if tables.given is not None and operation != "alphas_cumprod":
-        yield "its own alphas_cumprod, which is not that of its betas", symbols(tables.own(), steps)
-    first = steps.s == 0
-    bar_1, noise_1 = tables.bar[2], tables.noise[2]
-    one = at | {"bar_s": np.where(first, bar_1, at["bar_s"])}
-    one["noise_s"] = np.where(first, noise_1, at["noise_s"])
-    one["tilde"] = one["beta"] * one["noise_s"] / one["noise"]
-    yield "alpha_bar_0 = alpha_bar_1", with_sigma2(one, value([SIGMA2], one))
-    two = dict(one)
-    two["alpha"] = np.where(first, at["bar"] / bar_1, at["alpha"])
-    two["beta"] = np.where(first, 1 - two["alpha"], at["beta"])
-    yield "alpha_bar_0 = alpha_bar_1", with_sigma2(two, value([SIGMA2], two))
-    if operation != "ddim_step":
+        own = tables.with_bar(np.append(1, tables.given))
+        yield "its own alphas_cumprod, which is not that of its betas", _on(own)
+    one = tables.with_bar(np.append(tables.bar[1], tables.bar[1:]))
+
+    def same_level(w: World) -> Any:
+        at = numbers(one, w.steps)
+        first = w.steps.s == 0
+        ratio = at["alpha_bar_t"] / at["alpha_bar_s"]
+        at["alpha_{t|s}"] = np.where(first, ratio, at["alpha_{t|s}"])
+        at["beta_{t|s}"] = np.where(first, 1 - ratio, at["beta_{t|s}"])
+        return at
+
+    yield "alpha_bar_0 = alpha_bar_1", _on(one)
+    yield "alpha_bar_0 = alpha_bar_1", same_level
+    with np.errstate(all="ignore"):
+        others = {
+            "cumprod(betas) for cumprod(1 - betas)": np.cumprod(np.append(1, beta[1:])),
+            "exp(-sum of betas) for the product of 1 - betas": np.exp(-np.cumsum(beta)),
+            "a root too many: the product of sqrt(alpha_t)": np.sqrt(tables.bar),
+            "a missing root: alpha_bar squared": tables.bar**2,
+            "half precision: alpha_bar is rounded to float16": np.float16(tables.bar),
+        }
+    for name, bar in others.items():
+        yield name, _on(tables.with_bar(bar))
+    half: Any = tables.with_bar(tables.bar)
+    half.beta, half.alpha = (
+        np.float16(beta).astype(np.longdouble),
+        1 - np.float16(beta).astype(np.longdouble),
+    )
+    half.bar = np.cumprod(half.alpha)
+    yield "half precision: the betas are rounded to float16", _on(half)
+    if operation in ("ddim_step", "reverse_step"):
+        text = "t off by one: s = t - 1 for the s that was asked for"
+        yield text, lambda w: numbers(w.tables, w.steps._replace(s=w.steps.t - 1))
+    if operation == "ddim_step":
+        for name, eta in (("0", 0.0), ("1", 1.0)):
+            yield (f"eta is ignored: it is {name} at every step", partial(_with_eta, eta))
+        for far in (d for k in range(1, 31) for d in (-k, k)):
+
+            def shifted(w: World, far: int = far) -> Any:
+                s = np.where(w.steps.s > 0, np.clip(w.steps.s + far, 0, w.steps.t), 0)
+                return numbers(w.tables, w.steps._replace(s=s))
+
+            yield f"it goes to another step than asked: to s {far:+d}", shifted
+
+
+def _with_eta(eta: float, w: World) -> Any:
+    return {**w.at, "eta": np.full_like(w.at["eta"], eta)}
+
+
+def _on(tables: Tables) -> Callable[[World], Any]:
+    """The numbers of other tables."""
+    return lambda w: numbers(tables, w.steps)
+
+
+def _sigmas(forms: tuple[Base, ...]) -> Iterator[Candidate]:
+    """Other variances of a DDIM step."""
+    known = {
+        "sigma^2 = eta^2 (1 - alpha_bar_t)": "eta sqrt(1 - alpha_bar_t)",
+        "sigma^2 = eta^2 (1 - alpha_bar_s)": "eta sqrt(1 - alpha_bar_s)",
+        "beta for beta_tilde in sigma^2": "eta sqrt(beta_{t|s})",
+        "sigma = eta": "eta",
+    }
+    for form in forms:
+        for name, text in known.items():
+            other = form._replace(sigma=parse(text))
+            yield name, _of(other)
+
+
+# ---- single edits -------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def _edits(tree: Node, single: bool) -> tuple[tuple[str, Node], ...]:
+    return tuple(_everywhere(tree, single)) + tuple(edits(tree, single))
+
+
+def edits_of(form: Base, single: bool) -> Iterator[tuple[str, Base]]:
+    """The form with one thing changed, in its value, its variance or its sigma."""
+    if form.value is not None:
+        for name, tree in _edits(form.value, single):
+            yield name, form._replace(value=tree)
+    if form.variance is not None:
+        for name, tree in _edits(form.variance, single):
+            yield name, form._replace(variance=tree)
+    if form.value is not None and "sigma" in names(form.value):
+        for name, tree in _edits(form.sigma, single):
+            yield f"in sigma^2: {name}", form._replace(sigma=tree)
+
+
+def _everywhere(tree: Node, single: bool) -> Iterator[tuple[str, Node]]:
+    """One symbol for another at every place."""
+
+    def put(node: Node, old: str, new: str) -> Node:
+        if node.kind == "name" and node.text == old:
+            return Node("name", new)
+        return Node(node.kind, node.text, tuple(put(p, old, new) for p in node.parts))
+
+    there = [n for n in dict.fromkeys(names(tree)) if any(n in k for k in _KINDS)]
+    for old in there:
+        if list(names(tree)).count(old) > 1:
+            for new in _others(old):
+                label = f"{_text(Node('name', new), single)} for {_text(Node('name', old), single)}"
+                yield f"{_off(old, new)}{label}", put(tree, old, new)
+
+
+def _others(name: str) -> list[str]:
+    kind = next((k for k in _KINDS if name in k), ())
+    return [n for n in dict.fromkeys((*kind, *_INSTEAD)) if n != name] if kind else []
+
+
+def _off(old: str, new: str) -> str:
+    return "t off by one: " if any(old in k and new in k and "|" not in new for k in _KINDS) else ""
+
+
+def _text(tree: Node, single: bool) -> str:
+    text = text_of(tree, single)
+    return text[1:-1] if tree.kind == "group" else text
+
+
+def _atom(tree: Node) -> str | None:
+    """The name in a, 1 - a or (1 - a); None for anything else."""
+    if tree.kind == "group":
+        return _atom(tree.parts[0])
+    if tree.kind == "-" and tree.parts[0].text == "1" and tree.parts[1].kind == "name":
+        return tree.parts[1].text
+    return tree.text if tree.kind == "name" and any(tree.text in k for k in _KINDS) else None
+
+
+def _swapped(tree: Node) -> Iterator[tuple[str, Node]]:
+    """Another atom for this one, with what is said before it."""
+    name = _atom(tree)
+    if name is None:
         return
-    sigma2, eta = at["sigma2"], at["eta"]
-    yield "sigma^2 is not subtracted from 1 - alpha_bar_s", with_sigma2(at, sigma2, 0 * sigma2)
-    yield (
-        "sigma for sigma^2 subtracted from 1 - alpha_bar_s",
-        with_sigma2(at, sigma2, np.sqrt(sigma2)),
-    )
-    yield "beta for beta_tilde in sigma^2", with_sigma2(at, eta**2 * at["beta"])
-    yield (
-        "t off by one: s = t - 1 for the s that was asked for",
-        symbols(tables, steps._replace(s=steps.t - 1)),
-    )
-    for name, edited in _edits([SIGMA2], True):
-        text = f"in sigma^2: {name}".replace("sqrt(eta) for eta", "eta for eta^2")
-        yield text, with_sigma2(at, value(edited, at))
+    one = Node("number", "1")
+
+    def minus(text: str) -> Node:
+        return Node("group", "(", (Node("-", "", (one, Node("name", text))),))
+
+    is_name = tree.kind == "name"
+    for other in _others(name):
+        yield _off(name, other), (Node("name", other) if is_name else minus(other))
+    if is_name:
+        if "bar" in name:
+            yield "", minus(name)
+    else:
+        yield "", Node("name", name)
+        for other in _INSTEAD[:3]:
+            if other != name:
+                yield "", Node("name", other)
+        yield "", Node("group", "(", (Node("+", "", (one, Node("name", name))),))
 
 
-def _edits(formula: Formula, skips: bool) -> Iterator[tuple[str, Formula]]:
-    """The formula with one thing changed."""
-    label = _labels(skips)
-
-    def powered(symbol: str, power: float) -> str:
-        name = label[symbol]
-        size = abs(power)
-        if size == 1:
-            return name
-        inner = f"({name})" if " " in name and size != 0.5 else name
-        return f"sqrt({name})" if size == 0.5 else f"{inner}^{size:g}"
-
-    yield "the sign is turned", [Product(-sign, powers) for sign, powers in formula]
-    if len(formula) == 1:
-        ((sign, powers),) = formula
-        doubled = {k: 2 * p for k, p in powers.items()}
-        halves = any(p % 1 for p in powers.values())
-        if halves:
-            yield (
-                "a missing root: the variance for the standard deviation",
-                [Product(sign, doubled)],
-            )
-        else:
-            yield "a root too many", [Product(sign, {k: p / 2 for k, p in powers.items()})]
-    for i, (sign, powers) in enumerate(formula):
-
-        def changed(new: dict[str, float], i: int = i, sign: int = sign) -> Formula:
-            return [*formula[:i], Product(sign, new), *formula[i + 1 :]]
-
-        if len(formula) > 1:
-            yield "the sign of one term is turned", changed(powers, sign=-sign)
-            yield "a term is missing", [*formula[:i], *formula[i + 1 :]]
-        for symbol, power in powers.items():
-            rest = {k: p for k, p in powers.items() if k != symbol}
-            what = powered(symbol, power)
-            if power % 1:
+def edits(tree: Node, single: bool = True) -> Iterator[tuple[str, Node]]:
+    """The tree with one thing changed, and what it is."""
+    text, parts = _text(tree, single), tree.parts
+    if tree.kind == "call":
+        inner = parts[0]
+        name = _text(inner, single)
+        yield f"a missing root: {name} for {text}", Node("group", "(", (inner,))
+        yield f"two roots: sqrt({text}) for {text}", Node("call", "sqrt", (tree,))
+        for off, other in _swapped(inner):
+            new = Node("call", "sqrt", (other,))
+            yield f"{off}{_text(new, single)} for {text}".replace("((", "(").replace("))", ")"), new
+    elif _atom(tree) is not None and tree.kind != "-":
+        for off, other in _swapped(tree):
+            yield f"{off}{_text(other, single)} for {text}", other
+        yield f"a root too many: sqrt({text}) for {text}", Node("call", "sqrt", (tree,))
+        yield f"{text} is squared", Node("^", "", (tree, Node("number", "2")))
+    elif tree.kind in ("+", "-") and is_vector(tree):
+        turned = Node("-" if tree.kind == "+" else "+", "", parts)
+        yield "the sign of one term is turned", turned
+        yield "a term is missing", parts[0]
+        yield "a term is missing", Node("negative", "", parts[1:]) if tree.kind == "-" else parts[1]
+    elif tree.kind in ("+", "-"):
+        left, right = (_text(p, single) for p in parts)
+        sign = "+" if tree.kind == "-" else "-"
+        yield f"{left} {sign} {right} for {text}", Node(sign, "", parts)
+        if parts[0].kind != "number":
+            yield f"{right} is not subtracted from {left}", parts[0]
+    elif tree.kind in ("*", "/"):
+        left, right = (_text(p, single) for p in parts)
+        product = tree.kind == "*"
+        if not is_vector(parts[1]) and parts[1].kind != "number":
+            what = "the factor" if product else "the division by"
+            yield f"{what} {right} is missing", parts[0]
+            how = "divided" if product else "multiplied"
+            yield f"{how} by {right}, the wrong way round", Node("/*"[not product], "", parts)
+            if not product and parts[1].kind == "group" and _atom(parts[1]) is None:
                 yield (
-                    f"a missing root: {label[symbol]} for {what}",
-                    changed(rest | {symbol: 2 * power}),
+                    f"a root too many: sqrt({right}) for {right}",
+                    Node("/", "", (parts[0], Node("call", "sqrt", (parts[1],)))),
                 )
-            yield (
-                (
-                    f"the factor {what} is missing"
-                    if power > 0
-                    else f"the division by {what} is missing"
-                ),
-                changed(rest),
-            )
-            for other in (
-                _INSTEAD
-                + _same_kind(symbol)
-                + (f"plus{symbol[5:]}",) * (symbol in ("noise", "noise_s"))
-            ):
-                if other == symbol or label[other] == label[symbol]:
-                    continue
-                new = {**rest, other: rest.get(other, 0) + power}
-                off = "t off by one: " if other in _same_kind(symbol) else ""
-                yield f"{off}{powered(other, power)} for {what}", changed(new)
-            if not power % 1:
-                yield (
-                    f"a root too many: sqrt({label[symbol]}) for {what}",
-                    changed(rest | {symbol: power / 2}),
-                )
-                yield f"{what} is squared", changed(rest | {symbol: 2 * power})
-            turned = "divided by" if power > 0 else "multiplied by"
-            yield f"{turned} {what}, the wrong way round", changed(rest | {symbol: -power})
-
-
-def _same_kind(symbol: str) -> tuple[str, ...]:
-    return next((k for k in _KINDS if symbol in k), ())
-
-
-def _labels(skips: bool) -> dict[str, str]:
-    """The symbols' names: a single step leads to t - 1, a DDIM step to any s."""
-    if skips:
-        return _NAMES | {"alpha": "alpha_{t|s}", "beta": "beta_{t|s}", "tilde": "beta_tilde_{t|s}"}
-    return {k: v.replace("_bar_s", "_bar_{t-1}") for k, v in _NAMES.items()}
+        if product and not is_vector(parts[0]) and parts[0].kind != "number":
+            yield f"the factor {left} is missing", parts[1]
+    elif tree.kind == "^":
+        yield f"{_text(parts[0], single)} for {text}", parts[0]
+    for i, part in enumerate(parts):
+        if tree.kind == "^" or (tree.kind == "group" and _atom(tree) is not None):
+            continue
+        for name, new in edits(part, single):
+            if name:
+                yield name, Node(tree.kind, tree.text, (*parts[:i], new, *parts[i + 1 :]))

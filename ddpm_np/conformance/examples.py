@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from ddpm_np._checks import Array
+from ddpm_np.conformance.arrays import from_numpy
+from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.diagnosis import rows_of
-from ddpm_np.conformance.operations import measure
+from ddpm_np.conformance.probe import measure
 from ddpm_np.conformance.report import Row
 from ddpm_np.conformance.strategies import schedules
 from ddpm_np.conformance.subject import Subject
@@ -38,10 +40,14 @@ class Drawn:
 
     def rows(self, betas: Array, *, explain: bool = False) -> list[Row]:
         """The rows on one schedule."""
-        view = Subject(self.make(betas))
+        own = from_numpy(np.asarray(betas, dtype=self.view.dtype), self.view.library)
+        view = Subject(self.make(own))
         if view.T != len(betas):
             raise ValueError(f"built T = {view.T} for {len(betas)} betas")
-        return rows_of(view, self.operation, measure(view, self.operation), explain=explain)
+        if self.operation not in view.methods:
+            return []
+        caller = Caller(view, self.operation)
+        return rows_of(view, self.operation, caller, measure(caller), explain=explain)
 
     def failing(self) -> list[Row]:
         """The failing rows, one a coefficient, each on the longest schedule that showed it."""

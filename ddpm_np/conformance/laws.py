@@ -1,4 +1,4 @@
-"""The law of the output: what a sampler's coefficients make of N(0, v) data (E24, E27)."""
+"""The variance of the output: what a sampler's coefficients make of N(0, v) data (E24, E27)."""
 
 from __future__ import annotations
 
@@ -7,44 +7,48 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.conformance.operations import Measured, exact
+from ddpm_np.conformance.diagnosis import Judged
 from ddpm_np.conformance.report import Law
-from ddpm_np.conformance.subject import Subject
+from ddpm_np.conformance.subject import DIGITS, Subject
 
 VARIANCES = (0.0, 0.25)  # a known signal, and a spread one
 
 
-def laws_of(subject: Subject, operation: str, measured: Measured, beta: bool) -> list[Law]:
-    """The output variance for every v, where the sampler was measured at every step 1..T.
+def laws_of(judged: Judged) -> list[Law]:
+    """The output variance for every v, where a sampler was measured at every step 1..T.
 
-    beta: compare with the step whose noise has the variance beta, not beta_tilde. A DDIM step is
-    taken with the eta that was measured at every step.
+    The equation's is that with the same named variance. A DDIM step is taken with the eta that was
+    measured at every step.
     """
-    steps = measured.steps
+    steps, view, values = judged.steps, judged.view, judged.measured.values
     single = steps.t - steps.s == 1
-    if operation == "ddim_step":
+    if judged.operation == "ddim_step":
         single &= steps.eta == 0.5
     chosen = np.flatnonzero(single)
     chosen = chosen[np.argsort(-steps.t[chosen])]
-    if not np.array_equal(steps.t[chosen], np.arange(subject.T, 0, -1)):
+    names = ("x_t", "eps", "z")
+    if judged.operation not in ("reverse_step", "ddim_step") or judged.measured.output != "eps":
         return []
-    own = [measured.values[name][chosen] for name in ("x_t", "eps", "z")]
+    if not np.array_equal(steps.t[chosen], np.arange(view.T, 0, -1)):
+        return []
+    own = [values[name][chosen] for name in names]
     if not all(np.isfinite(v).all() for v in own):
         return []
-    table = exact(subject.reference, operation, steps.only(chosen))
-    true = [table[name][0] for name in ("x_t", "eps", "z, beta" if beta else "z")]
-    named = operation if operation == "reverse_step" else f"{operation}, eta = 0.5"
-    return [Law(named, v, _output(subject, own, v), _output(subject, true, v)) for v in VARIANCES]
+    true = [judged.exact[name][0][chosen] for name in names]
+    if not all(v.is_finite() for column in true for v in column):
+        return []
+    of = judged.operation
+    named = of if of == "reverse_step" else f"{of}, eta = 0.5"
+    return [Law(named, v, _output(view, own, v), _output(view, true, v)) for v in VARIANCES]
 
 
 def _output(subject: Subject, coefficients: list[Any], v: float) -> float:
     """V_s = (xt_coef + eps_coef g_t)^2 V_t + std^2 from t = T down, in decimals."""
-    r, variance, spread = subject.reference, Decimal(1), Decimal(v)
-    with localcontext() as context:
-        context.prec = 120
+    exact, variance, spread = subject.exact, Decimal(1), Decimal(v)
+    with localcontext(DIGITS):
         for t, xt, eps, std in zip(range(subject.T, 0, -1), *coefficients):
-            noise = r.one_minus_alpha_bar[t]
-            slope = noise.sqrt() / (r.alpha_bar[t] * spread + noise)
+            noise = exact.one_minus_alpha_bar[t]
+            slope = noise.sqrt() / (exact.alpha_bar[t] * spread + noise)
             gain = Decimal(xt) + Decimal(eps) * slope
             variance = gain**2 * variance + Decimal(std) ** 2
     return float(variance) if variance > Decimal(1e-100) else 0.0  # rounding in the last digits

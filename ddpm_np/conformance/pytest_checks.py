@@ -10,7 +10,9 @@ from ddpm_np.conformance.checks import (
     ConformanceError,
     check_names,
     check_one,
+    checks_of,
     expected_of,
+    nothing_in,
     subject_of,
 )
 from ddpm_np.conformance.subject import Subject
@@ -39,6 +41,21 @@ class Check:
         return f"{self.view.name}: {self.name}"
 
 
+class Unrecognised:
+    """Stands for the checks of what is no subject; calling it raises why."""
+
+    def __init__(self, given: Any, error: Exception) -> None:
+        self.error, self.name = error, "recognised"
+        self.of = type(given).__name__
+
+    def __call__(self, subject: Any = None) -> None:
+        """Raises the error."""
+        raise self.error
+
+    def __repr__(self) -> str:
+        return f"{self.of}: {self.name}"
+
+
 def parametrize_with_checks(
     subjects: Sequence[Any], *, expected_failed_checks: Expected | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -60,11 +77,17 @@ def parametrize_with_checks(
         raise TypeError(f"subjects must be a list of subjects, got {type(subjects).__name__}")
     if expected_failed_checks is not None and not callable(expected_failed_checks):
         raise TypeError("expected_failed_checks must be a callable: subject -> {check: reason}")
-    rows = []
+    rows: list[tuple[Any, Any, list[Any]]] = []
     for given in subjects:
-        view = subject_of(given)
+        try:
+            view = subject_of(given)
+        except (TypeError, ValueError) as error:
+            rows.append((given, Unrecognised(given, error), []))
+            continue
+        if not view.methods:
+            rows.append((given, Unrecognised(given, TypeError(nothing_in(view))), []))
         expected = expected_of(expected_failed_checks(given) if expected_failed_checks else None)
-        for name in check_names():
+        for name in checks_of(view):
             marks = (
                 [pytest.mark.xfail(reason=expected[name], strict=True, raises=ConformanceError)]
                 if name in expected

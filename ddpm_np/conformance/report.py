@@ -1,4 +1,4 @@
-"""What :func:`ddpm_np.conformance.check_diffusion` returns: one row a coefficient, and the laws."""
+"""What :func:`ddpm_np.conformance.check_diffusion` returns: a row for each coefficient."""
 
 from __future__ import annotations
 
@@ -46,8 +46,12 @@ class Row(NamedTuple):
 
 
 def check_name(equation: str, operation: str) -> str:
+    if operation == "p_losses":
+        return f"{equation} p_losses"
     short = {
         "reverse_step": "step",
+        "q_mean_variance": "q_mean_variance",
+        "p_mean_variance": "p_mean_variance",
         "ddim_step": "ddim",
         "alphas_cumprod": "alpha_bar",
         "q_posterior_mean_variance": "variance" if equation == "E11" else "mean",
@@ -70,9 +74,11 @@ class Law(NamedTuple):
 
 
 class Report:
-    """The rows of a check, the operations that were skipped, and the laws of the output.
+    """The rows of a check, what was not looked at, and the output variances.
 
-    ``str(report)`` is a table for a terminal and :meth:`to_markdown` one for a page.
+    skipped: the checks whose operation is not there; unused: methods that were seen and not used,
+    each with the reason; notes: what else was left out. ``str(report)`` is a table for a terminal
+    and :meth:`to_markdown` one for a page.
     """
 
     def __init__(
@@ -83,9 +89,12 @@ class Report:
         skipped: list[str],
         laws: list[Law],
         expected: dict[str, str] | None = None,
+        unused: dict[str, str] | None = None,
+        notes: list[str] | None = None,
     ) -> None:
         self.name, self.about, self.rows = name, about, rows
         self.skipped, self.laws, self.expected = skipped, laws, expected or {}
+        self.unused, self.notes = unused or {}, notes or []
 
     @property
     def failures(self) -> list[Row]:
@@ -93,9 +102,14 @@ class Report:
         return [row for row in self.rows if row.fails and row.check not in self.expected]
 
     @property
+    def covered(self) -> bool:
+        """Whether any operation was compared, and not only a table."""
+        return any(row.equation != "E2" for row in self.rows)
+
+    @property
     def passed(self) -> bool:
-        """Whether every equation holds that was not expected to fail."""
-        return not self.failures
+        """Whether an operation was compared, and every equation holds that was not to fail."""
+        return self.covered and not self.failures
 
     def __str__(self) -> str:
         cells = [_HEAD, *(_cells(row) for row in self.rows)]
@@ -113,8 +127,17 @@ class Report:
 
     def _notes(self) -> list[str]:
         notes = []
+        if not self.covered:
+            notes.append("not enough to pass: no operation was compared, only the tables")
         if self.skipped:
             notes.append(f"skipped, not there: {', '.join(self.skipped)}")
+        reasons: dict[str, list[str]] = {}
+        for method, reason in self.unused.items():
+            reasons.setdefault(reason, []).append(method)
+        if reasons:
+            told = "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
+            notes.append(f"seen and not used: {told}")
+        notes += self.notes
         failing = {row.check for row in self.rows if row.fails}
         for check, reason in self.expected.items():
             what = "expected to fail" if check in failing else "expected to fail, but holds"

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ except ImportError:
     ) from None
 
 from ddpm_np._checks import Array, Steps, check_real
-from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.closed_form.distributions import Gaussian, GaussianMixture
 from ddpm_np.proof.exact import Exact
 from ddpm_np.proof.reference import ulp_error
 from ddpm_np.schedule import Schedule
@@ -158,26 +159,46 @@ def exact_schedules(draw: st.DrawFn, *, max_T: int = 3) -> Schedule:
 
 @st.composite
 def rotations(draw: st.DrawFn, dim: int) -> Array:
-    """An orthogonal matrix, of either determinant."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    signs = np.array(draw(st.lists(st.sampled_from([1, -1]), min_size=dim, max_size=dim)))
-    orthogonal: Array = np.linalg.qr(rng.standard_normal((dim, dim)))[0] * signs
+    """An orthogonal matrix of either determinant: signs, and a turn in each plane of two axes."""
+    orthogonal: Array = np.diag(draw(hnp.arrays(float, dim, elements=st.sampled_from([1.0, -1.0]))))
+    for i, j in combinations(range(dim), 2):
+        angle = draw(st.floats(0, 6.3))
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        orthogonal[:, [i, j]] = orthogonal[:, [i, j]] @ turn
     return orthogonal
 
 
 @st.composite
-def gaussians(draw: st.DrawFn, *, dim: int | None = None, regular: bool = False) -> Gaussian:
-    """Any mean, any axes, variances from 1e-6 to 1e3, every rank from 0 (a point) up.
+def gaussians(
+    draw: st.DrawFn,
+    *,
+    dim: int | None = None,
+    max_dim: int = 5,
+    low: float = 1e-6,
+    high: float = 1e3,
+    regular: bool = False,
+) -> Gaussian:
+    """Any mean, any axes, variances from low to high, every rank from 0 (a point) up.
 
     regular: full rank only.
     """
-    dim = dim or draw(st.integers(1, 5))
+    dim = dim or draw(st.integers(1, max_dim))
     rank = dim if regular else draw(st.integers(0, dim))
-    sizes = st.floats(-6, 3).map(lambda e: 10.0**e)
+    sizes = st.floats(np.log10(low), np.log10(high)).map(lambda e: 10.0**e)
     variances = draw(st.lists(sizes, min_size=rank, max_size=rank))
     mean = draw(signals(shape=(dim,), dtype=np.float64, size=10.0))
     spectrum = np.append(variances, np.zeros(dim - rank))
     return Gaussian.from_spectrum(mean, draw(rotations(dim)), spectrum)
+
+
+@st.composite
+def gaussian_mixtures(draw: st.DrawFn, *, max_dim: int = 4) -> GaussianMixture:
+    """One to four regular Gaussians of variances from 0.01 to 10; a weight may be 0."""
+    dim, number = draw(st.integers(1, max_dim)), draw(st.integers(1, 4))
+    parts = [draw(gaussians(dim=dim, low=0.01, high=10, regular=True)) for _ in range(number)]
+    weights = draw(hnp.arrays(float, number, elements=st.floats(0, 1)))
+    weights[0] = 1
+    return GaussianMixture(weights / weights.sum(), [p.mean for p in parts], [p.cov for p in parts])
 
 
 def _beta(logit: Any) -> Any:

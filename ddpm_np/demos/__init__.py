@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["DEMOS", "Demo", "Measurement", "Shown", "gallery", "run_demo"]
 
 
+DPI = 160  # of the pictures, which the gallery shows at about half their size
+
+
 @dataclass(frozen=True)
 class Demo:
     """The words of a demo.
@@ -109,7 +112,8 @@ def run_demo(
             write(f"  {line}")
         if folder is not None:
             path = folder / f"{each}.png"
-            write(f"picture: {_figure_style.save(demo.picture(shown[each].drawn), path)}")
+            figure = demo.picture(shown[each].drawn)
+            write(f"picture: {_figure_style.save(figure, path, dpi=DPI)}")
         write("")
     return shown
 
@@ -134,10 +138,7 @@ def gallery() -> str:
 def _folder(folder: Path, write: Callable[[str], object]) -> Path | None:
     """The folder for the pictures, created; None where matplotlib is missing."""
     if not _figure_style.available():
-        write(
-            "matplotlib is not installed or cannot be imported, so there are no pictures; "
-            'pip install ".[figures]" in the project\'s folder installs it'
-        )
+        write(_figure_style.MISSING)
         return None
     try:
         folder.mkdir(parents=True, exist_ok=True)

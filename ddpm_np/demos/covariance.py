@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,7 +11,9 @@ from ddpm_np._checks import Array
 from ddpm_np._figure_style import (
     DATA,
     EXACT,
+    MAP,
     NOISE,
+    SIGNED_MAP,
     WRONG,
     colour_bar,
     label,
@@ -19,7 +22,7 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
-from ddpm_np._measurement import Measurement, sampled
+from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.covariance import (
     effective_rank,
     kernel_covariance,
@@ -39,25 +42,29 @@ BAND = 5.0
 
 
 class Drawn(NamedTuple):
-    kernels: dict[str, Array]
-    spectra: dict[str, Array]
-    ranks: dict[str, Array]  # effective ranks over many signals and many noises
+    curves: dict[str, Array]
+    matrices: dict[str, Array]
+    ranks: dict[str, Array]  # effective ranks, by the kind of matrix and of curve
     fixed: Array  # spectrum of the ensemble with fixed frequencies
     random: Array  # and with frequencies drawn anew for each signal
 
 
-def show(*, rng: np.random.Generator, draws: int = 400, signals: int = 4000) -> Shown:
-    curve, noise = multi_sine_curve(rng=rng), rng.standard_normal(50)
-    kernels = {
-        "signal": kernel_covariance(curve),
-        "shuffled signal": kernel_covariance(rng.permutation(curve)),
-        "white noise": kernel_covariance(noise),
-    }
-    whole, shuffled, white = (effective_rank(C) for C in kernels.values())
+def show(
+    *, rng: np.random.Generator, draws: int = 400, rows: int = 50, signals: int = 4000
+) -> Shown:
+    # As in the notes' program: curves of 100 samples, and 50 white noises.
+    curve, noise = multi_sine_curve(100, rng=rng), rng.standard_normal((draws, rows, 100))
+    curves = {"signal": curve, "shuffled": rng.permutation(curve), "white noise": noise[0, 0]}
+    matrices = {name: kernel_covariance(v) for name, v in curves.items()}
+    matrices["X^T X"] = noise[0].T @ noise[0]
     ranks = {
-        "signals": _ranks([multi_sine_curve(rng=rng) for _ in range(draws)]),
-        "white noises": _ranks([rng.standard_normal(50) for _ in range(draws)]),
+        "signals, kernel": _ranks(
+            kernel_covariance(multi_sine_curve(100, rng=rng)) for _ in range(draws)
+        ),
+        "white noises, kernel": _ranks(kernel_covariance(v) for v in noise[:, 0]),
+        "white noises, $X^T X$": _ranks(X.T @ X for X in noise[: draws // 10]),
     }
+    whole, shuffled, white, product = (effective_rank(C) for C in matrices.values())
     ensemble = MultiSine(FREQUENCIES)
     seen = spectrum(sample_covariance(ensemble.sample(200, rng=rng)))
     rank = float(np.count_nonzero(seen > 1e-12 * seen[0]))
@@ -68,55 +75,68 @@ def show(*, rng: np.random.Generator, draws: int = 400, signals: int = 4000) -> 
     signals_drawn = amplitude[0] * np.cos(phase) + amplitude[1] * np.sin(phase)
     modes = np.linalg.eigh(random_frequency_covariance(50, BAND))[1][:, ::-1][:, :12]
     energy = np.sum((signals_drawn @ modes) ** 2, axis=1)
-    rows = [
+    table = [
         Measurement("effective rank of the kernel, signal", whole),
-        Measurement("... the same samples, shuffled", shuffled, whole, 0.0),
+        computed("... the same samples, shuffled", shuffled, whole),
         Measurement("... white noise", white),
-        *(sampled(f"... mean over {draws} {name}", r) for name, r in ranks.items()),
-        Measurement(
-            "rank of 200 signals with 5 fixed frequencies", rank, 2.0 * len(FREQUENCIES), 0.0
-        ),
+        Measurement(f"effective rank of X^T X, {rows} white noises", product),
+        *(sampled(f"mean effective rank, {name.replace('$', '')}", r) for name, r in ranks.items()),
+        computed("rank of 200 signals with 5 fixed frequencies", rank, 2.0 * len(FREQUENCIES)),
         Measurement("effective rank of that ensemble", effective_rank(ensemble.cov)),
         sampled("random frequencies: energy in 12 directions of 50", energy, random[:12].sum()),
     ]
-    spectra = {name: spectrum(C) for name, C in kernels.items()}
-    return Shown(rows, Drawn(kernels, spectra, ranks, spectrum(ensemble.cov), random))
+    return Shown(table, Drawn(curves, matrices, ranks, spectrum(ensemble.cov), random))
 
 
-def _ranks(curves: list[Array]) -> Array:
-    return np.array([effective_rank(kernel_covariance(v)) for v in curves])
+def _ranks(matrices: Iterable[Array]) -> Array:
+    return np.array([effective_rank(C) for C in matrices])
 
 
 @styled
 def draw(drawn: Drawn) -> Figure:
     title = "Does the spectrum of a kernel see a signal?"
-    figure, axes = new_figure(2, 3, title, panel=(3.3, 2.7))
+    figure, axes = new_figure(2, 4, title, panel=(2.9, 2.6))
     titles = (
-        "A signal's kernel has a pattern",
-        "Shuffled, the pattern is gone",
-        "White noise looks alike",
+        "A signal's kernel",
+        "Shuffled: another pattern",
+        "White noise: the same kind",
+        "The notes' noise: $X^T X$",
     )
-    for ax, C, title in zip(axes[0], drawn.kernels.values(), titles):
-        image = ax.imshow(C, vmin=0, vmax=1)
+    for ax, (name, C), title in zip(axes[0], drawn.matrices.items(), titles):
+        span = {"vmin": 0, "vmax": 1} if name in drawn.curves else {"vmin": -60, "vmax": 60}
+        image = ax.imshow(C, **span, cmap=MAP if name in drawn.curves else SIGNED_MAP)
         ax.grid(False)
-        label(ax, "sample $i$", "sample $j$", title)
-    colour_bar(image, axes[0, 2], "$\\exp(-|v_i - v_j|^2)$")
-    spectra, ranks, ensemble = axes[1]
-    styles = (DATA, "-", 4.0), (WRONG, "-", 1.4), (NOISE, "-", 1.4)
-    for (which, values), (colour, style, width) in zip(drawn.spectra.items(), styles):
-        values = np.maximum(values[:20], 1e-17)
-        spectra.plot(np.arange(1, 21), values, style, lw=width, color=colour, label=which)
-    spectra.set(yscale="log", ylim=(1e-16, 1e3), xticks=[1, 5, 10, 15, 20])
-    label(spectra, "number of the eigenvalue", "eigenvalue", "Shuffling moves no eigenvalue")
-    legend(spectra, loc="lower left")
-    both = np.concatenate(list(drawn.ranks.values()))
-    bins = np.linspace(both.min(), both.max(), 30)
-    ranks.hist(drawn.ranks["white noises"], bins, color=NOISE, alpha=0.6, label="white noises")
-    ranks.hist(drawn.ranks["signals"], bins, color=DATA, histtype="step", lw=1.4, label="signals")
-    label(ranks, "effective rank of the kernel", "count", "A signal's rank is no smaller")
-    legend(ranks)
-    above_rounding = np.where(drawn.fixed > 1e-12, drawn.fixed, np.nan)[:30]
+        label(ax, "sample $i$", "sample $j$" if ax is axes[0, 0] else "", title)
+        if name in ("white noise", "X^T X"):
+            colour_bar(image, ax, "")
+    curves, spectra, ranks, ensemble = axes[1]
+    looks = {"signal": (DATA, 1.8), "shuffled": (WRONG, 0.8), "white noise": (NOISE, 1.2)}
+    for name in ("shuffled", "signal"):
+        curves.plot(drawn.curves[name], color=looks[name][0], lw=looks[name][1], label=name)
+    curves.set_ylim(-3, 4.4)
+    label(curves, "sample", "value", "The same values, shuffled")
+    legend(curves, loc="upper center", ncols=2)
     index = np.arange(1, 31)
+    for name, (colour, width) in looks.items():
+        values = np.maximum(spectrum(drawn.matrices[name])[:30], 1e-17)
+        width = 4.0 if name == "signal" else 1.4
+        spectra.plot(index, values / values.sum(), lw=width, color=colour, label=name)
+    values = spectrum(drawn.matrices["X^T X"])[:30]
+    spectra.plot(index, values / values.sum(), ":", color=NOISE, label="$X^T X$")
+    spectra.set(yscale="log", ylim=(1e-16, 10), xticks=[1, 10, 20, 30])
+    label(spectra, "number of the eigenvalue", "share", "Shuffling moves no eigenvalue")
+    legend(spectra, loc="lower left")
+    bins = np.geomspace(2, 50, 60)
+    for (name, values), colour in zip(drawn.ranks.items(), (DATA, NOISE, WRONG)):
+        weights = np.full(len(values), 100 / len(values))
+        filled = {"color": colour, "alpha": 0.7} if colour != DATA else {"histtype": "step"}
+        ranks.hist(values, bins, weights=weights, label=name, ec=DATA, **filled)
+    ranks.set(xscale="log", ylim=(0, 165))
+    ranks.set_xticks([2, 3, 5, 10, 20, 50], ["2", "3", "5", "10", "20", "50"])
+    ranks.minorticks_off()
+    label(ranks, "effective rank", "per cent", "Two matrices, not two curves")
+    legend(ranks, loc="upper left")
+    above_rounding = np.where(drawn.fixed > 1e-12, drawn.fixed, np.nan)[:30]
     ensemble.plot(index, above_rounding, "o-", color=EXACT)
     ensemble.plot(index, drawn.random[:30], "s-", ms=3, color=EXACT, mfc="white")
     ensemble.axhline(1, color=NOISE, lw=1)

@@ -18,7 +18,7 @@ from ddpm_np._figure_style import (
     new_figure,
     styled,
 )
-from ddpm_np._measurement import Measurement, sampled
+from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.covariance import spectrum_at
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.demos.covariance import FREQUENCIES
@@ -56,21 +56,21 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
             seen.append(np.square(x @ directions).mean(axis=0))
         if t in (25, 50, 100):
             jump = q_sample(schedule, start, t, rng.standard_normal(x.shape))
-            law = ensemble.diffuse(schedule, t)
+            marginal = ensemble.diffuse(schedule, t)
             for way, y in ((f"{t} steps", x), ("one jump", jump)):
                 squares = np.square(y @ directions[:, 0])
                 what = f"variance along the first direction, t = {t}, {way}"
                 rows.append(sampled(what, squares, walks[t, 0]))
-            ratio, exact = law.logpdf(x) - white.logpdf(x), kl_divergence(law, white)
+            ratio, exact = marginal.logpdf(x) - white.logpdf(x), kl_divergence(marginal, white)
             rows.append(sampled(f"KL to N(0, I) in nats, t = {t}", ratio, exact))
-            rows.append(sampled(f"entropy in nats, t = {t}", -law.logpdf(x), law.entropy))
+            rows.append(sampled(f"entropy in nats, t = {t}", -marginal.logpdf(x), marginal.entropy))
     kl = [kl_divergence(ensemble.diffuse(schedule, t), white) for t in range(1, T + 1)]
     curve = multi_sine_curve(rng=rng)
     curve *= np.sqrt(dim) / np.linalg.norm(curve)
     left = kl_divergence(PointMass(curve).diffuse(schedule, T), white)
     expected = float(-0.5 * dim * np.log(schedule.one_minus_alpha_bar[T]))
     rows.append(Measurement("alpha_bar at T", float(schedule.alpha_bar[T])))
-    rows.append(Measurement("KL left of one curve, |x_0|^2 = 50, at T", left, expected, 0.0))
+    rows.append(computed("KL left of one curve, |x_0|^2 = 50, at T", left, expected))
     entropies = {
         v: 0.5 * np.log(spectrum_at(schedule, [v], np.arange(T + 1))[:, 0]) for v in SCALES
     }

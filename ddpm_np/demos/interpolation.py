@@ -74,7 +74,7 @@ def mix(
     return q_sample(schedule, a * x_a + b * x_b, t, u * eps_a + v * eps_b)
 
 
-def affine_law(
+def affine_distribution(
     denoiser: Denoiser,
     schedule: Schedule,
     mean: ArrayLike,

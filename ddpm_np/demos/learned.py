@@ -6,6 +6,7 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.closed_form.distributions import Empirical
+from ddpm_np.learning.fast import FastGradient
 from ddpm_np.learning.parameters import Network
 from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
@@ -30,4 +31,5 @@ def trained_on(points: Array, *, skip: Array, steps: int, rng: np.random.Generat
         steps=steps,
         batch_size=128,
         learning_rate=1e-2,
+        gradient=FastGradient(),
     )

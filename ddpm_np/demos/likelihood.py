@@ -8,6 +8,7 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np._figure_style import (
+    DATA,
     EXACT,
     GREEN,
     LEARNED,
@@ -21,7 +22,7 @@ from ddpm_np._figure_style import (
     plain_log,
     styled,
 )
-from ddpm_np._measurement import Measurement, sampled
+from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.latent import (
@@ -74,7 +75,7 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
         for k in (1, 4, 10)
     ]
     what = "... KL left with 10 latents, as many as the signals have"
-    rows.append(Measurement(what, float(kl[9]), 0.0, 0.0))
+    rows.append(computed(what, kl[9], 0.0))
     integrals, estimates = _integrals(draws, rng)
     bounds, gaps = _bounds(ensemble, n // 10, rng)
     drawn = Drawn(latents, fitted, kl, ensemble.entropy, np.array(LATENT), estimates, gaps)
@@ -91,7 +92,7 @@ def _integrals(draws: int, rng: np.random.Generator) -> tuple[list[Measurement],
         exact = float(decoder.marginal.logpdf(point))
         if k <= 2:
             value = quadrature(decoder, point, NOISE_STD, k)
-            rows.append(Measurement(f"ln p(x), latents: {k}, quadrature", value, exact, 0.0))
+            rows.append(computed(f"ln p(x), latents: {k}, quadrature", value, exact))
         naive = naive_monte_carlo(decoder, point, NOISE_STD, k, n=draws, rng=rng)
         proposal = decoder.posterior(point, broaden=1.2)
         weighted = importance_sampling(decoder, point, NOISE_STD, proposal, n=draws, rng=rng)
@@ -113,7 +114,7 @@ def _integrals(draws: int, rng: np.random.Generator) -> tuple[list[Measurement],
             ]
         if k == 1:
             hits = zero_one(decoder, point, k, n=draws, rng=rng)
-            rows.append(Measurement("ln p(x) by the 0/1 decoder: share of hits", hits, 0.0, 0.0))
+            rows.append(computed("ln p(x) by the 0/1 decoder: share of hits", hits, 0.0))
     estimates = {name: tuple(np.array(pairs).T) for name, pairs in found.items()}
     return rows, estimates
 
@@ -136,9 +137,7 @@ def _bounds(
         Measurement("entropy of the data in nats", ensemble.entropy),
         Measurement("diffusion bound above it, beta_tilde", gaps["beta_tilde"]),
         Measurement("... beta", gaps["beta"]),
-        Measurement(
-            "... true reverse kernel; KL(q(x_T) || N(0, I))", gaps["true kernel"], start, 0.0
-        ),
+        computed("... true reverse kernel; KL(q(x_T) || N(0, I))", gaps["true kernel"], start),
         Measurement(
             "the bound, beta_tilde, simulated",
             simulated.total,
@@ -150,7 +149,9 @@ def _bounds(
 
 @styled
 def draw(drawn: Drawn) -> Figure:
-    figure, axes = new_figure(1, 3, "Likelihood, three ways", panel=(3.4, 2.9))
+    figure, axes = new_figure(
+        1, 3, "Likelihood: the fit, the integral and the bound", panel=(3.4, 2.9)
+    )
     fitted, integral, bound = axes[0]
     fitted.plot(drawn.latents, drawn.entropy + drawn.kl, color=EXACT)
     nll, error = drawn.nll
@@ -178,16 +179,13 @@ def draw(drawn: Drawn) -> Figure:
         "A naive mean is confidently wrong",
     )
     legend(integral, loc="upper left")
-    bars = [r"$\tilde\beta_t$", r"$\beta_t$", "true kernel"]
-    bound.bar(bars, list(drawn.gaps.values()), 0.6, color=(SKY, ORANGE, GREEN))
-    bound.set(ylim=(1e-3, 200))
-    plain_log(bound)
-    for place, gap in enumerate(drawn.gaps.values()):
-        bound.text(place, gap * 1.2, f"{gap:.2g}", ha="center", fontsize=8)
-    label(
-        bound,
-        "variance of the reverse step",
-        "nats above the entropy",
-        "The true kernel closes the bound",
-    )
+    names = [r"$\tilde\beta_t$", r"$\beta_t$", "true\nkernel"]
+    for place, (gap, colour) in enumerate(zip(drawn.gaps.values(), (SKY, ORANGE, GREEN))):
+        bound.plot(gap, place, "o", color=colour, ms=9)
+        name_line(bound, gap, place - 0.2, f"{gap:.2g}", DATA, ha="center")
+    bound.set(xlim=(1e-3, 200), ylim=(2.4, -0.6))
+    plain_log(bound, "x")
+    bound.set_yticks(range(3), names)
+    what = "variance of the reverse step"
+    label(bound, "nats above the entropy", what, "The true kernel closes the bound")
     return figure

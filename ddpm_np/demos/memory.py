@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np._figure_style import DATA, EXACT, FAINT, LEARNED, label, legend, new_figure, styled
-from ddpm_np._measurement import Measurement, sampled
+from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.covariance import FREQUENCIES
@@ -54,11 +54,8 @@ def show(
         copies = float(share_at_points(samples, points, within=COPY))
         sets[size] = DataSet(points, distances, samples, copies)
         rows += [
-            Measurement(
-                f"{_signals(size)}: distance to the data, ideal denoiser",
-                float(memorised.max()),
-                0.0,
-                0.0,
+            computed(
+                f"{_signals(size)}: distance to the data, ideal denoiser", memorised.max(), 0.0
             ),
             Measurement("... network, median", float(np.median(learned))),
             Measurement("... new signals, median", float(np.median(new))),

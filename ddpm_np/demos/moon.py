@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ddpm_np._checks import Array, check_array, check_count
 from ddpm_np._figure_style import EXACT, LEARNED, WRONG, label, name_line, new_figure, styled
-from ddpm_np._measurement import Measurement
+from ddpm_np._measurement import Measurement, computed
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.interpolation import (
-    affine_law,
+    affine_distribution,
     line_position,
     linear_weights,
     mix,
@@ -106,7 +106,7 @@ def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
             if name == "ideal denoiser of the two":
                 rows += _share_at_an_end(what, w, off)
             elif denoiser is fit:
-                rows += _against_the_affine_law(what, fit, t, half, full, w)
+                rows += _against_the_affine_distribution(what, fit, t, half, full, w)
             elif t == STARTS[-1]:
                 near_end = np.minimum(abs(w), abs(1 - w)) < 0.1
                 distance = float(np.median(nearest(x, any_moon)[0]))
@@ -127,19 +127,19 @@ def _share_at_an_end(what: str, w: Array, off: Array) -> list[Measurement]:
     at_end = (np.minimum(abs(w), abs(1 - w)) < 1e-6) & (off < 1e-6)
     error = float(0.5 / np.sqrt(len(w)))
     return [
-        Measurement(f"{what}: share at an end", float(at_end.mean()), 1.0, 0.0),
+        computed(f"{what}: share at an end", at_end.mean(), 1.0),
         Measurement("... of them the full moon", float(np.mean(w > 0.5)), 0.5, error),
     ]
 
 
-def _against_the_affine_law(
+def _against_the_affine_distribution(
     what: str, fit: IdealDenoiser, t: int, half: Array, full: Array, w: Array
 ) -> list[Measurement]:
     """Positions on the line from half to full, for the affine denoiser: normally distributed."""
     along = (full - half) / np.sum((full - half) ** 2)
     centre = np.sqrt(SCHEDULE.alpha_bar[t]) * (half + full) / 2
     noise = SCHEDULE.one_minus_alpha_bar[t] * np.eye(half.size)
-    mean, cov = affine_law(fit, SCHEDULE, centre, noise, t)
+    mean, cov = affine_distribution(fit, SCHEDULE, centre, noise, t)
     place, sd, n = float(along @ (mean - half)), float(np.sqrt(along @ cov @ along)), len(w)
     return [
         Measurement(f"{what}: mean position", float(w.mean()), place, sd / np.sqrt(n)),

@@ -23,7 +23,7 @@ from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.interpolation import affine_law
+from ddpm_np.demos.interpolation import affine_distribution
 from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
@@ -62,15 +62,17 @@ def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
         posterior = posteriors[0]
         spread = float(np.trace(posterior.cov) / dim)
         rows.append(sampled(f"{name}: squared error of the posterior mean", errors, spread))
-        laws, samples = {}, {}
+        answers, samples = {}, {}
         for kind in ("exact", "identity"):
             guided = GuidedDenoiser(prior, schedule, observed, y[0], noise=noise, spread=kind)
-            mean, cov = affine_law(guided, schedule, np.zeros(dim), np.eye(dim), schedule.T)
-            laws[kind] = Gaussian(mean, (cov + cov.T) / 2)
+            mean, cov = affine_distribution(
+                guided, schedule, np.zeros(dim), np.eye(dim), schedule.T
+            )
+            answers[kind] = Gaussian(mean, (cov + cov.T) / 2)
             samples[kind] = ancestral_sample(guided, schedule, n, dim, rng=rng)
             away = np.mean((samples[kind] - posterior.mean) ** 2, axis=1)
             expected = float(np.mean(np.diag(cov) + (mean - posterior.mean) ** 2))
-            distance = float(wasserstein2(laws[kind], posterior) / np.sqrt(dim))
+            distance = float(wasserstein2(answers[kind], posterior) / np.sqrt(dim))
             rows += [
                 sampled(f"... guided samples about it, spread {kind}", away, expected),
                 Measurement("    the same of the exact posterior", expected, spread),
@@ -78,8 +80,8 @@ def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
             ]
         deviations = {
             "exact posterior": np.sqrt(np.diag(posterior.cov)),
-            "guided, exact gradient": np.sqrt(np.diag(laws["exact"].cov)),
-            "guided, multiple of $I$": np.sqrt(np.diag(laws["identity"].cov)),
+            "guided, exact gradient": np.sqrt(np.diag(answers["exact"].cov)),
+            "guided, multiple of $I$": np.sqrt(np.diag(answers["identity"].cov)),
         }
         solved[name] = Solved(task, x[0], y[0], posterior, samples["exact"], deviations)
     return Shown(rows, solved)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np._figure_style import (
+    DATA,
     EXACT,
     LEARNED,
     NOISE,
@@ -42,7 +43,7 @@ class Drawn(NamedTuple):
     correlation: Array
     seen: dict[int, tuple[float, float]]
     end_loss: Array
-    example: tuple[Array, Array]  # one eps and its eps_star, at t = 50
+    example: tuple[Array, Array]  # at t = 50: a signal, and what its eps_star misses of eps
 
 
 def show(*, rng: np.random.Generator, n: int = 2000) -> Shown:
@@ -70,7 +71,7 @@ def show(*, rng: np.random.Generator, n: int = 2000) -> Shown:
             ):
                 rows.append(Measurement(f"t = {t}: {what}", measured, exact, error))
         if t == 50:
-            example = eps[0], eps_star[0]
+            example = x_0[0], (eps - eps_star)[0]
     rows.append(Measurement("floor, mean over all t", float(floor[1:].mean())))
     what = "least loss for the chain's end, mean over all t"
     rows.append(Measurement(what, float(end_loss[1:].mean())))
@@ -90,10 +91,10 @@ def _mean(per_coordinate: Array) -> tuple[float, float]:
 def draw(drawn: Drawn) -> Figure:
     figure, axes = new_figure(1, 3, "What the network is asked for", panel=(3.3, 2.8))
     example, size, target = axes[0]
-    example.plot(drawn.example[0], color=NOISE, lw=1.2, label="$\\epsilon$ in $x_t$")
-    example.plot(drawn.example[1], color=EXACT, lw=1.2, label="best prediction")
+    example.plot(drawn.example[0], color=DATA, lw=1.2, label="the signal")
+    example.plot(drawn.example[1], color=EXACT, lw=1.2, label="$\\epsilon$ - best prediction")
     example.set_ylim(-3.2, 4.4)
-    label(example, "sample", "value, at $t = 50$", "The best prediction is not noise")
+    label(example, "sample", "value, at $t = 50$", "What is missed looks like a signal")
     legend(example, loc="upper right", ncols=2)
     steps = np.arange(len(drawn.floor))
     size.plot(steps, 1 - drawn.floor, color=EXACT)

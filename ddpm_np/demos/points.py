@@ -103,9 +103,9 @@ def chain_gap(points: ArrayLike, schedule: Schedule, *, blur: float) -> float:
     def expectation(values: Float64) -> float:
         return float(trapezoid(values * density, z, axis=1).mean())
 
-    law = Empirical(points).noised(1.0, blur**2)
-    gap = expectation(law.logpdf(places(0)))
-    gap -= expectation(law.diffuse(schedule, schedule.T).logpdf(places(schedule.T)))
+    data = Empirical(points).noised(1.0, blur**2)
+    gap = expectation(data.logpdf(places(0)))
+    gap -= expectation(data.diffuse(schedule, schedule.T).logpdf(places(schedule.T)))
     for t in range(1, schedule.T + 1):
         x_t = places(t)
         weights = posterior_weights(points, schedule, x_t, t, blur=blur)

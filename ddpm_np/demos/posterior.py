@@ -18,7 +18,7 @@ from ddpm_np._figure_style import (
     plain_log,
     styled,
 )
-from ddpm_np._measurement import Measurement
+from ddpm_np._measurement import Measurement, computed
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.demos.points import chain_gap, reverse_mixture
 from ddpm_np.demos.shown import Shown
@@ -76,13 +76,11 @@ def _square_completed() -> list[Measurement]:
     a = (exponent(1.0) - 2 * exponent(0.0) + exponent(-1.0)) / 2
     b = (exponent(1.0) - exponent(-1.0)) / 2
     return [
-        Measurement("psi_2, from three values of the exponent", a, float(two), 0.0),
-        Measurement("psi_1, the same way", -b / 2, float(one), 0.0),
-        Measurement("mean psi_1 / psi_2", one / two, float(mean[0]), 0.0),
-        Measurement("variance 1 / psi_2 = beta_tilde", 1 / two, float(variance), 0.0),
-        Measurement(
-            "what the exponent leaves when the square is completed", exponent(one / two), 0.0, 0.0
-        ),
+        computed("psi_2, from three values of the exponent", a, two),
+        computed("psi_1, the same way", -b / 2, one),
+        computed("mean psi_1 / psi_2", one / two, mean[0]),
+        computed("variance 1 / psi_2 = beta_tilde", 1 / two, variance),
+        computed("what the exponent leaves when the square is completed", exponent(one / two), 0.0),
     ]
 
 

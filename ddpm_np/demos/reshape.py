@@ -10,15 +10,19 @@ from ddpm_np._checks import Array
 from ddpm_np._figure_style import (
     DATA,
     EXACT,
+    LEARNED,
+    MAP,
     NOISE,
+    SIGNED_MAP,
     WRONG,
     colour_bar,
     label,
+    legend,
     name_line,
     new_figure,
     styled,
 )
-from ddpm_np._measurement import Measurement, sampled
+from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.covariance import (
     kernel_covariance,
     reshape_noise,
@@ -39,12 +43,11 @@ FLOOR = 0.1  # variance of white noise added to every covariance, so that all ha
 
 class Drawn(NamedTuple):
     signal: Array
-    target: Array
+    reached: Array  # Y^T Y of the reshaped noise, which is the signal's kernel
+    normalised: Array  # and what the notes' picture shows
     noise: Array
     shaped: Array
-    many: Array  # covariance reached with all rows
-    few: Array  # and with few
-    rows: int
+    distances: dict[str, Array]  # of the noises to the signal
     densities: dict[str, Array]  # log density of each signal, by the covariance assumed
 
 
@@ -61,41 +64,63 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
     # The kernel plus the floor is regular, so the distance moved is known to rounding.
     turned = reshape_noise(noise, target + lifted)
     transported = noise @ transport_map(white, target + lifted)
+    # The notes have 50 noises and call Y^T Y the covariance; their program normalises the rows of
+    # the second Y.
+    y = reshape_noise(noise[:50], target / 50)
+    normalised = y.T @ ((y - y.mean(axis=1, keepdims=True)) / y.std(axis=1, keepdims=True))
 
-    def missed(y: Array, C1: Array) -> float:
-        return float(np.linalg.norm(sample_covariance(y) - C1))
+    def missed(C: Array, C1: Array) -> float:
+        return float(np.linalg.norm(C - C1))
 
     def moved(y: Array) -> float:
         return float(np.mean(np.sum((y - noise) ** 2, axis=1)))
 
     densities, exact = _densities(ensemble, x, rng)
     least = wasserstein2(Gaussian(zero, white), Gaussian(zero, target + lifted)) ** 2
+    distances = {"before": noise, "after": shaped}
+    squares = {name: np.sum((y - x[0]) ** 2, axis=1) for name, y in distances.items()}
+    from_mean = {"before": np.trace(white), "after": np.trace(target)}
+    most = f"{rows} rows of reshaped noise"
+    size = float(np.linalg.norm(target))
     table = [
-        Measurement(
-            f"kernel missed by {rows} rows of reshaped noise",
-            missed(shaped, target),
+        computed(
+            f"kernel missed by {most}",
+            missed(sample_covariance(shaped), target),
             reshaping_error(target, rows - 1),
-            0.0,
         ),
-        Measurement(
-            f"... by {few} rows", missed(short, target), reshaping_error(target, few - 1), 0.0
+        computed(
+            f"... by {few} rows",
+            missed(sample_covariance(short), target),
+            reshaping_error(target, few - 1),
         ),
-        Measurement(
+        computed("... by Y^T Y of 50 rows, relative", missed(y.T @ y, target) / size, 0.0),
+        Measurement("... and where the rows are normalised", missed(normalised, target) / size),
+        *(
+            computed(
+                f"mean square distance to the signal, {name}",
+                square.mean(),
+                from_mean[name] + x[0] @ x[0],
+            )
+            for name, square in squares.items()
+        ),
+        *(
+            Measurement(f"least distance to the signal, {name}", float(np.sqrt(square.min())))
+            for name, square in squares.items()
+        ),
+        computed(
             f"kernel + {FLOOR} I missed by {rows} rows, transported",
-            missed(transported, target + lifted),
-            0.0,
+            missed(sample_covariance(transported), target + lifted),
             0.0,
         ),
-        Measurement("squared distance that transport moves", moved(transported), least, 0.0),
+        computed("squared distance that transport moves", moved(transported), least),
         Measurement("... and X V Psi V_1^T, to the same covariance", moved(turned)),
         *(
             sampled(f"mean log density of a signal, {name}", v, exact.get(name))
             for name, v in densities.items()
         ),
     ]
-    many, few_reached = sample_covariance(shaped), sample_covariance(short)
-    drawn = Drawn(x[0], target, noise, shaped, many, few_reached, few, densities)
-    return Shown(table, drawn)
+    roots = {name: np.sqrt(square) for name, square in squares.items()}
+    return Shown(table, Drawn(x[0], y.T @ y, normalised, noise, shaped, roots, densities))
 
 
 def _densities(
@@ -127,17 +152,23 @@ def _densities(
 
 @styled
 def draw(drawn: Drawn) -> Figure:
-    figure, axes = new_figure(2, 3, "Noise that is given a covariance", panel=(3.3, 2.7))
-    shown = {
-        "Target: the signal's kernel": drawn.target,
-        f"{len(drawn.shaped)} reshaped noises reach it": drawn.many,
-        f"{drawn.rows} reshaped noises do not": drawn.few,
-    }
-    for ax, (title, C) in zip(axes[0], shown.items()):
-        image = ax.imshow(C, vmin=0, vmax=1)
+    figure, axes = new_figure(2, 3, "Noise that is given a covariance", panel=(3.4, 2.7))
+    reached, normalised, distance = axes[0]
+    largest = float(np.abs(drawn.normalised).max())
+    shown = (
+        (reached, drawn.reached, "Reshaped: the signal's kernel", (0, 1, MAP)),
+        (normalised, drawn.normalised, "Rows normalised after it", (-largest, largest, SIGNED_MAP)),
+    )
+    for ax, C, title, (low, high, colours) in shown:
+        image = ax.imshow(C, vmin=low, vmax=high, cmap=colours)
         ax.grid(False)
         label(ax, "sample $i$", "sample $j$", title)
-    colour_bar(image, axes[0, 2], "covariance")
+        colour_bar(image, ax, "")
+    bins = np.linspace(0, 1.05 * max(v.max() for v in drawn.distances.values()), 40)
+    for (when, values), colour in zip(drawn.distances.items(), (NOISE, LEARNED)):
+        distance.hist(values, bins, color=colour, alpha=0.6, label=when)
+    label(distance, "distance to the signal", "noises", "Some come nearer, some go farther")
+    legend(distance, loc="upper left")
     before, after, densities = axes[1]
     panels = (before, drawn.noise, "Noise before"), (after, drawn.shaped, "Reshaped, it is smooth")
     for ax, rows, title in panels:

@@ -8,12 +8,13 @@ import numpy as np
 
 from ddpm_np import _figure_style
 from ddpm_np._checks import Array
-from ddpm_np._measurement import Measurement, sampled
+from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.closed_form.patches import PatchDenoiser
+from ddpm_np.demos.points import nearest, share_at_points
 from ddpm_np.demos.shown import Shown
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SCHEDULE = Schedule.sigmoid(40, beta_min=1e-3)
 FAMILY = Rings(12, radius=3.4, spread=1.0)
 PATCH = 5
+SEEN = f"sees {PATCH} x {PATCH}"
 
 
 class Drawn(NamedTuple):
@@ -37,26 +39,34 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
     pictures = FAMILY.sample(k, rng=rng)
     points = Empirical(pictures)
     denoisers: dict[str, Denoiser] = {
-        "all pixels": IdealDenoiser(points, SCHEDULE),
-        f"patch {PATCH}, placed": PatchDenoiser(pictures, SCHEDULE, patch=PATCH, placed=True),
-        f"patch {PATCH}, anywhere": PatchDenoiser(pictures, SCHEDULE, patch=PATCH),
+        "sees all pixels": IdealDenoiser(points, SCHEDULE),
+        f"{SEEN}, and where": PatchDenoiser(pictures, SCHEDULE, patch=PATCH, placed=True),
+        f"{SEEN}, not where": PatchDenoiser(pictures, SCHEDULE, patch=PATCH),
         f"a U-Net, {steps} steps": _trained(points, steps, rng),
         "all rings, exact": IdealDenoiser(FAMILY, SCHEDULE),
     }
     seed = int(rng.integers(2**63))
-    rows, drawn = [], {"the pictures": pictures}
+    rows, drawn = [], {f"{k} pictures": pictures}
     for name, denoiser in denoisers.items():
         noise = np.random.default_rng(seed)  # the same for all
-        samples = ancestral_sample(denoiser, SCHEDULE, n, FAMILY.dim, rng=noise, dtype=np.float64)
-        drawn[name] = samples
+        path = ancestral_sample(
+            denoiser, SCHEDULE, n, FAMILY.dim, rng=noise, trajectory=True, dtype=np.float64
+        )
+        samples = drawn[name] = path[0]
         distance, what = nearest_ring(samples).distance, f"distance to the nearest ring: {name}"
-        if name == "all pixels":  # one of the pictures, to rounding
-            rows.append(Measurement(what, float(distance.max()), 0.0, 0.0))
+        if name == "sees all pixels":  # one of the pictures, to rounding
+            rows.append(computed(what, distance.max(), 0.0))
+            copies = float(share_at_points(samples, pictures, within=1e-6))
+            rows.append(computed("... share that are copies of the pictures", copies, 1.0))
+            used = len(set(nearest(samples, pictures)[1].flat))
+            rows.append(Measurement(f"... how many of the {k}", float(used)))
         else:
             rows.append(sampled(what, distance))
-    for placed, where in ((True, "placed"), (False, "anywhere")):
+    times = np.linspace(SCHEDULE.T, 0, n).astype(int)
+    drawn["the first of them, at\nt = " + ", ".join(map(str, times))] = path[times, 0]
+    for placed, where in ((True, "and where"), (False, "not where")):
         floor = PatchDenoiser(pictures, SCHEDULE, patch=PATCH, placed=placed).floor(n=4, rng=rng)
-        rows.append(Measurement(f"least loss, patch {PATCH} {where}", float(floor[1:].mean())))
+        rows.append(Measurement(f"least loss, {SEEN}, {where}", float(floor[1:].mean())))
     floor, _ = estimate_floor(points, SCHEDULE, n=100, rng=rng)
     rows.append(Measurement("least loss, all pixels of the five", float(floor[1:].mean())))
     first = Schedule.from_beta([1e-4])
@@ -82,5 +92,5 @@ def _trained(points: Empirical, steps: int, rng: np.random.Generator) -> Network
 @_figure_style.styled
 def draw(drawn: Drawn) -> Figure:
     """One row for each denoiser, one column for each noise."""
-    figure = picture_grid(drawn.rows, title="Circles that are not round")
+    figure = picture_grid(drawn.rows, title="Circles that are not round", aside=2.4)
     return figure

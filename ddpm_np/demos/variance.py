@@ -12,6 +12,7 @@ from ddpm_np._figure_style import (
     FAINT,
     GREEN,
     LEARNED,
+    NOISE,
     ORANGE,
     SKY,
     WRONG,
@@ -49,7 +50,7 @@ class Drawn(NamedTuple):
     outputs: dict[str, dict[float, tuple[float, float]]]
     steps: Array
     distances: dict[str, Array]  # W2 per root dimension, by the number of steps
-    signals: dict[str, Array]
+    signals: dict[str, tuple[Array, Array]]  # one of each choice; standard deviation, exact
 
 
 def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
@@ -66,8 +67,7 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
             "mean only": none,
         }
         for name, variance in choices.items():
-            law = sampler_distribution(data, schedule, variance=variance)
-            exact = float(law.cov[0, 0])
+            exact = float(sampler_distribution(data, schedule, variance=variance).cov[0, 0])
             denoiser = IdealDenoiser(data, schedule)
             x = ancestral_sample(denoiser, schedule, n, 1, rng=rng, variance=variance)[:, 0]
             outputs.setdefault(name, {})[scale] = float(x.var()), exact
@@ -92,11 +92,15 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
         ]
     denoiser, dim = IdealDenoiser(ensemble, schedule), ensemble.dim
     zero = np.zeros(schedule.T + 1)
-    signals = {
-        "data": ensemble.sample(8, rng=rng),
-        "beta_tilde": ancestral_sample(denoiser, schedule, 8, dim, rng=rng),
-        "mean only": ancestral_sample(denoiser, schedule, 8, dim, rng=rng, variance=zero),
-    }
+    start = rng.standard_normal((1, dim)), schedule.T  # the same for both
+    both: dict[str, Variance] = {"beta_tilde": "posterior", "mean only": zero}
+    signals = {"data": (ensemble.sample(1, rng=rng)[0], np.sqrt(np.diag(ensemble.cov)))}
+    for name, variance in both.items():
+        one = ancestral_sample(
+            denoiser, schedule, 1, dim, rng=rng, variance=variance, start=start, dtype=np.float64
+        )
+        output = sampler_distribution(ensemble, schedule, variance=variance)
+        signals[name] = one[0], np.sqrt(np.diag(output.cov))
     return Shown(rows, Drawn(outputs, np.array(STEPS), distances, signals))
 
 
@@ -153,11 +157,14 @@ def draw(drawn: Drawn) -> Figure:
         "With the true kernel, skipping is free",
     )
     legend(distance, loc="lower left")
-    for (which, x), colour, text in zip(
-        drawn.signals.items(), (FAINT, SKY, WRONG), ("data", tilde, "mean only")
+    shades = (FAINT, 0.55), (SKY, 0.5), (WRONG, 0.7)
+    for (curve, std), (colour, alpha), text in zip(
+        drawn.signals.values(), shades, ("data", tilde, "mean only")
     ):
-        curves = signals.plot(x.T, color=colour, lw=2 if which == "data" else 1.2)
-        curves[0].set_label(text)
+        signals.fill_between(
+            range(len(curve)), -2 * std, 2 * std, color=colour, alpha=alpha / 2, lw=0
+        )
+        signals.plot(curve, color=colour if text != "data" else NOISE, lw=1.6, label=text)
     signals.set_ylim(-3, 4)
     label(signals, "sample", "value", "The mean alone collapses")
     legend(signals, ncols=3, loc="upper center", columnspacing=1, handlelength=1)

@@ -47,7 +47,7 @@ def n4_43_44() -> Numbers:
     density = exp(float(Gaussian([0.0], [[1e-4]]).logpdf([0.0])))
     half_width = 1e-12
     within = erf(half_width / (0.01 * sqrt(2)))
-    return Numbers(density, 0.0, within, 2 * half_width * density)
+    return Numbers(density, 0.0, within, 2.01 * half_width * density)
 
 
 def n4_45() -> Numbers:

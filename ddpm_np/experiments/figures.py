@@ -13,8 +13,8 @@ from ddpm_np._figure_style import (
     EXACT,
     FAINT,
     LEARNED,
-    MAP,
     NOISE,
+    WRONG,
     caption,
     label,
     legend,
@@ -22,70 +22,147 @@ from ddpm_np._figure_style import (
     new_figure,
     plain_log,
     styled,
+    trail,
 )
+from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.closed_form.ideal import Losses
 from ddpm_np.experiments.evaluation import Evaluation
-from ddpm_np.experiments.experiment import Training
+from ddpm_np.experiments.own import OwnEvaluation
+from ddpm_np.experiments.training import Training
+from ddpm_np.experiments.words import caption_text
 from ddpm_np.forward import q_sample
 from ddpm_np.schedule import Schedule
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
 
 
-def pictures(training: Training, evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
+def pictures(training: Training, found: Evaluation, dist: Gaussian) -> Iterator[tuple[str, Figure]]:
     """Name and figure of each picture of one experiment, in the order of the report."""
-    schedule, law = training.schedule, training.distribution
-    assert isinstance(law, Gaussian)
-    curve = law.mean if law.rank == 0 else None
+    curve = dist.mean if dist.rank == 0 else None
     if curve is None:
-        yield "samples", samples(evaluation.samples, evaluation.ideal, law)
+        yield "samples", samples(found.samples, found.ideal, dist)
     else:
-        yield "samples", curve_samples(evaluation.samples, curve)
-    yield "reverse", reverse(evaluation.path, evaluation.ideal_path, curve)
-    yield "loss", loss(training.losses, training.block_size, evaluation)
-    if evaluation.spectra:
-        yield "spectrum", spectrum(evaluation.spectra, law.rank)
-    rng = training.experiment.rng("evaluation")
-    yield "forward", forward(schedule, evaluation.data[0], rng)
-    yield "schedule", schedule_tables(schedule)
+        yield "samples", curve_samples(found.samples, curve)
+    yield "reverse", reverse(found.path, found.ideal_path, curve)
+    yield "loss", loss(training.losses, training.block_size, found.losses)
+    if found.spectra:
+        yield "spectrum", spectrum(found.spectra, dist.rank)
+    yield (
+        "forward",
+        forward(training.schedule, found.data[0], training.experiment.rng("evaluation")),
+    )
+    yield "schedule", schedule_tables(training.schedule)
+
+
+def own_pictures(training: Training, found: OwnEvaluation) -> Iterator[tuple[str, Figure]]:
+    """The same for the user's signals."""
+    yield "samples", own_samples(found.samples, found.nearest)
+    yield "reverse", reverse(found.path, found.ideal_path, None, "the Gaussian fit's denoiser")
+    yield "loss", own_loss(training.losses, training.block_size, found)
+    yield "spectrum", own_spectrum(found.spectra)
+    yield "schedule", schedule_tables(training.schedule)
 
 
 @styled
-def samples(drawn: Array, ideal: Array, law: Gaussian) -> Figure:
+def own_samples(drawn: Array, nearest: Array) -> Figure:
+    """The network's signals, each over the signal of the file that is nearest to it."""
+    title = "The network's signals, and the nearest ones of the file"
+    shown = min(6, len(drawn))
+    figure, axes = new_figure(2, 3, title, panel=(3.5, 2.1), sharex=True, sharey=True)
+    for k, panel in enumerate(axes.flat[:shown]):
+        panel.plot(nearest[k], color=DATA, linewidth=2.6, alpha=0.35, label="nearest in the file")
+        panel.plot(drawn[k], color=LEARNED, linewidth=1.2, label="the network's")
+        label(panel, "column" if k >= 3 else "", "value" if k % 3 == 0 else "")
+    legend(axes[0, 0])
+    caption(figure, caption_text("own_samples"))
+    return figure
+
+
+@styled
+def drawn_signals(drawn: Array) -> Figure:
+    """Signals that were drawn from a saved network."""
+    shown = min(50, len(drawn))
+    figure, ((axes,),) = new_figure(1, 1, "Drawn from noise", panel=(6.4, 3.4))
+    axes.plot(drawn[:shown].T, linewidth=0.9, alpha=0.7)
+    label(axes, "place in the signal", "value", f"{shown} of {len(drawn)} signals")
+    caption(figure, caption_text("drawn_signals"))
+    return figure
+
+
+@styled
+def drawn_pictures(drawn: Array) -> Figure:
+    """The same for pictures, ten in a row."""
+    rows = {f"from {k + 1}": drawn[k : k + 10] for k in range(0, min(50, len(drawn)), 10)}
+    figure = picture_grid(rows, title="Drawn from noise")
+    caption(figure, caption_text("drawn_pictures"))
+    return figure
+
+
+@styled
+def own_loss(losses: list[float], block_size: int, found: OwnEvaluation) -> Figure:
+    """The loss, above the floor of the signals and beside that of their Gaussian fit."""
+    figure, ((left, right),) = new_figure(1, 2, "The loss and two floors", panel=(4.4, 2.9))
+    t = np.arange(1, len(found.floor_of_fit))
+    left.plot(block_size * np.arange(1, len(losses) + 1), losses, color=LEARNED)
+    plain_log(left)
+    label(left, "training step", "mean squared error of eps", "It falls while training")
+    total = (found.losses.floor + found.losses.excess)[1:]
+    right.plot(t, total, color=LEARNED, label="network")
+    right.plot(t, found.floor_of_fit[1:], color=EXACT, linestyle="--", label="floor, Gaussian fit")
+    right.plot(t, found.losses.floor[1:], color=DATA, linestyle=":", label="floor, these signals")
+    right.set_yscale("log")
+    right.set_ylim(bottom=0.3 * min(total.min(), found.floor_of_fit[1:].min()))
+    label(right, "step t", "mean squared error of eps", "At each t, trained")
+    legend(right)
+    caption(figure, caption_text("own_loss"))
+    return figure
+
+
+@styled
+def own_spectrum(spectra: dict[str, Array]) -> Figure:
+    """The variances along the principal axes: the file's signals and the network's."""
+    figure, ((axes,),) = new_figure(1, 1, "The covariance, axis by axis", panel=(5.6, 3.2))
+    looks = (
+        ("data", DATA, "o", "the file"),
+        ("true sample", NOISE, "x", "as many of its signals"),
+        ("network", LEARNED, ".", "the network's samples"),
+    )
+    for which, colour, marker, text in looks:
+        values = spectra[which]
+        shown = values > 1e-12 * values[0]
+        x = np.flatnonzero(shown) + 1
+        axes.plot(x, values[shown], marker, color=colour, fillstyle="none", label=text)
+    axes.set_yscale("log")
+    label(axes, "principal axis", "variance", "The dots should fill the circles")
+    legend(axes)
+    caption(figure, caption_text("own_spectrum"))
+    return figure
+
+
+@styled
+def samples(drawn: Array, ideal: Array, dist: Gaussian) -> Figure:
     """The network's signals over the ideal denoiser's, from the same noise."""
     title = "From the same noise: the network's signal and the exact one"
     figure, axes = new_figure(2, 3, title, panel=(3.5, 2.1), sharex=True, sharey=True)
-    tau, std = np.linspace(0, 1, law.dim), np.sqrt(np.diag(law.cov))
+    tau, std = np.linspace(0, 1, dist.dim), np.sqrt(np.diag(dist.cov))
     shown = min(axes.size, len(drawn))
     for k, panel in enumerate(axes.flat[:shown]):
         panel.fill_between(
-            tau, law.mean - 2 * std, law.mean + 2 * std, color=EXACT, alpha=0.12, linewidth=0
+            tau, dist.mean - 2 * std, dist.mean + 2 * std, color=EXACT, alpha=0.12, linewidth=0
         )
-        panel.plot(tau, ideal[k], color=EXACT, linewidth=3.2, alpha=0.55)
-        panel.plot(tau, drawn[k], color=LEARNED, linewidth=1.3)
-        off = np.sqrt(np.square(drawn[k] - ideal[k]).mean())
+        panel.plot(tau, ideal[k], color=EXACT, linewidth=3.2, alpha=0.55, label="ideal, exact")
+        panel.plot(tau, drawn[k], color=LEARNED, linewidth=1.3, label="network")
+        off = 10 * (drawn[k] - ideal[k])
+        panel.plot(tau, off, color=WRONG, linewidth=0.9, label="10 x their difference")
+        off = np.sqrt(np.square(off / 10).mean())
         x, y = "time in s" if k >= 3 else "", "$x_0$" if k % 3 == 0 else ""
         label(panel, x, y, f"difference {off:.2g} (root mean square)")
     low, high = axes[0, 0].get_ylim()
-    axes[0, 0].set_ylim(low, high + 0.15 * (high - low))  # room for the names
-    names = (
-        ("trained network", LEARNED, 1.0),
-        ("ideal denoiser, exact", EXACT, 0.75),
-        ("band: two standard deviations, exact", EXACT, 0.5),
-    )
-    for panel, (text, colour, alpha) in zip(axes[0], names):
-        place = {"transform": panel.transAxes, "alpha": alpha, "va": "top", "weight": "bold"}
-        name_line(panel, 0.02, 0.99, text, colour, **place)
-    caption(
-        figure,
-        "The first six samples. Both chains start from the same noise and add the same "
-        "noise at every step. They differ only in the denoiser, so any difference is the "
-        "network's error. Band: two standard deviations of the true distribution around its "
-        "mean.",
-    )
+    axes[0, 0].set_ylim(low, high + 0.25 * (high - low))  # room for the legend
+    legend(axes[0, 0], loc="upper left", ncols=3, fontsize=7.5, columnspacing=1)
+    caption(figure, caption_text("samples"))
     return figure
 
 
@@ -110,18 +187,14 @@ def curve_samples(drawn: Array, curve: Array) -> Figure:
     right.set_ylim(-1.1 * largest, 1.6 * largest)
     label(right, "time in s", "sample minus curve", "The difference, magnified")
     legend(right, loc="upper center", ncols=3)
-    caption(
-        figure,
-        "Left: fifty signals drawn from noise, on top of each other. Right: their "
-        "difference from the curve; with the ideal denoiser it is 0.",
-    )
+    caption(figure, caption_text("curve_samples"))
     return figure
 
 
 @styled
-def loss(losses: list[float], block_size: int, evaluation: Evaluation) -> Figure:
+def loss(losses: list[float], block_size: int, found: Losses) -> Figure:
     """The loss during training, and at each t afterwards, over the Bayes floor."""
-    floor, t = evaluation.floor, np.arange(1, len(evaluation.floor))
+    floor, t = found.floor, np.arange(1, len(found.floor))
     has_floor = floor[1:].mean() > 0
     title = "The loss and its floor" if has_floor else "The loss"
     figure, axes = new_figure(1, 3 if has_floor else 2, title, panel=(3.7, 2.8))
@@ -130,16 +203,11 @@ def loss(losses: list[float], block_size: int, evaluation: Evaluation) -> Figure
     left.plot(steps, losses, color=LEARNED)
     plain_log(left)
     label(left, "training step", "mean squared error of eps", "It falls while training")
-    middle.plot(t, evaluation.loss[1:], color=LEARNED)
+    middle.plot(t, found.loss[1:], color=LEARNED)
     plain_log(middle)
     label(middle, "step t", "mean squared error of eps", "It is largest at small t")
     if not has_floor:
-        caption(
-            figure,
-            "For a single curve the least possible loss is 0 at every t, so this is "
-            "the network's own error. It is largest at small t, where the prediction must "
-            "magnify the little noise in x_t by 1 / sqrt(1 - alpha_bar_t).",
-        )
+        caption(figure, caption_text("loss_point"))
         return figure
     mean = floor[1:].mean()
     left.axhline(mean, color=EXACT, linestyle="--")
@@ -149,58 +217,34 @@ def loss(losses: list[float], block_size: int, evaluation: Evaluation) -> Figure
     left.set_ylim(bottom=0.6 * min([mean, *losses]))
     middle.plot(t, floor[1:], color=EXACT, linestyle="--")
     half = len(t) // 2
-    name_line(middle, t[half], 1.3 * evaluation.loss[half + 1], "network", LEARNED)
+    name_line(middle, t[half], 1.3 * found.loss[half + 1], "network", LEARNED)
     name_line(middle, t[half], 0.5 * floor[half + 1], "Bayes floor", EXACT, ha="right", va="top")
     right = axes[0, 2]
-    over, error = (100 * v[1:] / floor[1:] for v in (evaluation.excess, evaluation.excess_error))
+    over, error = (100 * v[1:] / floor[1:] for v in (found.excess, found.excess_error))
     right.fill_between(t, over - 2 * error, over + 2 * error, color=LEARNED, alpha=0.3, linewidth=0)
     right.plot(t, over, color=LEARNED)
     right.set_ylim(bottom=0)
     label(right, "step t", "loss above the floor, in %", "What is left to learn")
-    caption(
-        figure,
-        "The Bayes floor (blue) is the lowest loss any predictor can reach. Right: the "
-        "part of the loss above it, measured as the squared distance of the prediction from "
-        "the ideal one; the band is two standard errors.",
-    )
+    caption(figure, caption_text("loss"))
     return figure
 
 
 @styled
-def reverse(path: Array, ideal_path: Array, curve: Array | None) -> Figure:
+def reverse(
+    path: Array, ideal_path: Array, curve: Array | None, other: str = "the ideal denoiser"
+) -> Figure:
     """From noise to signal, step by step: the network and the ideal denoiser, same noise."""
     title = "Out of noise"
     figure, ((left, right),) = new_figure(1, 2, title, panel=(5.0, 3.4), sharey=True)
-    _way(left, path, curve, "The network ...")
-    lines = _way(right, ideal_path, curve, "... and the ideal denoiser, from the same noise")
+    trail(left, path, curve, "The network ...")
+    lines = trail(right, ideal_path, curve, f"... and {other}, from the same noise")
     right.set_ylabel("")
     bar = figure.colorbar(lines, ax=[left, right], pad=0.01)
     bar.set_label("step t")
     bar.outline.set_visible(False)
     what = "the one curve of the data" if curve is not None else "the signal it ends in"
-    caption(
-        figure,
-        f"Every line is the whole signal at one step, from noise (t = T, pale) to the "
-        f"end (t = 0, dark). Black: {what}. Both chains get the same random numbers: where the "
-        "pictures differ, the network differs from the exact answer.",
-    )
+    caption(figure, caption_text("reverse", what=what, other=other))
     return figure
-
-
-def _way(axes: Axes, path: Array, curve: Array | None, title: str) -> LineCollection:
-    """All steps as lines, coloured by t, the last ones on top."""
-    from matplotlib.collections import LineCollection
-
-    tau, T = np.linspace(0, 1, path.shape[1]), len(path) - 1
-    order = np.arange(T, -1, -1)
-    curves = [np.column_stack([tau, path[t]]) for t in order]
-    lines = LineCollection(curves, cmap=MAP, linewidths=0.7, alpha=0.8)
-    lines.set_array(order)
-    axes.add_collection(lines)
-    axes.autoscale_view()
-    axes.plot(tau, path[0] if curve is None else curve, color=DATA, linewidth=1.8)
-    label(axes, "time in s", "$x_t$", title)
-    return lines
 
 
 @styled
@@ -258,14 +302,7 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
     )
     low, high = right.get_ylim()
     right.set_ylim(low, high + 0.12 * (high - low))  # room for the legend
-    caption(
-        figure,
-        f"The data varies along {rank} axes only. Beyond them is what the network "
-        "failed to remove; exact zeros are not shown. Right: with the variance beta_tilde even "
-        "the exact sampler ends with less variance than the data (bars). Its draws scatter "
-        "around that (circles), as true signals do around 1. The network's dots, from the same "
-        "noise, should fill the circles.",
-    )
+    caption(figure, caption_text("spectrum", rank=rank))
     return figure
 
 
@@ -287,11 +324,7 @@ def forward(schedule: Schedule, signal: Array, rng: np.random.Generator) -> Figu
         panel.plot(tau, mean, color=EXACT)
         x, y = "time in s" if panel in axes[-1] else "", "$x_t$" if panel in axes[:, 0] else ""
         label(panel, x, y, f"t = {t}: {kept:.2f} signal, {std:.2f} noise")
-    caption(
-        figure,
-        "Blue: the mean of x_t given the signal, and two standard deviations around "
-        "it. Vermillion: twelve draws. The mean fades while the band widens.",
-    )
+    caption(figure, caption_text("forward"))
     return figure
 
 
@@ -319,10 +352,5 @@ def schedule_tables(schedule: Schedule) -> Figure:
         r"$\ln\,(\bar\alpha_t / (1 - \bar\alpha_t))$",
         "Signal to noise falls all the way",
     )
-    caption(
-        figure,
-        "Left: the variance of the noise added at step t, and that of the step back "
-        "when x_0 is known. Middle: at the crossing x_t is half signal and half noise, in "
-        "variance. Right: the same as a ratio, 0 at the crossing.",
-    )
+    caption(figure, caption_text("schedule_tables"))
     return figure

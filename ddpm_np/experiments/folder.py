@@ -8,7 +8,6 @@ the same numbers. While a process works on a folder it holds the folder's lock.
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -17,18 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from ddpm_np import _figure_style
-from ddpm_np._files import read_json, remove_temporary, write_text
-from ddpm_np.experiments.evaluation import evaluate
-from ddpm_np.experiments.experiment import EXPERIMENTS, Experiment, Training
-from ddpm_np.experiments.lock import FolderLock, Locked
-from ddpm_np.experiments.progress import deferred_interrupt, follow, say
+from ddpm_np._files import disk_failed, read_json, remove_temporary, write_text
+from ddpm_np.experiments.experiment import EXPERIMENTS, from_config
+from ddpm_np.experiments.lock import FolderLock, Locked, Lost
+from ddpm_np.experiments.machine import arithmetic
+from ddpm_np.experiments.numbered import next_numbered, numbered
+from ddpm_np.experiments.progress import deferred_interrupt, follow, say, stopped_by_signals
 from ddpm_np.experiments.report import FILES, is_reported, write_report, write_summary
-from ddpm_np.experiments.rings import evaluate_rings
+from ddpm_np.experiments.settings import Experiment, Job
+from ddpm_np.experiments.training import Training
 from ddpm_np.training import Divergence
 
 CHECKPOINT_EVERY = 500  # steps: a kill between two of them costs a few seconds of training
-CHECKPOINT, CONFIG = "checkpoint.npz", "run.json"
-FORMAT = "ddpm_np run 1"
+CHECKPOINT, CONFIG, FURTHER = "checkpoint.npz", "run.json", "further"
+FORMAT = "ddpm_np run 2"
+RUNS = Path("runs")
 
 
 class Refused(Exception):
@@ -40,7 +42,7 @@ class Failed(Exception):
 
 
 class Interrupted(Exception):
-    """Ctrl-C; the text says what was kept and how to continue."""
+    """Ctrl-C or a signal; the text says what was kept and how to continue."""
 
 
 class RunFolder:
@@ -49,8 +51,15 @@ class RunFolder:
     The constructors :meth:`new` and :meth:`existing` take the lock, :meth:`complete` releases it.
     """
 
-    def __init__(self, path: Path, experiments: Sequence[Experiment], lock: FolderLock) -> None:
-        self.path, self.experiments, self._lock = path, tuple(experiments), lock
+    def __init__(
+        self,
+        path: Path,
+        experiments: Sequence[Experiment],
+        lock: FolderLock,
+        begun_with: dict[str, Any],
+    ) -> None:
+        self.path, self.experiments = path, tuple(experiments)
+        self._lock, self._begun_with = lock, begun_with
 
     @classmethod
     def new(cls, out: str | None, experiments: Sequence[Experiment]) -> RunFolder:
@@ -58,13 +67,12 @@ class RunFolder:
 
         Refused where there is a run already, or where another process is starting one.
         """
-        path = Path("runs") if out is None else Path(out)
+        path = RUNS if out is None else Path(out)
         with _refusing_os_errors("--out", path):
             path.mkdir(parents=True, exist_ok=True)
-            path = _next_numbered(path) if out is None else path
-            lock = _locked("--out", path)
-            try:
-                own = {CONFIG, CHECKPOINT, *FILES, *EXPERIMENTS}
+            path = next_numbered(path) if out is None else path
+            with _locked("--out", path) as lock:
+                own = {CONFIG, CHECKPOINT, FURTHER, *FILES, *EXPERIMENTS}
                 present = sorted(own & {entry.name for entry in path.iterdir()})
                 if present:
                     raise Refused(
@@ -72,142 +80,166 @@ class RunFolder:
                         f"{', '.join(present)}; --resume continues it, or choose another folder"
                     )
                 remove_temporary(path)
-                content = {"format": FORMAT, "experiments": [e.config for e in experiments]}
+                configs, begun_with = [e.config for e in experiments], arithmetic()
+                content = {"format": FORMAT, "arithmetic": begun_with, "experiments": configs}
                 write_text(path / CONFIG, json.dumps(content, indent=1) + "\n")
-            except BaseException:
-                lock.release()
-                raise
-        return cls(path, experiments, lock)
+        return cls(path, experiments, lock, begun_with)
 
     @classmethod
     def existing(cls, out: str | None, **given: Any) -> RunFolder:
-        """The run in ``out``, to be resumed.
+        """The run in ``out``, or the newest unfinished one under runs/, to be resumed.
 
         A setting that is given must be that of the run; None stands for not given.
         """
-        if out is None:
-            raise Refused("argument --resume: needs --out DIR, the folder of the run")
-        path = Path(out)
+        path = _newest_unfinished() if out is None else Path(out)
         with _refusing_os_errors("--resume", path):
             if not (path / CONFIG).exists():
                 raise Refused(
                     f"argument --resume: there is no run in {path} (no {CONFIG}); "
                     "without --resume a new one starts"
                 )
-            lock = _locked("--resume", path)
-            try:
-                experiments = _read_config(path / CONFIG)
+            with _locked("--resume", path) as lock:
+                experiments, begun_with = _read_config(path / CONFIG)
                 _compare(path, experiments, given)
-            except BaseException:
-                lock.release()
-                raise
-        return cls(path, experiments, lock)
-
-    def place(self, experiment: Experiment) -> Path:
-        """The folder of an experiment's files."""
-        return self.path / experiment.name if len(self.experiments) > 1 else self.path
+                for place in {_place(path, experiments, e) for e in experiments} | {path}:
+                    for name in FILES:
+                        if (place / name).is_dir():
+                            raise Refused(
+                                f"argument --resume: {place / name} must be a file, but is a folder"
+                            )
+        return cls(path, experiments, lock, begun_with)
 
     def complete(self) -> None:
         """Trains, measures and reports whatever is not done yet, and releases the lock.
 
-        Raises Interrupted on Ctrl-C and Failed where training diverges or a file cannot be written.
+        Raises Interrupted on Ctrl-C, SIGTERM and SIGHUP, and Failed where training diverges, a file
+        cannot be written, or the folder is no longer this process's.
         """
         try:
-            self._complete()
+            with stopped_by_signals():
+                self._complete()
         except KeyboardInterrupt:
             raise Interrupted(f"stopped; {self._how_to_resume()}") from None
+        except Lost as error:
+            raise Failed(str(error)) from None
         except OSError as error:
+            self._lock.check()
             raise Failed(f"{_reason(error)}; {self._how_to_resume()}") from None
         finally:
             self._lock.release()
 
     def _complete(self) -> None:
+        say(f"run in {self.path}")
+        now = arithmetic()
+        for key, value in self._begun_with.items():
+            if now[key] != value:
+                say(
+                    f"note: the run began with {key} {value}, and goes on with {now[key]}, so that "
+                    "its last digits may differ from those of a run that never stopped"
+                )
         if not _figure_style.available():
-            say(
-                "matplotlib is not installed or cannot be imported, so there are no pictures; "
-                'pip install ".[figures]" in the project\'s folder installs it'
-            )
+            say(_figure_style.MISSING)
         remove_temporary(self.path)
         for experiment in self.experiments:
-            place = self.place(experiment)
+            place = _place(self.path, self.experiments, experiment)
             place.mkdir(exist_ok=True)
             remove_temporary(place)
             self._complete_one(experiment, place)
         if len(self.experiments) > 1:
+            self._lock.check()
             write_summary(self.path, [experiment.name for experiment in self.experiments])
+        say(f"report in {self.path / 'report.md'}")
 
     def _complete_one(self, experiment: Experiment, place: Path) -> None:
         unreported = not (place / "report.json").exists()
-        training = self._training(experiment, place / CHECKPOINT, new=unreported)
+        training = self._training(experiment, None, place / CHECKPOINT, new=unreported)
         start = training.state.step
         if start == experiment.steps and is_reported(place, experiment):
             say(f"{experiment.name}: already complete, see {place / 'report.md'}")
             return
         clock = time.perf_counter()
-        self._train(training, place / CHECKPOINT)
+        jobs = experiment.further()
+        if jobs:
+            (place / FURTHER).mkdir(exist_ok=True)
+            remove_temporary(place / FURTHER)
+        self._train(training, place / CHECKPOINT, jobs)
+        networks = {}
+        for at, job in enumerate(jobs, 1):
+            path = place / FURTHER / f"{job.name}.npz"
+            other = self._training(experiment, job, path, new=not path.exists())
+            self._train(other, path, jobs[at:])
+            networks[job.name] = other.denoiser()
         trained = time.perf_counter()
         say(f"{experiment.name}: trained in {trained - clock:.0f} s; measuring the result")
-        measure = evaluate_rings if experiment.name == "rings" else evaluate
-        evaluation = measure(training)
+        found = experiment.evaluate(training, networks)
         times = {
             "training_s": trained - clock,
             "from_step": start,
             "measuring_s": time.perf_counter() - trained,
         }
+        self._lock.check()
         try:
-            write_report(place, training, evaluation, times)
+            write_report(place, self.path, training, found, times)
         except OSError as error:
-            raise self._not_written(error, experiment, experiment.steps) from None
-        for row in evaluation.rows.values():
+            raise self._not_written(error, training, experiment.steps) from None
+        for row in found.rows.values():
             say(f"{experiment.name}: {row.in_words()}")
-        say(f"{experiment.name}: report in {place / 'report.md'}")
 
-    def _training(self, experiment: Experiment, path: Path, *, new: bool) -> Training:
+    def _training(
+        self, experiment: Experiment, job: Job | None, path: Path, *, new: bool
+    ) -> Training:
         """The saved training; or, where there is none and no report, a new one, saved at once."""
         if new and not path.exists():
             try:
-                training = Training(experiment)
-                training.save(path)
+                training = Training(experiment, job)
+                self._save(training, path)
             except ValueError as error:  # settings that do not fit each other
                 raise Refused(f"argument --resume: {self.path / CONFIG}: {error}") from None
             except OSError as error:
-                raise self._not_written(error, experiment, 0) from None
+                raise self._not_written(error, training, 0) from None
             return training
         try:
-            training = Training.load(path, experiment)
+            training = Training.load(path, experiment, job)
         except ValueError as error:
             raise Refused(f"argument --resume: {error}") from None
         except OSError as error:
             raise Refused(f"argument --resume: {_reason(error)}") from None
-        say(f"{experiment.name}: at step {training.state.step} of {experiment.steps}")
+        say(f"{training.job.name}: at step {training.state.step} of {training.job.steps}")
         return training
 
-    def _train(self, training: Training, path: Path) -> None:
-        e, saved = training.experiment, training.state.step
-        records = follow(training.run(), name=e.name, start=saved, steps=e.steps)
+    def _save(self, training: Training, path: Path) -> None:
+        self._lock.check()
+        training.save(path)
+
+    def _train(self, training: Training, path: Path, later: Sequence[Job]) -> None:
+        job, saved = training.job, training.state.step
+        after = sum(other.cost * other.steps for other in later) / job.cost
+        records = follow(training.run(), name=job.name, start=saved, steps=job.steps, after=after)
         with deferred_interrupt() as interrupted:
             try:
                 for record in records:
-                    due = record.step % CHECKPOINT_EVERY == 0 or record.step == e.steps
+                    due = record.step % CHECKPOINT_EVERY == 0 or record.step == job.steps
                     if due or interrupted():
-                        training.save(path)
+                        self._save(training, path)
                         saved = record.step
                     if interrupted():
                         break
             except Divergence as error:
-                raise Failed(f"{e.name}: {error}; {path} keeps step {saved}") from None
+                raise Failed(f"{job.name}: {error}; {path} keeps step {saved}") from None
             except OSError as error:
-                raise self._not_written(error, e, saved) from None
+                raise self._not_written(error, training, saved) from None
             if interrupted():
                 raise Interrupted(
-                    f"stopped at step {saved} of {e.steps} of {e.name}, saved; "
+                    f"stopped at step {saved} of {job.steps} of {job.name}, saved; "
                     f"{self._how_to_resume()}"
                 )
 
-    def _not_written(self, error: OSError, experiment: Experiment, kept: int) -> Failed:
+    def _not_written(self, error: OSError, training: Training, kept: int) -> Failed:
         """What to say when the disk is full, or cannot be written for another reason."""
+        self._lock.check()
+        job = training.job
         return Failed(
-            f"{experiment.name}: {_reason(error)}; step {kept} of {experiment.steps} is kept; "
+            f"{job.name}: {_reason(error)}; step {kept} of {job.steps} is kept; "
             f"{self._how_to_resume()}"
         )
 
@@ -215,11 +247,23 @@ class RunFolder:
         return f"continue with: python -m ddpm_np run --resume --out {shlex.quote(str(self.path))}"
 
 
-def _locked(argument: str, path: Path) -> FolderLock:
+def _place(path: Path, experiments: Sequence[Experiment], experiment: Experiment) -> Path:
+    """The folder of an experiment's files."""
+    return path / experiment.name if len(experiments) > 1 else path
+
+
+@contextmanager
+def _locked(argument: str, path: Path) -> Iterator[FolderLock]:
+    """The lock on the folder, which is kept unless something goes wrong inside."""
     try:
-        return FolderLock(path)
+        lock = FolderLock(path)
     except Locked as error:
         raise Refused(f"argument {argument}: {path} is in use by {error}") from None
+    try:
+        yield lock
+    except BaseException:
+        lock.release()
+        raise
 
 
 @contextmanager
@@ -227,59 +271,65 @@ def _refusing_os_errors(argument: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if disk_failed(error):
+            raise Failed(_reason(error)) from None
         raise Refused(
             f"argument {argument}: must be a folder that can be written, got {path} "
             f"({error.strerror or error})"
         ) from None
 
 
-def _read_config(path: Path) -> tuple[Experiment, ...]:
-    """The experiments of a run.json: the expected keys only, each name known and used once."""
+def _newest_unfinished() -> Path:
+    """The run under runs/ with the highest number that has no whole report yet."""
+    for _, path in sorted(numbered(RUNS), reverse=True):
+        try:
+            experiments, _ = _read_config(path / CONFIG)
+        except (Refused, OSError):
+            continue
+        if not all(is_reported(_place(path, experiments, e), e) for e in experiments):
+            return path
+    raise Refused(f"argument --resume: no unfinished run under {RUNS}; name one with --out")
+
+
+def _read_config(path: Path) -> tuple[tuple[Experiment, ...], dict[str, Any]]:
+    """The experiments of a run.json, each name once, and the arithmetic that it began with."""
     try:
         content = read_json(path, limit=10**6)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"it is not of the format {FORMAT!r}")
-        configs = content.pop("experiments", None)
+        configs, begun_with = content.pop("experiments", None), content.pop("arithmetic", None)
         if not isinstance(configs, list) or content.keys() != {"format"}:
-            raise ValueError("it must hold format and experiments, and nothing else")
-        experiments = tuple(Experiment.from_config(config) for config in configs)
+            raise ValueError("it must hold format, arithmetic and experiments, and nothing else")
+        if not isinstance(begun_with, dict) or begun_with.keys() != arithmetic().keys():
+            raise ValueError(f"its arithmetic must hold {', '.join(arithmetic())}")
+        experiments = tuple(from_config(config) for config in configs)
         names = [experiment.name for experiment in experiments]
-        if not names or len({*names}) < len(names) or not {*names} <= EXPERIMENTS.keys():
-            raise ValueError(f"its experiments must be of {', '.join(EXPERIMENTS)}, each once")
+        if not names or len({*names}) < len(names):
+            raise ValueError("it must hold at least one of its experiments, each once")
     except (ValueError, TypeError) as error:
         raise Refused(
             f"argument --resume: {path} is damaged, or of another version: {error}"
         ) from None
-    return experiments
+    return experiments, begun_with
 
 
 def _compare(path: Path, experiments: Sequence[Experiment], given: dict[str, Any]) -> None:
     """Refuses a given setting that is not that of the run."""
     names = "both" if len(experiments) > 1 else experiments[0].name
     for key, value in given.items():
-        saved = [names] if key == "experiment" else [getattr(e, key) for e in experiments]
+        saved = [names if key == "experiment" else getattr(e, key, None) for e in experiments]
         if value is not None and any(value != v for v in saved):
             was = " and ".join(str(v) for v in dict.fromkeys(saved))
             raise Refused(
-                f"argument --{key}: must be {was}, as in the run in {path}, to resume it, "
-                f"got {value}"
+                f"argument --{OPTIONS.get(key, key)}: must be {was}, as in the run in {path}, to "
+                f"resume it, got {value}"
             )
+
+
+# What the command line calls the settings.
+OPTIONS = {"noise": "schedule", "batch_size": "batch-size"}
 
 
 def _reason(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {what}" if error.filename else what
-
-
-def _next_numbered(parent: Path) -> Path:
-    """A new folder parent/001, 002, ...; mkdir decides between two that start at once."""
-    parent.mkdir(parents=True, exist_ok=True)
-    taken = [int(e.name) for e in parent.iterdir() if re.fullmatch(r"[0-9]{1,9}", e.name)]
-    number = max(taken, default=0) + 1
-    while True:
-        path = parent / f"{number:03d}"
-        try:
-            path.mkdir()
-            return path
-        except FileExistsError:
-            number += 1

@@ -7,6 +7,7 @@ process ends, however it ends, so that a killed run blocks nobody.
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import sys
 from contextlib import suppress
@@ -19,8 +20,16 @@ class Locked(Exception):
     """Another process holds the lock; the text says which."""
 
 
+class Lost(Exception):
+    """The folder is no longer this process's; the text says so in one line."""
+
+
 class FolderLock:
-    """The lock on a folder, held from the call until :meth:`release` or the end of the process."""
+    """The lock on a folder, held from the call until :meth:`release` or the end of the process.
+
+    A folder may be moved, and made again by another process, or its lock file deleted. So
+    :meth:`check` comes before each file that is written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
@@ -39,23 +48,36 @@ class FolderLock:
             os.ftruncate(self._handle, 0)
             os.write(self._handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
+    def check(self) -> None:
+        """Raises Lost where the file in its place is not the one that is held."""
+        if self._is_in_place():
+            return
+        text = f"{self._path} is not the lock of this run any more"
+        with suppress(OSError):  # Linux tells where the file is now
+            now = os.readlink(f"/proc/self/fd/{self._handle}")
+            if os.path.exists(now):
+                folder = shlex.quote(os.path.dirname(now))
+                text += f"; continue with: python -m ddpm_np run --resume --out {folder}"
+        raise Lost(f"{text}; stopped, so that no two processes write to one folder")
+
     def release(self) -> None:
         """Gives the lock back and removes its file; a second call does nothing."""
         if self._handle < 0:
             return
+        ours = self._is_in_place()  # never somebody else's file
         handle, self._handle = self._handle, -1
         if sys.platform == "win32":  # an open file cannot be removed there
             os.close(handle)
+        if ours:
             with suppress(OSError):
                 self._path.unlink()
-        else:
-            self._path.unlink(missing_ok=True)
+        if sys.platform != "win32":
             os.close(handle)
 
     def _is_in_place(self) -> bool:
         try:
             return os.path.samestat(os.fstat(self._handle), os.stat(self._path))
-        except FileNotFoundError:
+        except OSError:  # it is gone, or its folder is
             return False
 
 

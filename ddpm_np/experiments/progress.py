@@ -5,6 +5,7 @@ A reader that leaves (``| head``) or a closed stream does not stop the run.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 from ddpm_np.training import StepRecord
 
 LINES = 10  # plain lines in a whole run
+GONE = (errno.EPIPE, errno.EIO)  # whoever reads has left: a pipe, or a terminal that was closed
 MEMORY = 0.98  # decay of the smoothed loss: about the last 50 steps
 
 
@@ -39,21 +41,27 @@ def open_streams() -> None:
 
 
 def say(text: str) -> None:
-    """Prints one line at once."""
+    """Prints one line at once. OSError where standard output is a file on a full disk."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        # Standard output now leads nowhere, so that neither a later line nor the flush at exit
-        # meets the broken pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        silence()
+        if error.errno not in GONE:
+            raise
+
+
+def silence() -> None:
+    """Lets standard output lead nowhere, so that neither a line nor the flush at exit fails."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def follow(
-    records: Iterable[StepRecord], *, name: str, start: int, steps: int
+    records: Iterable[StepRecord], *, name: str, start: int, steps: int, after: float = 0
 ) -> Iterator[StepRecord]:
     """The same records, while the loss and the time left are shown.
 
-    A bar is shown where standard error is a terminal and tqdm is installed, else plain lines.
+    after: the steps of the trainings that follow, to tell how long all of them take. A bar is shown
+    where standard error is a terminal and tqdm is installed, else plain lines.
     """
     if sys.stderr.isatty():
         try:
@@ -62,7 +70,7 @@ def follow(
             pass
         else:
             return _bar(tqdm, records, name, start, steps)
-    return _lines(records, name, start, steps)
+    return _lines(records, name, start, steps, after)
 
 
 def _bar(
@@ -91,7 +99,7 @@ def _columns() -> int:
 
 
 def _lines(
-    records: Iterable[StepRecord], name: str, start: int, steps: int
+    records: Iterable[StepRecord], name: str, start: int, steps: int, after: float
 ) -> Iterator[StepRecord]:
     loss: float | None = None
     began, every = time.perf_counter(), max(1, steps // LINES)
@@ -100,7 +108,11 @@ def _lines(
         if record.step % every == 0 or record.step == steps:
             per_step = (time.perf_counter() - began) / (record.step - start)
             left = per_step * (steps - record.step)
-            say(f"{name}: step {record.step}/{steps}, loss {loss:.4f}, {left:.0f} s left")
+            more = f", {left + per_step * after:.0f} s with the trainings that follow"
+            say(
+                f"{name}: step {record.step}/{steps}, loss {loss:.4f}, {left:.0f} s left"
+                f"{more if after else ''}"
+            )
         yield record
 
 
@@ -108,12 +120,29 @@ def _smoothed(before: float | None, loss: float) -> float:
     return loss if before is None else MEMORY * before + (1 - MEMORY) * loss
 
 
+# Ctrl-C, the end of a service or of a job, a terminal that is closed. Windows lacks the last.
+STOPPING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Every signal of STOPPING raises KeyboardInterrupt inside, unless it is ignored."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with _handled(stop):
+        yield
+
+
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Notes the first Ctrl-C instead of raising it, so that no training step is cut in half.
+    """Notes the first signal of STOPPING, so that no training step is cut in half.
 
-    A second Ctrl-C is raised. Yields a function that tells whether there was one. Outside the main
-    thread, or where the interrupt is ignored, nothing changes.
+    A second one raises KeyboardInterrupt. Yields a function that tells whether there was one.
+    Outside the main thread, or where the signal is ignored, nothing changes.
     """
     noted: list[int] = []
 
@@ -122,12 +151,19 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         noted.append(number)
 
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
+    with _handled(note):
         yield lambda: bool(noted)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, object], None]) -> Iterator[None]:
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in STOPPING:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+                before[number] = signal.signal(number, handler)
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)

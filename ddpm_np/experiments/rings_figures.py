@@ -21,8 +21,10 @@ from ddpm_np._figure_style import (
 )
 from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions.rings import nearest_ring
-from ddpm_np.experiments.experiment import Training
-from ddpm_np.experiments.rings import SEEN, Memory, RingsEvaluation
+from ddpm_np.experiments.rings import SEEN
+from ddpm_np.experiments.rings_evaluation import Memory, RingsEvaluation
+from ddpm_np.experiments.training import Training
+from ddpm_np.experiments.words import caption_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,11 +45,7 @@ def samples(drawn: Array, data: Array, mlp: Array) -> Figure:
     """Samples of the family beside true pictures."""
     rows = {"the family": data[:10], "U-Net": drawn[:10], "MLP": mlp[:10]}
     figure = picture_grid(rows, title="Rings drawn from noise")
-    caption(
-        figure,
-        "Above: ten pictures of the family. Middle: ten samples of the U-Net. Below: those "
-        "of a fully connected network after as many steps. It must learn each place anew.",
-    )
+    caption(figure, caption_text("rings_samples"))
     return figure
 
 
@@ -61,14 +59,7 @@ def views(columns: Mapping[str, Array]) -> Figure:
         text = names.get(name, name)
         rows[text if name == "five" else f"{text}\noff a ring by {distance:.3f}"] = pictures
     figure = picture_grid(rows, title="Why the circles are not round", aside=2.1)
-    caption(
-        figure,
-        "The same noise in each column, and five training pictures for all. The best "
-        f"denoiser that sees {SEEN} x {SEEN} pixels around each pixel cannot know where the other "
-        "side of the ring is: its rings are ovals, or do not close. A network of three layers "
-        "sees no more. The U-Net sees all of the picture and has to learn to use it. The numbers "
-        "are root mean squares per pixel to the nearest ring of any place and size.",
-    )
+    caption(figure, caption_text("rings_views", seen=SEEN))
     return figure
 
 
@@ -86,12 +77,7 @@ def chain(evaluation: RingsEvaluation) -> Figure:
         "exact, x0_hat": evaluation.ideal_guesses[guessed],
     }
     figure = picture_grid(rows, [f"t = {t}" for t in steps], "One picture on its way", aside=1.2)
-    caption(
-        figure,
-        "The same noise for both: the network, and the ideal denoiser of the whole family. "
-        "x0_hat, the mean of all rings that x_t may come from, is blurred first and sharpens while "
-        "the place is decided. Where the rows of a pair differ, the network is not exact.",
-    )
+    caption(figure, caption_text("rings_chain"))
     return figure
 
 
@@ -99,27 +85,24 @@ def chain(evaluation: RingsEvaluation) -> Figure:
 def loss(evaluation: RingsEvaluation, losses: list[float], block_size: int) -> Figure:
     """The loss while training, and at each t over the exact floor."""
     figure, ((left, middle, right),) = new_figure(1, 3, "The loss, and what it cannot go below")
-    floor, t = evaluation.floor[1:], np.arange(1, len(evaluation.floor))
+    floor, t = evaluation.losses.floor[1:], np.arange(1, len(evaluation.losses.floor))
     left.plot(block_size * np.arange(1, len(losses) + 1), losses, color=LEARNED, label="U-Net")
     left.axhline(floor.mean(), color=EXACT, linestyle="--", label="Bayes floor")
     left.set_yscale("log")
     label(left, "training step", "mean squared error of eps", "While training")
     legend(left)
-    middle.plot(t, evaluation.loss[1:], color=LEARNED, label="U-Net")
+    middle.plot(
+        t, (evaluation.losses.floor + evaluation.losses.excess)[1:], color=LEARNED, label="U-Net"
+    )
     middle.plot(t, floor, color=EXACT, linestyle="--", label="Bayes floor")
     middle.set_yscale("log")
     label(middle, "step t", "mean squared error of eps", "At each t, trained")
     legend(middle)
-    right.plot(t, evaluation.excess[1:] / floor, color=LEARNED)
+    right.plot(t, evaluation.losses.excess[1:] / floor, color=LEARNED)
     right.set_yscale("log")
     label(right, "step t", "excess / floor", "What is left to learn")
     dim = evaluation.samples.shape[1]
-    caption(
-        figure,
-        f"The floor is flat at 2 / {dim} while the noise hides only where exactly the ring "
-        f"is: two numbers in {dim} pixels. Where x_t is hardly a picture any more it falls. The "
-        "network is worst at small t, where the little noise in x_t must be magnified most.",
-    )
+    caption(figure, caption_text("rings_loss", dim=dim))
     return figure
 
 
@@ -145,13 +128,7 @@ def memory(memories: Sequence[Memory]) -> Figure:
     label(left, "k training pictures", "distance of a sample", "Samples")
     title = "Distance from the ideal denoiser"
     label(right, "k training pictures", "mean square of the difference", title)
-    caption(
-        figure,
-        "Left: a network of few pictures returns one of them; of more, its samples are as "
-        "far from those it saw as from others, and are rings all the same. Right: on new pictures "
-        "its predictions come close to the ideal denoiser of the whole family, which it never saw, "
-        "not to that of its k pictures, which is what minimises its loss.",
-    )
+    caption(figure, caption_text("rings_memory"))
     return figure
 
 
@@ -179,9 +156,5 @@ def patches(evaluation: RingsEvaluation) -> Figure:
     for axes in (left, right):
         axes.set_yscale("log")
         legend(axes)
-    caption(
-        figure,
-        "No network that sees only such a patch can have a smaller loss. Three layers of "
-        f"3 x 3 see {SEEN} pixels; what they have above their bound is what they have not learned.",
-    )
+    caption(figure, caption_text("rings_patches", seen=SEEN))
     return figure

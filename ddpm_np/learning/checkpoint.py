@@ -8,7 +8,6 @@ header implies before anything large is read or allocated.
 
 from __future__ import annotations
 
-import copy
 import errno
 import hashlib
 import json
@@ -21,72 +20,17 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np._checks import (
-    Array,
-    check_array,
-    check_count,
-    check_fraction,
-    check_generator,
-    check_instance,
-)
+from ddpm_np._checks import Array, check_array, check_count, check_fits, check_instance
 from ddpm_np._files import open_regular, write_atomically
-from ddpm_np.learning.optimizer import EMA, AdamW
-from ddpm_np.learning.parameters import Network, network_from_config
+from ddpm_np.learning.parameters import Network
+from ddpm_np.learning.state import VECTORS, TrainingState
 from ddpm_np.schedule import Schedule
 
 FORMAT = "ddpm_np checkpoint 2"
-VECTORS = ("parameters", "m", "v", "average")  # what training changes, each as long as the network
 MEMBERS = {f"{name}.npy" for name in (*VECTORS, "beta", "about", "sha256")}
 LARGEST = 2**31 - 1  # bytes of a file, from which on the .zip format has another end
 LONGEST = 4 * 10**6  # bytes of the description, which is read before there is anything to compare
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-
-
-class TrainingState:
-    """A training run at one moment: network, optimizer, averaged weights, generator and step.
-
-    :func:`ddpm_np.training.train` changes it in place. Continuing from a saved or copied state
-    gives bit for bit what an uninterrupted run gives. Copies share nothing with the original.
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        *,
-        rng: np.random.Generator,
-        ema_decay: float = 0.999,
-        weight_decay: float = 0.0,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        eps: float = 1e-8,
-    ) -> None:
-        self.network = check_instance("network", network, Network)
-        check_fraction("ema_decay", ema_decay, below_one=True)
-        self.optimizer = AdamW(
-            network.flat.size,
-            network.dtype,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            eps=eps,
-            weight_decay=weight_decay,
-        )
-        self.ema = EMA(network.flat, ema_decay)
-        self.rng = check_generator(rng)
-        self.step = 0
-
-    def ema_network(self) -> Network:
-        """A network of its own with the averaged weights: the one to sample from."""
-        average = self.network.copy()
-        average.flat[:] = self.ema.average
-        return average
-
-    def __copy__(self) -> TrainingState:
-        return copy.deepcopy(self)
-
-    def _vectors(self) -> dict[str, Array]:
-        optimizer = self.optimizer
-        values = self.network.flat, optimizer.m, optimizer.v, self.ema.average
-        return dict(zip(VECTORS, values))
 
 
 class Checkpoint(NamedTuple):
@@ -102,24 +46,27 @@ def save_checkpoint(
 ) -> None:
     """Writes the state, the schedule and the configuration (of JSON types) to one .npz file.
 
-    TypeError for a configuration that JSON does not
-    know, ValueError for weights that are not finite, OSError if the file cannot be written.
+    TypeError for a configuration that JSON does not know, and for a network that is a subclass of
+    a known one without a ``kind`` of its own: it would come back as that. ValueError for weights
+    that are not finite or another schedule, OSError if the file cannot be written.
     """
-    check_instance("state", state, TrainingState)
+    network = check_instance("state", state, TrainingState).network
     check_instance("schedule", schedule, Schedule)
+    if "kind" not in vars(type(network)):
+        raise TypeError(
+            f"network must be of a class with its own kind to be saved, got a "
+            f"{type(network).__name__}, which says that it is {network.kind!r}"
+        )
     if schedule.beta.dtype == object:
         raise TypeError("schedule must be of float64 to be saved, got exact numbers")
-    if schedule.T != state.network.T:
-        raise ValueError(
-            f"schedule and network must have the same T, got {schedule.T} and {state.network.T}"
-        )
-    arrays: dict[str, Any] = {**state._vectors(), "beta": schedule.beta[1:]}
+    check_fits("network", network, schedule)
+    arrays: dict[str, Any] = {**state.vectors(), "beta": schedule.beta[1:]}
     for name in VECTORS:
         check_array(name, arrays[name])
     optimizer, ema = state.optimizer, state.ema
     about = {
         "format": FORMAT,
-        "network": state.network.config,
+        "network": network.config,
         "step": state.step,
         "config": config,
         "generator": _listed(state.rng.bit_generator.state),
@@ -143,8 +90,10 @@ def save_checkpoint(
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+def load_checkpoint(path: str | os.PathLike[str], kinds: Mapping[str, type[Network]]) -> Checkpoint:
     """Reads what :func:`save_checkpoint` wrote.
+
+    kinds: the classes of network that may be in it, by their ``kind``: ``{"mlp": MLP}``.
 
     ValueError, naming the file, for anything else: no ordinary file, truncated, altered, of another
     program, with values that cannot be or weights that are not finite. OSError if it cannot be
@@ -157,7 +106,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             length = min(_header(archive, "about")[0], LONGEST)
             arrays = {"about": _read(archive, "about", np.uint8, length)}
             about = json.loads(arrays["about"].tobytes(), parse_constant=_refuse)
-            network = _network(archive, about)
+            network = _network(archive, about, kinds)
             arrays["sha256"] = _read(archive, "sha256", np.uint8, 32)
             arrays["beta"] = _read(archive, "beta", np.float64, network.T)
             for name in VECTORS:
@@ -230,19 +179,22 @@ def _read(archive: zipfile.ZipFile, name: str, dtype: Any, size: int) -> Array:
         return np.frombuffer(member.read()[start:], dtype)
 
 
-def _network(archive: zipfile.ZipFile, about: Any) -> Network:
-    """The untrained network of the description, if it has as many parameters as are stored."""
+def _network(archive: zipfile.ZipFile, about: Any, kinds: Mapping[str, type[Network]]) -> Network:
+    """The network of the description, if it has as many parameters as are stored."""
     _expect_keys(
         "about", about, "format", "network", "step", "config", "generator", "optimizer", "ema"
     )
     if about["format"] != FORMAT:
         raise ValueError(f"its format is {about['format']!r}, this program reads {FORMAT!r}")
-    if not isinstance(about["network"], dict):
+    config = about["network"]
+    if not isinstance(config, dict):
         raise ValueError("network must be described by named settings")
-    if len(about["network"].get("hidden") or ()) > 1000:
+    if len(config.get("hidden") or ()) > 1000:
         raise ValueError("network must have at most 1000 layers")
-    network = network_from_config(about["network"], size=_header(archive, "parameters")[0])
-    if network.config != about["network"]:
+    if config.get("kind") not in kinds:
+        raise ValueError(f"kind must be one of {', '.join(kinds)}, got {config.get('kind')!r}")
+    network = kinds[config["kind"]].from_config(config, size=_header(archive, "parameters")[0])
+    if network.config != config:
         raise ValueError("network has settings that this program does not know")
     return network
 
@@ -254,14 +206,15 @@ def _restore(about: dict[str, Any], network: Network, arrays: Mapping[str, Array
     options = {name: value for name, value in saved.items() if name != "updates"}
     rng = _generator(about["generator"])
     state = TrainingState(network, rng=rng, ema_decay=ema["decay"], **options)
-    for name, vector in state._vectors().items():
+    for name, vector in state.vectors().items():
         vector[:] = check_array(name, arrays[name])
     if state.optimizer.v.min() < 0:
         raise ValueError("v must be at least 0")
     state.step = check_count("step", about["step"], low=0)
     state.optimizer.updates = check_count("the optimizer's updates", saved["updates"], low=0)
     state.ema.updates = check_count("the average's updates", ema["updates"], low=0)
-    return Checkpoint(state, Schedule.from_beta(arrays["beta"]), about["config"])
+    network.schedule = Schedule.from_beta(arrays["beta"])
+    return Checkpoint(state, network.schedule, about["config"])
 
 
 def _generator(saved: Any) -> np.random.Generator:

@@ -1,17 +1,14 @@
-"""The gradient of a training step, fast: the twin of the plain code in :mod:`ddpm_np.network`.
+"""Speed that is passed in: the twin of the plain code of :class:`ddpm_np.network.MLP`.
 
-:func:`ddpm_np.training.train` calls it for an MLP unless it is told not to. It does the same as
+    train(network, ..., gradient=FastGradient())
+    ancestral_sample(FastDenoiser(network), ...)
 
-    x_t = q_sample(schedule, x_0, t, eps)
-    eps_hat, cache = network.forward(x_t, t)
-    loss, d_eps_hat = denoising_loss(eps_hat, eps)
-    gradient = network.backward(d_eps_hat, cache)
-
-and differs in three ways. Every array is made once for a batch size, because a new large array is
-new pages of memory, and asking the system for them takes longer than the arithmetic. The steps come
-in rounds 1, 2, .., T, 1, 2, .. (:func:`ddpm_np.training.balanced_steps`), so that a table of T rows
-meets the batch by broadcasting, and its gradient is a sum over rounds. And silu computes its
-sigmoid from exp, which is faster than tanh.
+give the numbers of :func:`ddpm_np.training.plain_gradient` and of ``network(x_t, t)``. Every array
+is made once, because a new large array is new pages of memory, and asking the system for them takes
+longer than the arithmetic. The steps of a batch come in rounds 1, 2, .., T, 1, 2, ..
+(:func:`ddpm_np.training.balanced_steps`), so that a table of T rows meets the batch by
+broadcasting, and its gradient is a sum over rounds. And silu computes its sigmoid from exp, which
+is faster than tanh.
 
 With leaky ReLU or identity, and without a basis of the steps, the gradient is that of the plain
 code bit for bit; otherwise to a few ulp of its largest entry.
@@ -25,47 +22,90 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.learning.layers import Layer
-from ddpm_np.learning.parameters import Parameters
+from ddpm_np.learning.parameters import Network, Parameters
+from ddpm_np.network import MLP
 from ddpm_np.schedule import Schedule
 
-ROWS = 128  # predicted at once: their arrays stay in the cache, and the allocator keeps them
+ROWS = 500  # predicted at once
 
 
-def predict(network: Any, x: Array, t: int, *, out: Array) -> None:
-    """eps_hat of an MLP for x (n, dim) at one step t, into ``out``; nothing is checked here.
+class FastDenoiser:
+    """eps_hat of an MLP, as the network gives it, for samplers: one step t for all rows.
 
-    The gate is the same for all rows, so it moves into the weights: (h W) gate = h (W gate).
+    The gate is then the same for all rows, so it moves into the weights: (h W) gate = h (W gate).
+    The network may be trained in between: its parameters are read where they are.
     """
-    basis = None if network.basis is None else network.basis[t]
 
-    def at_t(name: str) -> Array:
-        table = network.params[name]
-        return table[t] if basis is None else basis @ table
+    def __init__(self, network: MLP) -> None:
+        self.network = _plain("network", network)
+        self.dim, self.T, self.dtype = network.dim, network.T, network.dtype
+        self._work = [np.empty((2, ROWS, layer.width), network.dtype) for layer in network.hidden]
 
-    layers = []
-    for l, layer in enumerate(network.hidden, 1):
-        W = network.params[f"W{l}"]
-        if layer.step == "gate":
-            W, bias = W * at_t(f"gate{l}"), at_t(f"shift{l}")
-        elif layer.step == "shift":
-            bias = network.params[f"b{l}"] + at_t(f"shift{l}")
-        else:
-            bias = network.params[f"b{l}"]
-        z, work = np.empty((2, min(ROWS, len(x)), layer.width), network.dtype)
-        layers.append((layer, W, bias, z, work))
-    last = len(network.hidden) + 1
-    W, bias = network.params[f"W{last}"], network.params[f"b{last}"]
-    for start in range(0, len(x), ROWS):
-        h, eps_hat = x[start : start + ROWS], out[start : start + ROWS]
-        n = len(h)
-        for layer, W_l, bias_l, z, work in layers:
-            h = np.matmul(h, W_l, out=z[:n])
-            h += bias_l
-            _activate(layer, h, work[:n])
-        np.matmul(h, W, out=eps_hat)
-        eps_hat += bias
-        if network.skip is not None:
-            eps_hat += network.skip[t] * x[start : start + ROWS]
+    @property
+    def schedule(self) -> Schedule | None:
+        """What the network was trained with."""
+        return self.network.schedule
+
+    def __call__(self, x: Array, t: int) -> Array:
+        """eps_hat for x_t (n, dim); an array of steps is left to the network."""
+        x, step = self.network._checked(x, t)
+        if not isinstance(step, int):
+            return self.network(x, step)
+        hidden, W, bias = self._at(step)
+        eps_hat = np.empty_like(x)
+        for start in range(0, len(x), ROWS):
+            rows = slice(start, start + ROWS)
+            h, out = x[rows], eps_hat[rows]
+            n = len(h)
+            for layer, W_l, bias_l, (z, work) in hidden:
+                h = np.matmul(h, W_l, out=z[:n])
+                h += bias_l
+                _activate(layer, h, work[:n])
+            np.matmul(h, W, out=out)
+            out += bias
+            if self.network.skip is not None:
+                out += self.network.skip[step] * x[rows]
+        return eps_hat
+
+    def _at(self, t: int) -> tuple[list[Any], Array, Array]:
+        """Each hidden layer with weights and bias at this step, and those of the output."""
+        network, hidden = self.network, []
+        p, basis = network.params, None if network.basis is None else network.basis[t]
+
+        def at_t(name: str) -> Array:
+            return p[name][t] if basis is None else basis @ p[name]
+
+        for l, (layer, work) in enumerate(zip(network.hidden, self._work), 1):
+            W = p[f"W{l}"]
+            if layer.step == "gate":
+                W, bias = W * at_t(f"gate{l}"), at_t(f"shift{l}")
+            elif layer.step == "shift":
+                bias = p[f"b{l}"] + at_t(f"shift{l}")
+            else:
+                bias = p[f"b{l}"]
+            hidden.append((layer, W, bias, work))
+        last = len(network.hidden) + 1
+        return hidden, p[f"W{last}"], p[f"b{last}"]
+
+
+NetworkDenoiser = Network | FastDenoiser
+
+
+def denoiser(network: Network) -> NetworkDenoiser:
+    """The fastest denoiser that gives what this network gives: the network itself, if no other."""
+    return FastDenoiser(network) if type(network) is MLP else network
+
+
+def gradient(network: Network) -> FastGradient | None:
+    """The fastest gradient for this network, for ``train``: None, the plain one, if no other."""
+    return FastGradient() if type(network) is MLP else None
+
+
+def _plain(name: str, network: Any) -> MLP:
+    """An MLP itself: a subclass may compute something else."""
+    if type(network) is not MLP:
+        raise TypeError(f"{name} must be an MLP, and no subclass, got a {type(network).__name__}")
+    return network
 
 
 def _activate(layer: Layer, z: Array, work: Array) -> None:
@@ -82,13 +122,30 @@ def _activate(layer: Layer, z: Array, work: Array) -> None:
 
 
 class FastGradient:
-    """Loss and gradient of an MLP at x_0, t and eps, for batches of n.
+    """Loss and gradient of an MLP at x_0, t and eps, for :func:`ddpm_np.training.train`.
 
-    The gradient that is returned is overwritten by the next call. The network may be trained in
-    between: its parameters are read where they are.
+    The arrays are made at the first call, for that network, schedule and size of batch, and again
+    when one of these changes. The gradient that is returned is overwritten by the next call.
     """
 
-    def __init__(self, network: Any, schedule: Schedule, n: int) -> None:
+    def __init__(self) -> None:
+        self._pass: _Pass | None = None
+
+    def __call__(
+        self, network: Network, schedule: Schedule, x_0: Array, t: Array, eps: Array
+    ) -> tuple[float, Parameters]:
+        """x_0, eps: (n, dim) in the network's dtype; t: (n,). Nothing is checked here."""
+        known = self._pass
+        if known is None or (known.network, known.schedule, known.n) != (network, schedule, len(t)):
+            self._pass = known = _Pass(_plain("network", network), schedule, len(t))
+        return known(x_0, t, eps)
+
+
+class _Pass:
+    """The four lines of :func:`ddpm_np.training.plain_gradient`, in arrays of its own."""
+
+    def __init__(self, network: MLP, schedule: Schedule, n: int) -> None:
+        self.network, self.schedule, self.n = network, schedule, n
         self.gradient = Parameters(network.params.layout, np.zeros_like(network.flat))
         dtype = network.dtype
         self._steps = _Steps(network.T, n, network.basis)
@@ -114,7 +171,6 @@ class FastGradient:
         self._skip = None if network.skip is None else expanded(network.skip)
 
     def __call__(self, x_0: Array, t: Array, eps: Array) -> tuple[float, Parameters]:
-        """x_0, eps: (n, dim) in the network's dtype; t: (n,). Nothing is checked here."""
         steps, x, work, eps_hat = self._steps, self._x, self._work, self._eps_hat
         steps.take(t)
         # x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps

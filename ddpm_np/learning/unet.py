@@ -20,7 +20,7 @@ size is the same at every step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +29,6 @@ from numpy.typing import ArrayLike, DTypeLike
 from ddpm_np._checks import (
     Array,
     Steps,
-    check_array,
     check_count,
     check_flag,
     check_generator,
@@ -51,10 +50,9 @@ from ddpm_np.learning.convolution import (
     to_pictures,
 )
 from ddpm_np.learning.layers import rows_at, sum_by_step
-from ddpm_np.learning.parameters import Network, Parameter, Parameters
+from ddpm_np.learning.parameters import Layout, Network, Parameter, Parameters
 from ddpm_np.schedule import Schedule
 
-PIXELS = 2**14  # predicted at once
 MOST_LAYERS = 1000  # at each size; a damaged file could ask for more than there is time for
 
 
@@ -119,10 +117,28 @@ class UNet(Network):
         basis: ArrayLike | None = None,
         wrap: bool = False,
     ) -> None:
+        self._set_up(size, T, widths, layers, dtype, skip, gain, basis, wrap)
+        rng = check_generator(rng)
+        self._allocate()
+        self._initialise(rng)
+
+    def _set_up(
+        self,
+        size: int,
+        T: int,
+        widths: Sequence[int],
+        layers: int,
+        dtype: DTypeLike,
+        skip: ArrayLike | None,
+        gain: ArrayLike | None,
+        basis: ArrayLike | None,
+        wrap: bool,
+    ) -> None:
         self.size = check_count("size", size)
-        super().__init__(self.size**2, T, dtype=dtype)
-        if not np.iterable(widths) or isinstance(widths, str) or not list(widths):
-            raise ValueError(f"widths must be a sequence of at least one width, got {widths!r}")
+        self._set_sizes(self.size**2, T, dtype)
+        if not isinstance(widths, (list, tuple)) or not widths:
+            what = f"got a {type(widths).__name__}"
+            raise ValueError(f"widths must be a list or tuple of at least one width, {what}")
         self.widths = tuple(check_count("widths", width) for width in widths)
         self.layers, self.wrap = check_count("layers", layers), check_flag("wrap", wrap)
         if self.layers > MOST_LAYERS:
@@ -133,23 +149,9 @@ class UNet(Network):
                 f"size must be divisible by {2**halvings} to be halved {halvings} times, as "
                 f"{len(self.widths)} widths ask, got {size}"
             )
-        self.skip, self.gain = self._per_step("skip", skip), self._per_step("gain", gain)
-        self.basis = None
-        if basis is not None:
-            self.basis = check_array("basis", basis, ndim=2).astype(self.dtype)
-            self.basis.flags.writeable = False
-            if len(self.basis) != self.T + 1:
-                raise ValueError(f"basis must have {self.T + 1} rows, got {len(self.basis)}")
+        self.skip, self.gain = self._table("skip", skip), self._table("gain", gain)
+        self.basis = self._table("basis", basis, ndim=2)
         self._plan = self._operations()
-        self._allocate(self._layout())
-        self._initialise(check_generator(rng))
-
-    def _per_step(self, name: str, values: ArrayLike | None) -> Array | None:
-        if values is None:
-            return None
-        array = check_array(name, values, ndim=1, dim=self.T + 1).astype(self.dtype)
-        array.flags.writeable = False
-        return array
 
     def _operations(self) -> list[tuple[str, int, int]]:
         """Each operation and two numbers: its input and its output channels, or what comes up."""
@@ -171,7 +173,7 @@ class UNet(Network):
             channels = convolutions(channels + width, width)
         return plan
 
-    def _layout(self) -> tuple[Parameter, ...]:
+    def _layout(self) -> Layout:
         layout, rows = [], self.T + 1 if self.basis is None else self.basis.shape[1]
         channels = [(inputs, width) for what, inputs, width in self._plan if what == "layer"]
         for l, (inputs, width) in enumerate(channels, 1):
@@ -191,8 +193,11 @@ class UNet(Network):
                 inputs = 3 * shape[1]
                 values[:] = np.sqrt(2 / inputs) * rng.standard_normal(shape, self.dtype)
 
-    def _forward(self, p: Mapping[str, Array], x: Array, t: Steps) -> tuple[Array, dict[Any, Any]]:
+    def forward(self, x: ArrayLike, t: Steps) -> tuple[Array, dict[Any, Any]]:
+        """eps_hat (n, dim), and the cache for :meth:`backward`, which holds x itself."""
+        x, t = self._checked(x, t)
         t = np.broadcast_to(t, len(x))
+        p = self.params
         cache: dict[Any, Any] = {"x": x, "t": t}
         kept: list[Array] = []
         h, l = from_pictures(x, self.size), 0  # (rows, n, columns, channels)
@@ -222,10 +227,10 @@ class UNet(Network):
         cache["h"] = h
         return eps_hat, cache
 
-    def _backward(
-        self, p: Mapping[str, Array], d_eps_hat: Array, cache: dict[Any, Any], g: Parameters
-    ) -> None:
-        t, h = cache["t"], cache["h"]
+    def backward(self, d_eps_hat: ArrayLike, cache: dict[Any, Any]) -> Parameters:
+        """The gradient of a loss for every parameter, from its gradient for eps_hat."""
+        d_eps_hat, g = self._checked_gradient(d_eps_hat, cache["x"])
+        p, t, h = self.params, cache["t"], cache["h"]
         l = sum(what == "layer" for what, _, _ in self._plan)
         L, kept = l + 1, list[Array]()
         # eps_hat = skip[t] x + gain[t] F,  F = h W + b
@@ -259,16 +264,7 @@ class UNet(Network):
                     d_h = convolve_backward(d_u, p[f"W{l}"], self.wrap)
                     d = d_h + d if inputs == channels else d_h
                 l -= 1
-
-    def __call__(self, x: ArrayLike, t: Steps) -> Array:
-        """eps_hat for x_t (n, dim) at step t, in the memory of a few pictures."""
-        x, t = self._checked(x, t)
-        eps_hat, at_once = np.empty(x.shape, self.dtype), max(1, PIXELS // self.dim)
-        for start in range(0, len(x), at_once):
-            rows = slice(start, start + at_once)
-            t_rows = t if isinstance(t, int) else t[rows]
-            eps_hat[rows] = self._forward(self.params, x[rows], t_rows)[0]
-        return eps_hat
+        return g
 
     @property
     def config(self) -> dict[str, Any]:

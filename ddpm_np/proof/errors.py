@@ -331,7 +331,7 @@ def _(d: Draw) -> Iterator[Compared]:
         yield f"std^2 of ddim_step, eta = {eta}", std**2, _one(variance), 9
         noise = d.schedule.one_minus_alpha_bar
         numbers = *d.schedule.between(d.s, d.t), noise[d.t], noise[d.s], eta
-        squares = sampling.ddim_variance(*numbers) + sampling.ddim_direction(*numbers)
+        squares = sampling.ddim_variance(*numbers[1:]) + sampling.ddim_direction(*numbers)
         exact = _one(d.exact.one_minus_alpha_bar[d.s])
         yield "ddim_variance + ddim_direction", squares, exact, 12
         sample = partial(sampling.ddim_sample, eta=eta)

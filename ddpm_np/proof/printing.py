@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from fractions import Fraction
 
 from ddpm_np.proof import polynomials as poly
 
-if TYPE_CHECKING:
-    from ddpm_np.proof.symbols import Symbol
+Denominator = Mapping[poly.Factor, int]
 
 
-def in_text(number: Symbol) -> str:
+def in_text(
+    numerator: poly.Polynomial, denominator: Denominator, scale: Fraction, names: list[str]
+) -> str:
     """One line, as in (x^2 - 1)/(2 (y + 1)^2)."""
-    names = list(number.domain.variables)
-    top = _sum(number.numerator, number.scale.numerator, names, "{}")
+    top = _sum(numerator, scale.numerator, names, "{}")
     below = [
         (f"({text})" if " " in text else text) + (f"^{k}" if k > 1 else "")
-        for f, k in number.denominator.items()
+        for f, k in denominator.items()
         for text in [_sum(dict(f), 1, names, "{}")]
     ]
-    if number.scale.denominator > 1:
-        below.insert(0, str(number.scale.denominator))
+    if scale.denominator > 1:
+        below.insert(0, str(scale.denominator))
     if not below:
         return top
     return (
@@ -31,20 +31,21 @@ def in_text(number: Symbol) -> str:
     )
 
 
-def in_latex(number: Symbol, names: Mapping[str, str]) -> str:
-    """A fraction in LaTeX; a variable that has no other name in ``names`` is written as itself."""
-    written = [names.get(name, name) for name in number.domain.variables]
-    top = _sum(number.numerator, number.scale.numerator, written, "{{{}}}")
-    below = [(dict(f), k) for f, k in number.denominator.items()]
-    alone = len(below) == 1 and below[0][1] == 1 and number.scale.denominator == 1
+def in_latex(
+    numerator: poly.Polynomial, denominator: Denominator, scale: Fraction, names: list[str]
+) -> str:
+    """A fraction in LaTeX."""
+    top = _sum(numerator, scale.numerator, names, "{{{}}}")
+    below = [(dict(f), k) for f, k in denominator.items()]
+    alone = len(below) == 1 and below[0][1] == 1 and scale.denominator == 1
     factors = [
         (rf"\left({text}\right)" if len(p) > 1 and not alone else text)
         + (f"^{{{k}}}" if k > 1 else "")
         for p, k in below
-        for text in [_sum(p, 1, written, "{{{}}}")]
+        for text in [_sum(p, 1, names, "{{{}}}")]
     ]
-    if number.scale.denominator > 1:
-        factors.insert(0, str(number.scale.denominator))
+    if scale.denominator > 1:
+        factors.insert(0, str(scale.denominator))
     return rf"\frac{{{top}}}{{{' '.join(factors)}}}" if factors else top
 
 

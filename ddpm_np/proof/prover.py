@@ -17,16 +17,26 @@ difference is 0 at the point. QED
 
 The hypotheses, and who sees to them:
 
-1. A side uses only + - * / , whole powers and declared square roots. Anything else raises.
-2. No branch depends on a value. Symbols refuse comparisons, ``abs``, ``max``, truth and hashing.
-   The schedule's question whether 0 < beta < 1 is answered, because the domain shows it.
+1. A side uses only + - * / , whole powers and declared square roots. Anything else raises, and an
+   error that is raised and caught while the proof runs refuses it
+   (:mod:`ddpm_np.proof.trace` sees it, in the package and in the caller's code).
+2. No branch depends on a value. Symbols refuse comparisons, ``abs``, ``max``, truth, hashing and
+   attributes that they do not have. The schedule's question whether 0 < beta < 1 is answered,
+   because the domain shows it.
 3. A declared root is 0 or more on the domain. The domain shows it, or the declaration raises.
-4. The code does the same for floats as for symbols. NumPy's loops over objects do, and the package
-   asks for the dtype only in the places that tests/proof/test_proof.py lists.
-5. The symbols and the prover themselves are correct. Their tests and a planted bug for each
+4. The inputs stay what they are: arrays are read-only, lists are tuples. Both sides have the same
+   shape at every depth. NumPy's whole numbers, which wrap without a word, do not meet symbols.
+5. The floats go the same way. Both sides are run again on floats, at a point drawn from the
+   domain. They must run the same instructions in the same order, the argument checks that
+   :mod:`ddpm_np.proof.trace` lists aside, and end at the values that the rational
+   functions have there, up to 1e-6. So the theorem is about the float code, up to rounding.
+6. The symbols and the prover themselves are correct. Their tests and a planted bug for each
    identity stand for that.
 
-The theorem says nothing about rounding. :mod:`ddpm_np.proof.verify` measures that.
+What it does not say: how much is rounded (:mod:`ddpm_np.proof.verify` measures that), and what
+happens to other shapes, steps and T, or in lines that no proof has run (``verify`` names them).
+Whole numbers in arrays are exact up to 2^63 only; the package uses them as indices. What is left
+aside in 5 is compared by its values alone, at the points drawn.
 
 What is proved is listed in :mod:`ddpm_np.proof.identities`.
 """
@@ -34,8 +44,9 @@ What is proved is listed in :mod:`ddpm_np.proof.identities`.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import product
 from numbers import Rational
 from pathlib import Path
@@ -45,7 +56,14 @@ from typing import Any
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.proof.symbols import ANY, Domain, Interval, Symbol, same
+from ddpm_np.proof.exact import Root
+from ddpm_np.proof.rational import Symbol, same
+from ddpm_np.proof.symbols import ANY, Domain, Interval
+from ddpm_np.proof.trace import Trace, first_difference, tracing
+from ddpm_np.schedule import Schedule
+
+EXACT = (Symbol, Rational)
+TRIALS = 20
 
 
 @dataclass(frozen=True)
@@ -87,11 +105,13 @@ class Chart:
         names = [n for of_array in elements.values() for n in of_array.values()]
         domain = self.domain(**self.variables, **self.free, **dict.fromkeys(names, ANY))
         v = self.build(**{name: domain[name] for name in self.variables})
+        vars(v).update({k: tuple(x) for k, x in vars(v).items() if isinstance(x, list)})
         vars(v).update({name: domain[name] for name in self.free})
         for name, shape in self.arrays.items():
             array: Array = np.empty(shape, dtype=object)
             for i, element in elements[name].items():
                 array[i] = domain[element]
+            array.flags.writeable = False
             vars(v)[name] = array if shape else domain[name]
         domain.declare(*self.roots(v))
         return domain, v
@@ -119,6 +139,7 @@ class Proof:
     identity: Identity
     equal: int
     failure: str = ""
+    trace: Trace | None = None
 
     @property
     def proved(self) -> bool:
@@ -151,43 +172,122 @@ def prove(identity: Identity) -> Proof:
     a wrong square (E8): (x + y)^2 = x^2 + y^2
         NOT PROVED: the sides differ: left y^2 + 2 x y + x^2, right y^2 + x^2
     """
+    exact = Trace()
     try:
-        domain, v = identity.chart.namespace()
-        pairs = _pairs(*identity.sides(v))
+        with tracing(exact, outside=False):
+            domain, v = identity.chart.namespace()
+        with tracing(exact), np.errstate(all="raise"):  # so that whole numbers do not wrap
+            sides = identity.sides(v)
+        pairs = list(_pairs(*sides, EXACT))
         for left, right in pairs:
             if not same(left, right):
                 return Proof(identity, 0, f"the sides differ: left {left}, right {right}")
-        if domain.refusals:  # the code has caught the error and gone on
-            return Proof(identity, 0, domain.refusals[0])
+        if not any(isinstance(number, Symbol) for pair in pairs for number in pair):
+            return Proof(identity, 0, "the sides have no symbols: nothing is said of a formula")
+        if refused := [*domain.refusals, *exact.caught, *domain.left_over()]:
+            return Proof(identity, 0, refused[0])
+        if failure := _on_floats(identity, domain, v, sides, exact):
+            return Proof(identity, 0, failure)
+        exact.close()
     except Exception as error:
         return Proof(identity, 0, f"{type(error).__name__}: {error}{_where(error)}")
-    return Proof(identity, len(pairs))
+    return Proof(identity, len(pairs), trace=exact)
 
 
-def _pairs(left: Any, right: Any) -> list[tuple[Any, Any]]:
-    """The numbers of both sides, in pairs."""
-    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
-        if left.shape != right.shape:
-            raise ValueError(f"the sides have the shapes {left.shape} and {right.shape}")
-    lefts, rights = list(_numbers(left)), list(_numbers(right))
-    if len(lefts) != len(rights):
-        raise ValueError(f"the sides have {len(lefts)} and {len(rights)} numbers")
-    if not any(isinstance(number, Symbol) for number in lefts + rights):
-        raise ValueError("the sides have no symbols, so that nothing is said about any formula")
-    return list(zip(lefts, rights))
+def derivative(number: Any, by: Any) -> Any:
+    """The derivative of a symbol by a variable; of a float, which has none, NaN."""
+    return number.derivative(by) if isinstance(number, Symbol) else float("nan")
 
 
-def _numbers(side: Any) -> Iterator[Any]:
-    """The numbers in a number, an array, or a nest of tuples and lists of them."""
-    if isinstance(side, (tuple, list)):
-        for part in side:
-            yield from _numbers(part)
-    elif isinstance(side, np.ndarray):
-        yield from _numbers(side.ravel().tolist())
-    elif isinstance(side, (Symbol, Rational)):
-        yield side
+def _on_floats(identity: Identity, domain: Domain, v: Any, exact_sides: Any, one: Trace) -> str:
+    """Empty if a run on floats runs the same instructions to the same values, else what not.
+
+    A point that the argument checks refuse, such as an eta above 1, is drawn again. On the right
+    side NaN is taken: a derivative, which floats do not have.
+    """
+    for trial in range(TRIALS):
+        other, point = Trace(), domain.point(f"{identity.name} {trial}")
+        floats = _at(v, {name: float(x) for name, x in point.items()}, {}, other)
+        try:
+            with tracing(other):
+                float_sides = identity.sides(floats)
+            break
+        except ValueError:
+            if trial == TRIALS - 1:
+                raise
+    if other.caught:
+        return f"on floats {other.caught[0]}"
+    if where := first_difference(one, other):
+        return f"floats take another way than symbols: {where}"
+    for sides in zip(exact_sides, float_sides):
+        for exact, rounded in _pairs(*sides, (*EXACT, float)):
+            if not (
+                _near(rounded, exact, point) or (sides[1] is float_sides[1] and np.isnan(rounded))
+            ):
+                return f"floats give another value than symbols: {rounded}, where it is {exact}"
+    return ""
+
+
+def _near(rounded: Any, exact: Any, point: Mapping[str, Any]) -> bool:
+    """Whether a float is the value of a symbol at the point, evaluated in floats or exactly."""
+    for convert in (float, Fraction):
+        at = {name: convert(x) for name, x in point.items()}
+        value = float(exact.at(at) if isinstance(exact, Symbol) else exact)
+        if abs(float(rounded) - value) <= 1e-6 * max(1.0, abs(value)):
+            return True
+    return False
+
+
+def _at(value: Any, point: Mapping[str, Any], memo: dict[int, Any], trace: Trace) -> Any:
+    """What the sides see, with floats in place of symbols."""
+    if isinstance(value, Symbol):
+        return float(value.at(point))
+    if isinstance(value, Root):
+        return float(_at(value.square, point, memo, trace)) ** 0.5
+    if isinstance(value, Schedule):
+        if id(value) not in memo:
+            beta = [_at(b, point, memo, trace) for b in value.beta[1:]]
+            with tracing(trace, outside=False):
+                memo[id(value)] = Schedule.from_beta(beta)
+        return memo[id(value)]
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        floats = np.array([float(_at(x, point, memo, trace)) for x in value.flat]).reshape(
+            value.shape
+        )
+        floats.flags.writeable = False
+        return floats
+    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
+        return type(value)(_at(part, point, memo, trace) for part in value)
+    if isinstance(value, SimpleNamespace):
+        return SimpleNamespace(
+            **{k: _at(part, point, memo, trace) for k, part in vars(value).items()}
+        )
+    return value
+
+
+def _pairs(left: Any, right: Any, kinds: tuple[type, ...]) -> Iterator[tuple[Any, Any]]:
+    """The numbers of both sides, in pairs; the shapes must be the same at every depth."""
+    left, right = _listed(left, kinds), _listed(right, kinds)
+    if isinstance(left, list) and isinstance(right, list):
+        if len(left) != len(right):
+            raise ValueError(f"the sides have {len(left)} and {len(right)} parts, or numbers")
+        for a, b in zip(left, right):
+            yield from _pairs(a, b, kinds)
+    elif isinstance(left, list) or isinstance(right, list):
+        raise ValueError("the sides differ in shape: a number on one, several on the other")
     else:
-        raise TypeError(f"a side holds the {type(side).__name__} {side!r}, which is not exact")
+        yield left, right
+
+
+def _listed(side: Any, kinds: tuple[type, ...]) -> Any:
+    """A number, or a list of what a tuple, a list or an array holds."""
+    if isinstance(side, (tuple, list)):
+        return list(side)
+    if isinstance(side, np.ndarray):
+        return side.tolist()
+    if isinstance(side, kinds):
+        return side
+    raise TypeError(f"a side holds the {type(side).__name__} {side!r}, which is not exact")
 
 
 def _where(error: Exception) -> str:

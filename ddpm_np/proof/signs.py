@@ -7,9 +7,14 @@ proof on every piece. Where a pre-activation is 0 the pieces meet, and nothing i
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
 
-from ddpm_np.proof.symbols import Domain, Interval, Symbol
+from ddpm_np.proof import polynomials as poly
+from ddpm_np.proof.rational import Symbol
+from ddpm_np.proof.symbols import Domain, Interval
 
 
 class SignPattern(Domain):
@@ -23,19 +28,44 @@ class SignPattern(Domain):
     >>> x > 0, y > y / 10, -3 * x > 0, y > 0
     (True, False, False, False)
 
-    TypeError when more numbers are compared than the pattern has signs; ``unused`` says how many
-    signs have not been asked for.
+    TypeError when more numbers are compared than the pattern has signs. A proof in which signs are
+    left over is refused: the pattern would not be that of a piece.
     """
 
     def __init__(self, pattern: Sequence[int], /, **variables: Interval) -> None:
         super().__init__(**variables)
         self._pattern = list(pattern)
-        self._known: dict[object, int] = {}
+        self._known: dict[frozenset[tuple[poly.Factor, int]], int] = {}
 
     @property
     def unused(self) -> int:
         """How many signs of the pattern no comparison has asked for."""
         return len(self._pattern) - len(self._known)
+
+    def point(self, name: str) -> dict[str, Any]:
+        """A point of the piece that the pattern names, ValueError where none is found.
+
+        One variable at a time is drawn anew, and kept where no more signs are wrong than before.
+        """
+        numbers = [(Symbol(self, Fraction(1), dict(f)), s) for f, s in self._known.items()]
+        names = list(self.variables)
+        factors = {f for known in self._known for f, _ in known}
+        occurring = {i for f in factors for m, _ in f for i, _ in poly.exponents(m)}
+        free = [names[i] for i in sorted(occurring)]
+        rng, wrong = random.Random(name), len(numbers)
+        values = {variable: float(x) for variable, x in super().point(name).items()}
+        for _ in range(5000):
+            trial = values | {rng.choice(free): rng.choice((-1, 1)) * 2.0 ** rng.randint(-4, 3)}
+            found = sum(number.at(trial) * sign <= 0 for number, sign in numbers)
+            if found <= wrong:
+                values, wrong = trial, found
+            if not wrong:
+                return {variable: Fraction(x) for variable, x in values.items()}
+        raise ValueError("no point of the piece with this pattern of signs was found")
+
+    def left_over(self) -> list[str]:
+        """A refusal where signs of the pattern have not been asked for."""
+        return ["the pattern has more signs than numbers are compared"] if self.unused else []
 
     def sign(self, number: Symbol, comparison: str) -> int:
         """The sign of the number by the pattern; a number that is 0 has none."""

@@ -41,24 +41,21 @@ TypeError: a symbol cannot be compared (>), since the answer depends on its valu
 
 from __future__ import annotations
 
-import linecache
-import sys
+import math
+import random
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from math import lcm
 from numbers import Rational
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from ddpm_np._checks import ExactNumber
 from ddpm_np.proof import polynomials as poly
-from ddpm_np.proof.printing import in_latex, in_text
+from ddpm_np.proof.rational import DEPENDS, Key, Symbol, line_outside, polynomial
+from ddpm_np.proof.rational import same as same
 from ddpm_np.schedule import Schedule
 
-Key = tuple[Fraction, frozenset[tuple[poly.Factor, int]]]
 End = Fraction | int | str | None
 Interval = tuple[End, End] | None
 
@@ -101,7 +98,7 @@ class Domain:
         return tuple(self[name] for name in self.variables)
 
     def __getitem__(self, name: str) -> Symbol:
-        return _symbol(self, poly.variable(self.index[name]))
+        return polynomial(self, poly.variable(self.index[name]))
 
     def _add(self, name: str, interval: Interval) -> None:
         self.index[name] = len(self.variables)
@@ -133,15 +130,37 @@ class Domain:
         variables = tuple(self.variables.items())[: last + 1]
         return _positive(variables, number.scale, frozenset(number.factors.items()))
 
+    def point(self, name: str) -> dict[str, Any]:
+        """A point of the domain, drawn at random; equal names give equal points."""
+        rng = random.Random(name)
+        values: dict[str, Any] = {}
+        for variable, interval in self.variables.items():
+            if variable in self.arguments:
+                inner = float(self.arguments[variable].at(values))
+                values[variable] = Fraction(math.tanh(inner))
+                continue
+            share = Fraction(rng.randint(16, 48), 64)
+            if interval is None:
+                values[variable] = 4 * share - 2 + Fraction(1, 128)
+            else:
+                ends: list[Any] = [values[e] if isinstance(e, str) else e for e in interval]
+                low, high = ends
+                values[variable] = low + (2 * share if high is None else (high - low) * share)
+        return values
+
+    def left_over(self) -> list[str]:
+        """What was promised of the domain and not asked for, in words: a reason to refuse."""
+        return []
+
     def sign(self, number: Symbol, comparison: str) -> int:
         """1 or -1, where the sign of a symbol is known; here it is not, and TypeError is raised."""
-        self.refuse(TypeError, f"a symbol cannot be compared ({comparison}), {DEPENDS}")
+        raise self.refusal(TypeError, f"a symbol cannot be compared ({comparison}), {DEPENDS}")
 
-    def refuse(self, error: type[Exception], why: str) -> NoReturn:
-        """Raise the error. It is also kept in ``refusals``, lest code that catches it goes on."""
-        message = f"{why}: {_line()}"
+    def refusal(self, error: type[Exception], why: str) -> Exception:
+        """The error to raise. It is also kept in ``refusals``, for code that catches it."""
+        message = f"{why}: {line_outside()}"
         self.refusals.append(message)
-        raise error(message)
+        return error(message)
 
     def tanh(self, number: Symbol) -> Symbol:
         """The variable that stands for tanh of the number."""
@@ -171,229 +190,6 @@ class Domain:
         return Schedule.from_beta(np.array([_Beta(self, b.scale, b.factors) for b in beta]))
 
 
-class Symbol(ExactNumber):
-    """A rational function on a :class:`Domain`.
-
-    It is kept as a fraction times powers of factors (:mod:`ddpm_np.proof.polynomials`), the
-    exponents whole numbers of either sign. Products only add exponents. A sum takes the common
-    powers out and multiplies the rest out; the new factor is divided by the factors of the
-    denominator as often as they divide it. No greatest common divisor is taken: uncancelled
-    factors cost time, and never a wrong answer.
-    """
-
-    __slots__ = ("domain", "factors", "scale")
-    domain: Domain
-    factors: dict[poly.Factor, int]
-    scale: Fraction
-
-    def __init__(self, domain: Domain, scale: Fraction, factors: dict[poly.Factor, int]) -> None:
-        self.domain, self.scale, self.factors = domain, scale, factors
-
-    # ---- arithmetic
-
-    def __add__(self, operand: object) -> Symbol:
-        other = self._lift(operand)
-        if other is NotImplemented:
-            return NotImplemented
-        if not self.scale or not other.scale:
-            return _plain(other if other.scale else self)
-        common = {
-            f: min(self.factors.get(f, 0), other.factors.get(f, 0))
-            for f in {*self.factors, *other.factors}
-        }
-        a, b = self.scale, other.scale
-        below = lcm(a.denominator, b.denominator)
-        total = poly.combine(
-            int(a * below),
-            _expanded(self.factors, common),
-            int(b * below),
-            _expanded(other.factors, common),
-        )
-        if not total:
-            return self.domain.constant(0)
-        content, rest = poly.factor(total)
-        scale = Fraction(content, below)
-        return _reduced(self.domain, scale, _joined(common, {rest: 1}))
-
-    def __mul__(self, operand: object) -> Symbol:
-        other = self._lift(operand)
-        if other is NotImplemented:
-            return NotImplemented
-        if not self.scale or not other.scale:
-            return self.domain.constant(0)
-        scale, factors = self.scale * other.scale, _joined(self.factors, other.factors)
-        return _reduced(self.domain, scale, factors)
-
-    def __truediv__(self, operand: object) -> Symbol:
-        other = self._lift(operand)
-        return NotImplemented if other is NotImplemented else self * other**-1
-
-    def __neg__(self) -> Symbol:
-        return Symbol(self.domain, -self.scale, self.factors)
-
-    def __pos__(self) -> Symbol:
-        return _plain(self)
-
-    def __sub__(self, operand: object) -> Symbol:
-        other = self._lift(operand)
-        return NotImplemented if other is NotImplemented else self + -other
-
-    def __rsub__(self, other: object) -> Symbol:
-        return -self + other
-
-    def __rtruediv__(self, other: object) -> Symbol:
-        return self**-1 * other
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __pow__(self, exponent: object) -> Symbol:
-        if not isinstance(exponent, (int, np.integer)):
-            self.domain.refuse(TypeError, f"a symbol has whole powers only, not {exponent!r}")
-        n = int(exponent)
-        if n < 0 and not self.scale:
-            self.domain.refuse(ZeroDivisionError, "division by a symbol that is 0")
-        if not self.scale:
-            return self.domain.constant(int(n == 0))
-        return Symbol(self.domain, self.scale**n, {f: n * k for f, k in self.factors.items() if n})
-
-    def sqrt(self) -> Symbol:
-        """The declared root whose square this is, for all values of the variables."""
-        if self.key in self.domain.roots:
-            return _plain(self.domain.roots[self.key])
-        for root in self.domain.roots.values():  # the square may be factored in another way
-            if same(root * root, self):
-                return _plain(root)
-        self.domain.refuse(ValueError, f"{self} is not the square of a declared root")
-
-    def tanh(self) -> Symbol:
-        """A new variable that stands for tanh of this, the same one for the same argument.
-
-        What is proved with it as a free variable holds for tanh in particular; its derivative is
-        1 - tanh^2 times that of the argument.
-        """
-        return self.domain.tanh(self)
-
-    def derivative(self, by: Symbol | str) -> Symbol:
-        """The derivative with respect to a variable, given as its symbol or its name."""
-        name = (
-            by
-            if isinstance(by, str)
-            else next(name for name in self.domain.variables if same(self.domain[name], by))
-        )
-        total = self._partial(name)
-        for tanh in self.domain.arguments:
-            outer = self._partial(tanh)
-            if not outer.is_zero():
-                total += outer * self.domain.slope(tanh, name)
-        return total
-
-    def _partial(self, name: str) -> Symbol:
-        """The derivative while the variables that stand for tanh are held fixed."""
-        i = self.domain.index[name]
-        total = self.domain.constant(0)
-        for f, k in self.factors.items():  # (f^k)' = k f^k f' / f
-            if inner := poly.derivative(dict(f), i):
-                total += k * self * _symbol(self.domain, inner) / _symbol(self.domain, dict(f))
-        return total
-
-    def at(self, values: Mapping[str, Any]) -> Any:
-        """The value where the variables have these values: fractions, or symbols of any domain."""
-        names = list(self.domain.variables)
-        result: Any = self.scale
-        for f, k in self.factors.items():
-            value: Any = 0
-            for m, c in f:
-                term: Any = c
-                for i, n in poly.exponents(m):
-                    term = values[names[i]] ** n * term
-                value = term + value
-            result = value**k * result
-        return result
-
-    # ---- what it is
-
-    def is_zero(self) -> bool:
-        """Whether it is 0 for all values of the variables."""
-        return not self.scale
-
-    @property
-    def key(self) -> Key:
-        """The way in which it is kept. Equal keys mean equal functions, but not the reverse."""
-        return self.scale, frozenset(self.factors.items())
-
-    @property
-    def numerator(self) -> poly.Polynomial:
-        """The numerator, multiplied out, without the fraction in front."""
-        return _expanded(self.factors, {f: min(k, 0) for f, k in self.factors.items()})
-
-    @property
-    def denominator(self) -> dict[poly.Factor, int]:
-        """The factors of the denominator and their powers."""
-        return {f: -k for f, k in self.factors.items() if k < 0}
-
-    def __repr__(self) -> str:
-        return in_text(self)
-
-    def latex(self, names: Mapping[str, str] | None = None) -> str:
-        r"""The function in LaTeX; ``names`` says how variables are written.
-
-        >>> x, beta = Domain(x=ANY, beta=UNIT).symbols
-        >>> print((x / (2 * beta**2)).latex({"beta": "b_t"}))
-        \frac{x}{2 b_t^{2}}
-        """
-        return in_latex(self, names or {})
-
-    def _lift(self, other: object) -> Any:
-        """The other operand as a symbol; NotImplemented for an array, which has its elements."""
-        if isinstance(other, Symbol):
-            if other.domain is not self.domain:
-                self.domain.refuse(TypeError, "symbols of two domains met")
-            return other
-        if isinstance(other, np.ndarray):
-            return NotImplemented
-        if isinstance(other, Rational):
-            return self.domain.constant(Fraction(other))
-        self.domain.refuse(TypeError, f"a symbol met the {type(other).__name__} {other!r}")
-
-    # ---- what would make a branch
-
-    def _refuse(self, what: str) -> NoReturn:
-        self.domain.refuse(TypeError, f"a symbol {what}, {DEPENDS}")
-
-    def __eq__(self, other: object) -> bool:
-        self._refuse("cannot be compared (==)")
-
-    def __ne__(self, other: object) -> bool:
-        self._refuse("cannot be compared (!=)")
-
-    def __lt__(self, other: object) -> bool:
-        return self.domain.sign(self - other, "<") < 0
-
-    def __le__(self, other: object) -> bool:
-        return self.domain.sign(self - other, "<=") < 0
-
-    def __gt__(self, other: object) -> bool:
-        return self.domain.sign(self - other, ">") > 0
-
-    def __ge__(self, other: object) -> bool:
-        return self.domain.sign(self - other, ">=") > 0
-
-    def __bool__(self) -> bool:
-        self._refuse("has no truth value")
-
-    def __hash__(self) -> int:
-        self._refuse("cannot be looked up")
-
-    def __abs__(self) -> Symbol:
-        self._refuse("has no magnitude")
-
-    def __float__(self) -> float:
-        self._refuse("cannot be rounded to a float")
-
-    def __int__(self) -> int:
-        self._refuse("cannot be made a whole number")
-
-
 class _Beta(Symbol):
     """A beta of a schedule, shown to lie between 0 and 1; anything computed from it is plain."""
 
@@ -406,27 +202,6 @@ class _Beta(Symbol):
         return True if type(other) is int and other == 1 else super().__lt__(other)
 
     __hash__ = Symbol.__hash__
-
-
-DEPENDS = "since the answer depends on its value"
-ONE: poly.Factor = frozenset({(0, 1)})
-
-
-def _symbol(domain: Domain, p: poly.Polynomial) -> Symbol:
-    """A polynomial, not 0, as a symbol."""
-    content, factor = poly.factor(p)
-    return Symbol(domain, Fraction(content), _joined({}, {factor: 1}))
-
-
-def _plain(number: Symbol) -> Symbol:
-    """The same number; no longer a beta of a schedule if it was one."""
-    return Symbol(number.domain, number.scale, number.factors)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two numbers, at least one of them a symbol, are equal as rational functions."""
-    difference = a - b
-    return difference.is_zero() if isinstance(difference, Symbol) else not difference
 
 
 @lru_cache(maxsize=10_000)
@@ -458,49 +233,3 @@ def _end(end: End, k: int, intervals: Mapping[str, Interval], values: Mapping[st
     while isinstance(end, str) and end not in values:
         end = (intervals[end] or (None, None))[k]
     return values[end] if isinstance(end, str) else end
-
-
-def _joined(a: Mapping[poly.Factor, int], b: Mapping[poly.Factor, int]) -> dict[poly.Factor, int]:
-    """The exponents of a product."""
-    result = dict(a)
-    for f, k in b.items():
-        result[f] = result.get(f, 0) + k
-    return {f: k for f, k in result.items() if k and f != ONE}
-
-
-def _expanded(
-    factors: Mapping[poly.Factor, int], without: Mapping[poly.Factor, int]
-) -> poly.Polynomial:
-    """The product of the factors' powers, divided by those of ``without``, multiplied out."""
-    result = {0: 1}
-    for f in {**without, **factors}:
-        if n := factors.get(f, 0) - without.get(f, 0):
-            result = poly.multiply(result, poly.power(f, n))
-    return result
-
-
-def _reduced(domain: Domain, scale: Fraction, factors: dict[poly.Factor, int]) -> Symbol:
-    """The number without the factors of its denominator that divide one of its numerator."""
-    below = [f for f, k in factors.items() if k < 0]
-    above = [f for f, k in factors.items() if k > 0]
-    while below and above:
-        f = above.pop()
-        for d in below:
-            if factors.get(d, 0) < 0 and (rest := poly.quotient(f, d)) is not None:
-                n = min(factors[f], -factors[d])
-                factors = _joined(_joined(factors, {f: -n, d: n}), {rest: n})
-                above += [g for g in (f, rest) if factors.get(g, 0) > 0]
-                break
-    return Symbol(domain, scale, factors)
-
-
-def _line() -> str:
-    """The line of code, outside of this module, that is being run."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename == __file__:
-        frame = frame.f_back
-    if frame is None:
-        return "unknown line"
-    path = Path(frame.f_code.co_filename)
-    code = linecache.getline(str(path), frame.f_lineno).strip()
-    return f"{path.name}, line {frame.f_lineno}" + (f", {code}" if code else "")

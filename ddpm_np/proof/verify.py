@@ -16,17 +16,17 @@ import numpy as np
 
 from ddpm_np._checks import check_count
 from ddpm_np.equations import EQUATIONS
-from ddpm_np.proof.coverage import Coverage, watched_proof, watching
 from ddpm_np.proof.errors import MEASURES, ROWS, Worst, draws, worst_in_batches, worst_of
 from ddpm_np.proof.identities import IDENTITIES
-from ddpm_np.proof.prover import Proof
+from ddpm_np.proof.prover import Proof, prove
+from ddpm_np.proof.trace import Coverage, function_of, lines_not_run
 
 # Functions that proofs run beside those that the register names.
 KERNELS: dict[str, tuple[str, ...]] = {
     "E15": (
-        "network.MLP._forward",
-        "network.MLP._backward",
-        "learning.unet.UNet._backward",
+        "network.MLP.forward",
+        "network.MLP.backward",
+        "learning.unet.UNet.backward",
         "learning.layers.sum_by_step",
     ),
     "E24": ("closed_form.ideal.eps_star_gain",),
@@ -125,17 +125,16 @@ def covered_by_proofs(
     functions: Mapping[str, Sequence[str]],
 ) -> tuple[dict[str, list[Proof]], dict[str, dict[str, Coverage]]]:
     """All proofs by equation, and what they cover of the named functions of that equation."""
-    watched = {name for names in functions.values() for name in names}
     proofs: dict[str, list[Proof]] = defaultdict(list)
     covered: dict[str, dict[str, Coverage]] = defaultdict(dict)
-    with watching(watched) as calls:
-        for identity in IDENTITIES:
-            proof, of_identity = watched_proof(identity, calls)
-            for equation in identity.equations:
-                proofs[equation].append(proof)
-                for name in functions.get(equation, ()):
-                    if proof.proved and name in of_identity:
-                        covered[equation].setdefault(name, Coverage()).join(of_identity[name])
+    for identity in IDENTITIES:
+        proof = prove(identity)
+        for equation in identity.equations:
+            proofs[equation].append(proof)
+            for name in functions.get(equation, ()):
+                ran = proof.trace.coverage(function_of(name)) if proof.trace else None
+                if ran:
+                    covered[equation].setdefault(name, Coverage()).join(ran)
     return proofs, covered
 
 
@@ -148,6 +147,8 @@ def _lines(row: Row) -> Iterator[str]:
     for name in FUNCTIONS.get(row.equation, ()):
         if name in row.covered:
             yield f"     {name}: proved; {row.covered[name]}"
+            for line in lines_not_run(function_of(name), row.covered[name].lines):
+                yield f"         but for {line}"
         else:
             yield f"     {name}: {NOT_PROVED.get(name, 'NOT PROVED')}"
     for dtype, worst in row.errors.items():

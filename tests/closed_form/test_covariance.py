@@ -346,7 +346,7 @@ def test_two_steps_at_once_are_the_recursion_twice(seed: int, t: int) -> None:
 
 @pytest.mark.E5
 def test_the_chain_ends_at_noise_exactly_if_the_betas_have_an_infinite_sum() -> None:
-    law, T = Gaussian([2.0, 0.0], np.diag([3.0, 0.0])), 400
+    dist, T = Gaussian([2.0, 0.0], np.diag([3.0, 0.0])), 400
     t = np.arange(1, T + 1)
     schedules = {
         "increasing": Schedule.linear(T, beta_max=0.1),
@@ -354,7 +354,7 @@ def test_the_chain_ends_at_noise_exactly_if_the_betas_have_an_infinite_sum() -> 
         "1/(t + 1)": Schedule.from_beta(1 / (t + 1)),
         "summable": Schedule.from_beta(1 / (t + 1) ** 2),
     }
-    left = {name: kl_to_noise(law, schedule) for name, schedule in schedules.items()}
+    left = {name: kl_to_noise(dist, schedule) for name, schedule in schedules.items()}
     assert all(kl[0] == np.inf and np.all(np.diff(kl[1:]) < 0) for kl in left.values())
     assert left["increasing"][T] < 1e-8 and left["equal"][T] < 1e-8
     # alpha_bar = 1/(t + 1), and the KL falls as alpha_bar |mean|^2 / 2 plus alpha_bar^2 terms.
@@ -410,8 +410,8 @@ def test_the_noise_in_x_t_is_not_the_noise_at_the_end_of_the_chain() -> None:
 def test_least_loss_for_the_noise_at_the_end_is_the_variance_that_x_t_leaves_of_it(
     variance: float,
 ) -> None:
-    schedule, law = Schedule.sigmoid(50), Gaussian([0.0], [[variance]])
-    loss = end_noise_loss(schedule, optimal_loss(law, schedule))
+    schedule, dist = Schedule.sigmoid(50), Gaussian([0.0], [[variance]])
+    loss = end_noise_loss(schedule, optimal_loss(dist, schedule))
     assert np.isnan(loss[0]) and loss.shape == (51,)
     for t in range(1, 50):
         # Rows: x_t and the end's noise, as combinations of x_0, eps and the fresh noise between t

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
 from ddpm_np.closed_form.ideal import IdealDenoiser
-from ddpm_np.demos.interpolation import affine_law
+from ddpm_np.demos.interpolation import affine_distribution
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
@@ -118,10 +118,10 @@ def test_identity_spread_is_exact_for_white_data_and_not_for_signals() -> None:
 
 @pytest.mark.E26
 @pytest.mark.parametrize("spread", ["exact", "identity"])
-def test_guided_samples_have_the_exact_law_of_the_guided_chain(spread: str) -> None:
+def test_guided_samples_have_the_exact_distribution_of_the_guided_chain(spread: str) -> None:
     prior, n = Gaussian(np.zeros(3), [[1.0, 0.8, 0.5], [0.8, 1.0, 0.8], [0.5, 0.8, 1.0]]), 20000
     denoiser = GuidedDenoiser(prior, SCHEDULE, [0], [1.5], noise=0.4, spread=spread)
-    mean, cov = affine_law(denoiser, SCHEDULE, np.zeros(3), np.eye(3), SCHEDULE.T)
+    mean, cov = affine_distribution(denoiser, SCHEDULE, np.zeros(3), np.eye(3), SCHEDULE.T)
     x = ancestral_sample(denoiser, SCHEDULE, n, 3, rng=np.random.default_rng(4))
     assert np.all(np.abs(x.mean(axis=0) - mean) <= 5 * np.sqrt(np.diag(cov) / n))
     error = np.sqrt((cov**2 + np.outer(np.diag(cov), np.diag(cov))) / n)

@@ -23,6 +23,7 @@ from ddpm_np.closed_form.ideal import (
     variance_from_loss,
     x0_from_v,
 )
+from ddpm_np.conformance.strategies import gaussians, schedules
 from ddpm_np.forward import q_sample
 from ddpm_np.posterior import posterior_mean_from_eps, predict_eps, predict_x0
 from ddpm_np.proof.exact import Exact
@@ -31,37 +32,17 @@ from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
 
 EPS = np.finfo(np.float64).eps
+GAUSSIANS, SCHEDULES = gaussians(low=1e-3, high=1e2), schedules(low=1e-6, high=1 - 1e-6, max_T=6)
 FREQUENCIES = [0.0826, 0.2049, 1.3489, 3.1848, 4.0664]
 NOTES = Schedule.sigmoid(beta_min=1e-5)
 Array = NDArray[np.float64]
 
 
-@st.composite
-def schedules(draw: st.DrawFn) -> Schedule:
-    """T from 1 to 6; betas from 1e-6 to 1 - 1e-6, as likely near either end."""
-    logits = draw(st.lists(st.floats(-13.8, 13.8), min_size=1, max_size=6))
-    return Schedule.from_beta(1 / (1 + np.exp(-np.array(logits))))
-
-
-@st.composite
-def gaussians(draw: st.DrawFn) -> Gaussian:
-    """Ranks 0 to dim, variances 1e-3 to 1e2."""
-    dim = draw(st.integers(1, 5))
-    rank = draw(st.integers(0, dim))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    axes = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
-    return Gaussian.from_spectrum(
-        rng.standard_normal(dim),
-        axes,
-        np.append(10.0 ** rng.uniform(-3, 2, rank), np.zeros(dim - rank)),
-    )
-
-
 def draw_level(
-    law: Gaussian, schedule: Schedule, t: int, n: int, seed: int
+    dist: Gaussian, schedule: Schedule, t: int, n: int, seed: int
 ) -> tuple[Array, Array, Array]:
     rng = np.random.default_rng(seed)
-    x_0, eps = law.sample(n, rng=rng), rng.standard_normal((n, law.dim))
+    x_0, eps = dist.sample(n, rng=rng), rng.standard_normal((n, dist.dim))
     return x_0, eps, q_sample(schedule, x_0, t, eps)
 
 
@@ -69,7 +50,7 @@ def draw_level(
 
 
 @pytest.mark.E24
-@given(gaussians(), schedules(), st.integers(0, 2**32))
+@given(GAUSSIANS, SCHEDULES, st.integers(0, 2**32))
 def test_for_gaussians_it_is_the_regression_of_eps_on_x(
     g: Gaussian, schedule: Schedule, seed: int
 ) -> None:
@@ -89,22 +70,22 @@ def test_for_gaussians_it_is_the_regression_of_eps_on_x(
 
 @pytest.mark.E24
 @pytest.mark.parametrize(
-    "law",
+    "dist",
     [
         Gaussian([1.0, 2.0], [[2.0, 0.3], [0.3, 0.5]]),
         PointMass([0.5, -1.0]),
         Empirical([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0]]),
         GaussianMixture([0.3, 0.7], [[0.0, 1.0], [2.0, -1.0]], [np.eye(2), np.diag([1.0, 0.0])]),
     ],
-    ids=lambda law: type(law).__name__,
+    ids=lambda dist: type(dist).__name__,
 )
-def test_it_is_the_best_predictor(law: Gaussian) -> None:
+def test_it_is_the_best_predictor(dist: Gaussian) -> None:
     # Orthogonality: the error eps - eps_star is uncorrelated with every function of x_t, here with
     # a few very different ones.
     schedule, n = Schedule.from_beta([0.01, 0.3, 0.5]), 20_000
     for t in (1, 2, 3):
-        _, eps, x_t = draw_level(law, schedule, t, n, t)
-        error = eps - IdealDenoiser(law, schedule)(x_t, t)
+        _, eps, x_t = draw_level(dist, schedule, t, n, t)
+        error = eps - IdealDenoiser(dist, schedule)(x_t, t)
         for probe in (
             np.ones_like(x_t),
             x_t,
@@ -120,11 +101,11 @@ def test_it_is_the_best_predictor(law: Gaussian) -> None:
 def test_two_points_give_the_hyperbolic_tangent() -> None:
     schedule, x = Schedule.from_beta([0.36]), np.linspace(-3, 3, 7)[:, None]
     expected = predict_eps(schedule, x, 1, np.tanh(0.8 * x / 0.36))
-    for law in (
+    for dist in (
         Empirical([[-1.0], [1.0]]),
         GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], np.zeros((2, 1, 1))),
     ):
-        assert np.allclose(IdealDenoiser(law, schedule)(x, 1), expected, rtol=0, atol=100 * EPS)
+        assert np.allclose(IdealDenoiser(dist, schedule)(x, 1), expected, rtol=0, atol=100 * EPS)
 
 
 @pytest.mark.E24
@@ -147,18 +128,18 @@ def test_driven_by_it_the_samplers_land_on_the_point() -> None:
 
 
 @pytest.mark.parametrize(
-    "law",
+    "dist",
     [
         MultiSine([1.0, 2.0], dim=6),
         PointMass(np.arange(6.0)),
         Empirical(np.random.default_rng(0).standard_normal((5, 6))),
         GaussianMixture([0.4, 0.6], np.zeros((2, 6)), [np.eye(6), 4 * np.eye(6)]),
     ],
-    ids=lambda law: type(law).__name__,
+    ids=lambda dist: type(dist).__name__,
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_each_row_may_have_its_own_step(law: Gaussian, dtype: type) -> None:
-    denoiser, t = IdealDenoiser(law, NOTES), np.array([1, 100, 7, 7, 1, 50])
+def test_each_row_may_have_its_own_step(dist: Gaussian, dtype: type) -> None:
+    denoiser, t = IdealDenoiser(dist, NOTES), np.array([1, 100, 7, 7, 1, 50])
     x_t = np.random.default_rng(0).standard_normal((6, 6)).astype(dtype)
     together = denoiser(x_t, t)
     assert together.shape == x_t.shape and together.dtype == dtype
@@ -175,14 +156,17 @@ def test_each_row_may_have_its_own_step(law: Gaussian, dtype: type) -> None:
 
 
 @pytest.mark.E24
-@given(gaussians(), st.floats(0.01, 0.99), st.integers(0, 2**32))
+@given(GAUSSIANS, st.floats(0.01, 0.99), st.integers(0, 2**32))
 def test_between_the_steps_and_in_the_flows_coordinates_it_is_the_same(
     g: Gaussian, noise: float, seed: int
 ) -> None:
     points = Empirical(np.random.default_rng(seed).standard_normal((4, g.dim)))
-    for law in (g, points):
+    for dist in (g, points):
         schedule = Schedule.from_beta([noise])
-        denoiser, (_, _, x_t) = IdealDenoiser(law, schedule), draw_level(law, schedule, 1, 3, seed)
+        denoiser, (_, _, x_t) = (
+            IdealDenoiser(dist, schedule),
+            draw_level(dist, schedule, 1, 3, seed),
+        )
         kept, noise = schedule.alpha_bar[1], schedule.one_minus_alpha_bar[1]
         tolerance = 1000 * g.dim * EPS * (np.abs(x_t).max() + 1) / noise**1.5
         assert np.array_equal(denoiser.at(x_t, kept, noise), denoiser(x_t, 1))
@@ -193,7 +177,7 @@ def test_between_the_steps_and_in_the_flows_coordinates_it_is_the_same(
         assert np.allclose(flow, divergence, rtol=0, atol=tolerance / (kept * noise))
 
 
-@given(gaussians(), st.floats(0.01, 0.99))
+@given(GAUSSIANS, st.floats(0.01, 0.99))
 def test_divergence_is_the_trace_of_its_jacobian(g: Gaussian, noise: float) -> None:
     denoiser, origin = IdealDenoiser(g, NOTES), np.zeros(g.dim)
     jacobian = denoiser.at(np.eye(g.dim), 1 - noise, noise) - denoiser.at(
@@ -221,7 +205,7 @@ def test_floor_of_the_ensemble_on_the_notes_schedule() -> None:
 
 
 @pytest.mark.E25
-@given(gaussians(), schedules())
+@given(GAUSSIANS, SCHEDULES)
 def test_floor_is_the_trace_of_the_conditional_covariance(g: Gaussian, schedule: Schedule) -> None:
     for t, floor in enumerate(optimal_loss(g, schedule)[1:], 1):
         kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
@@ -232,28 +216,28 @@ def test_floor_is_the_trace_of_the_conditional_covariance(g: Gaussian, schedule:
 
 @pytest.mark.E25
 @pytest.mark.parametrize(
-    "law", [MultiSine(FREQUENCIES), Gaussian([3.0], [[4.0]])], ids=["ensemble", "line"]
+    "dist", [MultiSine(FREQUENCIES), Gaussian([3.0], [[4.0]])], ids=["ensemble", "line"]
 )
-def test_the_ideal_denoisers_loss_is_the_floor(law: Gaussian) -> None:
+def test_the_ideal_denoisers_loss_is_the_floor(dist: Gaussian) -> None:
     schedule = Schedule.sigmoid(20, beta_max=0.5, beta_min=1e-5)
     loss, error = estimate_loss(
-        IdealDenoiser(law, schedule), law, schedule, n=2000, rng=np.random.default_rng(0)
+        IdealDenoiser(dist, schedule), dist, schedule, n=2000, rng=np.random.default_rng(0)
     )
-    floor = optimal_loss(law, schedule)
+    floor = optimal_loss(dist, schedule)
     assert loss.shape == error.shape == (21,) and np.isnan(loss[0]) and np.isnan(error[0])
     assert np.all(error[1:] > 0) and np.all(np.abs(loss - floor)[1:] <= 5 * error[1:])
 
 
 @pytest.mark.E25
 def test_no_noise_is_left_to_guess_for_a_point() -> None:
-    law = PointMass(multi_sine_curve(rng=np.random.default_rng(0)))
+    dist = PointMass(multi_sine_curve(rng=np.random.default_rng(0)))
     assert np.array_equal(
-        optimal_loss(law, NOTES), np.append(np.nan, np.zeros(100)), equal_nan=True
+        optimal_loss(dist, NOTES), np.append(np.nan, np.zeros(100)), equal_nan=True
     )
     loss, _ = estimate_loss(
-        IdealDenoiser(law, NOTES), law, NOTES, n=2, rng=np.random.default_rng(0)
+        IdealDenoiser(dist, NOTES), dist, NOTES, n=2, rng=np.random.default_rng(0)
     )
-    rounding = np.square(10 * EPS * np.abs(law.mean).max())
+    rounding = np.square(10 * EPS * np.abs(dist.mean).max())
     assert np.all(loss[1:] <= rounding / NOTES.one_minus_alpha_bar[1:])
 
 
@@ -261,33 +245,33 @@ def test_no_noise_is_left_to_guess_for_a_point() -> None:
 def test_excess_of_a_scaled_prediction_is_the_stated_share_of_the_floor() -> None:
     # eps_hat = 1.1 eps_star: E|eps_hat - eps_star|^2 / dim = 0.01 E|eps_star|^2 / dim = 0.01 (1 -
     # floor_t).
-    law, schedule = MultiSine(FREQUENCIES), Schedule.sigmoid(10, beta_max=0.5)
-    ideal, floor = IdealDenoiser(law, schedule), optimal_loss(law, schedule)[1:]
+    dist, schedule = MultiSine(FREQUENCIES), Schedule.sigmoid(10, beta_max=0.5)
+    ideal, floor = IdealDenoiser(dist, schedule), optimal_loss(dist, schedule)[1:]
     excess, error = estimate_excess(
-        lambda x, t: 1.1 * ideal(x, t), law, schedule, n=2000, rng=np.random.default_rng(0)
+        lambda x, t: 1.1 * ideal(x, t), dist, schedule, n=2000, rng=np.random.default_rng(0)
     )
     expected = 0.01 * (1 - floor).mean() / floor.mean()
     assert 0 < error < 0.01 * expected and abs(excess - expected) <= 5 * error
-    assert estimate_excess(ideal, law, schedule, n=2, rng=np.random.default_rng(0)) == (0, 0)
+    assert estimate_excess(ideal, dist, schedule, n=2, rng=np.random.default_rng(0)) == (0, 0)
 
 
 @pytest.mark.E25
 def test_standard_errors_are_the_scatter_of_repeated_estimates() -> None:
-    law, schedule, repeats = (
+    dist, schedule, repeats = (
         Gaussian(np.zeros(4), np.eye(4)),
         Schedule.from_beta([0.3, 0.3, 0.3, 0.3]),
         300,
     )
     rng, off = np.random.default_rng(0), lambda x, t: np.zeros_like(x)
     excess, claimed = np.array(
-        [estimate_excess(off, law, schedule, n=20, rng=rng) for _ in range(repeats)]
+        [estimate_excess(off, dist, schedule, n=20, rng=rng) for _ in range(repeats)]
     ).T
     # A sum of 320 squares is close to Gaussian: the relative error of a deviation from 300 repeats
     # is 1 / sqrt(2 * 300).
     ratio = excess.std(ddof=1) / np.sqrt(np.square(claimed).mean())
     assert abs(ratio - 1) <= 5 / np.sqrt(2 * repeats)
     loss, claimed = np.array(
-        [estimate_loss(off, law, schedule, n=20, rng=rng) for _ in range(repeats)]
+        [estimate_loss(off, dist, schedule, n=20, rng=rng) for _ in range(repeats)]
     )[:, :, 1:].transpose(1, 0, 2)
     assert np.all(
         np.abs(loss.std(0, ddof=1) / np.sqrt(np.square(claimed).mean(0)) - 1)
@@ -297,21 +281,21 @@ def test_standard_errors_are_the_scatter_of_repeated_estimates() -> None:
 
 @pytest.mark.E25
 def test_the_floor_by_the_divergence_is_the_closed_form_of_a_gaussian() -> None:
-    law, schedule = MultiSine(FREQUENCIES, dim=8), Schedule.sigmoid(12)
-    floor, error = estimate_floor(law, schedule, n=2, rng=np.random.default_rng(0))
-    np.testing.assert_allclose(floor, optimal_loss(law, schedule), rtol=0, atol=1e-12)
+    dist, schedule = MultiSine(FREQUENCIES, dim=8), Schedule.sigmoid(12)
+    floor, error = estimate_floor(dist, schedule, n=2, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(floor, optimal_loss(dist, schedule), rtol=0, atol=1e-12)
     assert np.isnan(error[0]) and np.all(error[1:] <= 1e-12)
 
 
 @pytest.mark.E25
 def test_the_floor_by_the_divergence_is_the_loss_of_the_ideal_denoiser() -> None:
-    law, schedule = (
+    dist, schedule = (
         Empirical([[-1.0, 0.5], [1.0, 0.0], [0.3, 2.0]]),
         Schedule.linear(6, beta_max=0.5),
     )
-    floor, error = estimate_floor(law, schedule, n=2000, rng=np.random.default_rng(0))
+    floor, error = estimate_floor(dist, schedule, n=2000, rng=np.random.default_rng(0))
     loss, scatter = estimate_loss(
-        IdealDenoiser(law, schedule), law, schedule, n=4000, rng=np.random.default_rng(1)
+        IdealDenoiser(dist, schedule), dist, schedule, n=4000, rng=np.random.default_rng(1)
     )
     # At t = 1 the points are known: both are 0 to rounding.
     assert np.all(np.abs(loss - floor)[1:] <= 5 * np.hypot(error, scatter)[1:] + 8 * EPS)
@@ -319,27 +303,27 @@ def test_the_floor_by_the_divergence_is_the_loss_of_the_ideal_denoiser() -> None
 
 @pytest.mark.E25
 def test_excess_over_the_floor_of_points() -> None:
-    law, schedule = Empirical([[-1.0, 0.5], [1.0, 0.0]]), Schedule.linear(6, beta_max=0.5)
-    ideal = IdealDenoiser(law, schedule)
-    floor, _ = estimate_floor(law, schedule, n=4000, rng=np.random.default_rng(2))
+    dist, schedule = Empirical([[-1.0, 0.5], [1.0, 0.0]]), Schedule.linear(6, beta_max=0.5)
+    ideal = IdealDenoiser(dist, schedule)
+    floor, _ = estimate_floor(dist, schedule, n=4000, rng=np.random.default_rng(2))
     # adding 0.1 to every coordinate adds 0.01 to the loss at every t
     excess, error = estimate_excess(
-        lambda x, t: ideal(x, t) + 0.1, law, schedule, n=2000, rng=np.random.default_rng(0)
+        lambda x, t: ideal(x, t) + 0.1, dist, schedule, n=2000, rng=np.random.default_rng(0)
     )
     assert 0 < error < 0.1 * excess and abs(excess - 0.01 / floor[1:].mean()) <= 5 * error
 
 
 @pytest.mark.E25
 def test_loss_splits_into_floor_and_excess() -> None:
-    law, schedule = Gaussian(np.zeros(2), np.diag([4.0, 0.25])), Schedule.from_beta([0.1, 0.4])
+    dist, schedule = Gaussian(np.zeros(2), np.diag([4.0, 0.25])), Schedule.from_beta([0.1, 0.4])
     loss, error = estimate_loss(
-        lambda x, t: np.zeros_like(x), law, schedule, n=20_000, rng=np.random.default_rng(0)
+        lambda x, t: np.zeros_like(x), dist, schedule, n=20_000, rng=np.random.default_rng(0)
     )
     assert np.all(np.abs(loss[1:] - 1) <= 5 * error[1:])  # saying nothing costs E|eps|^2 / dim = 1
     excess, spread = estimate_excess(
-        lambda x, t: np.zeros_like(x), law, schedule, n=20_000, rng=np.random.default_rng(1)
+        lambda x, t: np.zeros_like(x), dist, schedule, n=20_000, rng=np.random.default_rng(1)
     )
-    floor = optimal_loss(law, schedule)[1:].mean()
+    floor = optimal_loss(dist, schedule)[1:].mean()
     assert abs(floor * (1 + excess) - 1) <= 5 * floor * spread
 
 
@@ -360,7 +344,7 @@ def test_losses_are_measured_in_the_denoisers_own_dtype() -> None:
 # ---- the reverse variance -----------------------------------------------------------------------
 
 
-@given(gaussians(), schedules())
+@given(GAUSSIANS, SCHEDULES)
 def test_optimal_variance_is_the_mean_variance_of_the_true_reverse_kernel(
     g: Gaussian, schedule: Schedule
 ) -> None:
@@ -372,18 +356,18 @@ def test_optimal_variance_is_the_mean_variance_of_the_true_reverse_kernel(
 
 
 def test_optimal_variance_is_what_is_left_around_the_ideal_mean() -> None:
-    law, schedule, n = (
+    dist, schedule, n = (
         Gaussian(np.zeros(3), np.diag([9.0, 0.1, 0.0])),
         Schedule.from_beta([0.2, 0.5]),
         40_000,
     )
-    rng, variance = np.random.default_rng(0), optimal_variance(law, schedule)
-    x = law.sample(n, rng=rng)
+    rng, variance = np.random.default_rng(0), optimal_variance(dist, schedule)
+    x = dist.sample(n, rng=rng)
     for t in (1, 2):
         noise = np.sqrt(schedule.beta[t]) * rng.standard_normal(x.shape)
         before, x = x, np.sqrt(schedule.alpha[t]) * x + noise
         left = np.square(
-            before - posterior_mean_from_eps(schedule, x, t, IdealDenoiser(law, schedule)(x, t))
+            before - posterior_mean_from_eps(schedule, x, t, IdealDenoiser(dist, schedule)(x, t))
         ).mean(1)
         assert abs(left.mean() - variance[t]) <= 5 * left.std() / np.sqrt(n)
 
@@ -398,12 +382,12 @@ def test_optimal_variance_of_a_point_of_unit_and_of_wider_data() -> None:
 
 def test_with_an_estimated_floor_the_kernel_gives_the_variance_of_a_mixture() -> None:
     schedule, n = Schedule.from_beta([0.3]), 20_000
-    law = Empirical([[-1.0], [1.0]])
+    dist = Empirical([[-1.0], [1.0]])
     floor, _ = estimate_loss(
-        IdealDenoiser(law, schedule), law, schedule, n=n, rng=np.random.default_rng(0)
+        IdealDenoiser(dist, schedule), dist, schedule, n=n, rng=np.random.default_rng(0)
     )
     variance = variance_from_loss(0.7, 0.3, 0.3, 0.0, floor[1])
-    x_0, _, x_1 = draw_level(law, schedule, 1, n, 1)
+    x_0, _, x_1 = draw_level(dist, schedule, 1, n, 1)
     left = np.square(x_0 - np.tanh(np.sqrt(0.7) * x_1 / 0.3))
     assert abs(variance - left.mean()) <= 5 * np.sqrt(2) * left.std() / np.sqrt(n)
 
@@ -412,7 +396,7 @@ def test_with_an_estimated_floor_the_kernel_gives_the_variance_of_a_mixture() ->
 
 
 @pytest.mark.E24
-@given(schedules(), st.integers(0, 2**32), st.sampled_from([np.float32, np.float64]))
+@given(SCHEDULES, st.integers(0, 2**32), st.sampled_from([np.float32, np.float64]))
 def test_forms_convert_into_each_other_and_back(schedule: Schedule, seed: int, dtype: type) -> None:
     rng = np.random.default_rng(seed)
     t = rng.integers(1, schedule.T + 1, 4)
@@ -495,8 +479,8 @@ def test_the_standard_error_is_that_of_a_sample_with_its_mean_estimated():
 def test_a_mixture_broadcasts_one_point_against_several_steps() -> None:
     schedule = Schedule.from_beta([0.1, 0.2, 0.3])
     x, t = np.array([[0.3, -1.0]]), np.array([3, 1, 3])
-    for law in (Empirical([[1.0, 0.0], [0.0, 2.0]]), Gaussian([0.0, 1.0], np.eye(2))):
-        denoiser = IdealDenoiser(law, schedule)
+    for dist in (Empirical([[1.0, 0.0], [0.0, 2.0]]), Gaussian([0.0, 1.0], np.eye(2))):
+        denoiser = IdealDenoiser(dist, schedule)
         together = denoiser(x, t)
         assert together.shape == (3, 2)
         for row, step in zip(together, t):

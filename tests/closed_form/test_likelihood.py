@@ -21,11 +21,14 @@ from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.likelihood import VLBTerms, bits_per_dim, nll, vlb_terms
 from ddpm_np.closed_form.probability_flow import probability_flow_logpdf, probability_flow_sample
 from ddpm_np.closed_form.reverse import reverse_variance, sampler_distribution
+from ddpm_np.conformance.strategies import gaussians, schedules
 from ddpm_np.sampling import ddim_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
 EPS = np.finfo(float).eps
+GAUSSIANS, SCHEDULES = gaussians(low=1e-4, high=1e2), schedules(low=1e-4, high=1 - 1e-4, max_T=8)
+REGULAR = gaussians(low=1e-4, high=1e2, regular=True)
 NOTES = Schedule.sigmoid(100, beta_min=1e-5)
 SHORT = Schedule.from_beta(np.linspace(0.02, 0.3, 12))
 FREQUENCIES = [0.0826, 0.2049, 1.3489, 3.1848, 4.0664]
@@ -35,26 +38,8 @@ def white(dim: int) -> Gaussian:
     return Gaussian(np.zeros(dim), np.eye(dim))
 
 
-def bound(law: Gaussian, schedule: Schedule, **kwargs: Any) -> VLBTerms:
-    return vlb_terms(IdealDenoiser(law, schedule), law, schedule, **kwargs)
-
-
-@st.composite
-def gaussians(draw: st.DrawFn, singular: bool = True) -> Gaussian:
-    """dim 1 to 5, any orientation, standard deviations 1e-2 to 10; ``singular``: some of them 0."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    dim = draw(st.integers(1, 5))
-    rank = draw(st.integers(0, dim)) if singular else dim
-    spectrum = np.where(np.arange(dim) < rank, 10.0 ** rng.uniform(-4, 2, dim), 0.0)
-    return Gaussian.from_spectrum(
-        rng.standard_normal(dim), np.linalg.qr(rng.standard_normal((dim, dim)))[0], spectrum
-    )
-
-
-@st.composite
-def schedules(draw: st.DrawFn) -> Schedule:
-    logits = draw(st.lists(st.floats(-9, 9), min_size=1, max_size=8))
-    return Schedule.from_beta(1 / (1 + np.exp(-np.array(logits))))
+def bound(dist: Gaussian, schedule: Schedule, **kwargs: Any) -> VLBTerms:
+    return vlb_terms(IdealDenoiser(dist, schedule), dist, schedule, **kwargs)
 
 
 # ---- the negative log-likelihood -----------------------------------------------------------------
@@ -92,12 +77,12 @@ def test_bits_are_nats_over_dim_ln_2() -> None:
 
 
 @pytest.mark.E28
-@given(gaussians(), schedules())
+@given(GAUSSIANS, SCHEDULES)
 def test_with_the_true_kernel_the_gap_is_the_kl_of_the_start_and_nothing_else(
-    law: Gaussian, schedule: Schedule
+    dist: Gaussian, schedule: Schedule
 ) -> None:
-    gap = bound(law, schedule, variance="kernel").total - law.entropy
-    start = kl_divergence(law.diffuse(schedule, schedule.T), white(law.dim))
+    gap = bound(dist, schedule, variance="kernel").total - dist.entropy
+    start = kl_divergence(dist.diffuse(schedule, schedule.T), white(dist.dim))
     assert abs(gap - start) <= 1e-10 * max(1.0, start)
 
 
@@ -109,15 +94,15 @@ def test_with_the_true_kernel_the_gap_is_the_kl_of_the_start_and_nothing_else(
 )
 @pytest.mark.parametrize("noise", [0.0, 0.1], ids=["on the support", "noisy"])
 def test_the_same_for_the_ensemble(schedule: Schedule, noise: float) -> None:
-    law = MultiSine(FREQUENCIES, noise=noise)
-    gap = bound(law, schedule, variance="kernel").total - law.entropy
-    assert abs(gap - kl_divergence(law.diffuse(schedule, schedule.T), white(50))) <= 1e-10
+    dist = MultiSine(FREQUENCIES, noise=noise)
+    gap = bound(dist, schedule, variance="kernel").total - dist.entropy
+    assert abs(gap - kl_divergence(dist.diffuse(schedule, schedule.T), white(50))) <= 1e-10
 
 
 @pytest.mark.E28
-@given(gaussians(singular=False), schedules(), st.sampled_from(["posterior", "beta", "array"]))
+@given(REGULAR, SCHEDULES, st.sampled_from(["posterior", "beta", "array"]))
 def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(
-    law: Gaussian, schedule: Schedule, name: str
+    dist: Gaussian, schedule: Schedule, name: str
 ) -> None:
     """KL chain rule: the start, then for each step KL between two Gaussians of equal mean."""
     if name == "array":
@@ -128,35 +113,35 @@ def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(
             (schedule.beta_tilde if name == "posterior" else schedule.beta).copy(),
         )
         table[1] = schedule.beta[1]
-    gap = bound(law, schedule, variance=variance).total - law.entropy
-    expected = kl_divergence(law.diffuse(schedule, schedule.T), white(law.dim))
+    gap = bound(dist, schedule, variance=variance).total - dist.entropy
+    expected = kl_divergence(dist.diffuse(schedule, schedule.T), white(dist.dim))
     for t in range(1, schedule.T + 1):
-        ratio = reverse_variance(law, schedule, t) / table[t]
+        ratio = reverse_variance(dist, schedule, t) / table[t]
         expected += (ratio - 1 - np.log(ratio)).sum() / 2
     assert abs(gap - expected) <= 1e-10 * max(1.0, expected)
 
 
 @pytest.mark.E28
-@given(gaussians(singular=False), schedules())
+@given(REGULAR, SCHEDULES)
 def test_the_bound_lies_above_the_nll_under_what_the_sampler_puts_out(
-    law: Gaussian, schedule: Schedule
+    dist: Gaussian, schedule: Schedule
 ) -> None:
     """The model's own density is that of the ancestral sampler with the decoder's noise."""
-    table = optimal_variance(law, schedule)
-    model = sampler_distribution(law, schedule, variance=table)
-    gap = bound(law, schedule, variance=table).total - law.entropy
-    assert gap >= kl_divergence(law, model) * (1 - 1e-9) - 1e-10
+    table = optimal_variance(dist, schedule)
+    model = sampler_distribution(dist, schedule, variance=table)
+    gap = bound(dist, schedule, variance=table).total - dist.entropy
+    assert gap >= kl_divergence(dist, model) * (1 - 1e-9) - 1e-10
 
 
 @pytest.mark.E28
 def test_known_figures_in_one_dimension() -> None:
     gaps: dict[str, list[float]] = {"kernel": [], "posterior": [], "beta": [], "beta_tilde_2": []}
     for spread in (0.25, 1.0, 4.0):
-        law = Gaussian([0.0], [[spread]])
+        dist = Gaussian([0.0], [[spread]])
         for name in ("kernel", "posterior", "beta"):
-            gaps[name].append(bound(law, NOTES, variance=name).total - law.entropy)
+            gaps[name].append(bound(dist, NOTES, variance=name).total - dist.entropy)
         gaps["beta_tilde_2"].append(
-            bound(law, NOTES, decoder_variance=NOTES.beta_tilde[2]).total - law.entropy
+            bound(dist, NOTES, decoder_variance=NOTES.beta_tilde[2]).total - dist.entropy
         )
     assert gaps["kernel"] == pytest.approx([4.0986e-6, 0.0, 6.470e-5], rel=1e-4, abs=1e-12)
     assert gaps["posterior"] == pytest.approx([0.468, 0.513, 0.556], abs=0.0005)
@@ -166,20 +151,20 @@ def test_known_figures_in_one_dimension() -> None:
 
 @pytest.mark.E28
 def test_the_optimal_variance_has_no_better_neighbour() -> None:
-    law = MultiSine(FREQUENCIES, noise=0.1)
-    best = optimal_variance(law, NOTES)
-    least = bound(law, NOTES, variance=best).total
+    dist = MultiSine(FREQUENCIES, noise=0.1)
+    best = optimal_variance(dist, NOTES)
+    least = bound(dist, NOTES, variance=best).total
     for t in (1, 2, 50, 100):
         for factor in (0.9, 1.1):
             other = best.copy()
             other[t] *= factor
-            assert bound(law, NOTES, variance=other).total > least
+            assert bound(dist, NOTES, variance=other).total > least
 
 
 @pytest.mark.E28
 def test_one_step_is_prior_and_decoder() -> None:
-    law, schedule = Gaussian([2.0], [[3.0]]), Schedule.from_beta([0.36])
-    terms = bound(law, schedule, decoder_variance=0.5)
+    dist, schedule = Gaussian([2.0], [[3.0]]), Schedule.from_beta([0.36])
+    terms = bound(dist, schedule, decoder_variance=0.5)
     v = 0.64 * 3 + 0.36
     assert terms.steps.tolist() == [0.0, 0.0]
     assert terms.prior == pytest.approx((0.64 * (3 + 4) - 0.64 - np.log(0.36)) / 2, rel=8 * EPS)
@@ -189,12 +174,12 @@ def test_one_step_is_prior_and_decoder() -> None:
 
 @pytest.mark.E28
 def test_a_decoder_or_a_step_without_variance_makes_the_bound_infinite() -> None:
-    law = Gaussian([0.0, 1.0], np.diag([0.5, 2.0]))
-    assert bound(law, NOTES, variance=NOTES.beta_tilde).decoder == np.inf
-    assert np.isfinite(bound(law, NOTES, variance=NOTES.beta_tilde, decoder_variance=0.01).total)
+    dist = Gaussian([0.0, 1.0], np.diag([0.5, 2.0]))
+    assert bound(dist, NOTES, variance=NOTES.beta_tilde).decoder == np.inf
+    assert np.isfinite(bound(dist, NOTES, variance=NOTES.beta_tilde, decoder_variance=0.01).total)
     still = NOTES.beta.copy()
     still[7] = 0
-    assert np.flatnonzero(np.isinf(bound(law, NOTES, variance=still).steps)).tolist() == [7]
+    assert np.flatnonzero(np.isinf(bound(dist, NOTES, variance=still).steps)).tolist() == [7]
 
 
 @pytest.mark.E28
@@ -204,7 +189,9 @@ def test_only_the_second_moments_of_the_data_meet_the_ideal_denoiser_of_a_gaussi
     denoiser = IdealDenoiser(model, SHORT)
     like = Gaussian(mixture.mean, mixture.cov)
     for variance in ("posterior", "kernel"):
-        a, b = (vlb_terms(denoiser, law, SHORT, variance=variance).total for law in (mixture, like))
+        a, b = (
+            vlb_terms(denoiser, dist, SHORT, variance=variance).total for dist in (mixture, like)
+        )
         assert abs(a - b) <= 1e-13 * abs(b)
         # A batch whose own moments are exact: plus and minus each axis.
         root = np.sqrt(2) * np.linalg.cholesky(mixture.cov).T
@@ -232,8 +219,8 @@ def test_a_point_is_its_own_batch(variance: str) -> None:
 @pytest.mark.E28
 @pytest.mark.parametrize("exact", [True, False])
 def test_the_standard_error_is_that_of_the_mean_of_the_rows(exact: bool) -> None:
-    law = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
-    ideal, x_0 = IdealDenoiser(law, SHORT), law.sample(20, rng=np.random.default_rng(13))
+    dist = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
+    ideal, x_0 = IdealDenoiser(dist, SHORT), dist.sample(20, rng=np.random.default_rng(13))
     if exact:
         totals = np.array([vlb_terms(ideal, [x], SHORT).total for x in x_0])
         terms = vlb_terms(ideal, x_0, SHORT)
@@ -257,8 +244,8 @@ def test_the_standard_error_is_that_of_the_mean_of_the_rows(exact: bool) -> None
 
 @pytest.mark.E28
 def test_the_prior_term_of_a_simulated_bound_is_exact_for_a_batch() -> None:
-    law = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
-    ideal, x_0 = IdealDenoiser(law, SHORT), law.sample(20, rng=np.random.default_rng(13))
+    dist = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
+    ideal, x_0 = IdealDenoiser(dist, SHORT), dist.sample(20, rng=np.random.default_rng(13))
     simulated = vlb_terms(lambda x, t: ideal(x, t), x_0, SHORT, rng=np.random.default_rng(14))
     alpha_bar, rest = SHORT.alpha_bar[SHORT.T], SHORT.one_minus_alpha_bar[SHORT.T]
     each = [
@@ -288,36 +275,40 @@ def test_for_data_off_the_support_the_true_kernels_decoder_is_infinite() -> None
 @pytest.mark.E28
 @pytest.mark.parametrize("variance", ["posterior", "beta", "array"])
 def test_simulation_agrees_with_the_closed_form_within_five_standard_errors(variance: str) -> None:
-    law = Gaussian([1.0, -0.5, 0.0], [[2.0, 0.5, 0.0], [0.5, 0.3, 0.0], [0.0, 0.0, 0.0]])
-    table = optimal_variance(law, SHORT) if variance == "array" else variance
-    ideal = IdealDenoiser(law, SHORT)
-    exact = vlb_terms(ideal, law, SHORT, variance=table, decoder_variance=0.03)
+    dist = Gaussian([1.0, -0.5, 0.0], [[2.0, 0.5, 0.0], [0.5, 0.3, 0.0], [0.0, 0.0, 0.0]])
+    table = optimal_variance(dist, SHORT) if variance == "array" else variance
+    ideal = IdealDenoiser(dist, SHORT)
+    exact = vlb_terms(ideal, dist, SHORT, variance=table, decoder_variance=0.03)
     assert exact.standard_error == 0.0
     rng = np.random.default_rng(4)
     options = {"variance": table, "decoder_variance": 0.03, "rng": rng}
-    from_law = vlb_terms(lambda x, t: ideal(x, t), law, SHORT, n=4000, **options)
-    from_batch = vlb_terms(lambda x, t: ideal(x, t), law.sample(4000, rng=rng), SHORT, **options)
-    few = law.sample(50, rng=rng)
+    from_distribution = vlb_terms(lambda x, t: ideal(x, t), dist, SHORT, n=4000, **options)
+    from_batch = vlb_terms(lambda x, t: ideal(x, t), dist.sample(4000, rng=rng), SHORT, **options)
+    few = dist.sample(50, rng=rng)
     redrawn = vlb_terms(lambda x, t: ideal(x, t), few, SHORT, n=4000, **options)
     exact_for_few = vlb_terms(ideal, few, SHORT, variance=table, decoder_variance=0.03)
-    for simulated, truth in ((from_law, exact), (from_batch, exact), (redrawn, exact_for_few)):
+    for simulated, truth in (
+        (from_distribution, exact),
+        (from_batch, exact),
+        (redrawn, exact_for_few),
+    ):
         assert abs(simulated.total - truth.total) <= 5 * simulated.standard_error
         assert 0 < simulated.standard_error < 0.1 * (exact.steps.sum() + abs(exact.decoder))
 
 
 @pytest.mark.E28
 def test_a_worse_denoiser_has_a_worse_bound_by_the_weighted_squared_error() -> None:
-    law, shift = Gaussian([0.0], [[0.5]]), 0.3
-    ideal = IdealDenoiser(law, SHORT)
+    dist, shift = Gaussian([0.0], [[0.5]]), 0.3
+    ideal = IdealDenoiser(dist, SHORT)
     rng = np.random.default_rng(5)
     off = vlb_terms(
-        lambda x, t: ideal(x, t) + shift, law, SHORT, variance="beta", n=20_000, rng=rng
+        lambda x, t: ideal(x, t) + shift, dist, SHORT, variance="beta", n=20_000, rng=rng
     )
     # b^2 / variance = beta_t / (alpha_t (1 - alpha_bar_t)) for variance beta, at t = 1 too.
     weights = SHORT.beta[1:] / (SHORT.alpha[1:] * SHORT.one_minus_alpha_bar[1:])
-    expected = bound(law, SHORT, variance="beta").total + shift**2 * weights.sum() / 2
+    expected = bound(dist, SHORT, variance="beta").total + shift**2 * weights.sum() / 2
     assert abs(off.total - expected) <= 5 * off.standard_error
-    assert off.total - 5 * off.standard_error > bound(law, SHORT, variance="beta").total
+    assert off.total - 5 * off.standard_error > bound(dist, SHORT, variance="beta").total
 
 
 @pytest.mark.E28
@@ -355,68 +346,68 @@ def test_a_float32_denoiser_gets_float32() -> None:
     ids=lambda s: f"T={s.T}",
 )
 def test_the_flows_log_density_is_the_datas_to_1e_6_at_50_dimensions(schedule: Schedule) -> None:
-    law = MultiSine(FREQUENCIES, noise=0.1)
-    x = law.sample(5, rng=np.random.default_rng(8))
+    dist = MultiSine(FREQUENCIES, noise=0.1)
+    x = dist.sample(5, rng=np.random.default_rng(8))
     exact = probability_flow_logpdf(
-        IdealDenoiser(law, schedule), schedule, x, terminal=law.diffuse(schedule, schedule.T)
+        IdealDenoiser(dist, schedule), schedule, x, terminal=dist.diffuse(schedule, schedule.T)
     )
     assert exact.shape == (5,)
-    assert np.abs(exact - law.logpdf(x)).max() <= 1e-6
+    assert np.abs(exact - dist.logpdf(x)).max() <= 1e-6
 
 
 @pytest.mark.E29
 def test_with_white_noise_at_the_end_it_is_off_by_what_the_end_is_off() -> None:
     """Tenths of a nat: the flow's own density exactly; q(x_T) is not N(0, I)."""
-    law = MultiSine(FREQUENCIES, noise=0.1)
-    x = law.sample(200, rng=np.random.default_rng(9))
-    off = probability_flow_logpdf(IdealDenoiser(law, NOTES), NOTES, x) - law.logpdf(x)
+    dist = MultiSine(FREQUENCIES, noise=0.1)
+    x = dist.sample(200, rng=np.random.default_rng(9))
+    off = probability_flow_logpdf(IdealDenoiser(dist, NOTES), NOTES, x) - dist.logpdf(x)
     x_T = (
-        law.coordinates(x)[0]
-        * np.sqrt(law.diffuse(NOTES, 100).spectrum / law.spectrum)
-        @ law.axes.T
+        dist.coordinates(x)[0]
+        * np.sqrt(dist.diffuse(NOTES, 100).spectrum / dist.spectrum)
+        @ dist.axes.T
     )
-    expected = white(50).logpdf(x_T) - law.diffuse(NOTES, 100).logpdf(x_T)
+    expected = white(50).logpdf(x_T) - dist.diffuse(NOTES, 100).logpdf(x_T)
     assert np.abs(off - expected).max() <= 1e-6
     assert 0.03 < np.abs(off).mean() < 0.3
 
 
 @pytest.mark.E29
-@given(gaussians(), st.integers(0, 2**32 - 1))
-def test_the_flow_scales_each_axis_by_its_standard_deviations(law: Gaussian, seed: int) -> None:
-    denoiser, q_T = IdealDenoiser(law, SHORT), law.diffuse(SHORT, SHORT.T)
+@given(GAUSSIANS, st.integers(0, 2**32 - 1))
+def test_the_flow_scales_each_axis_by_its_standard_deviations(dist: Gaussian, seed: int) -> None:
+    denoiser, q_T = IdealDenoiser(dist, SHORT), dist.diffuse(SHORT, SHORT.T)
     x_T = q_T.sample(3, rng=np.random.default_rng(seed))
     samples = probability_flow_sample(
         denoiser, SHORT, 3, rng=np.random.default_rng(seed), terminal=q_T
     )
     expected = (
-        law.mean + (q_T.coordinates(x_T)[0] * np.sqrt(law.spectrum / q_T.spectrum)) @ law.axes.T
+        dist.mean + (q_T.coordinates(x_T)[0] * np.sqrt(dist.spectrum / q_T.spectrum)) @ dist.axes.T
     )
     assert np.abs(samples - expected).max() <= 1e-7
     # Directions without variance arrive to rounding, not to the 1e-8 of noise that the solver
     # leaves.
-    assert np.abs(law.coordinates(samples)[0][:, ~law.varies]).max(initial=0) <= 1e-13
+    assert np.abs(dist.coordinates(samples)[0][:, ~dist.varies]).max(initial=0) <= 1e-13
 
 
 @pytest.mark.E29
 def test_from_white_noise_the_variances_come_out_as_lambda_over_v_T() -> None:
-    law, n = Gaussian([0.0, 0.0], np.diag([4.0, 0.25])), 2000
+    dist, n = Gaussian([0.0, 0.0], np.diag([4.0, 0.25])), 2000
     samples = probability_flow_sample(
-        IdealDenoiser(law, SHORT), SHORT, n, rng=np.random.default_rng(10)
+        IdealDenoiser(dist, SHORT), SHORT, n, rng=np.random.default_rng(10)
     )
-    expected = law.spectrum / law.diffuse(SHORT, SHORT.T).spectrum
+    expected = dist.spectrum / dist.diffuse(SHORT, SHORT.T).spectrum
     assert np.all(
-        np.abs(np.square(samples @ law.axes).mean(0) / expected - 1) <= 5 * np.sqrt(2 / n)
+        np.abs(np.square(samples @ dist.axes).mean(0) / expected - 1) <= 5 * np.sqrt(2 / n)
     )
-    assert np.all(np.abs(expected / law.spectrum - 1) > 0.02)
+    assert np.all(np.abs(expected / dist.spectrum - 1) > 0.02)
 
 
 @pytest.mark.E29
 def test_ddim_tends_to_the_flow_as_steps_get_small() -> None:
     """First order: half the step, half the distance, from the same noise."""
-    law, off = Gaussian([0.5], [[0.25]]), []
+    dist, off = Gaussian([0.5], [[0.25]]), []
     for T in (200, 400):
         schedule = Schedule.linear(T, beta_min=2 / T, beta_max=12 / T)
-        denoiser = IdealDenoiser(law, schedule)
+        denoiser = IdealDenoiser(dist, schedule)
         ddim = ddim_sample(denoiser, schedule, 20, 1, rng=np.random.default_rng(11))
         flow = probability_flow_sample(denoiser, schedule, 20, rng=np.random.default_rng(11))
         off.append(np.abs(ddim - flow).max())
@@ -437,13 +428,13 @@ def test_the_flow_of_a_mixture_carries_the_mixtures_density() -> None:
 @pytest.mark.E29
 def test_the_flow_of_points_ends_on_the_points_as_often_as_they_weigh() -> None:
     points, n = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, -1.0]]), 300
-    law = Empirical(points)
+    dist = Empirical(points)
     samples = probability_flow_sample(
-        IdealDenoiser(law, SHORT),
+        IdealDenoiser(dist, SHORT),
         SHORT,
         n,
         rng=np.random.default_rng(12),
-        terminal=law.diffuse(SHORT, SHORT.T),
+        terminal=dist.diffuse(SHORT, SHORT.T),
     )
     distance = np.linalg.norm(samples[:, None] - points, axis=-1)
     assert distance.min(1).max() <= 1e-6
@@ -452,11 +443,11 @@ def test_the_flow_of_points_ends_on_the_points_as_often_as_they_weigh() -> None:
 
 @pytest.mark.E29
 def test_points_with_noise_have_a_density_under_the_flow() -> None:
-    law = Empirical([[0.0], [1.0]]).noised(1.0, 0.04)
+    dist = Empirical([[0.0], [1.0]]).noised(1.0, 0.04)
     x = np.array([[0.1], [0.9], [1.2]])
-    denoiser, terminal = IdealDenoiser(law, SHORT), law.diffuse(SHORT, SHORT.T)
+    denoiser, terminal = IdealDenoiser(dist, SHORT), dist.diffuse(SHORT, SHORT.T)
     found = probability_flow_logpdf(denoiser, SHORT, x, terminal=terminal)
-    assert np.abs(found - law.logpdf(x)).max() <= 1e-6
+    assert np.abs(found - dist.logpdf(x)).max() <= 1e-6
 
 
 @pytest.mark.E29
@@ -475,8 +466,8 @@ def test_a_flow_that_is_too_stiff_says_so_in_place_of_running_for_ever(
 
 @pytest.mark.E29
 def test_a_single_vector_has_a_single_density_and_an_end_far_out_costs_nothing() -> None:
-    law = Gaussian([1.0], [[0.25]])
+    dist = Gaussian([1.0], [[0.25]])
     schedule = Schedule.from_beta([0.9] * 300)  # alpha_bar_T = 1e-300
-    value = probability_flow_logpdf(IdealDenoiser(law, schedule), schedule, [0.7])
+    value = probability_flow_logpdf(IdealDenoiser(dist, schedule), schedule, [0.7])
     assert value.shape == ()
-    assert abs(value - law.logpdf([0.7])) <= 1e-6
+    assert abs(value - dist.logpdf([0.7])) <= 1e-6

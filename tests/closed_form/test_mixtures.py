@@ -17,24 +17,11 @@ from ddpm_np.closed_form.distributions import (
     PointMass,
     mixtures,
 )
+from ddpm_np.conformance.strategies import gaussian_mixtures
 from ddpm_np.schedule import Schedule
 
 EPS = np.finfo(np.float64).eps
 Array = NDArray[np.float64]
-
-
-@st.composite
-def regular_mixtures(draw: st.DrawFn, *, max_dim: int = 4) -> GaussianMixture:
-    """One to four components of variances 0.01 to 10; a weight may be 0."""
-    dim, components = draw(st.integers(1, max_dim)), draw(st.integers(1, 4))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    weights = rng.dirichlet(np.ones(components))
-    if components > 1 and draw(st.booleans()):
-        weights = np.append(weights[1:], 0.0) / weights[1:].sum()
-    axes = np.linalg.qr(rng.standard_normal((components, dim, dim)))[0]
-    spectra = 10.0 ** rng.uniform(-2, 1, (components, 1, dim))
-    covs = (axes * spectra) @ axes.transpose(0, 2, 1)
-    return GaussianMixture(weights, 2 * rng.standard_normal((components, dim)), covs)
 
 
 def plain_density(m: GaussianMixture, x: Array) -> complex:
@@ -50,7 +37,7 @@ def plain_density(m: GaussianMixture, x: Array) -> complex:
     return density
 
 
-@given(regular_mixtures(), st.integers(0, 2**32))
+@given(gaussian_mixtures(), st.integers(0, 2**32))
 def test_log_density_and_score_are_the_plain_formulas(m: GaussianMixture, seed: int) -> None:
     x = m.sample(3, rng=np.random.default_rng(seed))
     # Condition number of the covariances: 1e3 at most; squared distances of order 100.
@@ -64,7 +51,7 @@ def test_log_density_and_score_are_the_plain_formulas(m: GaussianMixture, seed: 
             assert abs(score[i] - derivative) <= tolerance * (1 + np.abs(score).max())
 
 
-@given(regular_mixtures(), st.integers(0, 2**32))
+@given(gaussian_mixtures(), st.integers(0, 2**32))
 def test_divergence_is_the_trace_of_the_scores_jacobian(m: GaussianMixture, seed: int) -> None:
     x, h = m.sample(1, rng=np.random.default_rng(seed))[0], 1e-3
     stencil, at = np.array([1, -8, 8, -1]) / (12 * h), np.array([-2, -1, 1, 2]) * h  # fourth order
@@ -85,8 +72,8 @@ def test_divergence_keeps_its_digits_far_from_everything(x: float) -> None:
     assert one.divergence([x]) == -1
     # Var of the scores under the responsibilities, here a Bernoulli variable, comes on top of -1.
     p = 1 / (1 + np.exp(-min(max(x - 0.5, -700.0), 700.0)))
-    for law in (two, Empirical([[0.0], [1.0]]).noised(1.0, 1.0)):
-        assert law.divergence([x]) == pytest.approx(-1 + p * (1 - p), rel=1e-13)
+    for dist in (two, Empirical([[0.0], [1.0]]).noised(1.0, 1.0)):
+        assert dist.divergence([x]) == pytest.approx(-1 + p * (1 - p), rel=1e-13)
     near = GaussianMixture([0.5, 0.5], [[0.0], [1 / x]], [[[1.0]], [[1.0]]])
     assert near.divergence([x]) == pytest.approx(-1, abs=1 / x**2 + 1e-13)
     narrow = Empirical([[0.0, 0.0]]).noised(1.0, 1e-12)
@@ -100,9 +87,9 @@ def test_density_integrates_to_one(diffused: bool) -> None:
     schedule = Schedule.from_beta([0.3])
     m = GaussianMixture([0.2, 0.8], [[-1.0], [2.0]], [[[0.04]], [[1.0]]])
     points = Empirical([[-1.0], [0.0], [2.5]])
-    for law in (m.diffuse(schedule, 1), points.diffuse(schedule, 1)) if diffused else (m,):
+    for dist in (m.diffuse(schedule, 1), points.diffuse(schedule, 1)) if diffused else (m,):
         area, error = quad(
-            lambda x: np.exp(law.logpdf([x])), -12, 14, epsabs=1e-12, points=[-1, 0, 2], limit=400
+            lambda x: np.exp(dist.logpdf([x])), -12, 14, epsabs=1e-12, points=[-1, 0, 2], limit=400
         )
         assert abs(area - 1) <= error + 1e-12
 
@@ -128,13 +115,13 @@ def test_sample_has_the_stated_mean_and_covariance() -> None:
     )
     points = Empirical([[0.0, 1.0], [2.0, 1.0], [2.0, -5.0]])
     coin = GaussianMixture([0.5, 0.5], [[0.0, 1.0], [2.0, -5.0]], np.zeros((2, 2, 2)))
-    for law in (m, points, points.noised(0.5, 0.2), m.noised(0.5, 0.2), coin):
-        x = law.sample(n, rng=rng)
-        away = x - law.mean
+    for dist in (m, points, points.noised(0.5, 0.2), m.noised(0.5, 0.2), coin):
+        x = dist.sample(n, rng=rng)
+        away = x - dist.mean
         products = away[:, :, None] * away[:, None, :]
         assert np.all(np.abs(away.mean(0)) <= 5 * away.std(0) / np.sqrt(n))
-        assert np.all(np.abs(products.mean(0) - law.cov) <= 5 * products.std(0) / np.sqrt(n))
-        one, again, other = (law.sample(50, rng=np.random.default_rng(seed)) for seed in (0, 0, 1))
+        assert np.all(np.abs(products.mean(0) - dist.cov) <= 5 * products.std(0) / np.sqrt(n))
+        one, again, other = (dist.sample(50, rng=np.random.default_rng(seed)) for seed in (0, 0, 1))
         assert np.array_equal(one, again) and not np.array_equal(one, other)
 
 
@@ -157,9 +144,9 @@ def test_whole_numbers_become_float64() -> None:
 def test_sampled_noise_has_the_stated_variance_to_three_per_cent() -> None:
     # The variance of n numbers is known to sqrt(2 / n) = 0.35 %: five of these are 1.8 %.
     n = 160_000
-    law, rng = Empirical([[2.0]]).noised(0.25, 0.09), np.random.default_rng(3)
+    dist, rng = Empirical([[2.0]]).noised(0.25, 0.09), np.random.default_rng(3)
     for dtype in (np.float64, np.float32):
-        away = law.sample(n, rng=rng, dtype=dtype).astype(np.float64) - 1
+        away = dist.sample(n, rng=rng, dtype=dtype).astype(np.float64) - 1
         assert abs(np.square(away).mean() / 0.09 - 1) <= 5 * np.sqrt(2 / n)
         assert abs(away.mean()) <= 5 * 0.3 / np.sqrt(n)
     mixture = GaussianMixture([0.5, 0.5], [[1.0], [-1.0]], [[[0.04]], [[1.0]]])
@@ -176,18 +163,18 @@ def test_a_density_on_the_whole_space_needs_variance_everywhere() -> None:
 
 
 @pytest.mark.E6
-@given(regular_mixtures(), st.integers(0, 3))
+@given(gaussian_mixtures(), st.integers(0, 3))
 def test_diffusion_moves_mean_and_covariance_as_the_forward_process_does(
     m: GaussianMixture, t: int
 ) -> None:
     schedule = Schedule.from_beta([1e-6, 0.3, 0.9])
-    for law in (m, Empirical(m.sample(7, rng=np.random.default_rng(t)))):
-        x_t = law.diffuse(schedule, t)
+    for dist in (m, Empirical(m.sample(7, rng=np.random.default_rng(t)))):
+        x_t = dist.diffuse(schedule, t)
         kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
-        size = np.abs(law.cov).max() + np.square(law.mean).max() + 1
-        assert np.allclose(x_t.mean, np.sqrt(kept) * law.mean, rtol=0, atol=100 * EPS * size)
+        size = np.abs(dist.cov).max() + np.square(dist.mean).max() + 1
+        assert np.allclose(x_t.mean, np.sqrt(kept) * dist.mean, rtol=0, atol=100 * EPS * size)
         assert np.allclose(
-            x_t.cov, kept * law.cov + noise * np.eye(law.dim), rtol=0, atol=100 * EPS * size
+            x_t.cov, kept * dist.cov + noise * np.eye(dist.dim), rtol=0, atol=100 * EPS * size
         )
 
 
@@ -220,13 +207,13 @@ def test_diffused_points_are_the_mixture_of_equal_gaussians(
 def test_diffusing_in_two_stages_is_diffusing_at_once() -> None:
     rng, schedule = np.random.default_rng(0), Schedule.from_beta([0.1, 0.3, 0.5])
     points = rng.standard_normal((4, 3))
-    for law in (
+    for dist in (
         Empirical(points),
         GaussianMixture([0.25] * 4, points, 4 * [np.diag([1.0, 0.5, 0.0])]),
     ):
         staged, at_once, x = (
-            law.diffuse(schedule, 1).noised(*schedule.between(1, 3)),
-            law.diffuse(schedule, 3),
+            dist.diffuse(schedule, 1).noised(*schedule.between(1, 3)),
+            dist.diffuse(schedule, 3),
             points[:2],
         )
         assert np.allclose(staged.logpdf(x), at_once.logpdf(x), rtol=0, atol=100 * EPS)
@@ -243,9 +230,9 @@ def test_one_component_is_its_gaussian() -> None:
 def test_far_from_everything_the_nearest_component_answers() -> None:
     m = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
     e = Empirical([[-1.0], [1.0]]).noised(1.0, 1.0)
-    for law in (m, e):
-        assert law.score([1e6]) == pytest.approx([1 - 1e6], rel=4 * EPS)
-        assert law.logpdf([1e6]) == pytest.approx(-0.5 * (1e6 - 1) ** 2, rel=1e-9)
+    for dist in (m, e):
+        assert dist.score([1e6]) == pytest.approx([1 - 1e6], rel=4 * EPS)
+        assert dist.logpdf([1e6]) == pytest.approx(-0.5 * (1e6 - 1) ** 2, rel=1e-9)
 
 
 def test_a_point_of_several_supports_belongs_to_the_thinnest() -> None:
@@ -264,9 +251,9 @@ def test_a_point_of_several_supports_belongs_to_the_thinnest() -> None:
 def test_off_every_support_there_is_no_density() -> None:
     m = GaussianMixture([0.5, 0.5], [[0.0, 0.0], [0.0, 1.0]], 2 * [np.diag([1.0, 0.0])])
     e, p = Empirical([[0.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), PointMass([0.0, 1.0])
-    for law in (m, e, p):
-        assert law.logpdf([1.0, 0.5]) == -np.inf
-        assert np.isnan(law.score([1.0, 0.5])).all() and np.isnan(law.divergence([1.0, 0.5]))
+    for dist in (m, e, p):
+        assert dist.logpdf([1.0, 0.5]) == -np.inf
+        assert np.isnan(dist.score([1.0, 0.5])).all() and np.isnan(dist.divergence([1.0, 0.5]))
     assert m.logpdf([1.0, 1.0]) == pytest.approx(np.log(0.5) - 0.5 - 0.5 * np.log(2 * np.pi))
     assert e.logpdf([[0.0, 0.0], [0.0, 1.0]]) == pytest.approx(np.log([1 / 3, 2 / 3]))
     assert np.array_equal(e.score([[0.0, 1.0]]), [[0, 0]]) and np.array_equal(
@@ -280,13 +267,13 @@ def test_own_samples_have_a_density_in_either_dtype(dtype: type) -> None:
     factor = rng.standard_normal((2, 2, 5))
     m = GaussianMixture([0.5, 0.5], rng.standard_normal((2, 5)), factor.transpose(0, 2, 1) @ factor)
     e = Empirical(rng.standard_normal((6, 5)))
-    for law in (m, e, e.noised(0.5, 0.5)):
-        x = law.sample(50, rng=rng, dtype=dtype)
+    for dist in (m, e, e.noised(0.5, 0.5)):
+        x = dist.sample(50, rng=rng, dtype=dtype)
         assert x.shape == (50, 5) and x.dtype == dtype
         assert (
-            np.isfinite(law.logpdf(x)).all()
-            and np.isfinite(law.score(x)).all()
-            and law.score(x).dtype == dtype
+            np.isfinite(dist.logpdf(x)).all()
+            and np.isfinite(dist.score(x)).all()
+            and dist.score(x).dtype == dtype
         )
 
 
@@ -294,17 +281,17 @@ def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(0)
-    law = Empirical(rng.standard_normal((2000, 3))).noised(0.9, 0.1)
-    x = law.sample(1000, rng=rng)
-    at_once = law.score(x)
+    dist = Empirical(rng.standard_normal((2000, 3))).noised(0.9, 0.1)
+    x = dist.sample(1000, rng=rng)
+    at_once = dist.score(x)
     monkeypatch.setattr(mixtures, "BLOCK", 2**14)
-    law.score(x[:1])  # imports
+    dist.score(x[:1])  # imports
     tracemalloc.start()
-    in_blocks = law.score(x)
+    in_blocks = dist.score(x)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (
         peak < 2_000_000 < x.shape[0] * 2000 * 8
     )  # the 2 million distances alone would take 16 MB
     assert np.allclose(in_blocks, at_once, rtol=1000 * EPS, atol=1000 * EPS)
-    assert law.logpdf(x).shape == (1000,)
+    assert dist.logpdf(x).shape == (1000,)

@@ -77,14 +77,14 @@ def test_a_patch_that_covers_everything_is_the_ideal_denoiser(placed: bool) -> N
 
 @pytest.mark.E25
 def test_its_floor_is_its_loss_and_falls_with_what_is_seen() -> None:
-    law = Empirical(PICTURES)
+    dist = Empirical(PICTURES)
     floors = {}
     for placed in (True, False):
         for patch in (1, 3):
             denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=patch, placed=placed)
             floor = denoiser.floor(n=1000, rng=np.random.default_rng(0))
             loss, error = estimate_loss(
-                denoiser, law, SCHEDULE, n=1000, rng=np.random.default_rng(1)
+                denoiser, dist, SCHEDULE, n=1000, rng=np.random.default_rng(1)
             )
             # both are sampled, the floor with the smaller scatter
             assert np.all(np.abs(loss - floor)[1:] <= 5 * np.sqrt(2) * error[1:])

@@ -1,6 +1,6 @@
 """The true reverse kernel against Bayes' rule on dense matrices.
 
-And the exact law of a sampler's output against the sampler itself.
+And the exact distribution of a sampler's output against the sampler itself.
 """
 
 from __future__ import annotations
@@ -15,73 +15,38 @@ from hypothesis import strategies as st
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.reverse import reverse_kernel, reverse_variance, sampler_distribution
+from ddpm_np.conformance.strategies import gaussians, schedules
 from ddpm_np.posterior import mean_x0_coef, posterior_mean_variance
 from ddpm_np.sampling import ancestral_sample, ancestral_step, ddim_sample, ddim_step, step_sequence
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
 EPS = np.finfo(float).eps
+GAUSSIANS, SCHEDULES = gaussians(low=1e-4, high=1e2), schedules(low=1e-4, high=1 - 1e-4, max_T=8)
 NOTES = Schedule.sigmoid(100, beta_min=1e-5)
 ENSEMBLE = MultiSine([0.0826, 0.2049, 1.3489, 3.1848, 4.0664])
-
-
-@st.composite
-def gaussians(draw: st.DrawFn, regular: bool = False) -> Gaussian:
-    """dim 1 to 5, any orientation, standard deviations from 1e-2 to 10.
-
-    Unless regular, some of them are exactly 0.
-    """
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    dim = draw(st.integers(1, 5))
-    axes = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
-    rank = dim if regular else draw(st.integers(0, dim))
-    spectrum = np.where(np.arange(dim) < rank, 10.0 ** rng.uniform(-4, 2, dim), 0.0)
-    return Gaussian.from_spectrum(rng.standard_normal(dim), axes, spectrum)
-
-
-@st.composite
-def schedules(draw: st.DrawFn, max_T: int = 8) -> Schedule:
-    logits = draw(st.lists(st.floats(-9, 9), min_size=1, max_size=max_T))
-    return Schedule.from_beta(1 / (1 + np.exp(-np.array(logits))))
-
-
-def test_the_strategies_reach_what_they_are_for() -> None:
-    seen = set()
-
-    @given(gaussians(), schedules())
-    def collect(law: Gaussian, schedule: Schedule) -> None:
-        names = {
-            "D = 1": law.dim == 1,
-            "point": law.rank == 0,
-            "singular": 0 < law.rank < law.dim,
-            "regular": law.rank == law.dim,
-            "T = 1": schedule.T == 1,
-            "T > 4": schedule.T > 4,
-            "above 1": law.spectrum.max() > 1,
-        }
-        seen.update(name for name, holds in names.items() if holds)
-
-    collect()
-    assert seen == {"D = 1", "point", "singular", "regular", "T = 1", "T > 4", "above 1"}
 
 
 # ---- the true reverse kernel --------------------------------------------------------------------
 
 
 @pytest.mark.E26
-@given(gaussians(), schedules(), st.data())
-def test_the_kernel_is_the_conditional_of_the_joint_law(
-    law: Gaussian, schedule: Schedule, data: st.DataObject
+@given(GAUSSIANS, SCHEDULES, st.data())
+def test_the_kernel_is_the_conditional_of_the_joint_distribution(
+    dist: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
     t = data.draw(st.integers(1, schedule.T))
     s = data.draw(st.integers(0, t - 1))
-    x_t = np.random.default_rng(t).standard_normal((3, law.dim))
+    x_t = np.random.default_rng(t).standard_normal((3, dist.dim))
     kept = np.sqrt(schedule.between(s, t)[0])
-    V_s = schedule.alpha_bar[s] * law.cov + schedule.one_minus_alpha_bar[s] * np.eye(law.dim)
-    V_t = schedule.alpha_bar[t] * law.cov + schedule.one_minus_alpha_bar[t] * np.eye(law.dim)
+    V_s = schedule.alpha_bar[s] * dist.cov + schedule.one_minus_alpha_bar[s] * np.eye(dist.dim)
+    V_t = schedule.alpha_bar[t] * dist.cov + schedule.one_minus_alpha_bar[t] * np.eye(dist.dim)
     G = np.linalg.solve(V_t, kept * V_s).T
-    m_s, m_t = np.sqrt(schedule.alpha_bar[s]) * law.mean, np.sqrt(schedule.alpha_bar[t]) * law.mean
-    kernel = reverse_kernel(law, schedule, x_t, t, s)
+    m_s, m_t = (
+        np.sqrt(schedule.alpha_bar[s]) * dist.mean,
+        np.sqrt(schedule.alpha_bar[t]) * dist.mean,
+    )
+    kernel = reverse_kernel(dist, schedule, x_t, t, s)
     # The dense way cancels: V_s less nearly all of itself, with an inverse of V_t in it.
     allowed = 100 * EPS * np.linalg.cond(V_t) * (1 + np.linalg.norm(V_s))
     assert np.abs(kernel.cov - (V_s - kept * G @ V_s)).max() <= allowed
@@ -90,29 +55,29 @@ def test_the_kernel_is_the_conditional_of_the_joint_law(
 
 
 @pytest.mark.E26
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(
-    law: Gaussian, schedule: Schedule, data: st.DataObject
+    dist: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
     """The law of total variance over x_0 given x_t.
 
     Cov[x_{t-1} | x_t] = beta_tilde I + c_0^2 Cov[x_0 | x_t].
     """
     t = data.draw(st.integers(1, schedule.T))
-    x_t = np.ones(law.dim)
-    to_x_0 = reverse_kernel(law, schedule, x_t, t, 0)
-    kernel = reverse_kernel(law, schedule, x_t, t)
+    x_t = np.ones(dist.dim)
+    to_x_0 = reverse_kernel(dist, schedule, x_t, t, 0)
+    kernel = reverse_kernel(dist, schedule, x_t, t)
     c_0 = mean_x0_coef(schedule.beta[t], schedule.alpha_bar[t - 1], schedule.one_minus_alpha_bar[t])
-    expected = schedule.beta_tilde[t] * np.eye(law.dim) + c_0**2 * to_x_0.cov
-    assert np.abs(kernel.cov - expected).max() <= 50 * law.dim * EPS * np.abs(expected).max()
+    expected = schedule.beta_tilde[t] * np.eye(dist.dim) + c_0**2 * to_x_0.cov
+    assert np.abs(kernel.cov - expected).max() <= 50 * dist.dim * EPS * np.abs(expected).max()
     mean, _ = posterior_mean_variance(schedule, to_x_0.mean, x_t, t)
-    scale = 1 + np.linalg.norm(law.mean) + np.sqrt(law.dim)
-    allowed = 100 * law.dim * EPS * scale / np.sqrt(schedule.alpha[t])
+    scale = 1 + np.linalg.norm(dist.mean) + np.sqrt(dist.dim)
+    allowed = 100 * dist.dim * EPS * scale / np.sqrt(schedule.alpha[t])
     assert np.abs(kernel.mean - mean).max() <= allowed
 
 
 @pytest.mark.E26
-@given(schedules(), st.data())
+@given(SCHEDULES, st.data())
 def test_for_a_point_mass_it_is_the_posterior_given_x_0(
     schedule: Schedule, data: st.DataObject
 ) -> None:
@@ -125,13 +90,13 @@ def test_for_a_point_mass_it_is_the_posterior_given_x_0(
 
 
 @pytest.mark.E26
-@given(st.floats(1e-3, 0.999), st.floats(1.001, 1e3), schedules())
+@given(st.floats(1e-3, 0.999), st.floats(1.001, 1e3), SCHEDULES)
 def test_its_variance_lies_between_beta_tilde_and_beta_up_to_lambda_1_and_above_beta_beyond(
     small: float, large: float, schedule: Schedule
 ) -> None:
-    law = Gaussian([0.0, 0.0, 0.0], np.diag([large, 1.0, small]))
+    dist = Gaussian([0.0, 0.0, 0.0], np.diag([large, 1.0, small]))
     for t in range(1, schedule.T + 1):
-        above, at_one, below = reverse_variance(law, schedule, t)
+        above, at_one, below = reverse_variance(dist, schedule, t)
         beta, tilde, rounding = schedule.beta[t], schedule.beta_tilde[t], 8 * EPS
         assert tilde * (1 - rounding) <= below <= beta * (1 + rounding)
         assert abs(at_one - beta) <= rounding * beta
@@ -146,44 +111,44 @@ def test_its_variances_average_to_the_optimal_variance() -> None:
 
 
 @pytest.mark.E26
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(
-    law: Gaussian, schedule: Schedule, data: st.DataObject
+    dist: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
     t = data.draw(st.integers(1, schedule.T))
-    x_t = np.random.default_rng(t).standard_normal((2, 3, law.dim))
+    x_t = np.random.default_rng(t).standard_normal((2, 3, dist.dim))
     step = ancestral_step(schedule, t)
-    eps_star = IdealDenoiser(law, schedule)(x_t, t)
-    kernel = reverse_kernel(law, schedule, x_t, t)
+    eps_star = IdealDenoiser(dist, schedule)(x_t, t)
+    kernel = reverse_kernel(dist, schedule, x_t, t)
     # The eps form is a difference of two terms of the size of x_t / sqrt(alpha_t); eps_star carries
     # the relative error of the axes.
-    size = (np.abs(x_t).max() + np.abs(law.mean).max()) * abs(step.xt_coef)
-    assert kernel.mean.shape == x_t.shape and kernel.cov.shape == (law.dim, law.dim)
+    size = (np.abs(x_t).max() + np.abs(dist.mean).max()) * abs(step.xt_coef)
+    assert kernel.mean.shape == x_t.shape and kernel.cov.shape == (dist.dim, dist.dim)
     stepped = step.xt_coef * x_t + step.eps_coef * eps_star
-    assert np.abs(kernel.mean - stepped).max() <= 200 * law.dim * EPS * size
+    assert np.abs(kernel.mean - stepped).max() <= 200 * dist.dim * EPS * size
 
 
 # ---- what a sampler puts out --------------------------------------------------------------------
 
 
 def on_dense_matrices(
-    law: Gaussian, schedule: Schedule, visited: list[int], variance: Any, eta: float | None
+    dist: Gaussian, schedule: Schedule, visited: list[int], variance: Any, eta: float | None
 ) -> tuple[Any, Any]:
     """Mean and covariance of the sampler's output, with full matrices.
 
     The denoiser is a black box, an affine map.
     """
-    denoiser, identity = IdealDenoiser(law, schedule), np.eye(law.dim)
-    mean, cov = np.zeros(law.dim), identity
+    denoiser, identity = IdealDenoiser(dist, schedule), np.eye(dist.dim)
+    mean, cov = np.zeros(dist.dim), identity
     for s, t in reversed(list(zip([0, *visited], visited))):
-        at_zero = denoiser(np.zeros((1, law.dim)), t)[0]
+        at_zero = denoiser(np.zeros((1, dist.dim)), t)[0]
         slope = (denoiser(identity, t) - at_zero).T
         if eta is not None:
             xt_coef, eps_coef, std = ddim_step(schedule, t, s, eta=eta)
             noise = std**2 * identity
         elif isinstance(variance, str) and variance == "kernel":
             xt_coef, eps_coef, _ = ancestral_step(schedule, t, s)
-            noise = reverse_kernel(law, schedule, np.zeros(law.dim), t, s).cov
+            noise = reverse_kernel(dist, schedule, np.zeros(dist.dim), t, s).cov
         else:
             xt_coef, eps_coef, std = ancestral_step(schedule, t, s, variance=variance)
             noise = std**2 * identity
@@ -193,9 +158,9 @@ def on_dense_matrices(
 
 
 @pytest.mark.E27
-@given(gaussians(), schedules(), st.data())
-def test_the_law_agrees_with_the_same_recursion_on_dense_matrices(
-    law: Gaussian, schedule: Schedule, data: st.DataObject
+@given(GAUSSIANS, SCHEDULES, st.data())
+def test_the_distribution_agrees_with_the_same_recursion_on_dense_matrices(
+    dist: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
     steps = data.draw(st.integers(1, schedule.T))
     eta = data.draw(st.sampled_from([None, 0.0, 0.5, 1.0]))
@@ -204,29 +169,29 @@ def test_the_law_agrees_with_the_same_recursion_on_dense_matrices(
         variance = data.draw(
             st.sampled_from(["posterior", "beta", "kernel", np.linspace(0.5, 0.1, schedule.T + 1)])
         )
-    output = sampler_distribution(law, schedule, variance=variance, steps=steps, eta=eta)
+    output = sampler_distribution(dist, schedule, variance=variance, steps=steps, eta=eta)
     visited = step_sequence(schedule, steps)
-    mean, cov = on_dense_matrices(law, schedule, visited, variance, eta)
+    mean, cov = on_dense_matrices(dist, schedule, visited, variance, eta)
     # A step forms x_t / sqrt(alpha) less nearly all of it again: one rounding of that size per
     # step, carried on by gains of
     # sqrt(v_s / v_t) or less, that is at most by the largest standard deviation over the noise of
     # the first step.
     blow_up = max(1 / np.sqrt(schedule.between(s, t)[0]) for s, t in zip([0, *visited], visited))
-    size = (1 + np.sqrt(law.spectrum.max()) + np.abs(law.mean).max()) * blow_up
-    allowed = 400 * law.dim * len(visited) * EPS * size**2
+    size = (1 + np.sqrt(dist.spectrum.max()) + np.abs(dist.mean).max()) * blow_up
+    allowed = 400 * dist.dim * len(visited) * EPS * size**2
     assert np.abs(output.cov - cov).max() <= allowed
     assert np.abs(output.mean - mean).max() <= allowed
 
 
-def assert_within_five_standard_errors(samples: np.ndarray, law: Gaussian) -> None:
-    """Mean, every entry of the covariance about the law's mean, the variance along each axis."""
-    n, away = len(samples), samples - law.mean
-    variances = np.diag(law.cov)
+def assert_within_five_standard_errors(samples: np.ndarray, dist: Gaussian) -> None:
+    """Mean, every entry of the covariance about the exact mean, the variance along each axis."""
+    n, away = len(samples), samples - dist.mean
+    variances = np.diag(dist.cov)
     assert (np.abs(away.mean(0)) <= 5 * np.sqrt(variances / n) + 100 * EPS).all()
-    entry_error = np.sqrt((np.outer(variances, variances) + law.cov**2) / n)
-    assert (np.abs(away.T @ away / n - law.cov) <= 5 * entry_error + 100 * EPS).all()
-    along = np.square(away @ law.axes).mean(0)
-    assert (np.abs(along - law.spectrum) <= 5 * law.spectrum * np.sqrt(2 / n) + 100 * EPS).all()
+    entry_error = np.sqrt((np.outer(variances, variances) + dist.cov**2) / n)
+    assert (np.abs(away.T @ away / n - dist.cov) <= 5 * entry_error + 100 * EPS).all()
+    along = np.square(away @ dist.axes).mean(0)
+    assert (np.abs(along - dist.spectrum) <= 5 * dist.spectrum * np.sqrt(2 / n) + 100 * EPS).all()
 
 
 CASES = [
@@ -247,20 +212,19 @@ def test_the_samplers_agree_with_it_within_five_standard_errors(
 ) -> None:
     rng = np.random.default_rng(11)
     axes = np.linalg.qr(rng.standard_normal((4, 4)))[0]
-    law = Gaussian.from_spectrum([1.0, -2.0, 0.0, 0.5], axes, [4.0, 1.0, 0.05, 0.0])
-    table = optimal_variance(law, NOTES) if variance == "array" else variance
-    denoiser, n = IdealDenoiser(law, NOTES), 10_000
-    output = sampler_distribution(law, NOTES, variance=table, steps=steps, eta=eta)
+    dist = Gaussian.from_spectrum([1.0, -2.0, 0.0, 0.5], axes, [4.0, 1.0, 0.05, 0.0])
+    table = optimal_variance(dist, NOTES) if variance == "array" else variance
+    denoiser, n = IdealDenoiser(dist, NOTES), 10_000
+    output = sampler_distribution(dist, NOTES, variance=table, steps=steps, eta=eta)
     if eta is None:
         samples = ancestral_sample(denoiser, NOTES, n, 4, rng=rng, variance=table, steps=steps)
     else:
         samples = ddim_sample(denoiser, NOTES, n, 4, rng=rng, steps=steps, eta=eta)
     assert_within_five_standard_errors(samples, output)
-    # The comparison can tell: the data's own law, which differs from the output by more than that,
-    # does not pass.
+    # The comparison can tell: the distribution of the data, which differs by more, does not pass.
     if variance == "posterior" and steps == 7:
         with pytest.raises(AssertionError):
-            assert_within_five_standard_errors(samples, law)
+            assert_within_five_standard_errors(samples, dist)
 
 
 @pytest.mark.E27
@@ -274,16 +238,16 @@ def test_the_samplers_agree_with_it_on_the_ensemble() -> None:
 
 
 @pytest.mark.E27
-@given(gaussians(), schedules(), st.data())
+@given(GAUSSIANS, SCHEDULES, st.data())
 def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
-    law: Gaussian, schedule: Schedule, data: st.DataObject
+    dist: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
     steps = data.draw(st.integers(1, schedule.T))
     ancestral, ddim = (
-        sampler_distribution(law, schedule, steps=steps),
-        sampler_distribution(law, schedule, steps=steps, eta=1.0),
+        sampler_distribution(dist, schedule, steps=steps),
+        sampler_distribution(dist, schedule, steps=steps, eta=1.0),
     )
-    scale = 1 + np.abs(law.mean).max() + law.spectrum.max()
+    scale = 1 + np.abs(dist.mean).max() + dist.spectrum.max()
     # The two coefficients of eps_hat differ by rounding of 1 / sqrt(alpha), the larger the skip.
     visited = step_sequence(schedule, steps)
     blow_up = max(1 / schedule.between(s, t)[0] for s, t in zip([0, *visited], visited))
@@ -292,9 +256,9 @@ def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
 
 
 @pytest.mark.E27
-@given(gaussians(), st.integers(1, 6), st.data())
-def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(
-    law: Gaussian, T: int, data: st.DataObject
+@given(GAUSSIANS, st.integers(1, 6), st.data())
+def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_distribution(
+    dist: Gaussian, T: int, data: st.DataObject
 ) -> None:
     """alpha_bar_T near 0: only the start at N(0, I) could be wrong, and it is not.
 
@@ -302,33 +266,33 @@ def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_law(
     """
     schedule = Schedule.from_beta([*np.linspace(0.05, 0.4, T), 1 - 1e-16, 1 - 1e-16])
     output = sampler_distribution(
-        law, schedule, variance="kernel", steps=data.draw(st.integers(1, schedule.T))
+        dist, schedule, variance="kernel", steps=data.draw(st.integers(1, schedule.T))
     )
-    assert output.rank == law.rank
-    allowed = 100 * law.dim * schedule.T * EPS * law.spectrum.max()
-    assert np.abs(output.cov - law.cov).max() <= allowed
-    size = np.abs(law.mean).max() * (1 + law.spectrum.max())
-    assert np.abs(output.mean - law.mean).max() <= 100 * law.dim * schedule.T * EPS * size
+    assert output.rank == dist.rank
+    allowed = 100 * dist.dim * schedule.T * EPS * dist.spectrum.max()
+    assert np.abs(output.cov - dist.cov).max() <= allowed
+    size = np.abs(dist.mean).max() * (1 + dist.spectrum.max())
+    assert np.abs(output.mean - dist.mean).max() <= 100 * dist.dim * schedule.T * EPS * size
 
 
 @pytest.mark.E27
-@given(gaussians(), schedules())
+@given(GAUSSIANS, SCHEDULES)
 def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(
-    law: Gaussian, schedule: Schedule
+    dist: Gaussian, schedule: Schedule
 ) -> None:
     """Both chains share their kernels, and a kernel cannot increase KL (data processing)."""
     start = kl_divergence(
-        law.diffuse(schedule, schedule.T), Gaussian(np.zeros(law.dim), np.eye(law.dim))
+        dist.diffuse(schedule, schedule.T), Gaussian(np.zeros(dist.dim), np.eye(dist.dim))
     )
-    output = sampler_distribution(law, schedule, variance="kernel")
-    assert output.rank == law.rank
+    output = sampler_distribution(dist, schedule, variance="kernel")
+    assert output.rank == dist.rank
     # At rank 0 both are the same point up to the rounding of the mean; else the KL is conditioned
     # like (mean / std)^2.
     condition = 1.0
-    if law.rank:
-        largest = np.square(law.mean).sum() + law.spectrum.max()
-        condition += largest / law.spectrum[law.varies].min()
-    assert kl_divergence(law, output) <= start * (1 + 1e-9) + 1000 * law.dim * EPS * condition
+    if dist.rank:
+        largest = np.square(dist.mean).sum() + dist.spectrum.max()
+        condition += largest / dist.spectrum[dist.varies].min()
+    assert kl_divergence(dist, output) <= start * (1 + 1e-9) + 1000 * dist.dim * EPS * condition
 
 
 @pytest.mark.E27
@@ -364,10 +328,10 @@ def test_known_figures() -> None:
 
 @pytest.mark.E27
 def test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it() -> None:
-    law, schedule = Gaussian([2.0], [[3.0]]), Schedule.from_beta([0.36])
+    dist, schedule = Gaussian([2.0], [[3.0]]), Schedule.from_beta([0.36])
     v = 0.64 * 3 + 0.36
     gain = 0.8 * 3 / v
-    output = sampler_distribution(law, schedule)
+    output = sampler_distribution(dist, schedule)
     assert output.cov[0, 0] == pytest.approx(gain**2, rel=8 * EPS)
     assert output.mean[0] == pytest.approx(2 - gain * 0.8 * 2, rel=8 * EPS)
 
@@ -387,7 +351,7 @@ def test_fewer_steps_lose_more_and_the_true_kernel_loses_nothing() -> None:
 
 @pytest.mark.E27
 def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digits() -> None:
-    law = Gaussian.from_spectrum([1.0, 2.0, 3.0], np.eye(3), [1.0, 1e-20, 0.0])
+    dist = Gaussian.from_spectrum([1.0, 2.0, 3.0], np.eye(3), [1.0, 1e-20, 0.0])
     for kwargs in (
         {},
         {"variance": "beta"},
@@ -396,8 +360,8 @@ def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digit
         {"steps": 9},
         {"steps": 9, "eta": 0.0},
     ):
-        output = sampler_distribution(law, NOTES, **kwargs)
+        output = sampler_distribution(dist, NOTES, **kwargs)
         assert output.rank == 2 and output.cov[2, 2] == 0.0
         assert abs(output.mean[2] - 3.0) <= 4 * EPS * 3
-    weak = sampler_distribution(law, NOTES, variance="kernel").spectrum[1]
+    weak = sampler_distribution(dist, NOTES, variance="kernel").spectrum[1]
     assert weak == pytest.approx(1e-20, rel=1e-15 * 100)

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ddpm_np.closed_form.distributions import Rings
+from ddpm_np.closed_form.distributions.gaussian import Gaussian
 from ddpm_np.closed_form.distributions.ring_pictures import drawn
 from ddpm_np.closed_form.distributions.rings import nearest_ring, ring_pictures
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
@@ -16,9 +17,9 @@ Array = NDArray[np.float64]
 SMALL = Rings(8, radius=2.2, spread=0.8)
 
 
-def at_level(sigma: float, law: Rings = SMALL) -> Rings:
-    """The law of (x_0 + sigma eps) / sqrt(1 + sigma^2)."""
-    return law.noised(1 / (1 + sigma**2), sigma**2 / (1 + sigma**2))
+def at_level(sigma: float, dist: Rings = SMALL) -> Rings:
+    """The distribution of (x_0 + sigma eps) / sqrt(1 + sigma^2)."""
+    return dist.noised(1 / (1 + sigma**2), sigma**2 / (1 + sigma**2))
 
 
 def test_a_ring_is_dark_outside_bright_on_the_rim_and_grey_inside() -> None:
@@ -45,24 +46,24 @@ def test_slopes_are_the_derivatives_of_the_picture() -> None:
 
 
 def test_moments_and_samples_agree() -> None:
-    for law in (SMALL, at_level(0.5)):
-        x = law.sample(4000, rng=np.random.default_rng(0))
+    for dist in (SMALL, at_level(0.5)):
+        x = dist.sample(4000, rng=np.random.default_rng(0))
         error = x.std(0, ddof=1) / np.sqrt(4000)
-        assert np.all(np.abs(x.mean(0) - law.mean) <= 5 * error + 1e-12)
+        assert np.all(np.abs(x.mean(0) - dist.mean) <= 5 * error + 1e-12)
         squares = np.square(x).mean(1)
-        assert abs(squares.mean() - law.mean_square) <= 5 * squares.std() / np.sqrt(4000)
-        along = (x - law.mean) @ np.ones(64)
-        expected = law.cov.sum()
+        assert abs(squares.mean() - dist.mean_square) <= 5 * squares.std() / np.sqrt(4000)
+        along = (x - dist.mean) @ np.ones(64)
+        expected = dist.cov.sum()
         assert abs(np.square(along).mean() / expected - 1) <= 5 * np.sqrt(2 / 4000) * 2
 
 
 @pytest.mark.E24
 @pytest.mark.parametrize("sigma", [0.016, 0.3, 1.5])
-@pytest.mark.parametrize("law", [SMALL, Rings(12, radius=3.4, spread=1.0)], ids=repr)
+@pytest.mark.parametrize("dist", [SMALL, Rings(12, radius=3.4, spread=1.0)], ids=repr)
 def test_a_grid_around_the_mode_a_fixed_one_and_cells_give_the_same(
-    law: Rings, sigma: float
+    dist: Rings, sigma: float
 ) -> None:
-    noised, integrals = at_level(sigma, law), law._integrals
+    noised, integrals = at_level(sigma, dist), dist._integrals
     x, unit = noised.sample(4, rng=np.random.default_rng(0)), sigma
     signal, grid = x / np.sqrt(noised.kept), integrals.grid(noised.kept, noised.noise)
     ways = [integrals._around_the_mode(signal, unit**2)]
@@ -81,7 +82,7 @@ def test_a_grid_around_the_mode_a_fixed_one_and_cells_give_the_same(
 
 @pytest.mark.E24
 @pytest.mark.parametrize(
-    "law, sigma",
+    "dist, sigma",
     [
         (Rings(4), 0.16),
         (Rings(8, radius=2.0, spread=3.0), 0.8),
@@ -91,29 +92,31 @@ def test_a_grid_around_the_mode_a_fixed_one_and_cells_give_the_same(
     ids=repr,
 )
 def test_rings_that_leave_the_picture_or_have_a_kink_are_summed_right(
-    law: Rings, sigma: float
+    dist: Rings, sigma: float
 ) -> None:
     """Against a grid over everything, written anew, so fine that kinks leave it 2e-4."""
-    x = at_level(sigma, law).sample(2, rng=np.random.default_rng(0))
+    x = at_level(sigma, dist).sample(2, rng=np.random.default_rng(0))
     signal = x * np.sqrt(1 + sigma**2)
-    h = 0.5 * sigma / law._integrals.slope
+    h = 0.5 * sigma / dist._integrals.slope
     along = np.arange(-6, 6 + h, h)
-    pixel = np.arange(law.size) - (law.size - 1) / 2
-    sums = np.zeros((2, 1 + law.dim))
+    pixel = np.arange(dist.size) - (dist.size - 1) / 2
+    sums = np.zeros((2, 1 + dist.dim))
     for z in along:
         d = np.hypot(
-            (pixel - law.spread * z)[None, :, None],
-            (pixel[None] - law.spread * along[:, None])[:, None],
+            (pixel - dist.spread * z)[None, :, None],
+            (pixel[None] - dist.spread * along[:, None])[:, None],
         )
-        outer, inner = ((np.tanh((law.radius + w - d) / 0.6)).reshape(-1, law.dim) for w in (1, -1))
+        outer, inner = (
+            (np.tanh((dist.radius + w - d) / 0.6)).reshape(-1, dist.dim) for w in (1, -1)
+        )
         ring = outer - inner / 2 - 0.5
         cost = np.square(signal[:, None] - ring).sum(-1) / sigma**2 + z**2 + along**2
-        weight = np.exp(-cost / 2 + law.dim / 2)
+        weight = np.exp(-cost / 2 + dist.dim / 2)
         sums += np.column_stack([weight.sum(1), weight @ ring])
     eps_star = (signal - sums[:, 1:] / sums[:, :1]) / sigma
-    noised = at_level(sigma, law)
+    noised = at_level(sigma, dist)
     assert np.abs(-np.sqrt(noised.noise) * noised.score(x) - eps_star).max() <= 2e-4
-    log = np.log(sums[:, 0] * h**2 / (2 * np.pi)) - law.dim / 2 * (
+    log = np.log(sums[:, 0] * h**2 / (2 * np.pi)) - dist.dim / 2 * (
         1 + np.log(2 * np.pi * noised.noise)
     )
     assert np.abs(noised.logpdf(x) - log).max() <= 2e-4
@@ -122,19 +125,19 @@ def test_rings_that_leave_the_picture_or_have_a_kink_are_summed_right(
 @pytest.mark.E24
 def test_two_modes_share_what_lies_between_them() -> None:
     """The mean of two rings is as near to the one as to the other."""
-    law = Rings(12, radius=2.0, spread=2.0)
-    x = (law.decode([[1.0, 0.0]]) + law.decode([[-1.0, 0.0]])) / 2
-    mean = law.noised(1.0, 0.04).posterior(x)[0].reshape(12, 12)
+    dist = Rings(12, radius=2.0, spread=2.0)
+    x = (dist.decode([[1.0, 0.0]]) + dist.decode([[-1.0, 0.0]])) / 2
+    mean = dist.noised(1.0, 0.04).posterior(x)[0].reshape(12, 12)
     np.testing.assert_allclose(mean, mean[::-1], rtol=0, atol=1e-6)
 
 
 def test_what_cannot_be_integrated_is_refused() -> None:
-    for law, x in (
+    for dist, x in (
         (SMALL.noised(1.0, 1e-31), SMALL.sample(1, rng=np.random.default_rng(0))),
         (Rings(8, radius=2.0, spread=0.1).noised(1.0, 0.05), ring_pictures([[2.0, 0.0]], 2.0, 8)),
     ):
         with pytest.raises(ArithmeticError, match="cannot be integrated to 1e-06"):
-            law.score(x)
+            dist.score(x)
     with pytest.raises(ArithmeticError, match="at a spread of 1000 need a grid"):
         Rings(8, spread=1e3).mean
 
@@ -142,13 +145,13 @@ def test_what_cannot_be_integrated_is_refused() -> None:
 @pytest.mark.E24
 @pytest.mark.parametrize("sigma", [0.3, 1.0])
 def test_score_and_divergence_are_derivatives_of_the_density(sigma: float) -> None:
-    law, h = at_level(sigma), 1e-4
-    x = law.sample(1, rng=np.random.default_rng(1))
-    steps = h * np.eye(law.dim)
-    slope = (law.logpdf(x + steps) - law.logpdf(x - steps)) / (2 * h)
-    np.testing.assert_allclose(law.score(x)[0], slope, rtol=0, atol=2e-4)
-    second = np.trace(law.score(x + steps) - law.score(x - steps)) / (2 * h)
-    assert abs(law.divergence(x)[0] / second - 1) < 1e-4
+    dist, h = at_level(sigma), 1e-4
+    x = dist.sample(1, rng=np.random.default_rng(1))
+    steps = h * np.eye(dist.dim)
+    slope = (dist.logpdf(x + steps) - dist.logpdf(x - steps)) / (2 * h)
+    np.testing.assert_allclose(dist.score(x)[0], slope, rtol=0, atol=2e-4)
+    second = np.trace(dist.score(x + steps) - dist.score(x - steps)) / (2 * h)
+    assert abs(dist.divergence(x)[0] / second - 1) < 1e-4
 
 
 @pytest.mark.E25
@@ -193,3 +196,14 @@ def test_the_nearest_ring_is_found_from_a_noisy_one() -> None:
     assert np.abs(fit.radius - radius).max() < 0.1
     same_size = nearest_ring(noisy, radius=4.4)
     assert np.all(same_size.radius == 4.4) and np.all(same_size.distance >= fit.distance - 1e-9)
+
+
+@pytest.mark.E24
+def test_where_no_trace_of_the_rings_is_left_they_are_white_noise() -> None:
+    white = Gaussian(np.zeros(64), 0.7 * np.eye(64))
+    x = white.sample(5, rng=np.random.default_rng(0))
+    for kept in (0.0, 1e-30):
+        noise = SMALL.noised(kept, 0.7)
+        np.testing.assert_allclose(noise.logpdf(x), white.logpdf(x), rtol=1e-12)
+        np.testing.assert_allclose(noise.score(x), white.score(x), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(noise.divergence(x), white.divergence(x), rtol=1e-12)

@@ -60,10 +60,10 @@ def test_the_excess_and_its_error_are_those_of_the_draws() -> None:
 
 @pytest.mark.E25
 def test_the_floor_and_its_error_are_those_of_the_draws() -> None:
-    law = GaussianMixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.5]], [np.eye(2), 0.1 * np.eye(2)])
-    floor, error = estimate_floor(law, SCHEDULE, n=N, rng=np.random.default_rng(3))
+    dist = GaussianMixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.5]], [np.eye(2), 0.1 * np.eye(2)])
+    floor, error = estimate_floor(dist, SCHEDULE, n=N, rng=np.random.default_rng(3))
     rng = np.random.default_rng(3)
     for t in range(1, 4):
-        x_t = law.diffuse(SCHEDULE, t)
+        x_t = dist.diffuse(SCHEDULE, t)
         left = 1 + SCHEDULE.one_minus_alpha_bar[t] * x_t.divergence(x_t.sample(N, rng=rng)) / 2
         assert (floor[t], error[t]) == pytest.approx(mean_and_error(left), rel=1e-12)

@@ -33,6 +33,15 @@ class Padded:
         return np.sqrt(bar) * original_samples + np.sqrt(spread) * noise
 
 
+def each(operation, t, *rows):
+    """The operation of one t on every row."""
+    found = [
+        operation(*(r[i : i + 1] for r in rows[:-1]), int(t[i]), rows[-1][i : i + 1])
+        for i in range(len(t))
+    ]
+    return np.concatenate(found)
+
+
 class Rowwise:
     """One step a row, a model within, its own noise, a dict as the answer."""
 
@@ -42,19 +51,25 @@ class Rowwise:
 
     def q_sample(self, x_start, t, noise=None):
         assert t.shape == (len(x_start),)
-        return self.inner.q_sample(x_start, int(t[0]), noise)
+        return each(self.inner.q_sample, t, x_start, noise)
 
     def q_posterior(self, x_start, x_t, t):
-        mean, variance = self.inner.q_posterior_mean_variance(x_start, x_t, int(t[0]))
-        return mean, np.full((len(t), 1), variance), np.log(variance + 1e-20)
+        pairs = [
+            self.inner.q_posterior_mean_variance(x_start[i], x_t[i], int(t[i]))
+            for i in range(len(t))
+        ]
+        variance = np.array([[v] for _, v in pairs])
+        return np.stack([m for m, _ in pairs]), variance, np.log(np.maximum(variance, 1e-20))
 
     def predict_start_from_noise(self, x_t, t, noise):
-        return self.inner.predict_x0(x_t, int(t[0]), noise)
+        return each(self.inner.predict_x0, t, x_t, noise)
 
     def p_sample(self, x, t, clip=False):
         eps = self.model(x, t)
         z = np.random.standard_normal(x.shape)  # noqa: NPY002
-        return {"sample": self.inner.reverse_step(x, int(t[0]), eps, z), "x_0": None}
+        step = self.inner.reverse_step
+        rows = [step(x[i], int(t[i]), eps[i], z[i]) for i in range(len(t))]
+        return {"sample": np.stack(rows), "x_0": None}
 
 
 class Strided:
@@ -130,8 +145,10 @@ def test_a_subject_is_returned_as_it_is():
 
 def test_what_predicts_something_else_is_refused():
     made = Padded()
-    made.objective = "pred_v"
-    with pytest.raises(TypeError, match="must be set to predict eps, is set to pred_v"):
+    made.objective = "pred_flow"
+    with pytest.raises(
+        TypeError, match="must be set to predict eps, x_0 or v, is set to pred_flow"
+    ):
         adapt(made)
     with pytest.raises(ValueError, match="first_step must be 0 or 1"):
         adapt(made, first_step=3)
@@ -153,7 +170,8 @@ def test_a_torch_module_with_buffers_is_recognised():
             self.model = torch.nn.Linear(1, 1)
 
         def q_sample(self, x_start, t, noise):
-            return self.inner.q_sample(x_start, int(t[0].item()), noise)
+            rows = [self.inner.q_sample(*row) for row in zip(x_start, t.tolist(), noise)]
+            return torch.stack(rows)
 
         def p_sample(self, x, t: int):
             eps = self.model(x, t)

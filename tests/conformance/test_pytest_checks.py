@@ -81,5 +81,14 @@ def test_bad_arguments_are_refused():
         parametrize_with_checks(Quick(Schedule.linear(5).beta[1:]))
     with pytest.raises(TypeError, match="expected_failed_checks must be a callable"):
         parametrize_with_checks([], expected_failed_checks={"E17": ""})
-    with pytest.raises(TypeError, match="nothing is recognised"):
-        parametrize_with_checks([object()])
+
+
+def test_what_is_not_recognised_fails_alone(pytester):
+    more = "[object(), Labml(Schedule.linear(5).beta[1:])]"
+    made = FILE.format(here=str(HERE), expected="{}", arguments="check", call="check()")
+    pytester.makepyfile(made.replace("[Labml(Schedule.linear(5).beta[1:])]", more))
+    result = pytester.runpytest_inprocess("-v", "-rA", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=5, failed=2, skipped=2)
+    result.stdout.fnmatch_lines(
+        ["*object: recognised*FAILED*", "*nothing is recognised in object*"]
+    )

@@ -17,6 +17,8 @@ from ddpm_np.demos import DEMOS, Shown, gallery, run_demo
 ROOT = Path(__file__).parents[2]
 # Sizes that keep the suite fast; what a network learned in thirty steps is not checked.
 SMALL: dict[str, dict[str, Any]] = {
+    "noise": {"n": 40, "signals": 500, "steps": 30},
+    "space": {"n": 20_000},
     "averaging": {"repeats": 40, "numbers": (1, 10, 100)},
     "covariance": {"draws": 40, "signals": 1000},
     "reshape": {"signals": 60},

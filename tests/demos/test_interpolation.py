@@ -1,4 +1,4 @@
-"""Mixtures of noised signals, and the exact law of the chain of an affine denoiser."""
+"""Mixtures of noised signals, and the exact distribution of the chain of an affine denoiser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np.demos.interpolation import (
-    affine_law,
+    affine_distribution,
     line_position,
     linear_weights,
     mix,
@@ -102,13 +102,15 @@ def test_from_the_end_of_the_chain_it_is_the_ancestral_sampler() -> None:
 @pytest.mark.parametrize(
     "C", [[[1.0, 0.6], [0.6, 2.0]], [[1.0, 0.6], [-0.9, 2.0]]], ids=["ideal", "turning"]
 )
-def test_affine_law_agrees_with_simulation(variance: str, t: int, C: list[list[float]]) -> None:
+def test_affine_distribution_agrees_with_simulation(
+    variance: str, t: int, C: list[list[float]]
+) -> None:
     rng, n = np.random.default_rng(3), 20000
     denoiser = Affine(
         np.array([0.5, -1.0]), np.array(C)
     )  # one that turns is affine, but no Gaussian's
     start_mean, start_cov = np.array([1.0, 0.0]), np.array([[0.5, 0.1], [0.1, 0.4]])
-    mean, cov = affine_law(denoiser, SCHEDULE, start_mean, start_cov, t, variance=variance)
+    mean, cov = affine_distribution(denoiser, SCHEDULE, start_mean, start_cov, t, variance=variance)
     start = rng.multivariate_normal(start_mean, start_cov, n), t
     x = ancestral_sample(denoiser, SCHEDULE, n, 2, rng=rng, variance=variance, start=start)
     assert np.all(np.abs(x.mean(axis=0) - mean) <= 5 * np.sqrt(np.diag(cov) / n))
@@ -118,19 +120,21 @@ def test_affine_law_agrees_with_simulation(variance: str, t: int, C: list[list[f
 
 
 @pytest.mark.E27
-def test_affine_law_of_one_step_is_that_step() -> None:
+def test_affine_distribution_of_one_step_is_that_step() -> None:
     M, b = np.array([[0.3, 0.1], [-0.2, 0.5]]), np.array([1.0, -2.0])
     step, start = ancestral_step(SCHEDULE, 1, variance="beta"), np.array([0.5, 2.0])
-    mean, cov = affine_law(lambda x, t: x @ M + b, SCHEDULE, start, np.eye(2), 1, variance="beta")
+    mean, cov = affine_distribution(
+        lambda x, t: x @ M + b, SCHEDULE, start, np.eye(2), 1, variance="beta"
+    )
     A = step.xt_coef * np.eye(2) + step.eps_coef * M.T
     assert np.abs(mean - (A @ start + step.eps_coef * b)).max() <= 16 * EPS
     assert np.abs(cov - (A @ A.T + step.std**2 * np.eye(2))).max() <= 16 * EPS
 
 
 @pytest.mark.E27
-def test_affine_law_of_a_constant_is_the_constant() -> None:
+def test_affine_distribution_of_a_constant_is_the_constant() -> None:
     point = np.array([2.0, -1.0])
-    mean, cov = affine_law(
+    mean, cov = affine_distribution(
         Affine(point, np.zeros((2, 2))), SCHEDULE, np.zeros(2), np.eye(2), SCHEDULE.T
     )
     assert np.max(np.abs(mean - point)) <= 1e3 * EPS and np.max(np.abs(cov)) <= 1e3 * EPS
@@ -141,15 +145,15 @@ def test_a_denoiser_that_is_not_affine_is_found_out() -> None:
     with pytest.raises(
         ValueError, match="denoiser must be affine in x_t, got one that is not at t = 5"
     ):
-        affine_law(lambda x, t: np.tanh(x) + (x**2), SCHEDULE, np.zeros(2), np.eye(2), 5)
+        affine_distribution(lambda x, t: np.tanh(x) + (x**2), SCHEDULE, np.zeros(2), np.eye(2), 5)
     with pytest.raises(ValueError, match="cov must have shape"):
-        affine_law(lambda x, t: x, SCHEDULE, np.zeros(2), np.eye(3), 5)
+        affine_distribution(lambda x, t: x, SCHEDULE, np.zeros(2), np.eye(3), 5)
     with pytest.raises(ValueError, match=r"denoiser must return shape \(7, 2\), got \(2,\)"):
-        affine_law(lambda x, t: x[0], SCHEDULE, np.zeros(2), np.eye(2), 5)
+        affine_distribution(lambda x, t: x[0], SCHEDULE, np.zeros(2), np.eye(2), 5)
     with pytest.raises(ValueError, match="the denoiser's eps_hat must be finite"):
-        affine_law(lambda x, t: x + np.nan, SCHEDULE, np.zeros(2), np.eye(2), 5)
+        affine_distribution(lambda x, t: x + np.nan, SCHEDULE, np.zeros(2), np.eye(2), 5)
     with pytest.raises(TypeError, match="t must be a single integer"):
-        affine_law(lambda x, t: x, SCHEDULE, np.zeros(2), np.eye(2), np.array([1, 2]))
+        affine_distribution(lambda x, t: x, SCHEDULE, np.zeros(2), np.eye(2), np.array([1, 2]))
 
 
 @pytest.mark.E27
@@ -164,17 +168,17 @@ def test_maps_that_look_affine_at_whole_numbers_or_near_zero_are_found_out(dim: 
     }
     for name, wrong in maps.items():
         with pytest.raises(ValueError, match="denoiser must be affine in x_t"):
-            affine_law(wrong, SCHEDULE, np.zeros(dim), np.eye(dim), 5)
+            affine_distribution(wrong, SCHEDULE, np.zeros(dim), np.eye(dim), 5)
             pytest.fail(name)
     M = np.random.default_rng(dim).standard_normal((dim, dim))
-    affine_law(lambda x, t: 1e6 * (x @ M - 3), SCHEDULE, np.zeros(dim), np.eye(dim), 5)
+    affine_distribution(lambda x, t: 1e6 * (x @ M - 3), SCHEDULE, np.zeros(dim), np.eye(dim), 5)
 
 
 @pytest.mark.E27
-def test_affine_law_takes_whole_numbers_and_float32() -> None:
+def test_affine_distribution_takes_whole_numbers_and_float32() -> None:
     big = 2**24 + 1  # no float32
     for mean, cov in (([big], [[big]]), (np.float32([3]), np.float32([[5]]))):
-        found = affine_law(lambda x, t: 0 * x, SCHEDULE, mean, cov, 0)
+        found = affine_distribution(lambda x, t: 0 * x, SCHEDULE, mean, cov, 0)
         assert found[0].dtype == found[1].dtype == np.float64
         assert found[0][0] == mean[0] and found[1][0, 0] == cov[0][0]
 

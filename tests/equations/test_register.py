@@ -90,6 +90,7 @@ def test_places_that_can_be_read_on_the_web():
 
 def test_places_share_lines_and_sort_by_them():
     assert Place("N2:351").overlaps(Place("N2:348-352"))
+    assert Place("N2:348-352").overlaps(Place("N2:352"))
     assert not Place("N2:351").overlaps(Place("N3:351"))
     assert sorted(map(Place, ("N2:1000", "N2:99b", "N2:99a", "N1:5")), key=lambda p: p.order) == [
         "N1:5",

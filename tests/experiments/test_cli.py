@@ -17,8 +17,11 @@ from tiny import TINY
 import ddpm_np
 from ddpm_np import _figure_style
 from ddpm_np.experiments import experiment as experiments
-from ddpm_np.experiments import folder as runs
+from ddpm_np.experiments import saved
+from ddpm_np.experiments.numbered import next_numbered
+from ddpm_np.experiments.settings import KINDS
 from ddpm_np.learning.checkpoint import load_checkpoint
+from ddpm_np.learning.fast import denoiser
 from ddpm_np.sampling import ancestral_sample, ddim_sample
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has one way only to end a process
@@ -26,7 +29,7 @@ LONG = 6000  # steps of a tiny training that lasts long enough to be stopped in 
 
 
 def weights(path):
-    state = load_checkpoint(path).state
+    state = load_checkpoint(path, KINDS).state
     return [state.network.flat, state.optimizer.m, state.optimizer.v, state.ema.average]
 
 
@@ -42,7 +45,7 @@ def test_both_experiments_leave_their_files_and_a_page_above_them(tiny, capsys):
     assert left.keys() == {"run.json", "report.json", "report.md", *below}
     with np.load("runs/001/ensemble/samples.npz") as arrays:
         assert arrays["samples"].shape == arrays["data"].shape == (20, 6)
-    assert load_checkpoint("runs/001/curve/checkpoint.npz").state.step == 30
+    assert load_checkpoint("runs/001/curve/checkpoint.npz", KINDS).state.step == 30
 
 
 def test_without_matplotlib_it_says_so_once(tiny, capsys):
@@ -65,14 +68,14 @@ def test_numbered_folders_go_up_from_the_highest(tiny):
 
 def test_numbered_folders_are_never_shared(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(runs._next_numbered, [tmp_path] * 24))
+        made = list(pool.map(next_numbered, [tmp_path] * 24))
     assert len(set(made)) == 24
 
 
 def test_equal_seeds_give_equal_weights_and_other_settings_others(tiny):
     for out, *options in [("a",), ("b",), ("c", "--seed", 1), ("d", "--steps", 31)]:
         assert main("run", "--experiment", "ensemble", "--out", out, *options) == 0
-    a, b, c, d = (load_checkpoint(f"{out}/checkpoint.npz") for out in "abcd")
+    a, b, c, d = (load_checkpoint(f"{out}/checkpoint.npz", KINDS) for out in "abcd")
     assert np.array_equal(a.state.network.flat, b.state.network.flat)
     assert not np.array_equal(a.state.network.flat, c.state.network.flat)
     assert d.state.step == 31
@@ -106,7 +109,7 @@ def test_a_stopped_run_resumes_bit_for_bit(tiny, capsys, uninterrupted, stop):
     process.send_signal(stop)
     _, error = process.communicate()
     assert "Traceback" not in error
-    step = load_checkpoint("x/checkpoint.npz").state.step
+    step = load_checkpoint("x/checkpoint.npz", KINDS).state.step
     if stop == signal.SIGINT:
         assert process.returncode == 130
         assert error.startswith(f"stopped at step {step} of {LONG}") and error.count("\n") == 1
@@ -161,7 +164,7 @@ def test_divergence_stops_with_the_step_and_keeps_the_checkpoint(tiny, capsys, m
     assert error.startswith("error: ensemble: the loss is") and error.count("\n") == 1
     assert "try a lower learning_rate" in error
     assert "x/checkpoint.npz keeps step 0" in error
-    assert np.isfinite(load_checkpoint("x/checkpoint.npz").state.network.flat).all()
+    assert np.isfinite(load_checkpoint("x/checkpoint.npz", KINDS).state.network.flat).all()
 
 
 @pytest.mark.parametrize("argv", [["errata"], ["run", "--experiment", "curve", "--out", "x"]])
@@ -219,10 +222,10 @@ def test_every_command_has_help(capsys, command):
         (["run", "--resume", "--out", "file"], "file"),
         (["run", "--out", "file"], "file"),
         (["run", "--out", "file/x"], "file"),
-        (["sample"], "CHECKPOINT"),
+        (["sample"], "RUN"),
         (["sample", "file", "--out", "s.npz"], "file"),
         (["sample", "nowhere.npz", "--out", "s.npz"], "nowhere.npz"),
-        (["sample", ".", "--out", "s.npz"], ". must be an ordinary file"),
+        (["sample", ".", "--out", "s.npz"], ". must hold one trained network"),
         (["sample", "file", "--out", "file"], "--out"),
         (["sample", "file", "--out", "nowhere/s.npz"], "--out"),
         (["sample", "file", "-n", "0", "--out", "s.npz"], "-n"),
@@ -265,7 +268,7 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tiny, capsys, damage):
     if damage == "truncated":
         path.write_bytes(content[: len(content) // 2])
     elif damage == "altered":
-        path.write_bytes(content[:900] + bytes([content[900] ^ 1]) + content[901:])
+        path.write_bytes(content[:500] + bytes([content[500] ^ 1]) + content[501:])
     elif damage == "foreign":
         np.savez("x/checkpoint.npz", a=np.zeros(3))
     elif damage == "missing":
@@ -318,8 +321,8 @@ def test_sample_draws_from_the_averaged_weights(tiny):
     assert main("sample", "x/checkpoint.npz", "-n", 5, "--out", "a", "--seed", 3) == 0
     ddim = ["--sampler", "ddim", "--sampler-steps", 4]
     assert main("sample", "x/checkpoint.npz", "--out", "b.npz", *ddim) == 0
-    state, schedule, _ = load_checkpoint("x/checkpoint.npz")
-    network = state.ema_network()
+    state, schedule, _ = load_checkpoint("x/checkpoint.npz", KINDS)
+    network = denoiser(state.ema_network())
     with np.load("a") as a, np.load("b.npz") as b:
         expected = ancestral_sample(network, schedule, 5, 6, rng=np.random.default_rng(3))
         assert np.array_equal(a["samples"], expected)
@@ -342,7 +345,7 @@ def test_a_refusal_of_the_sampler_is_not_told_as_lack_of_memory(tiny, monkeypatc
     def refuses(*args, **options):
         raise ValueError("something else")
 
-    monkeypatch.setattr("ddpm_np.sampling.ancestral_sample", refuses)
+    monkeypatch.setitem(saved.SAMPLERS, "ancestral", refuses)
     with pytest.raises(ValueError, match="something else"):
         main("sample", "x/checkpoint.npz", "--out", "s.npz")
 
@@ -373,3 +376,68 @@ def test_verify_tells_by_its_exit_code(monkeypatch, capsys, holds, code):
     monkeypatch.setattr(verify, "verify", lambda *, out: out("a line") or holds)
     assert main("verify") == code
     assert capsys.readouterr().out == "a line\n"
+
+
+# ---- what sample writes, and what a typo meets --------------------------------------------------
+
+
+def test_sample_takes_a_folder_and_writes_what_the_ending_says(tiny, capsys):
+    main("run", "--out", "x")
+    capsys.readouterr()
+    for out in ("s.npy", "s.csv", "s.npz"):
+        assert main("sample", "x/ensemble", "-n", 3, "--out", out, "--seed", 2) == 0
+    drawn = np.load("s.npy")
+    assert drawn.shape == (3, 6) and np.array_equal(np.load("s.npz")["samples"], drawn)
+    assert np.allclose(np.loadtxt("s.csv", delimiter=","), drawn, rtol=1e-8, atol=0)
+    capsys.readouterr()
+    assert "x/curve, x/ensemble" in refused(capsys, "sample", "x", "--out", "t.npz")
+    assert "not standard output" in refused(capsys, "sample", "x/curve", "--out", "-")
+
+
+def test_sample_draws_a_picture_of_what_it_sampled(tiny, capsys, monkeypatch):
+    pytest.importorskip("matplotlib")
+    main("run", "--experiment", "curve", "--out", "x")
+    argv = ["sample", "x", "--out", "s.npy", "--plot"]
+    assert main(*argv) == 1 and "matplotlib is not installed" in capsys.readouterr().err
+    monkeypatch.setattr(_figure_style, "available", lambda: True)
+    lines, draw = [], saved.Saved.picture
+    monkeypatch.setattr(saved.Saved, "picture", lambda s, x: lines.append(draw(s, x)) or lines[-1])
+    assert main(*argv) == 0
+    assert Path("s.png").read_bytes().startswith(b"\x89PNG")
+    shown = [line.get_ydata() for line in lines[0].axes[0].lines]
+    assert np.array_equal(shown, np.load("s.npy"))
+    Path("s.npy").unlink()
+    capsys.readouterr()
+    assert "s.png exists" in refused(capsys, *argv)
+    assert "--out" in refused(capsys, *argv[:3], "t.png", "--plot")
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["rnu"], "did you mean run?"),
+        (["run", "--sed", "3"], "did you mean --seed? (see python -m ddpm_np run --help)"),
+        (["run", "--step=3"], "did you mean --steps?"),
+        (["run", "--experiment", "curv"], "did you mean curve?"),
+        (["sample", "x", "--out", "s", "--smapler", "ddim"], "did you mean --sampler?"),
+        (["errata", "--wat"], "unknown arguments: --wat (see python -m ddpm_np errata --help)"),
+        (["run", "--schedule", "cosin"], "did you mean cosine?"),
+        (["run", "--T", "1"], "--T"),
+        (["run", "--batch-size", "0"], "--batch-size"),
+    ],
+)
+def test_a_typo_is_told_with_what_was_meant_and_the_help_of_its_command(
+    tiny, capsys, monkeypatch, argv, said
+):
+    monkeypatch.setattr(sys, "argv", ["ddpm_np"])
+    assert said in refused(capsys, *argv)
+
+
+@pytest.mark.parametrize("option, key, value", [("--T", "T", 9), ("--schedule", "noise", "linear")])
+def test_every_experiment_takes_the_settings_of_its_training(tiny, option, key, value, capsys):
+    assert main("run", "--out", "x", option, value, "--batch-size", 7) == 0
+    for name in TINY:
+        settings = json.loads(Path(f"x/{name}/report.json").read_text())["configuration"]
+        assert (settings[key], settings["batch_size"]) == (value, 7)
+    capsys.readouterr()
+    assert "--batch-size" in refused(capsys, "run", "--resume", "--out", "x", "--batch-size", 8)

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from tiny import TINY
 
-from ddpm_np.experiments import evaluation
-from ddpm_np.experiments.experiment import Training
+from ddpm_np.closed_form.ideal import IdealDenoiser, Losses, optimal_loss, optimal_variance
+from ddpm_np.closed_form.likelihood import vlb_terms
+from ddpm_np.experiments import signals
+from ddpm_np.experiments.evaluation import mean_over_t
 from ddpm_np.experiments.progress import MEMORY, _smoothed
+from ddpm_np.experiments.training import Training
+from ddpm_np.experiments.words import wordings
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -36,30 +40,48 @@ def test_the_smoothed_loss_is_an_exponential_average():
     assert abs(smoothed - expected) < 1e-12
 
 
+def test_the_mean_over_t_leaves_entry_0_out_and_has_the_error_of_independent_means():
+    mean, error = mean_over_t(np.array([np.nan, 1.0, 2.0]), np.array([np.nan, 0.3, 0.4]))
+    assert (mean, error) == (1.5, pytest.approx(0.25))
+
+
+@pytest.mark.E25
 def test_the_rows_of_loss_and_excess_hold_what_was_estimated(monkeypatch):
     training = Training(replace(TINY["ensemble"], samples=4))
-    T = training.schedule.T
+    T, floor = training.schedule.T, optimal_loss(training.distribution, training.schedule)
     loss, error = np.linspace(0, 0.8, T + 1), np.linspace(0, 0.08, T + 1)
-    monkeypatch.setattr(evaluation, "estimate_loss", lambda *a, **options: (loss, error))
-    monkeypatch.setattr(evaluation, "_excess_per_step", lambda *a, **options: (loss / 2, error / 2))
-    rows = evaluation.evaluate(training).rows
-    floor = evaluation.optimal_loss(training.distribution, training.schedule)
-    assert np.isclose(rows["loss"].measured, loss[1:].mean(), rtol=1e-12, atol=0)
-    assert np.isclose(rows["loss"].exact, floor[1:].mean(), rtol=1e-12, atol=0)
-    assert np.isclose(rows["loss"].error, np.sqrt(np.sum(error[1:] ** 2)) / T, rtol=1e-12, atol=0)
-    excess, floor = rows["excess_percent"], floor[1:].mean()
-    assert np.isclose(excess.measured, 50 * loss[1:].mean() / floor, rtol=1e-12, atol=0)
-    error_of_mean = np.sqrt(np.sum(error[1:] ** 2)) / T
-    assert np.isclose(excess.error, 50 * error_of_mean / floor, rtol=1e-12, atol=0)
+    losses = Losses(floor, 0 * error, loss, error, loss / 2, error / 2)
+    monkeypatch.setattr(signals, "estimate_losses", lambda *a, **options: losses)
+    rows, floor = training.experiment.evaluate(training, {}).rows, floor[1:].mean()
+    errors = np.sqrt(np.sum(error[1:] ** 2)) / T
+    loss_row, excess = rows["loss"], rows["excess_percent"]
+    assert loss_row[1:4] == pytest.approx((loss[1:].mean(), floor, errors), rel=1e-12)
+    wanted = 50 * loss[1:].mean() / floor, 0.0, 50 * errors / floor
+    assert excess[1:4] == pytest.approx(wanted, rel=1e-12)
 
 
-def test_the_excess_at_each_step_is_the_mean_square_of_the_difference():
-    training = Training(TINY["ensemble"])
-    ideal = evaluation.IdealDenoiser(training.distribution, training.schedule)
+@pytest.mark.E28
+def test_the_bound_row_uses_the_optimal_variance():
+    training = Training(replace(TINY["ensemble"], samples=30))
+    dist, schedule, network = training.distribution, training.schedule, training.denoiser()
+    rng = np.random.default_rng
+    row = training.experiment._bounds(network, dist, schedule, rng(4))["bound"]
+    noisy = dist.diffuse(schedule, 1)
+    denoiser, rest = signals.chain_from_first_step(network, schedule)
+    variance = optimal_variance(noisy, rest)
+    learned = vlb_terms(denoiser, noisy, rest, variance=variance, n=30, rng=rng(4))
+    best = vlb_terms(IdealDenoiser(noisy, rest), noisy, rest, variance=variance)
+    assert (row.measured, row.error) == (learned.total, learned.standard_error)
+    assert row.exact == best.total
+    # Another variance gives another bound, for the network and for the ideal denoiser.
+    for d, total in ((denoiser, learned.total), (IdealDenoiser(noisy, rest), best.total)):
+        assert vlb_terms(d, noisy, rest, n=30, rng=rng(4)).total > total * (1 + 1e-6)
 
-    def off(x, t):
-        return ideal(x, t) + 0.1 * t  # off by 0.1 t in every coordinate, whatever x is
 
-    found, error = evaluation._excess_per_step(off, ideal, 8, np.random.default_rng(0))
-    assert np.isnan(found[0]) and np.allclose(error[1:], 0, atol=1e-12)
-    assert np.allclose(found[1:], (0.1 * np.arange(1, training.schedule.T + 1)) ** 2, rtol=1e-9)
+def test_every_number_has_words_and_takes_its_facts():
+    for wording in wordings().values():
+        assert wording.title and wording.story and wording.rows
+        for what, remark in wording.rows.values():
+            assert what and not (what + remark).count("::")
+    row = wordings()["curve"].row("worst_distance", 1.5, 0.1, 0.0, n=7)
+    assert (row.measured, row.error, row.exact) == (1.5, 0.1, 0.0) and row.remark == "of 7"

@@ -13,9 +13,11 @@ from tiny import TINY
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_excess, optimal_loss
 from ddpm_np.closed_form.reverse import sampler_distribution
-from ddpm_np.experiments.evaluation import chain_from_first_step, evaluate, rms_distance
-from ddpm_np.experiments.experiment import CURVE, ENSEMBLE, Experiment, Training
+from ddpm_np.experiments.evaluation import rms_distance
+from ddpm_np.experiments.experiment import CURVE, ENSEMBLE, from_config
 from ddpm_np.experiments.report import write_report, write_summary
+from ddpm_np.experiments.signals import chain_from_first_step
+from ddpm_np.experiments.training import Training
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
@@ -29,10 +31,11 @@ def measured():
     """Each tiny experiment, trained and measured."""
     found = {}
     for name, experiment in TINY.items():
-        training = Training(replace(experiment, samples=200, seed=1))
+        experiment = replace(experiment, samples=200, seed=1)
+        training = Training(experiment)
         for _ in training.run():
             pass
-        found[name] = training, evaluate(training)
+        found[name] = training, experiment.evaluate(training, {})
     return found
 
 
@@ -54,7 +57,7 @@ def test_curve_is_the_notes_experiment_and_ensemble_its_family():
 
 def test_a_configuration_comes_back_from_json():
     for experiment in (CURVE, ENSEMBLE.variant(seed=3, quick=True)):
-        assert Experiment.from_config(json.loads(json.dumps(experiment.config))) == experiment
+        assert from_config(json.loads(json.dumps(experiment.config))) == experiment
 
 
 def test_every_setting_reaches_the_numbers():
@@ -76,16 +79,25 @@ def test_every_setting_reaches_the_numbers():
         "dim": 7,
         "n_frequencies": 3,
         "T": 9,
+        "noise": "linear",
         "beta_max": 0.2,
         "seed": 1,
-        "name": "ensemble",
         "beta_2": 0.9,
         "basis_size": 3,
+        "mirrored": True,
     }
-    others["mirrored"] = not base.mirrored
-    assert {*others, "samples", "quick"} == base.config.keys()
+    assert {*others, "name", "samples", "quick"} == base.config.keys()
     outcomes = [outcome(replace(base, **{key: value})) for key, value in others.items()]
-    assert len({outcome(base), *outcomes}) == len(others) + 1
+    outcomes.append(outcome(TINY["ensemble"]))
+    assert len({outcome(base), *outcomes}) == len(others) + 2
+
+
+@pytest.mark.parametrize("noise", ["sigmoid", "linear", "cosine"])
+@pytest.mark.parametrize("T", [20, 100, 1000])
+def test_another_schedule_ends_in_noise_for_every_t(noise, T):
+    schedule = CURVE.variant(T=T, noise=noise).schedule()
+    assert schedule.T == T and schedule.alpha_bar[T] < 0.01
+    assert CURVE.variant(T=100, noise="sigmoid") == CURVE
 
 
 @pytest.mark.E16
@@ -135,13 +147,14 @@ def test_curve_distances_are_those_of_the_samples(measured):
 @pytest.mark.E25
 def test_loss_and_excess_stand_over_the_floor(measured):
     training, evaluation = measured["ensemble"]
-    law, schedule = training.distribution, training.schedule
-    assert np.array_equal(evaluation.floor, optimal_loss(law, schedule), equal_nan=True)
-    error = np.hypot(evaluation.loss_error, evaluation.excess_error)[1:]
-    assert np.all(np.abs(evaluation.loss - evaluation.floor - evaluation.excess)[1:] < 5 * error)
+    dist, schedule = training.distribution, training.schedule
+    losses = evaluation.losses
+    assert np.array_equal(losses.floor, optimal_loss(dist, schedule), equal_nan=True)
+    error = np.hypot(losses.loss_error, losses.excess_error)[1:]
+    assert np.all(np.abs(losses.loss - losses.floor - losses.excess)[1:] < 5 * error)
     row = evaluation.rows["excess_percent"]
     network, rng = training.state.ema_network(), np.random.default_rng(7)
-    again, again_error = estimate_excess(network, law, schedule, n=2000, rng=rng)
+    again, again_error = estimate_excess(network, dist, schedule, n=2000, rng=rng)
     assert abs(row.measured - 100 * again) < 5 * np.hypot(row.error, 100 * again_error)
     assert row.exact == 0.0
 
@@ -149,26 +162,30 @@ def test_loss_and_excess_stand_over_the_floor(measured):
 @pytest.mark.E27
 def test_w2_is_that_of_the_gaussian_fit_and_has_its_exact_neighbours(measured):
     training, evaluation = measured["ensemble"]
-    law, rows = training.distribution, evaluation.rows
+    dist, rows = training.distribution, evaluation.rows
     fit = Gaussian(evaluation.samples.mean(0), np.cov(evaluation.samples, rowvar=False))
-    assert np.isclose(rows["w2"].measured, wasserstein2(fit, law), rtol=1e-12, atol=0)
-    fit = Gaussian(evaluation.ideal.mean(0), np.cov(evaluation.ideal, rowvar=False))
-    assert np.isclose(rows["w2"].exact, wasserstein2(fit, law), rtol=1e-12, atol=0)
-    output = sampler_distribution(law, training.schedule)
-    assert rows["w2_exact_sampler"].exact == wasserstein2(output, law)
+    ideal = Gaussian(evaluation.ideal.mean(0), np.cov(evaluation.ideal, rowvar=False))
+    for key, exact in (
+        ("w2", wasserstein2(fit, ideal)),
+        ("w2_data", wasserstein2(fit, dist)),
+        ("w2_ideal", wasserstein2(ideal, dist)),
+    ):
+        assert np.isclose(rows[key].measured, exact, rtol=1e-12, atol=0)
+    assert rows["w2"].exact == 0.0  # like is compared with like: the same noise
+    output = sampler_distribution(dist, training.schedule)
+    assert rows["w2_exact_sampler"].exact == wasserstein2(output, dist)
     assert np.array_equal(evaluation.spectra["exact sampler"], output.spectrum)
-    # A finite sample of the right law is some way off it, but less than that of the badly trained
-    # network.
-    assert 0 < rows["w2_true"].measured < rows["w2"].measured
+    # A sample of the right distribution is off it, but less than the badly trained network.
+    assert 0 < rows["w2_true"].measured < rows["w2_data"].measured
 
 
 @pytest.mark.E20
 def test_what_lies_outside_the_support_is_measured_there(measured):
     training, evaluation = measured["ensemble"]
-    law = training.distribution
-    assert law.rank < law.dim
-    support = law.axes[:, : law.rank]
-    beyond = evaluation.samples @ (np.eye(law.dim) - support @ support.T)
+    dist = training.distribution
+    assert dist.rank < dist.dim
+    support = dist.axes[:, : dist.rank]
+    beyond = evaluation.samples @ (np.eye(dist.dim) - support @ support.T)
     size = evaluation.rows["outside_rms"].measured
     assert np.isclose(size, np.sqrt(np.mean(beyond**2)), rtol=1e-9, atol=0)
 
@@ -176,23 +193,23 @@ def test_what_lies_outside_the_support_is_measured_there(measured):
 @pytest.mark.E24
 @pytest.mark.E28
 def test_the_chain_from_the_first_step_has_the_ideal_denoiser_of_x_1():
-    schedule, law = Schedule.sigmoid(12), MultiSine([0.5, 1.0], dim=6)
-    denoiser, rest = chain_from_first_step(IdealDenoiser(law, schedule), schedule)
-    exact = IdealDenoiser(law.diffuse(schedule, 1), rest)
+    schedule, dist = Schedule.sigmoid(12), MultiSine([0.5, 1.0], dim=6)
+    denoiser, rest = chain_from_first_step(IdealDenoiser(dist, schedule), schedule)
+    exact = IdealDenoiser(dist.diffuse(schedule, 1), rest)
     x = np.random.default_rng(0).standard_normal((5, 6))
     for t in range(1, rest.T + 1):
         # Both divide by variances of at least 1 - alpha_bar_1, formed in different orders from
         # rounded tables.
-        condition = law.spectrum[0] / schedule.one_minus_alpha_bar[1]
+        condition = dist.spectrum[0] / schedule.one_minus_alpha_bar[1]
         assert np.abs(denoiser(x, t) - exact(x, t)).max() < 10 * np.finfo(float).eps * condition
 
 
 @pytest.mark.E28
 def test_bound_and_entropy_stand_beside_each_other(measured):
     training, evaluation = measured["ensemble"]
-    law, schedule, rows = training.distribution, training.schedule, evaluation.rows
-    end = kl_divergence(law.diffuse(schedule, schedule.T), Gaussian(np.zeros(6), np.eye(6)))
-    assert rows["bound_kernel"].exact == law.diffuse(schedule, 1).entropy
+    dist, schedule, rows = training.distribution, training.schedule, evaluation.rows
+    end = kl_divergence(dist.diffuse(schedule, schedule.T), Gaussian(np.zeros(6), np.eye(6)))
+    assert rows["bound_kernel"].exact == dist.diffuse(schedule, 1).entropy
     assert abs(rows["bound_kernel"].measured - rows["bound_kernel"].exact - end) < 1e-10
     assert rows["bound"].exact > rows["bound_kernel"].measured
     assert rows["bound"].measured > rows["bound"].exact - 5 * rows["bound"].error
@@ -200,10 +217,10 @@ def test_bound_and_entropy_stand_beside_each_other(measured):
 
 def test_the_measurement_depends_on_weights_and_seed_only(measured):
     training, evaluation = measured["curve"]
-    again = evaluate(training)
+    again = training.experiment.evaluate(training, {})
     assert again.rows == evaluation.rows and np.array_equal(again.samples, evaluation.samples)
     training.state.rng.standard_normal(100)  # another generator, so nothing changes
-    assert evaluate(training).rows == evaluation.rows
+    assert training.experiment.evaluate(training, {}).rows == evaluation.rows
 
 
 def test_samples_come_from_the_averaged_weights(measured):
@@ -212,9 +229,9 @@ def test_samples_come_from_the_averaged_weights(measured):
     other.state = TrainingState(other.experiment.network(), rng=np.random.default_rng(0))
     other.state.network.flat[:] = training.state.network.flat
     other.state.ema.average[:] = training.state.ema.average
-    assert np.array_equal(evaluate(other).samples, evaluation.samples)
+    assert np.array_equal(other.experiment.evaluate(other, {}).samples, evaluation.samples)
     other.state.ema.average[:] = training.state.network.flat
-    assert not np.array_equal(evaluate(other).samples, evaluation.samples)
+    assert not np.array_equal(other.experiment.evaluate(other, {}).samples, evaluation.samples)
 
 
 # ---- the files ----------------------------------------------------------------------------------
@@ -225,7 +242,7 @@ def written(measured, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     for name, (training, evaluation) in measured.items():
         (folder / name).mkdir()
-        write_report(folder / name, training, evaluation, TIMES)
+        write_report(folder / name, folder, training, evaluation, TIMES)
     write_summary(folder, list(measured))
     return folder
 
@@ -238,7 +255,7 @@ def _refuse(constant):
 def test_report_json_is_strict_and_whole(measured, written, name):
     training, evaluation = measured[name]
     content = json.loads((written / name / "report.json").read_text(), parse_constant=_refuse)
-    assert Experiment.from_config(content["configuration"]) == training.experiment
+    assert from_config(content["configuration"]) == training.experiment
     assert content["seed"] == 1 and content["step"] == 30 and content["times"] == TIMES
     assert content["versions"]["numpy"] == np.__version__ and "Python" in content["versions"]
     per_step = content["loss_per_step"]
@@ -278,10 +295,9 @@ def test_the_summary_links_to_what_exists(written):
 
 def test_every_panel_says_what_it_shows(measured):
     pytest.importorskip("matplotlib")
-    from ddpm_np.experiments.figures import pictures
 
     for training, evaluation in measured.values():
-        for name, figure in pictures(training, evaluation):
+        for name, figure in training.experiment.pictures(training, evaluation):
             panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
             assert panels and figure.get_suptitle(), name
             assert any(text.get_text() for text in figure.texts), name

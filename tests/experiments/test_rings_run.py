@@ -12,8 +12,10 @@ import pytest
 
 from ddpm_np.cli import main
 from ddpm_np.closed_form.distributions import Rings
-from ddpm_np.experiments import rings
-from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS, Experiment, Training
+from ddpm_np.experiments import rings_evaluation
+from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS, from_config
+from ddpm_np.experiments.settings import KINDS
+from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.learning.unet import UNet
 
@@ -36,19 +38,19 @@ def test_it_is_no_part_of_the_default_run() -> None:
 
 
 def test_the_experiment_has_a_unet_and_a_family_of_rings() -> None:
-    network, law = RINGS.network(), RINGS.distribution()
-    assert isinstance(network, UNet) and network.size == 16 and network.dim == law.dim == 256
-    assert isinstance(law, Rings) and RINGS.variant(quick=True).steps < 100
+    network, dist = RINGS.network(), RINGS.distribution()
+    assert isinstance(network, UNet) and network.size == 16 and network.dim == dist.dim == 256
+    assert isinstance(dist, Rings) and RINGS.variant(quick=True).steps < 100
 
 
 def test_a_whole_run_reports_and_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(EXPERIMENTS, "rings", SMALL)
-    monkeypatch.setattr(rings, "PATCHES", (3, 7))
+    monkeypatch.setattr(rings_evaluation, "PATCHES", (3, 7))
     assert main(["run", "--experiment", "rings", "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
-    assert "rings: training three layers on 5 pictures" in said and "report in" in said
+    assert "three-layers: step 6/6" in said and "report in" in said
     folder = tmp_path / "run"
     report = json.loads((folder / "report.json").read_text())
     numbers = report["numbers"]
@@ -75,7 +77,7 @@ def test_a_whole_run_reports_and_draws(
         assert (folder / f"{picture}.png").stat().st_size > 1000
     samples = np.load(folder / "samples.npz")["samples"]
     assert samples.shape == (6, 64)
-    assert isinstance(load_checkpoint(folder / "checkpoint.npz").state.network, UNet)
+    assert isinstance(load_checkpoint(folder / "checkpoint.npz", KINDS).state.network, UNet)
 
 
 def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> None:
@@ -108,4 +110,4 @@ def test_pictures_that_cannot_be_halved_are_refused() -> None:
 
 
 def test_settings_survive_their_config() -> None:
-    assert Experiment.from_config(json.loads(json.dumps(SMALL.config))) == SMALL
+    assert from_config(json.loads(json.dumps(SMALL.config))) == SMALL

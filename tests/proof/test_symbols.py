@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ddpm_np.proof import polynomials as poly
 from ddpm_np.proof.exact import Exact
+from ddpm_np.proof.rational import Symbol, same
 from ddpm_np.proof.signs import SignPattern
-from ddpm_np.proof.symbols import ANY, POSITIVE, UNIT, Domain, Symbol, same
+from ddpm_np.proof.symbols import ANY, POSITIVE, UNIT, Domain
 
 OPERATIONS = {
     "+": operator.add,
@@ -141,7 +142,7 @@ def test_symbols_go_through_arrays() -> None:
     array = np.array([[x, y], [z, x]], dtype=object)
     assert same((array @ array)[0, 0], x * x + y * z) and same(array.sum(), 2 * x + y + z)
     assert same(array.mean(), (2 * x + y + z) / 4) and same((1 - array)[1, 0], 1 - z)
-    assert same(np.add.reduce(array, axis=0)[1], x + y) and same(np.int64(2) * x, x + x)
+    assert same(np.add.reduce(array, axis=0)[1], x + y) and same(2 * x, x + x)
 
 
 def test_numbers_of_other_kinds_are_refused() -> None:
@@ -152,6 +153,9 @@ def test_numbers_of_other_kinds_are_refused() -> None:
                 operation()
     with pytest.raises(TypeError, match=r"met the float 0.5: test_symbols.py, line \d+"):
         x * 0.5
+    for operation in (lambda: np.int64(2) * x, lambda: x + np.int64(2)):
+        with pytest.raises(TypeError, match="may have wrapped"):
+            operation()
     with pytest.raises(TypeError, match="whole powers only"):
         x**0.5
     with pytest.raises(TypeError, match="two domains"):

@@ -1,7 +1,7 @@
 """Distributions of the signal, closed under diffusion, and the distances between them.
 
 The first module of what is known exactly. Each distribution has in closed form its density, its
-score, and the law of x_t (E5, E6):
+score, and the distribution of x_t (E5, E6):
 
     .dim, .mean, .cov, .has_density, .sample(n, *, rng), .logpdf(x), .score(x), .divergence(x),
     .diffuse(schedule, t), .noised(kept, noise).

@@ -25,10 +25,10 @@ def float_array(
     return x.astype(np.float64, copy=x.flags.writeable)
 
 
-def checked_points(x: ArrayLike, dim: int, name: str = "x") -> Array:
-    """Points (..., dim) of float32 or float64."""
+def checked_points(x: ArrayLike, dim: int, name: str = "x", *, exact: bool = False) -> Array:
+    """Points (..., dim) of float32 or float64; of exact numbers only where these are asked for."""
     x = check_array(name, x, dim=dim)
-    if x.dtype == object:
+    if x.dtype == object and not exact:
         raise TypeError(f"{name} must hold floats, got exact numbers")
     return x
 

@@ -191,7 +191,7 @@ class Gaussian(Diffusing["Gaussian"]):
         """
         mean = float_array("mean", mean, ndim=1)
         factor = float_array("factor", factor, ndim=2, dim=mean.size)
-        noise = check_positive("noise", noise, zero=True)
+        noise = check_positive("noise", noise, zero=True, most=1e150)
         return Gaussian.__new__(Gaussian)._from_factor(mean, factor, noise)
 
     @classmethod

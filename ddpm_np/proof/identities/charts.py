@@ -16,7 +16,8 @@ from typing import Any
 
 from ddpm_np.proof.exact import Root
 from ddpm_np.proof.prover import Chart
-from ddpm_np.proof.symbols import POSITIVE, UNIT, Symbol
+from ddpm_np.proof.rational import Symbol
+from ddpm_np.proof.symbols import POSITIVE, UNIT
 
 TS = (1, 2, 3, 4, 5)
 

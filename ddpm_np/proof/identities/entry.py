@@ -97,5 +97,5 @@ def steps_in_stack(T: int, first: int = 1) -> list[Array]:
 
 def at(table: Any, t: Any) -> Any:
     """The entries of a table at t, shaped to multiply rows."""
-    entries = np.array(list(table), dtype=object)[t]
+    entries = np.array(list(table))[t]
     return entries[..., None] if np.ndim(t) else entries

@@ -152,7 +152,7 @@ def _mean_and_variance_in_batches(v: V, T: int) -> Sides:
     """q_mean_variance with t for each row, with repeats, and with t = 0."""
     t = steps_in_batch(T, 0)
     mean, variance = forward.q_mean_variance(v.schedule, v.x_0, t)
-    return [mean, variance], [at(v.p, t) * v.x_0, 1 - at(v.p, t) ** 2]
+    return [mean, variance], [at(v.p, t) * v.x_0, (1 - at(v.p, t) ** 2)[..., 0]]
 
 
 @identity("E4 E6", each_step(levels), x=(2,), eps=(2,))

@@ -27,8 +27,9 @@ from ddpm_np.proof.identities.entry import (
     identity,
     steps_in_batch,
 )
-from ddpm_np.proof.prover import Chart
-from ddpm_np.proof.symbols import POSITIVE, UNIT, Symbol
+from ddpm_np.proof.prover import Chart, derivative
+from ddpm_np.proof.rational import Symbol
+from ddpm_np.proof.symbols import POSITIVE, UNIT
 
 
 def _level(u: Symbol) -> SimpleNamespace:
@@ -41,25 +42,25 @@ LEVEL = Chart({"u": UNIT}, _level, lambda v: list(v.roots)).also(variance=POSITI
 STEP = STEP_BETWEEN_LEVELS.also(variance=POSITIVE)
 
 
-def _with_law(T: int) -> Chart:
+def _with_distribution(T: int) -> Chart:
     """The levels of a schedule, and a Gaussian in two dimensions on axes turned by any angle."""
     chart = levels(T).also(turn=UNIT, variance_1=POSITIVE, variance_2=POSITIVE)
     return chart.with_arrays(mean=(2,))
 
 
-def _law(v: V) -> Gaussian:
+def _distribution(v: V) -> Gaussian:
     w = v.turn
     cos, sin = (1 - w * w) / (1 + w * w), 2 * w / (1 + w * w)
-    axes = np.array([[cos, -sin], [sin, cos]], dtype=object)
+    axes = np.array([[cos, -sin], [sin, cos]])
     return _on_axes(v.mean, axes, [v.variance_1, v.variance_2])
 
 
 def _on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
     """The Gaussian itself; its constructors take floats only, because they look for the axes."""
-    law = object.__new__(Gaussian)
-    variances = np.array(spectrum, dtype=object)
-    law.__dict__.update(dim=len(mean), mean=mean, _axes=Axes(axes), levels=variances)
-    return law
+    dist = object.__new__(Gaussian)
+    variances: Array = np.array(spectrum)
+    dist.__dict__.update(dim=len(mean), mean=mean, _axes=Axes(axes), levels=variances)
+    return dist
 
 
 # ---- E24, E25: the noise, given x_t -------------------------------------------------------------
@@ -87,36 +88,36 @@ def _the_noise_is_a_score(v: V) -> Sides:
     marginal = ideal.marginal_variance(v.p**2, v.c**2, v.variance)
     log_density = -((v.x - v.p * v.mean) ** 2) / (2 * marginal)
     eps_star = ideal.eps_star_gain(v.p**2, v.c**2, v.variance) * (v.x - v.p * v.mean)
-    return eps_star, -v.c * log_density.derivative("x")
+    return eps_star, -v.c * derivative(log_density, "x")
 
 
-@identity("E24", each_T(_with_law), x=BATCH)
+@identity("E24", each_T(_with_distribution), x=BATCH)
 def _the_ideal_denoiser(v: V, T: int) -> Sides:
     """Along each axis it is the gain times the distance from the mean, t for each row and t = T."""
-    law, t = _law(v), steps_in_batch(T)
-    denoiser = ideal.IdealDenoiser(law, v.schedule)
+    dist, t = _distribution(v), steps_in_batch(T)
+    denoiser = ideal.IdealDenoiser(dist, v.schedule)
     left, right = [], []
     for t in (steps_in_batch(T), np.full(BATCH[0], T)):
         p, c = at(v.p, t), at(v.c, t)
-        left.append(denoiser(v.x, t) @ law.axes)
-        right.append(c / (p**2 * law.spectrum + c**2) * ((v.x - p * v.mean) @ law.axes))
-    return [*left, denoiser(v.x, T)], [*right, right[-1] @ law.axes.T]
+        left.append(denoiser(v.x, t) @ dist.axes)
+        right.append(c / (p**2 * dist.spectrum + c**2) * ((v.x - p * v.mean) @ dist.axes))
+    return [*left, denoiser(v.x, T)], [*right, right[-1] @ dist.axes.T]
 
 
-@identity("E25", each_T(_with_law))
+@identity("E25", each_T(_with_distribution))
 def _the_floor(v: V, T: int) -> Sides:
     """optimal_loss is the mean over the axes of alpha_bar_t lambda / v_t, for every t."""
-    signal = [p**2 * _law(v).spectrum for p in v.p[1:]]
+    signal = [p**2 * _distribution(v).spectrum for p in v.p[1:]]
     floors = [(s / (s + c**2)).sum() / 2 for s, c in zip(signal, v.c[1:])]
-    return ideal.optimal_loss(_law(v), v.schedule)[1:], floors
+    return ideal.optimal_loss(_distribution(v), v.schedule)[1:], floors
 
 
-@identity("E25 E26", each_T(_with_law))
+@identity("E25 E26", each_T(_with_distribution))
 def _the_optimal_variance(v: V, T: int) -> Sides:
     """optimal_variance is the mean over the axes of the true kernel's variances, for every t."""
-    variances = [reverse.reverse_variance(_law(v), v.schedule, t) for t in range(1, T + 1)]
+    variances = [reverse.reverse_variance(_distribution(v), v.schedule, t) for t in range(1, T + 1)]
     expected = [of_axes.sum() / 2 for of_axes in variances]
-    return ideal.optimal_variance(_law(v), v.schedule)[1:], expected
+    return ideal.optimal_variance(_distribution(v), v.schedule)[1:], expected
 
 
 @identity("E25 E26", STEP)
@@ -146,29 +147,29 @@ def _Bayes_rule_without_the_signal(v: V) -> Sides:
     return [left, variance * v_t], [right, v.beta * v_s]
 
 
-@identity("E26", each_route(lambda T, s, t: _with_law(T), (1, 2, 3)), x=(3, 2))
+@identity("E26", each_route(lambda T, s, t: _with_distribution(T), (1, 2, 3)), x=(3, 2))
 def _the_reverse_kernel(v: V, route: tuple[int, int]) -> Sides:
     """Along each axis, mean m_s + sqrt(alpha_{t|s}) v_s / v_t (x_t - m_t), variance beta v_s / v_t.
 
     Across the axes the covariance is 0.
     """
     s, t = route
-    law = _law(v)
-    v_s, v_t = (v.p[i] ** 2 * law.spectrum + v.c[i] ** 2 for i in route)
+    dist = _distribution(v)
+    v_s, v_t = (v.p[i] ** 2 * dist.spectrum + v.c[i] ** 2 for i in route)
     alpha = (v.p[t] / v.p[s]) ** 2
     gain, variance = v.p[t] / v.p[s] * v_s / v_t, (1 - alpha) * v_s / v_t
-    mean, cov = reverse.reverse_kernel(law, v.schedule, v.x, t, s)
-    along = reverse.reverse_variance(law, v.schedule, t, s)
-    expected = v.p[s] * v.mean @ law.axes + gain * ((v.x - v.p[t] * v.mean) @ law.axes)
+    mean, cov = reverse.reverse_kernel(dist, v.schedule, v.x, t, s)
+    along = reverse.reverse_variance(dist, v.schedule, t, s)
+    expected = v.p[s] * v.mean @ dist.axes + gain * ((v.x - v.p[t] * v.mean) @ dist.axes)
     on_axes = [[variance[0], 0], [0, variance[1]]]
-    return [mean @ law.axes, law.axes.T @ cov @ law.axes, along], [expected, on_axes, variance]
+    return [mean @ dist.axes, dist.axes.T @ cov @ dist.axes, along], [expected, on_axes, variance]
 
 
 # ---- E27: a sampler's step ----------------------------------------------------------------------
 
 
 @identity("E27", LEVEL, a=(), b=(), noise=(), x=(), mean=(), start=(), spread=())
-def _the_law_of_a_step(v: V) -> Sides:
+def _the_distribution_of_a_step(v: V) -> Sides:
     """x_s = a x_t + b eps_star(x_t) + noise, x_t ~ N(start, spread).
 
     Its mean is x_s at the mean of x_t, its variance the squared slope times spread, plus noise.
@@ -178,9 +179,9 @@ def _the_law_of_a_step(v: V) -> Sides:
     moved = v.a * v.x + v.b * eps_star
     rest = v.a * noise + v.b * v.c
     gain = reverse.step_gain(v.a, rest, kept, noise, v.variance)
-    law = reverse.step_moments(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
-    slope = moved.derivative("x")
-    return law, [moved - slope * (v.x - v.start), slope**2 * v.spread + v.noise]
+    dist = reverse.step_moments(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
+    slope = derivative(moved, "x")
+    return dist, [moved - slope * (v.x - v.start), slope**2 * v.spread + v.noise]
 
 
 @identity("E17 E18 E27", each_route(lambda T, s, t: levels(T), (1, 2, 3)))
@@ -207,22 +208,22 @@ def _on_a_line(T: int) -> Chart:
 
 
 @identity("E27", {f"T = {T}": (_on_a_line(T), T) for T in (1, 2, 3)}, start=())
-def _the_law_of_a_sampler(v: V, T: int) -> Sides:
+def _the_distribution_of_a_sampler(v: V, T: int) -> Sides:
     """With DDIM, eta = 0, all steps together are a linear map of the start, along one axis.
 
     The moments are those of that map, found by running the steps on symbols.
     """
-    law = _on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
-    denoiser, x = ideal.IdealDenoiser(law, v.schedule), np.array([v.start])
+    dist = _on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
+    denoiser, x = ideal.IdealDenoiser(dist, v.schedule), np.array([v.start])
     for t in range(T, 0, -1):
         step = sampling.ddim_step(v.schedule, t, t - 1, eta=0)
         x = step.xt_coef * x + step.eps_coef * denoiser(x, t)
     at_start, one = np.array([v.start]), np.array([v.schedule.alpha_bar[0]])
     visited = list(range(1, T + 1))
-    law_of_x = reverse.sampler_moments(
-        law, v.schedule, visited, at_start, one, "posterior", 0, centre=v.mean
+    distribution_of_x = reverse.sampler_moments(
+        dist, v.schedule, visited, at_start, one, "posterior", 0, centre=v.mean
     )
-    return law_of_x, [x, x[0].derivative("start") ** 2]
+    return distribution_of_x, [x, [derivative(x[0], "start") ** 2]]
 
 
 def _variances(v: V) -> tuple[Any, Any]:

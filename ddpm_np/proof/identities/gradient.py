@@ -27,7 +27,7 @@ from ddpm_np.learning.parameters import Network, Parameters
 from ddpm_np.learning.unet import UNet
 from ddpm_np.network import MLP
 from ddpm_np.proof.identities.entry import Cases, Sides, V, identity
-from ddpm_np.proof.prover import Chart
+from ddpm_np.proof.prover import Chart, derivative
 from ddpm_np.proof.signs import SignPattern
 
 T = 2
@@ -61,7 +61,7 @@ def _on_symbols(v: V, network: Network) -> Any:
     """The network with its parameters replaced by symbols; its public methods work as ever."""
     layout = network.params.layout
     flat = np.concatenate([vars(v)[p.name].ravel() for p in layout])
-    network.dtype, network.flat = np.dtype(object), flat
+    network.dtype, network.flat = flat.dtype, flat
     network.params = Parameters(layout, flat)
     return network
 
@@ -72,7 +72,7 @@ def _sides(v: V, network: Any, t: Any, loss: Callable[[Array], tuple[Any, Array]
     eps_hat, cache = network.forward(v.x, t)
     number, d_eps_hat = loss(eps_hat)
     gradient = network.backward(d_eps_hat, cache)
-    derivatives = [number.derivative(_name(parameter)) for parameter in network.flat]
+    derivatives = [derivative(number, _name(parameter)) for parameter in network.flat]
     return gradient.flat, np.array(derivatives)
 
 
@@ -162,10 +162,7 @@ LEAKY = {
 def _back_propagation_through_leaky_ReLU(v: V, make: Callable[[], MLP]) -> Sides:
     """MLP.backward is the derivative of the mean squared error on this piece."""
     network = _on_symbols(v, make())
-    sides = _sides(v, network, [2, 2], partial(_mean_square, v))
-    if v.x[0, 0].domain.unused:
-        raise ValueError("the pattern has more signs than there are pre-activations")
-    return sides
+    return _sides(v, network, [2, 2], partial(_mean_square, v))
 
 
 SILU = {
@@ -233,9 +230,8 @@ def _a_convolution_and_its_derivatives(v: V, wrap: bool) -> Sides:
     """convolve_backward and kernel_backward are the derivatives of the sum of d convolve(h)."""
     wide = convolution.neighbours(v.h, wrap)
     total = (convolution.convolve(wide, v.kernel) * v.d).sum()
-    d_kernel = np.empty(v.kernel.shape, dtype=object)
+    d_kernel = np.empty_like(v.kernel)
     convolution.kernel_backward(v.d, wide, d_kernel)
     d_h = convolution.convolve_backward(v.d, v.kernel, wrap)
-    return [d_h, d_kernel], [
-        [total.derivative(_name(x)) for x in array.flat] for array in (v.h, v.kernel)
-    ]
+    by_all = [[derivative(total, _name(x)) for x in array.flat] for array in (v.h, v.kernel)]
+    return [d_h.ravel(), d_kernel.ravel()], by_all

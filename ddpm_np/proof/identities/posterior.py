@@ -122,7 +122,7 @@ def _psi_1_and_psi_2_in_batches(v: V, T: int) -> Sides:
     for t in steps_in_stack(T, 2):
         left += [posterior.psi_1(v.schedule, v.y, v.y - 1, t), posterior.psi_2(v.schedule, t)]
         right += _psis(v, t, v.y, v.y - 1)
-    return left, right
+    return left, [side if i % 2 == 0 else side[..., 0] for i, side in enumerate(right)]
 
 
 @identity("E7 E11 E12", each_step(signal_roots, 2), x_0=(2,), x_t=(2,))
@@ -141,7 +141,7 @@ def _the_posterior_in_batches(v: V, T: int) -> Sides:
     for t, x_0, x_t in batch + [(t, v.y, v.y - 1) for t in steps_in_stack(T, 2)]:
         psi_1, psi_2 = _psis(v, t, x_0, x_t)
         left.append(posterior.posterior_mean_variance(v.schedule, x_0, x_t, t))
-        right.append([psi_1 / psi_2, 1 / psi_2])
+        right.append([psi_1 / psi_2, 1 / psi_2[..., 0]])
     return left, right
 
 
@@ -179,7 +179,7 @@ def _signal_and_noise_recovered(v: V, t: int) -> Sides:
 
 @identity("E13", each_T(levels), x_t=BATCH, eps=BATCH, y=STACK)
 def _predictions_in_batches(v: V, T: int) -> Sides:
-    """predict_x0 is (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t), predict_eps its like."""
+    """predict_x0 is (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t); so is predict_eps."""
     left, right = [], []
     batch = [(steps_in_batch(T), v.x_t, v.eps)]
     for t, x, y in batch + [(t, v.y, v.y - 1) for t in steps_in_stack(T)]:

@@ -10,6 +10,7 @@ import numpy as np
 from ddpm_np import forward, posterior, sampling
 from ddpm_np.proof.identities.charts import DDIM_STEP, STEP, TS, ddim_step, levels, reverse_step
 from ddpm_np.proof.identities.entry import Sides, V, each_route, each_step, each_T, identity
+from ddpm_np.proof.symbols import UNIT
 
 ROUTE = tuple[int, int]
 
@@ -22,7 +23,7 @@ def _the_ancestral_step(v: V, _: ROUTE) -> Sides:
     """
     coefs = 1 / v.a, -v.b * v.b / (v.a * v.c)
     steps = [sampling.ancestral_step(*v.route, variance=name) for name in ("posterior", "beta")]
-    return steps, [*coefs, v.std, *coefs, v.b]
+    return steps, [(*coefs, v.std), (*coefs, v.b)]
 
 
 @identity("E11 E17", each_route(reverse_step, TS, first=1))
@@ -41,7 +42,7 @@ def _a_variance_given_as_a_table(v: V, t: int) -> Sides:
     return _moved(step, v.x, v.eps), [mean, v.p[t]]
 
 
-@identity("E13 E17 E18", each_T(levels), x=(2,), eps=(2,), eta=())
+@identity("E13 E17 E18", each_T(lambda T: levels(T).also(eta=UNIT)), x=(2,), eps=(2,))
 def _the_last_step(v: V, T: int) -> Sides:
     """The step from any t to 0, ancestral or DDIM with any eta, returns x0_hat, without noise."""
     left, right = [], []
@@ -52,7 +53,7 @@ def _the_last_step(v: V, T: int) -> Sides:
             *(sampling.ddim_step(v.schedule, t, 0, eta=eta) for eta in (0, 1, v.eta)),
         ]
         left += [_moved(step, v.x, v.eps) for step in steps]
-        right += [x0_hat, 0] * len(steps)
+        right += [[x0_hat, 0]] * len(steps)
     return left, right
 
 
@@ -73,14 +74,18 @@ def _DDIM_on_the_forward_path(v: V, route: ROUTE) -> Sides:
 @identity("E11 E18", STEP)
 def _the_variance_of_DDIM_with_eta_1(v: V) -> Sides:
     """sigma^2 = beta_tilde_t."""
-    variance = sampling.ddim_variance(v.alpha, v.beta, v.one_minus, v.one_minus_prev, 1)
+    variance = sampling.ddim_variance(v.beta, v.one_minus, v.one_minus_prev, 1)
     return variance, posterior.posterior_variance(v.beta, v.one_minus, v.one_minus_prev)
+
+
+def _variance(alpha: Any, *numbers: Any) -> Any:
+    return sampling.ddim_variance(*numbers)
 
 
 @identity("E18", DDIM_STEP)
 def _the_direction_of_DDIM(v: V) -> Sides:
     """The sum of terms that are never negative = 1 - alpha_bar_s - sigma^2."""
-    variance = _ddim(sampling.ddim_variance, v)
+    variance = _ddim(_variance, v)
     return _ddim(sampling.ddim_direction, v), v.one_minus_prev - variance
 
 
@@ -98,7 +103,7 @@ def _DDIM_keeps_the_marginals(v: V) -> Sides:
     """For every eta, (xt_coef sqrt(1 - alpha_bar_t) + eps_coef)^2 + sigma^2 = 1 - alpha_bar_s."""
     kept = posterior.mean_xt_coef_in_eps_form(v.alpha) * np.sqrt(v.one_minus)
     noise = kept + _ddim(sampling.ddim_eps_coef, v)
-    return noise**2 + _ddim(sampling.ddim_variance, v), v.one_minus_prev
+    return noise**2 + _ddim(_variance, v), v.one_minus_prev
 
 
 @identity("E18", each_route(ddim_step, TS, first=1))

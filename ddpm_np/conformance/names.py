@@ -1,0 +1,284 @@
+"""What a method and its parameters are called: which operation it is, and what goes where.
+
+Only names are read here; nothing is called.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ddpm_np.conformance.arrays import FAULTS, read
+
+# The operations, with their arguments in the order of a call by position.
+OPERATIONS = {
+    "q_step": ("x_prev", "t", "noise"),
+    "q_sample": ("x_0", "t", "noise"),
+    "q_mean_variance": ("x_0", "t"),
+    "q_posterior_mean_variance": ("x_0", "x_t", "t"),
+    "predict_x0": ("x_t", "t", "eps"),
+    "predict_eps": ("x_t", "t", "x_0"),
+    "p_mean_variance": ("x_t", "t", "eps"),
+    "reverse_step": ("x_t", "t", "eps", "z"),
+    "ddim_step": ("x_t", "t", "s", "eps", "z", "eta"),
+    "loss": ("eps_hat", "eps"),
+    "p_losses": ("x_0", "t", "noise"),
+}
+_METHODS = {
+    "q_step": r"(q|forward|noise|noising|diffusion|diffuse|add_noise|q_sample)_(one_|single_)?step"
+    r"|step_forward|one_step_forward",
+    "q_mean_variance": r"q_(mean_var\w*|xt_x0)|marginal(_prob|_mean\w*|_distribution)?",
+    "q_posterior_mean_variance": r"(q_)?posterior(_mean)?(_variance|_var|_mean|_and_variance)?"
+    r"|(get|compute|q)_(q_)?posterior\w*|true_posterior\w*",
+    "predict_eps": r"(predict|pred|get|compute|recover)_(noise|eps|epsilon)(_from_\w+)?",
+    "predict_x0": r"(predict|pred|reconstruct|recover|estimate|get|compute|calc|to)_?(x_?0|xstart|"
+    r"x_start|start|original|clean|signal|original_sample)(_\w+)?|(eps|noise)_to_x_?0|x_?0_(hat|pred"
+    r"|from_\w+)|denoise_to_x_?0|remove_all_noise",
+    "p_mean_variance": r"p_mean_var\w*|p_mean_and_variance",
+    "ddim_step": r"(p_sample_)?ddim\w*|(sample|reverse|p_sample|denoise)_ddim(_step)?"
+    r"|p_sample|step|denoise_step|sample_step",
+    "reverse_step": r"reverse(_\w*step|_diffusion|_process|_sample)?|p_(sample|step)(_step|_ddpm)?"
+    r"|step|(ddpm|ancestral|denoise|denoising|backward|sampling|sample|strided)(_sample)?_step"
+    r"|sample_(prev|previous)\w*|step_back(ward)?|denoise|remove_noise|sample_(one_step|timestep)"
+    r"|sample_p|prev_sample|backward",
+    "p_losses": r"p_loss(es)?|(training|train|diffusion|compute|get|calc|denoising|simple)_loss"
+    r"(es)?|loss(_fn|_simple)?|training_step_loss",
+    "loss": r"loss(_fn|_simple)?|mse(_loss)?|criterion|(eps|noise|denoising|simple)_loss",
+    "q_sample": r"q_sample|q|add_noise\w*|noise_(images?|samples?|data|signal)|noisify|make_noisy"
+    r"|forward(_diffusion|_process|_noise|_sample)?(_sample)?|diffuse\w*|perturb\w*|corrupt\w*"
+    r"|noising|(get|to|apply)_nois\w+|sample_(q|xt|x_t)|noise",
+}
+_TIMES = r"ts?|tt|times?|(time|t)?steps?|t?(step)?(index|idx|ind)|batch_?times?|timecond|[ikn]"
+_WORDS = {
+    "eta": "eta|ddimeta",
+    "model": r"(\w*model|modelfn|denoise(fn|r)|\w*network|net|unet|predictor|fn|f|denoisemodel"
+    r"|epsfn|noisefn|score(fn|model))",
+    "rng": "rng|generator|gen|key|rngkey|prngkey|randomstate|rngs",
+    "s": r"s|(t|step|timestep|time)s?(prev\w*|next|to|target)|(prev|next|previous|target)t"
+    r"|(prev|next|previous|target)(time)?steps?|tm1|tminus1|tplus1|stop|tend|to",
+    "t": rf"({_TIMES})|({_TIMES})(now|curr|current|cur|batch|tensor)|(curr|current|cur)({_TIMES})"
+    r"|diffusionsteps?|noiselevels?|noisesteps?",
+    "x_0": r"x0\w*|xstart\w*|\w*xstart|predx0|xclean|clean\w*|orig\w*|start\w*|x|data|images?|imgs?"
+    r"|signals?|samples?|inputs?|batch|y|latents?|(target|pred(icted)?)(x0|start|original)\w*",
+    "x_t": r"xt\w*|x|samples?|imgs?|images?|latents?|noisy\w*|noised\w*|x(noisy|noised|curr(ent)?"
+    r"|cur|in|now)|(curr(ent)?|cur)x|zt|y|yt|xk|state|corrupted\w*|inputs?|signals?|data",
+    "x_prev": r"x(prev|tm1|tminus1|before|last)?|prevx|xs|samples?|imgs?|images?|x_?0?|state",
+    "v": r"v|vhat|vpred|predv|velocity",
+}
+_NOISE = re.compile(
+    r"\w*noise\w*|\w*eps(ilon)?\w*|z|e|et|pred(iction)?s?|(model)?out(put)?s?|model(out|pred)|pred"
+    r"\w*|\w*pred|score|input|target|n|rand\w*|fresh\w*|theirs|ours|hat\w*|\w*hat|labels?"
+)
+_MODELS = ("model", "epsmodel", "denoisefn", "denoiser", "network", "net", "unet", "epstheta")
+_PREDICTED = re.compile(r"pred|hat|theta|model|output|out$|^input$|score|^e_?t$")
+_FRESH = re.compile(r"^z|fresh|variance|rand|stoch|^n$|^noise")
+
+
+class Method(NamedTuple):
+    """A method under our names.
+
+    roles: its parameters with our argument for each; None calls by position. missing: what a model
+    and a generator inside must give.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    roles: dict[str, str] | None
+    positional: tuple[str, ...] = ()
+    by_model: bool = False
+
+    def takes(self, role: str) -> bool:
+        """Whether one of its parameters is for this."""
+        return self.roles is not None and role in self.roles.values()
+
+
+def plain(name: str) -> str:
+    """A name without underscores and capitals."""
+    return name.lower().replace("_", "")
+
+
+def operations_named(name: str) -> list[str]:
+    """The operations that a method of this name may be, the likeliest first."""
+    snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower().strip("_")
+    found = [o for o, pattern in _METHODS.items() if re.fullmatch(pattern, snake)]
+    return [name] if name in OPERATIONS and name != "loss" else found
+
+
+def bind(operation: str, name: str, function: Callable[..., Any], has_model: bool) -> Method | str:
+    """The method as this operation, or in words why it is none."""
+    if operation == name == "loss" and not isinstance(
+        bind("p_losses", name, function, has_model), str
+    ):
+        return "is used for p_losses"
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except FAULTS:
+        parameters = []
+    fixed = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    needed = [p for p in fixed if p.default is p.empty]
+    roles = _roles(operation, fixed, has_model)
+    found = _checked(operation, name, roles, needed, has_model)
+    if found is None:
+        positional = tuple(p.name for p in fixed if p.kind is p.POSITIONAL_ONLY)
+        by_model = _of_model(operation) and not set(roles.values()) & {"eps", "x_0", "v"}
+        return Method(name, function, roles, positional, by_model)
+    if name == operation:  # our own name: it will be called by position, and say what is wrong
+        return Method(name, function, None)
+    return found
+
+
+def _of_model(operation: str) -> bool:
+    return operation in ("reverse_step", "ddim_step", "p_mean_variance", "p_losses")
+
+
+def _checked(
+    operation: str,
+    name: str,
+    roles: dict[str, str],
+    needed: list[inspect.Parameter],
+    has_model: bool,
+) -> str | None:
+    """What is missing, in words; None where nothing is."""
+    strange = [p.name for p in needed if p.name not in roles]
+    if strange:
+        many = "parameters" if len(strange) > 1 else "parameter"
+        return f"{many} {', '.join(strange)} not known"
+    given = set(roles.values())
+    optional = {"z", "s", "eta", "noise"} | ({"t"} if operation == "loss" else set())
+    if _of_model(operation):
+        optional |= {"eps"} if has_model or given & {"model", "x_0", "v"} else set()
+    if operation == "predict_x0" and "v" in given:
+        optional |= {"eps"}
+    missing = [role for role in OPERATIONS[operation] if role not in given | optional]
+    if missing == ["eps"]:
+        return "nothing known gives it eps: no parameter, and no model in the object"
+    if missing:
+        return f"no parameter is known for {', '.join(missing)}"
+    if operation == "ddim_step" and "eta" not in given and "ddim" not in plain(name):
+        return "no eta"
+    if operation == "reverse_step" and "eta" in given:
+        return "a step with eta"
+    if operation == "p_losses" and not (has_model or "model" in given):
+        return "no model is found that could be asked"
+    return None
+
+
+def _roles(operation: str, parameters: list[inspect.Parameter], has_model: bool) -> dict[str, str]:
+    """Our name for each parameter that is understood."""
+    usable = [p for p in parameters if not isinstance(p.default, (bool, str))]
+    rng = re.compile(_WORDS["rng"])
+    usable = [p for p in usable if p.default is not None or not rng.fullmatch(plain(p.name))]
+    left = [p.name for p in usable]
+    roles: dict[str, str] = {}
+    optional = {p.name for p in usable if p.default is not p.empty}
+
+    def give(role: str, name: str) -> None:
+        roles[name] = role
+        left.remove(name)
+
+    def match(role: str, many: bool = False) -> None:
+        names = [n for n in left if re.fullmatch(_WORDS[role], plain(n))]
+        exact = [n for n in names if n == role or plain(n) == plain(role)]
+        for name in names if many else (exact or names)[:1]:
+            give(role, name)
+
+    ours = OPERATIONS[operation]
+    exact = [n for n in left if n in ours]
+    if set(exact) == set(ours):  # every name is ours
+        for name in exact:
+            give(name, name)
+    match("rng")
+    if _of_model(operation):
+        for n in left:
+            if re.fullmatch(_WORDS["model"], plain(n)) and n not in optional | {"f"}:
+                give("model", n)
+                break
+    if operation == "ddim_step":
+        match("eta")
+    elif operation == "reverse_step" and any(n in ("eta", "ddim_eta") for n in left):
+        match("eta")
+    if operation in ("reverse_step", "ddim_step"):
+        match("s")
+    if "t" in ours or operation == "loss":
+        times = [n for n in left if re.fullmatch(_WORDS["t"], plain(n))]
+        if len(times) > 1:  # a single letter may be something else
+            times = [n for n in times if len(n) > 1 or n == "t"]
+        for name in times:
+            give("t", name)
+    first = next((r for r in ("x_t", "x_prev", "x_0") if r in ours), None)
+    both = operation in ("q_posterior_mean_variance", "predict_eps")
+    if both:
+        strict = [
+            n
+            for n in left
+            if re.fullmatch(r"x?0\w*|x0\w*|\w*start\w*|\w*orig\w*|\w*clean\w*", plain(n))
+        ]
+        for name in strict[:1]:
+            give("x_0", name)
+    if operation in ("reverse_step", "ddim_step", "p_mean_variance", "predict_x0"):
+        match("v")
+        if operation != "predict_x0":
+            for n in left:
+                if re.fullmatch(r"\w*x_?0\w*|\w*x?start\w*", plain(n)) and n not in optional:
+                    give("x_0", n)
+                    break
+    noises = [n for n in left if _NOISE.fullmatch(plain(n))]
+    for role, name in _noise_roles(operation, noises, roles, optional, has_model).items():
+        give(role, name)
+    for role in [r for r in (first, "x_0" if both else None) if r and r not in roles.values()]:
+        match(role)
+    open_roles = [r for r in (first,) if r and r not in roles.values()]
+    required = [n for n in left if n not in optional]
+    if len(open_roles) == len(required) == 1 and re.match(
+        "x|im|sa|si|da|ob|fe", plain(required[0])
+    ):
+        give(open_roles[0], required[0])
+    return roles
+
+
+def _noise_roles(
+    operation: str, names: list[str], roles: dict[str, str], optional: set[str], has_model: bool
+) -> dict[str, str]:
+    """Which of the parameters that may be noise is which."""
+    if operation == "loss":
+        return dict(zip(("eps_hat", "eps"), names))
+    if operation in ("q_sample", "q_step", "p_losses"):
+        names = sorted(names, key=lambda n: ("noise" not in n and "eps" not in n, n in optional))
+        return {"noise": names[0]} if names else {}
+    if operation in ("predict_x0", "p_mean_variance"):
+        given = {"v", "x_0"} & set(roles.values())
+        return {"eps": names[0]} if names and not given and "model" not in roles.values() else {}
+    if operation not in ("reverse_step", "ddim_step"):
+        return {}
+    answered = {"model", "x_0", "v"} & set(roles.values())
+    ranked = sorted(
+        names,
+        key=lambda n: (
+            not _PREDICTED.search(plain(n)),
+            bool(_FRESH.search(plain(n))),
+            n in optional,
+        ),
+    )
+    if answered or (len(ranked) == 1 and has_model and _FRESH.search(plain(ranked[0]))):
+        return {"z": ranked[0]} if ranked else {}
+    return dict(zip(("eps", "z"), ranked))
+
+
+def models_in(obj: Any, functions: list[Any]) -> list[tuple[Any, str]]:
+    """Where an object keeps its model: (holder, name) pairs, the likeliest first."""
+    pattern = re.compile(_WORDS["model"] + r"|backbone|nn|epstheta|epsmodel|noisepredictor")
+    methods = [n for n in dir(type(obj)) if plain(n) in _MODELS]
+    attributes = [*(read(obj, "_modules") or {}), *(read(obj, "__dict__") or {}), *methods]
+    found: list[tuple[Any, str]] = []
+    for name in dict.fromkeys(a for a in attributes if not a.startswith("__")):
+        if pattern.fullmatch(plain(name)) and plain(name) not in ("f", "fn"):
+            if callable(read(obj, name)):
+                found.append((obj, name))
+    for function in functions:
+        code, space = read(function, "__code__"), read(function, "__globals__")
+        for name in code.co_names if code else ():
+            if pattern.fullmatch(plain(name)) and callable((space or {}).get(name)):
+                found.append((space, name))
+    return found

@@ -1,0 +1,254 @@
+"""What the networks of the rings experiment have learned: numbers, samples and floors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ddpm_np._checks import Array
+from ddpm_np._measurement import Measurement, mean_and_error
+from ddpm_np.closed_form.distributions import Empirical, Rings
+from ddpm_np.closed_form.distributions.rings import nearest_ring
+from ddpm_np.closed_form.ideal import IdealDenoiser, Losses, estimate_losses
+from ddpm_np.closed_form.patches import PatchDenoiser
+from ddpm_np.experiments.evaluation import Evaluation, mean_over_t, rms_distance
+from ddpm_np.experiments.rings import MLP_RATE, PICTURES, SEEN, WHY, RingsExperiment
+from ddpm_np.experiments.training import Training
+from ddpm_np.forward import q_sample
+from ddpm_np.posterior import predict_x0
+from ddpm_np.sampling import Denoiser, ancestral_sample
+from ddpm_np.schedule import Schedule
+
+PATCHES = (3, 5, 7, 11)  # fields of view, in pixels
+SHOWN = 8  # samples in a picture, all from the same noise
+
+
+class Memory(NamedTuple):
+    """What a network trained on k pictures returns.
+
+    samples : (n, dim)
+    trained, fresh : (n,) each sample's distance to the nearest trained picture, and to the nearest
+        of k pictures of the family that it was not trained on
+    ring : (n,) its distance to the nearest ring of any place and size
+    to_family, to_memory : mean over t of the squared distance of its predictions, on new pictures,
+        from the ideal denoiser of the family, and from that of the k pictures
+    """
+
+    k: int
+    samples: Array
+    trained: Array
+    fresh: Array
+    ring: Array
+    to_family: float
+    to_memory: float
+
+
+@dataclass(frozen=True)
+class RingsEvaluation(Evaluation):
+    """What is known of the networks; the fields of Evaluation are those of the main one.
+
+    memories : one for each number of pictures
+    columns : name -> (SHOWN, dim), samples of denoisers of the same five pictures, from equal noise
+    patch_floors : (patch, placed) -> (T + 1,), the least loss with that field of view, on the five
+    mlp_samples : (n, dim)
+    guesses, ideal_guesses : (T, dim), x0_hat of the first chain at t = 1..T, network and exact
+    """
+
+    memories: tuple[Memory, ...]
+    columns: dict[str, Array]
+    patch_floors: dict[tuple[int, bool], Array]
+    mlp_samples: Array
+    guesses: Array
+    ideal_guesses: Array
+
+
+def evaluate_rings(
+    e: RingsExperiment, training: Training, networks: Mapping[str, Denoiser]
+) -> RingsEvaluation:
+    """Measures the main network and those of the further trainings."""
+    schedule, dist, rng, n = training.schedule, e.distribution(), e.rng("evaluation"), e.samples
+    network, ideal = training.denoiser(), IdealDenoiser(dist, schedule)
+    losses = estimate_losses(network, dist, schedule, n=max(2, n // 2), rng=rng)
+    seed = int(rng.integers(2**63))
+    path, ideal_path = (_chain(d, schedule, dist.dim, seed) for d in (network, ideal))
+    samples = ancestral_sample(network, schedule, n, e.dim, rng=rng)
+    mlp = networks["mlp"]
+    mlp_losses = estimate_losses(mlp, dist, schedule, n=max(2, n // 8), rng=rng)
+    mlp_samples = ancestral_sample(mlp, schedule, n, e.dim, rng=rng)
+    rows = _family_rows(e, samples, path[0], ideal_path[0], losses)
+    over = float(mlp_losses.excess[1:].mean() / mlp_losses.floor[1:].mean())
+    fit = mean_and_error(nearest_ring(mlp_samples).distance)
+    rate = MLP_RATE * e.learning_rate
+    rows["mlp_excess"] = e.words.row("mlp_excess", over, None, 0.0, rate=rate, why=WHY)
+    rows["mlp_ring"] = e.words.row("mlp_ring", *fit, 0.0, n=n)
+    memories = [
+        _memory(networks[f"unet-{k}"], e.some(k), dist, schedule, n, rng)
+        for k in PICTURES
+        if f"unet-{k}" in networks
+    ]
+    rows |= _memory_rows(e, memories)
+    columns, floors, more = _five(e, schedule, networks, rng)
+    return RingsEvaluation(
+        rows | more,
+        losses,
+        samples,
+        ideal_path[0],
+        dist.sample(n, rng=rng),
+        path[:, 0],
+        ideal_path[:, 0],
+        {},
+        tuple(memories),
+        columns,
+        floors,
+        mlp_samples,
+        _guesses(network, schedule, path[:, 0]),
+        _guesses(ideal, schedule, ideal_path[:, 0]),
+    )
+
+
+def _chain(denoiser: Denoiser, schedule: Schedule, dim: int, seed: int) -> Array:
+    """The whole way of SHOWN samples, (T + 1, SHOWN, dim), from the noise of that seed."""
+    rng = np.random.default_rng(seed)
+    options: dict[str, Any] = {"trajectory": True, "dtype": np.float64}
+    return ancestral_sample(denoiser, schedule, SHOWN, dim, rng=rng, **options)
+
+
+def _guesses(denoiser: Denoiser, schedule: Schedule, path: Array) -> Array:
+    """x0_hat on the way of one picture, (T, dim), in the order of t = 1..T."""
+    x_t = path[1:, None]
+    return np.concatenate(
+        [
+            predict_x0(schedule, x, t, np.asarray(denoiser(x, t), np.float64))
+            for t, x in enumerate(x_t, 1)
+        ]
+    )
+
+
+def _family_rows(
+    e: RingsExperiment, samples: Array, shown: Array, ideal: Array, losses: Losses
+) -> dict[str, Measurement]:
+    floor, excess, row = losses.floor, losses.excess, e.words.row
+    least, (over, error) = float(floor[1:].mean()), mean_over_t(excess, losses.excess_error)
+    fit, ideal_fit = nearest_ring(samples), nearest_ring(ideal)
+    same = mean_and_error(rms_distance(shown, ideal))
+    rows = {
+        "loss": row("loss", least + over, error, least),
+        "excess": row("excess", over / least, error / least, 0.0),
+        "ring": row("ring", *mean_and_error(fit.distance), 0.0, n=len(samples)),
+        "ideal_ring": row(
+            "ideal_ring", float(ideal_fit.distance.mean()), None, 0.0, shown=len(ideal)
+        ),
+        "radius": row("radius", *mean_and_error(fit.radius), e.distribution().radius),
+        "radius_sd": row("radius_sd", float(fit.radius.std(ddof=1)), None, 0.0),
+        "same_noise": row("same_noise", *same, 0.0, shown=len(ideal)),
+    }
+    for t in sorted({1, max(1, e.T // 10), max(1, e.T // 2)}):
+        at, off = (float(values[t] / floor[t]) for values in (excess, losses.excess_error))
+        rows[f"excess_at_{t}"] = row("excess_at", at, off, 0.0, t=t)
+    return rows
+
+
+# ---- memorise or generalise ----------------------------------------------------------------------
+
+
+def _memory(
+    network: Denoiser,
+    pictures: Array,
+    dist: Rings,
+    schedule: Schedule,
+    n: int,
+    rng: np.random.Generator,
+) -> Memory:
+    samples = ancestral_sample(network, schedule, n, dist.dim, rng=rng)
+    fresh = dist.sample(len(pictures), rng=rng)
+    new = dist.sample(max(2, n // 8), rng=rng)
+    family, memory = IdealDenoiser(dist, schedule), IdealDenoiser(Empirical(pictures), schedule)
+    off = []
+    for t in range(1, schedule.T + 1, 7):
+        x_t = q_sample(schedule, new, t, rng.standard_normal(new.shape))
+        eps_hat = network(x_t, t)
+        off.append([np.square(eps_hat - ideal(x_t, t)).mean() for ideal in (family, memory)])
+    to_family, to_memory = np.mean(off, axis=0)
+    return Memory(
+        len(pictures),
+        samples,
+        _distances(samples, pictures).min(axis=1),
+        _distances(samples, fresh).min(axis=1),
+        nearest_ring(samples).distance,
+        float(to_family),
+        float(to_memory),
+    )
+
+
+def _memory_rows(e: RingsExperiment, memories: list[Memory]) -> dict[str, Measurement]:
+    rows: dict[str, Measurement] = {}
+    row = e.words.row
+    for m in memories:
+        k, (trained, fresh, ring) = m.k, map(mean_and_error, (m.trained, m.fresh, m.ring))
+        rows |= {
+            f"trained_{k}": row("trained", *trained, k=k),
+            f"fresh_{k}": row("fresh", *fresh, k=k),
+            f"ring_{k}": row("ring_of", *ring, 0.0, k=k),
+            f"to_family_{k}": row("to_family", m.to_family, k=k),
+            f"to_memory_{k}": row("to_memory", m.to_memory, k=k),
+        }
+    from scipy.stats import chisquare
+
+    five = e.some(PICTURES[0])
+    counts = np.bincount(_distances(memories[0].samples, five).argmin(axis=1), minlength=len(five))
+    share = float(chisquare(counts).pvalue)
+    rows["fair"] = row("fair", share, counts=", ".join(map(str, counts)))
+    return rows
+
+
+# ---- why circles are not round -------------------------------------------------------------------
+
+
+def _five(
+    e: RingsExperiment,
+    schedule: Schedule,
+    networks: Mapping[str, Denoiser],
+    rng: np.random.Generator,
+) -> tuple[dict[str, Array], dict[tuple[int, bool], Array], dict[str, Measurement]]:
+    """Denoisers of the same five pictures, with more and less of the picture in view."""
+    five, row = e.some(PICTURES[0]), e.words.row
+    points, three = Empirical(five), networks["three-layers"]
+    patches = {
+        (p, placed): PatchDenoiser(five, schedule, patch=p, placed=placed)
+        for p in PATCHES
+        for placed in (True, False)
+        if p < 2 * e.size
+    }
+    floors = {key: d.floor(n=max(2, e.samples // 16), rng=rng) for key, d in patches.items()}
+    denoisers: dict[str, Denoiser] = {
+        "all pixels, exact": IdealDenoiser(points, schedule),
+        f"patch {SEEN}, placed": patches[SEEN, True],
+        f"patch {SEEN}, anywhere": patches[SEEN, False],
+        "three layers": three,
+        "U-Net, short": networks["short"],
+        "U-Net": networks[f"unet-{PICTURES[0]}"],
+    }
+    seed = int(rng.integers(2**63))
+    columns = {name: _chain(d, schedule, e.dim, seed)[0] for name, d in denoisers.items()}
+    rows: dict[str, Measurement] = {}
+    for (p, placed), floor in floors.items():
+        where, least = "placed" if placed else "anywhere", float(floor[1:].mean())
+        rows[f"patch_{p}_{where}"] = row("patch", least, patch=p, where=where)
+    found = estimate_losses(three, points, schedule, n=max(2, e.samples // 4), rng=rng)
+    error = np.hypot(found.floor_error, found.excess_error)
+    loss = mean_over_t(found.floor + found.excess, error)
+    least = float(floors[SEEN, False][1:].mean())
+    rows["three_layers"] = row("three_layers", *loss, least, seen=SEEN)
+    for name, samples in columns.items():
+        ring = mean_and_error(nearest_ring(samples).distance)
+        key = f"shown_{name.replace(' ', '_').replace(',', '')}"
+        rows[key] = row("shown", *ring, 0.0, name=name, n=len(samples))
+    return {"five": five, **columns}, floors, rows
+
+
+def _distances(samples: Array, pictures: Array) -> Array:
+    """Root mean square per pixel between each sample and each picture, (n, k)."""
+    return np.stack([rms_distance(samples, picture) for picture in pictures], axis=1)

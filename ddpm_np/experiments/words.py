@@ -1,0 +1,51 @@
+"""The words of a report: title, story, and what each number is, read from words.txt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from ddpm_np._measurement import Measurement
+
+Numbers = tuple[float, float | None, float | None]  # measured, standard error, exact
+
+
+class Wording(NamedTuple):
+    """What the report of one experiment says; the texts have places for its facts, {n}."""
+
+    title: str
+    story: str
+    rows: Mapping[str, tuple[str, str]]  # what a number is, and a remark
+
+    def row(
+        self,
+        name: str,
+        measured: float,
+        error: float | None = None,
+        exact: float | None = None,
+        /,
+        **facts: Any,
+    ) -> Measurement:
+        """The number of that name, in the words of the report."""
+        what, remark = (text.format(**facts) for text in self.rows[name])
+        return Measurement(what, measured, exact, error, remark)
+
+
+@cache
+def wordings() -> Mapping[str, Wording]:
+    """The words of each experiment, by its name."""
+    text = (files("ddpm_np.experiments") / "words.txt").read_text(encoding="utf-8")
+    found = {}
+    for block in text.split("\n[")[1:]:
+        head, story, *lines = block.strip().splitlines()
+        name, title = head.split("] ")
+        rows = (line.split("::") for line in lines)
+        found[name] = Wording(title, story, {k.strip(): (w.strip(), r.strip()) for k, w, r in rows})
+    return found
+
+
+def caption_text(name: str, **facts: Any) -> str:
+    """What to see in the picture of that name."""
+    return wordings()["pictures"].rows[name][0].format(**facts)

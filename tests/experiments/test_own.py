@@ -1,0 +1,185 @@
+"""A user's own signals: read, refused in one line, learned, and drawn in their units."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import main, refused
+
+from ddpm_np.closed_form.ideal import estimate_floor
+from ddpm_np.experiments import saved
+from ddpm_np.experiments.own import Own, _two_nearest
+from ddpm_np.experiments.training import Training
+from ddpm_np.experiments.units import Units, read_signals
+
+QUICK = ["--quick", "--steps", "40", "--T", "12", "--batch-size", "20"]
+
+
+def signals(n=60, columns=7):
+    """Correlated, of any size and place, with constant columns, one of which rounds."""
+    rng = np.random.default_rng(5)
+    x = np.tanh(rng.standard_normal((n, 2))) @ rng.standard_normal((2, columns))
+    x = 40 * x + rng.standard_normal((n, columns)) + 1000
+    x[:, 2], x[:, 5] = 0.1, -7
+    return x
+
+
+@pytest.fixture
+def folder(tiny):
+    """The same signals in every kind of file."""
+    x = signals()
+    np.save("x.npy", x)
+    np.savez("x.npz", samples=x, other=np.zeros(3))
+    np.savez("one.npz", anything=x)
+    np.savetxt("x.csv", x, delimiter=",", fmt="%.17g")
+    names = ",".join(f"c{i}" for i in range(7))
+    np.savetxt("named.csv", x, delimiter=",", fmt="%.17g", header=names, comments="\ufeff")
+    return x
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "one.npz", "x.csv", "named.csv"])
+def test_every_kind_of_file_gives_the_same_signals(folder, name):
+    assert np.array_equal(read_signals(name), folder)
+    assert Own.of_file(name).digest == Own.of_file("x.npy").digest
+
+
+def test_columns_are_standardised_and_come_back_constant_ones_exactly():
+    x = signals()
+    units = Units.of(x)
+    z = units.standardised(x)
+    assert z.shape == (60, 5) and np.array_equal(units.scale == 0, [0, 0, 1, 0, 0, 1, 0])
+    assert np.abs(z.mean(0)).max() < 1e-12 and np.abs(z.std(0) - 1).max() < 1e-12
+    back = units.restored(z)
+    assert np.abs(back - x).max() < 1e-12 * np.abs(x).max()
+    assert np.array_equal(back[:, [2, 5]], x[:, [2, 5]])
+    again = Units.from_config(json.loads(json.dumps(units.config)), 5)
+    assert np.array_equal(again.restored(z), back)
+    for config, dim in (({"mean": [1.0]}, 1), ({"mean": [0.0], "scale": [-1.0]}, 1), ([], 1)):
+        with pytest.raises(ValueError):
+            Units.from_config(config, dim)
+    with pytest.raises(ValueError, match="scale"):
+        Units.from_config(units.config, 6)
+
+
+BAD = {
+    "nan.npy": (np.array([[1.0, 2.0], [3.0, np.nan]]), "got nan in signal 2, column 2"),
+    "inf.npy": (np.array([[1.0, -np.inf], [3.0, 1.0]]), "got -inf in signal 1, column 2"),
+    "text.npy": (np.array([["a", "b"], ["c", "d"]]), "must hold numbers"),
+    "complex.npy": (np.ones((3, 3), complex), "must hold numbers"),
+    "flat.npy": (np.arange(5.0), "got shape (5,)"),
+    "single.npy": (np.ones((1, 4)), "at least 2 signals"),
+    "empty.npy": (np.ones((3, 0)), "at least 2 signals"),
+    "equal.npy": (np.ones((3, 4)), "all are equal"),
+    "huge.npy": (np.array([[1e200], [2e200]]), "1e100"),
+    "nan.csv": ("1,2\n3,nan\n", "got nan in signal 2, column 2"),
+    "text.csv": ("1,2\n3,four\n5,6\n", "could not convert string 'four'"),
+    "hole.csv": ("1,2\n3,\n5,6\n", "must hold numbers"),
+    "ragged.csv": ("1,2\n3\n5,6\n", "must hold numbers"),
+    "names.csv": ("a,b\n", "at least 2 signals"),
+    "none.csv": ("", "at least 2 signals"),
+    "latin.csv": (b"\xff\xfe1,2\n3,4\n", "utf-8"),
+    "not.npy": (b"hello", "not.npy"),
+    "cut.npz": (b"PK\3\4hello", "cut.npz"),
+    "x.txt": ("1,2\n3,4\n", "must be one of .npy, .npz, .csv"),
+    "missing.csv": (None, "No such file"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_set_of_signals_is_refused_in_one_line_with_the_file(tiny, capsys, name):
+    content, said = BAD[name]
+    if isinstance(content, np.ndarray):
+        np.save(name, content)
+    elif content is not None:
+        Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    error = refused(capsys, "run", "--data", name)
+    assert name in error and said in error
+
+
+def test_an_npz_of_two_unnamed_arrays_a_pickle_and_a_folder_are_refused(tiny, capsys):
+    np.savez("two.npz", a=np.ones((3, 3)), b=np.ones((3, 3)))
+    np.save("object.npy", np.array([[{}, 1], [2, 3]], object), allow_pickle=True)
+    Path("folder.npy").mkdir()
+    for name in ("two.npz", "object.npy", "folder.npy"):
+        assert name in refused(capsys, "run", "--data", name)
+    both = "run", "--data", "two.npz", "--experiment", "curve"
+    assert "not allowed with" in refused(capsys, *both)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "named.csv"])
+def test_a_run_measures_and_its_samples_are_in_the_units_of_the_file(folder, capsys, name):
+    assert main("run", "--data", name, "--out", "run", *QUICK, "--schedule", "cosine") == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1] == "report in run/report.md"
+    report = json.loads(Path("run/report.json").read_text())
+    assert report["configuration"]["noise"] == "cosine" and report["configuration"]["T"] == 12
+    numbers = {key: row["measured"] for key, row in report["numbers"].items()}
+    assert all(map(np.isfinite, numbers.values())) and numbers["copies"] == 0
+    page = Path("run/report.md").read_text()
+    assert "60 signals of 7 numbers" in page and "2 are constant" in page
+    assert "--data" in page and "--T 12 --schedule cosine --batch-size 20 --quick" in page
+    assert main("sample", "run", "-n", 9, "--out", "s.npy", "--seed", 3) == 0
+    drawn = np.load("s.npy")
+    assert drawn.shape == (9, 7) and np.abs(drawn[:, [0, 1, 3, 4, 6]] - 1000).max() < 1000
+    assert np.array_equal(drawn[:, [2, 5]], np.tile([0.1, -7.0], (9, 1)))
+    assert np.array_equal(saved.load("run").sample(9, rng=np.random.default_rng(3)), drawn)
+    with np.load("run/samples.npz") as arrays:
+        assert arrays["samples"].shape[1] == 7 and (arrays["samples"][:, 5] == -7).all()
+
+
+def test_a_file_that_changed_is_refused_on_resume_and_another_one_is_named(folder, capsys):
+    assert main("run", "--data", "x.npy", "--out", "run", *QUICK) == 0
+    Path("run/report.json").unlink()
+    assert main("run", "--resume", "--out", "run", "--data", "x.npy") == 0
+    capsys.readouterr()
+    assert "--data" in refused(capsys, "run", "--resume", "--out", "run", "--data", "x.csv")
+    np.save("x.npy", folder + 1)
+    assert "has changed" in refused(capsys, "run", "--resume", "--out", "run")
+    Path("x.npy").unlink()
+    assert "x.npy" in refused(capsys, "run", "--resume", "--out", "run")
+
+
+def test_the_two_nearest_different_points_and_which():
+    points = np.array([[0.0, 0.0], [0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+    near, which = _two_nearest(np.array([[0.3, 0.4], [6.0, 7.0]]), points)
+    wanted = np.array([[0.5, 4.5], [1.0, np.hypot(3, 3)]]) / np.sqrt(2)
+    assert np.allclose(near, wanted) and list(which) == [0, 3]
+    near, _ = _two_nearest(points[1:3], points, itself=True)
+    assert np.allclose(near[:, 0], 5 / np.sqrt(2))
+
+
+@pytest.mark.E25
+def test_loss_and_both_floors_are_those_of_the_signals(folder):
+    experiment = Own.of_file("x.npy", steps=300, T=12, seed=1)
+    training = Training(replace(experiment, samples=80))
+    for _ in training.run():
+        pass
+    found = training.experiment.evaluate(training, {})
+    floor, error = estimate_floor(
+        training.distribution, training.schedule, n=80, rng=np.random.default_rng(0)
+    )
+    five = 5 * np.hypot(error, found.losses.floor_error)[1:]
+    assert (np.abs(found.losses.floor - floor)[1:] <= five + 1e-12).all()
+    z = training.experiment.signals()[1]
+    spectrum = np.linalg.eigvalsh(z.T @ z / len(z))[::-1]
+    assert np.allclose(found.spectra["data"], spectrum)
+    rows = found.rows
+    gaussian = np.clip(spectrum, 0, None) * training.schedule.alpha_bar[1:, None]
+    gaussian /= gaussian + training.schedule.one_minus_alpha_bar[1:, None]
+    assert rows["loss"].exact == pytest.approx(gaussian.mean(), rel=1e-9)
+    assert rows["loss_memory"].exact < rows["loss"].exact < 2 * rows["loss"].measured
+
+
+def test_a_network_that_returns_its_signals_is_told_to_copy_them(folder, monkeypatch):
+    from ddpm_np.closed_form.ideal import IdealDenoiser
+
+    training = Training(replace(Own.of_file("x.npy", T=40), samples=30))
+    ideal = IdealDenoiser(training.distribution, training.schedule)
+    monkeypatch.setattr(training, "denoiser", lambda: ideal)
+    rows = training.experiment.evaluate(training, {}).rows
+    assert rows["copies"].measured == 1 and rows["nearest"].measured < 1e-9
+    assert rows["loss"].measured == pytest.approx(rows["loss_memory"].exact, rel=1e-9)

@@ -1,0 +1,269 @@
+"""The prover: it proves what is true, and refuses what is false or outside its theorem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddpm_np import forward
+from ddpm_np.proof import ANY, POSITIVE, UNIT, Chart, Identity, Proof, prove
+from ddpm_np.proof.identities.charts import levels
+from ddpm_np.proof.trace import function_of, lines_not_run
+
+V = SimpleNamespace
+X = Chart({"x": ANY})
+
+
+def proof_of(chart: Chart, sides: Callable[[V], tuple[Any, Any]]) -> Proof:
+    return prove(Identity("test", ("E8",), "a test", chart, sides))
+
+
+# ---- true identities are proved -----------------------------------------------------------------
+
+
+def test_a_true_identity_is_proved_where_both_sides_are_defined() -> None:
+    proof = proof_of(X, lambda v: ((v.x**2 - 1) / (v.x - 1), v.x + 1))
+    assert proof.proved and proof.equal == 1
+    assert "proved: 1 pair of numbers equal where both sides are defined" in str(proof)
+
+
+@given(
+    st.lists(st.integers(-3, 3), min_size=1, max_size=6),
+    st.lists(st.integers(-3, 3), min_size=1, max_size=6),
+)
+def test_it_agrees_with_comparing_coefficients(left: list[int], right: list[int]) -> None:
+    def polynomial(coefficients: list[int], x: Any) -> Any:
+        total = 0 * x
+        for c in reversed(coefficients):
+            total = total * x + c
+        return total
+
+    width = max(len(left), len(right))
+    same = left + [0] * (width - len(left)) == right + [0] * (width - len(right))
+    proof = proof_of(
+        Chart({"x": UNIT}),
+        lambda v: (polynomial(left, v.x) / (1 + v.x), polynomial(right, v.x) / (1 + v.x)),
+    )
+    assert proof.proved == same
+
+
+def test_roots_and_their_signs() -> None:
+    chart = Chart({"x": UNIT}, roots=lambda v: [v.x**3])
+    assert proof_of(chart, lambda v: (np.sqrt(v.x**6), v.x**3)).proved
+    assert proof_of(X, lambda v: ([np.sqrt(v.x - v.x), np.sqrt(v.x / v.x)], [0, 1])).proved
+
+
+def test_arrays_of_variables() -> None:
+    chart = X.with_arrays(a=(2, 3), b=())
+    assert proof_of(chart, lambda v: (v.a * v.b - v.x, -(v.x - v.b * v.a))).proved
+    assert not proof_of(chart, lambda v: (v.a, v.a[:, ::-1])).proved
+    assert proof_of(X.also(y=POSITIVE), lambda v: (v.x * v.y, v.y * v.x)).proved
+
+
+# ---- false statements are refused ---------------------------------------------------------------
+
+FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
+    "|x| = x": (X, lambda v: (np.abs(v.x), v.x), "no magnitude"),
+    "max(x, 0) = x": (X, lambda v: (np.maximum(v.x, 0), v.x), "cannot be compared"),
+    "max(x, 0) = x, in Python": (X, lambda v: (max(v.x, 0), v.x), "cannot be compared"),
+    "max(x, 0) = x, in an array": (
+        X,
+        lambda v: (np.maximum(np.array([v.x]), 0), [v.x]),
+        "cannot be compared",
+    ),
+    "sign(x) = 1": (X, lambda v: (np.sign(v.x), 1), "cannot be compared"),
+    "min(x, 99/100) = x": (
+        Chart({"x": UNIT}),
+        lambda v: (min(v.x, Fraction(99, 100)), v.x),
+        "cannot be compared",
+    ),
+    "sqrt(x^2) = x": (
+        Chart({"x": ANY}, roots=lambda v: [v.x]),
+        lambda v: (np.sqrt(v.x**2), v.x),
+        "is not shown to be 0 or more",
+    ),
+    "sqrt(y^2) = y for y = x - 1/2": (
+        Chart({"x": UNIT}, lambda x: V(y=x - Fraction(1, 2)), lambda v: [v.y]),
+        lambda v: (np.sqrt(v.y**2), v.y),
+        "is not shown to be 0 or more",
+    ),
+    "a dictionary look-up": (X, lambda v: ({1: v.x}.get(v.x, v.x), v.x), "cannot be looked up"),
+    "a set": (X, lambda v: (list({v.x}), v.x), "cannot be looked up"),
+    "nothing": (X, lambda v: ([], []), "no symbols"),
+    "numbers alone": (X, lambda v: (1, 1), "no symbols"),
+    "x or 1": (X, lambda v: (v.x or 1, v.x), "no truth value"),
+    "x if x != 1/4": (
+        X,
+        lambda v: (v.x if v.x != Fraction(1, 4) else 0, v.x),
+        "cannot be compared",
+    ),
+    "(x + y)^2 = x^2 + y^2": (
+        X.also(y=ANY),
+        lambda v: ((v.x + v.y) ** 2, v.x**2 + v.y**2),
+        "the sides differ: left ",
+    ),
+    "two numbers and one": (X, lambda v: ([v.x, v.x], v.x), "a number on one, several on the"),
+    "other shapes": (
+        X.with_arrays(a=(2, 3)),
+        lambda v: (v.a, v.a.reshape(6)),
+        "the sides have 2 and 6 parts",
+    ),
+    "the second number": (X, lambda v: ([v.x, v.x], (v.x, 2 * v.x)), "left x, right 2 x"),
+    "a float": (X, lambda v: (0.5 * v.x, v.x / 2), "met the float 0.5"),
+    "a float on its own": (X, lambda v: ([v.x, 1.0], [v.x, 1]), "holds the float 1.0"),
+    "a rounded root": (X, lambda v: (v.x**0.5, v.x), "whole powers only"),
+    "exp(x) = x": (X, lambda v: (np.exp(v.x), v.x), "exp"),
+    "division by 0": (X, lambda v: (1 / (v.x - v.x), v.x), "division by a symbol that is 0"),
+    "a float out of it": (X, lambda v: (float(v.x), v.x), "cannot be rounded"),
+    "another type": (X, lambda v: ("x", v.x), "holds the str"),
+    "a crash": (X, lambda v: [][1], "IndexError"),
+    "a missing name": (X, lambda v: (v.y, v.x), "AttributeError"),
+    "no pair": (X, lambda v: v.x, "TypeError"),
+    "None": (X, lambda v: None, "TypeError"),
+    "a comparison caught": (X, lambda v: (_positive_part(v.x), v.x), "cannot be compared"),
+    "exp(x) = x, caught": (X, lambda v: (_or_itself(np.exp, v.x), v.x), "has no exp"),
+    "isnan, caught": (X, lambda v: (_or_itself(np.isnan, v.x), v.x), "raised and caught"),
+    "round(x) = x, caught": (X, lambda v: (_or_itself(round, v.x), v.x), "raised and caught"),
+    "x // 1 = x, caught": (X, lambda v: (_or_itself(_floor, v.x), v.x), "raised and caught"),
+    "an attribute": (X, lambda v: (getattr(v.x, "imag", 0) + v.x, v.x), "has no imag"),
+    "hasattr": (X, lambda v: (2 * v.x if hasattr(v.x, "real") else v.x, v.x), "has no real"),
+    "the kind of a dtype": (
+        X,
+        lambda v: (v.x if np.asarray(v.x).dtype.kind == "O" else 1.02 * v.x, v.x),
+        "floats take another way than symbols: test_prover.py, line ",
+    ),
+    "the kind, without a branch": (
+        X,
+        lambda v: (v.x * (1 + (np.asarray(v.x).dtype.kind == "f")), v.x),
+        "floats give another value than symbols",
+    ),
+    "isscalar": (X, lambda v: (v.x + 1 if np.isscalar(v.x) else v.x, v.x), "another way"),
+    "repr": (X, lambda v: (v.x if repr(v.x) == "x" else 2 * v.x, v.x), "another way"),
+    "isinstance": (X, lambda v: (v.x + isinstance(v.x, float), v.x), "another value"),
+    "a number that wraps": (
+        X,
+        lambda v: (np.int64(2) ** np.int64(64) * v.x, 0 * v.x),
+        "may have wrapped",
+    ),
+    "a product that wraps": (
+        X,
+        lambda v: (np.int64(2**62) * np.int64(4) * v.x, 0 * v.x),
+        "overflow encountered",
+    ),
+    "an array changed in place": (
+        X.with_arrays(a=(2,)),
+        lambda v: (_doubled(v.a), v.a),
+        "read-only",
+    ),
+    "a list changed in place": (
+        Chart({"x": ANY}, lambda x: V(x=x, xs=[x])),
+        lambda v: (v.xs.append(v.x), v.x),
+        "has no attribute 'append'",
+    ),
+    "shapes in a list": (
+        X.with_arrays(a=(2,), b=(3,)),
+        lambda v: ([v.a, v.b], [[*v.a, v.b[0]], v.b[1:]]),
+        "the sides have 2 and 3 parts",
+    ),
+    "an array of one for a number": (X, lambda v: (v.x, np.array([v.x])), "a number on one"),
+    "a root caught": (X, lambda v: (_root_or(v.x), v.x), "not the square of a declared root"),
+    "deep recursion": (X, lambda v: _deeper(v), "RecursionError"),
+    "a chart that crashes": (
+        Chart({"x": ANY}, lambda x: [][0]),
+        lambda v: (v.x, v.x),
+        "IndexError",
+    ),
+    "a beta above 1": (
+        Chart({"x": POSITIVE}, lambda x: V(s=x.domain.schedule([x]))),
+        lambda v: (v.s.beta[1], 1),
+        "is not shown to lie between 0 and 1",
+    ),
+}
+
+
+def _positive_part(x: Any) -> Any:
+    try:
+        return x if x > 0 else 0
+    except TypeError:
+        return x
+
+
+def _or_itself(function: Callable[[Any], Any], x: Any) -> Any:
+    try:
+        return function(x)
+    except TypeError:
+        return x
+
+
+def _floor(x: Any) -> Any:
+    return x // 1
+
+
+def _doubled(a: Any) -> Any:
+    a *= 2
+    return a
+
+
+def _root_or(x: Any) -> Any:
+    try:
+        return np.sqrt(x)
+    except (ValueError, TypeError):
+        return x
+
+
+def _deeper(v: V) -> Any:
+    return _deeper(v)
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_what_is_false_or_outside_the_theorem_is_refused(name: str) -> None:
+    chart, sides, why = FALSE[name]
+    proof = proof_of(chart, sides)
+    assert not proof.proved and why in proof.failure and "NOT PROVED" in str(proof)
+    assert proof.equal == 0
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (_, _, why) in FALSE.items() if "compared" in why or "looked" in why]
+)
+def test_the_refusal_names_the_line(name: str) -> None:
+    chart, sides, _ = FALSE[name]
+    assert "test_prover.py, line " in proof_of(chart, sides).failure
+
+
+# ---- what a proof has run ------------------------------------------------------------------------
+
+
+def test_lines_that_no_proof_runs_are_named() -> None:
+    def absolute(x: Any, *, square: bool = True) -> Any:
+        """Two branches and a refusal."""
+        if x is None:
+            raise ValueError("x must be a number")
+        if square:
+            return x**2
+        return x
+
+    first = absolute.__code__.co_firstlineno
+    missing = lines_not_run(absolute, {first + 2, first + 4, first + 5})
+    assert missing == [f"line {first + 6}: return x"]
+    assert lines_not_run(absolute, range(first, first + 7)) == []
+
+
+def test_what_a_proof_ran_is_kept() -> None:
+    chart = levels(2).with_arrays(x=(2,), eps=(2,))
+    proof = proof_of(
+        chart,
+        lambda v: (forward.q_sample(v.schedule, v.x, 2, v.eps), v.p[2] * v.x + v.c[2] * v.eps),
+    )
+    assert proof.proved and proof.trace
+    ran = proof.trace.coverage(function_of("forward.q_sample"))
+    assert ran and str(ran) == "T = 2, t as an int, shapes (2,)"
+    assert lines_not_run(forward.q_sample, ran.lines) == []
+    assert proof.trace.coverage(function_of("forward.q_step")) is None
