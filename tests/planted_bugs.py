@@ -52,7 +52,7 @@ def read(path: Path) -> list[Bug]:
             equations = tuple(c for c in catchers if "::" not in c)
             bugs.append(Bug(name, where, right, wrong, tests, equations))
         elif line.startswith("  ") and ": " in line:
-            name, _, caught = text.rpartition(": ")
+            name, _, caught = text.partition(": ")
         else:
             raise ValueError(f"{path.name}:{number} cannot be read: {line!r}")
     return bugs

@@ -16,31 +16,11 @@ import ddpm_np
 PACKAGE = Path(ddpm_np.__file__).parent
 
 # From the bottom up. A part imports only parts that stand before it.
-PARTS = [
-    "_checks",
-    "_files",
-    "_measurement",
-    "_figure_style",
-    "_picture_grid",
-    "schedule",
-    "forward",
-    "learning",
-    "posterior",
-    "sampling",
-    "closed_form",
-    "signals",
-    "network",
-    "training",
-    "learning.fast",
-    "equations",
-    "proof",
-    "conformance",
-    "errata",
-    "demos",
-    "experiments",
-    "companion",
-    "cli",
-]
+PARTS = (
+    "_checks _files _measurement _figure_style _picture_grid schedule forward learning "
+    "posterior sampling closed_form signals network training learning.fast equations proof "
+    "conformance errata demos experiments companion cli"
+).split()
 # These look modules up by the names that the register, a list of demos or a caller gives them.
 LOOK_UP = {
     "companion.sources",

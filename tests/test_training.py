@@ -30,24 +30,23 @@ from ddpm_np.training import (
 
 SCHEDULE = Schedule.sigmoid(10)
 DATA = Gaussian(np.zeros(3), np.diag([1.0, 0.5, 0.0]))
+FEW = {"steps": 5, "batch_size": 4, "learning_rate": 1e-3}
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
 
 
 def small_network(seed: int = 0, **options) -> MLP:
-    return MLP(
-        3,
-        10,
-        hidden=(8,),
-        rng=np.random.default_rng(seed),
-        skip=np.sqrt(SCHEDULE.one_minus_alpha_bar),
-        **options,
-    )
+    skip = np.sqrt(SCHEDULE.one_minus_alpha_bar)
+    return MLP(3, 10, hidden=(8,), rng=generator(seed), skip=skip, **options)
 
 
 def run(
     steps: int = 20, seed: int = 1, state: TrainingState | None = None, **options
 ) -> tuple[TrainingState, list]:
     if state is None:
-        state = TrainingState(small_network(), rng=np.random.default_rng(seed))
+        state = TrainingState(small_network(), rng=generator(seed))
     options = {"batch_size": 16, "learning_rate": 1e-2, **options}
     return state, list(train(state.network, DATA, SCHEDULE, steps=steps, state=state, **options))
 
@@ -55,7 +54,7 @@ def run(
 @pytest.mark.E15
 @given(n=st.integers(1, 6), dim=st.integers(1, 6), seed=st.integers(0, 99))
 def test_loss_is_the_mean_square_and_its_gradient_is_that_of_the_number_returned(n, dim, seed):
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     eps_hat, eps, direction = rng.standard_normal((3, n, dim))
     loss, gradient = denoising_loss(eps_hat, eps)
     assert loss == pytest.approx(np.mean((eps_hat - eps) ** 2), rel=1e-14)
@@ -77,7 +76,7 @@ def test_loss_leaves_its_arguments_alone():
 @pytest.mark.E16
 @given(T=st.integers(1, 200), n=st.integers(1, 600), seed=st.integers(0, 999))
 def test_balanced_steps_come_equally_often_in_rounds(T, n, seed):
-    t = balanced_steps(T, n, rng=np.random.default_rng(seed))
+    t = balanced_steps(T, n, rng=generator(seed))
     counts = np.bincount(t, minlength=T + 1)
     assert t.shape == (n,) and counts[0] == 0 and len(counts) == T + 1
     assert (np.abs(counts[1:] - n / T) < 1).all()
@@ -88,7 +87,7 @@ def test_balanced_steps_come_equally_often_in_rounds(T, n, seed):
 @pytest.mark.E16
 @pytest.mark.parametrize(("T", "n"), [(10, 3), (7, 10), (100, 10)])
 def test_every_step_has_the_same_expected_count(T, n):
-    rng, draws = np.random.default_rng(0), 4000
+    rng, draws = generator(0), 4000
     counts = sum(
         np.bincount(balanced_steps(T, n, rng=rng), minlength=T + 1)[1:] for _ in range(draws)
     )
@@ -111,7 +110,7 @@ def test_balanced_steps_stay_within_T_for_the_largest_uniform_number():
 @pytest.mark.E16
 def test_independent_steps_are_uniform_on_1_to_T():
     n = 20_000
-    t = training._independent_steps(10, n, rng=np.random.default_rng(0))
+    t = training._independent_steps(10, n, rng=generator(0))
     counts = np.bincount(t, minlength=11)
     assert counts[0] == 0 and len(counts) == 11
     assert (np.abs(counts[1:] - n / 10) <= 5 * np.sqrt(n * 0.1 * 0.9)).all()
@@ -123,10 +122,10 @@ def test_independent_steps_are_uniform_on_1_to_T():
 @pytest.mark.parametrize("max_norm", [1e-3, 1e3])
 def test_the_loop_is_the_algorithm_written_out(max_norm, gradient):
     network, twin = small_network(dtype=np.float64), small_network(dtype=np.float64)
-    network.flat += 0.3 * np.random.default_rng(3).standard_normal(network.flat.size)
+    network.flat += 0.3 * generator(3).standard_normal(network.flat.size)
     twin.flat[:] = network.flat
-    state = TrainingState(network, rng=np.random.default_rng(4), weight_decay=0.1)
-    rng = np.random.default_rng(4)
+    state = TrainingState(network, rng=generator(4), weight_decay=0.1)
+    rng = generator(4)
     optimizer = AdamW(twin.flat.size, np.float64, weight_decay=0.1)
     averages = []
     settings = {"steps": 6, "batch_size": 16, "learning_rate": 0.02, "warmup": 2}
@@ -157,7 +156,7 @@ def test_the_loop_is_the_algorithm_written_out(max_norm, gradient):
 @pytest.mark.E16
 def test_training_approaches_the_best_possible_prediction():
     state, records = run(1500, batch_size=64)
-    ideal, rng = IdealDenoiser(DATA, SCHEDULE), np.random.default_rng(2)
+    ideal, rng = IdealDenoiser(DATA, SCHEDULE), generator(2)
     t = np.tile(np.arange(1, 11), 100)
     x_t = q_sample(SCHEDULE, DATA.sample(1000, rng=rng), t, rng.standard_normal((1000, 3)))
     network = state.ema_network()
@@ -185,7 +184,7 @@ def test_same_seed_same_bits():
 @pytest.mark.E16
 def test_stopping_and_going_on_gives_the_bits_of_an_unbroken_run():
     whole, _ = run(20)
-    state = TrainingState(small_network(), rng=np.random.default_rng(1))
+    state = TrainingState(small_network(), rng=generator(1))
     steps = train(
         state.network, DATA, SCHEDULE, steps=20, batch_size=16, learning_rate=1e-2, state=state
     )
@@ -206,20 +205,19 @@ def test_stopping_and_going_on_gives_the_bits_of_an_unbroken_run():
 def test_a_network_belongs_to_the_schedule_that_trained_it():
     state, _ = run(3)
     other = Schedule.linear(10)
-    settings = {"steps": 5, "batch_size": 4, "learning_rate": 1e-3, "state": state}
     with pytest.raises(ValueError, match="schedule must be that of the network"):
-        train(state.network, DATA, other, **settings)
+        train(state.network, DATA, other, state=state, **FEW)
     for denoiser in (state.network, state.ema_network(), FastDenoiser(state.network)):
         for sample in (ancestral_sample, ddim_sample):
-            sample(denoiser, Schedule.sigmoid(10), 2, 3, rng=np.random.default_rng(0))
+            sample(denoiser, Schedule.sigmoid(10), 2, 3, rng=generator(0))
             with pytest.raises(ValueError, match="schedule must be that of the denoiser"):
-                sample(denoiser, other, 2, 3, rng=np.random.default_rng(0))
+                sample(denoiser, other, 2, 3, rng=generator(0))
 
 
 @pytest.mark.E16
 @pytest.mark.parametrize("balanced", [True, False])
 def test_steps_are_drawn_as_often_as_their_density_says(balanced):
-    T, n, rng = 10, 7, np.random.default_rng(0)
+    T, n, rng = 10, 7, generator(0)
     density = np.r_[np.nan, np.arange(1, T + 1.0) ** -0.5]
     draw = balanced_steps if balanced else _independent_steps
     draws = 20_000
@@ -235,34 +233,24 @@ def test_steps_are_drawn_as_often_as_their_density_says(balanced):
 
 @pytest.mark.E16
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"balanced": False},
-        {"max_norm": 1e-3},
-        {"warmup": 7},
-        {"learning_rate": 2e-2},
-        {"batch_size": 8},
-    ],
+    "option, value",
+    {
+        "balanced": False,
+        "max_norm": 1e-3,
+        "warmup": 7,
+        "learning_rate": 2e-2,
+        "batch_size": 8,
+    }.items(),
 )
-def test_every_option_changes_the_result(change):
-    assert not np.array_equal(run()[0].network.flat, run(**change)[0].network.flat)
+def test_every_option_changes_the_result(option, value):
+    assert not np.array_equal(run()[0].network.flat, run(**{option: value})[0].network.flat)
 
 
 @pytest.mark.E16
 def test_without_a_state_the_generator_given_drives_the_run():
     networks = [small_network() for _ in range(2)]
     for network in networks:
-        list(
-            train(
-                network,
-                DATA,
-                SCHEDULE,
-                steps=5,
-                batch_size=4,
-                learning_rate=1e-3,
-                rng=np.random.default_rng(7),
-            )
-        )
+        list(train(network, DATA, SCHEDULE, rng=generator(7), **FEW))
     assert np.array_equal(networks[0].flat, networks[1].flat) and not np.array_equal(
         networks[0].flat, small_network().flat
     )
@@ -290,38 +278,15 @@ def test_divergence_stops_before_the_weights_are_touched():
 @pytest.mark.E16
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_training_stays_in_the_dtype_of_the_network(dtype):
-    network = MLP(
-        3,
-        10,
-        hidden=(8, Layer(4, "leaky_relu", "shift")),
-        rng=np.random.default_rng(0),
-        dtype=dtype,
-    )
-    list(
-        train(
-            network,
-            DATA,
-            SCHEDULE,
-            steps=3,
-            batch_size=4,
-            learning_rate=1e-3,
-            rng=np.random.default_rng(0),
-        )
-    )
+    hidden = 8, Layer(4, "leaky_relu", "shift")
+    network = MLP(3, 10, hidden=hidden, rng=generator(), dtype=dtype)
+    list(train(network, DATA, SCHEDULE, rng=generator(), **FEW))
     assert network.flat.dtype == dtype and all(p.dtype == dtype for p in network.params.values())
 
 
 def test_train_is_a_generator_that_starts_nothing_by_itself():
     network = small_network()
-    steps = train(
-        network,
-        DATA,
-        SCHEDULE,
-        steps=5,
-        batch_size=4,
-        learning_rate=1e-3,
-        rng=np.random.default_rng(0),
-    )
+    steps = train(network, DATA, SCHEDULE, rng=generator(), **FEW)
     assert inspect.isgenerator(steps) and np.array_equal(network.flat, small_network().flat)
 
 
@@ -340,7 +305,7 @@ def test_a_loss_or_a_norm_that_is_not_finite_is_divergence_each_alone(loss, norm
 def test_no_step_is_drawn_more_often_than_another(balanced):
     T, n = 5, 500_000
     draw = balanced_steps if balanced else _independent_steps
-    t = draw(T, n, rng=np.random.default_rng(0))
+    t = draw(T, n, rng=generator(0))
     counts = np.bincount(t, minlength=T + 1)
     # Five standard errors of a share of 1/5 are 1.4 % of it: a skew of 3 % is seen.
     assert counts[0] == 0 and len(counts) == T + 1
