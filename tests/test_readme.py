@@ -15,6 +15,7 @@ import pytest
 
 import ddpm_np
 from ddpm_np.equations import EQUATIONS
+from ddpm_np.equations.notes import N2_ADDRESS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,7 +81,7 @@ def test_readme_has_one_command_under_run_and_one_under_test():
     "page",
     sorted(
         str(p.relative_to(ROOT))
-        for p in [ROOT / "README.md", *ROOT.glob("*/*.md")]
+        for p in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")]
         if "runs" not in p.parts
     ),
 )
@@ -89,3 +90,11 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8")):
         if not re.match(r"https?:", target):
             assert (path.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_links_into_the_notes_name_the_commit_whose_lines_they_count():
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for target in re.findall(
+            r"\]\((https://github.com/listenzcc/[^)]+)", page.read_text("utf-8")
+        ):
+            assert target.startswith(N2_ADDRESS) or "/blob/" not in target, f"{page}: {target}"

@@ -1,16 +1,10 @@
-"""The companion page: the notes' formulas on the left, the code that runs on the right.
+"""The derivation told to readers: a page, the documents' tables and a notebook.
 
-``python -m ddpm_np companion --out FILE`` writes one HTML file that needs no network and no script.
-It goes through the five notes section by section. Everything on it is taken from the register
-(:mod:`ddpm_np.equations`), from the errata and from the code when it is built; proofs are run and
-formulas are compared with their functions, and a formula that differs stops the build.
+``python -m ddpm_np companion --out FILE`` writes one HTML file that needs no network, or for a name
+that ends in .ipynb a notebook; ``python -m ddpm_np.companion`` makes both of the repository anew.
+All is taken from the register (:mod:`ddpm_np.equations`, which also makes the tables), from the
+errata and from the code when it is built; proofs are run, and one that fails stops the build.
 
-check: formulas against functions. sources: a function as HTML. content: what the page says.
-page: the file itself.
+numbers: what the telling shows, computed. sources: a function as HTML. marks: a correction inside a
+formula. evidence: proofs, tests, bugs. page, notebook: what is made of them. build: writes them.
 """
-
-from __future__ import annotations
-
-from ddpm_np.companion.page import MissingPackages, write_page
-
-__all__ = ["MissingPackages", "write_page"]

@@ -1,51 +1,40 @@
-"""The companion page as one HTML file."""
+"""The companion page as one HTML file: page.html filled in, with style.css and script.js in it."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import io
+import json
 import re
-from collections.abc import Iterable
+from functools import cache
 from html import escape
 from importlib.resources import files
-from pathlib import Path
+from itertools import chain
 from typing import Any
 
-from ddpm_np.companion.glossary import SYMBOLS, TERMS
+import numpy as np
+
+from ddpm_np._checks import Array
+from ddpm_np.companion import evidence, numbers
+from ddpm_np.companion.marks import broken, marked, replaced
+from ddpm_np.companion.prose import pieces
 from ddpm_np.companion.sources import ROOT, highlighted, source
-from ddpm_np.equations import EQUATIONS, SECTIONS
+from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, equations_of
 from ddpm_np.equations.formula import parse
-from ddpm_np.equations.typeset import mathml, sentence
+from ddpm_np.equations.notes import NOTES, Printed, heading_of, notes
+from ddpm_np.equations.telling import IDENTITY, PARTS, told
+from ddpm_np.equations.typeset import mathml, sentence, symbol_class
+from ddpm_np.errata import ERRATA
 
-PICTURE_WIDTH, PICTURE_BYTES = 720, 9_500
-
-
-# Names of symbols in the plain text of the errata.
-_NAME = re.compile(
-    r"(?<![\w`/$#>.-])(?:sqrt\([^()&<]+\)|(?:alpha|beta|eps|Sigma|psi|x|X|mu|C)(?:_bar|_tilde|_hat)?"
-    r"_(?:\{[^}]+\}|[A-Za-z0-9]+)|(?:alpha|beta|eps|Sigma|mu)(?:_bar|_tilde|_hat)?)(?![\w(])"
-)
+PICTURE_WIDTH, PICTURE_BYTES = 1440, 11_000
+DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+SHORT = 20  # lines of code that stand beside a formula without being unfolded
+RANGE = 4.0  # of the picture, up and down
 
 
 class MissingPackages(Exception):
     """Something that the page is built with is not there."""
-
-
-def write_page(out: Path) -> None:
-    """Build the page and write it to a new file.
-
-    FileExistsError if there is one already, before anything is built; OSError if it cannot be
-    written; MissingPackages without the packages of the extra "docs", or without the tests, which
-    the page shows.
-    """
-    if out.exists():
-        raise FileExistsError(17, "the file exists already", str(out))
-    if not out.parent.is_dir():
-        raise FileNotFoundError(2, "no such folder", str(out.parent))
-    text = page()
-    with open(out, "x", encoding="utf-8") as file:
-        file.write(text)
 
 
 def page() -> str:
@@ -60,91 +49,232 @@ def page() -> str:
         raise MissingPackages(
             f"the package {error.name} is missing; pip install '.[docs]' installs it"
         ) from None
-    if not (ROOT / "tests" / "planted_bugs.py").exists():
+    if not (ROOT / "tests" / "planted_bugs.txt").exists():
         raise MissingPackages("the page shows the tests, so it is built from the repository")
-    from ddpm_np.companion.content import content
     from ddpm_np.demos import DEMOS
     from ddpm_np.errata.record import KINDS
 
-    notes = content()
-    links = _links(notes)
     convert = math_core.LatexToMathML().convert_with_local_state
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
+    links = _links()
+    shown, data = _numbers()
+    order = list(dict.fromkeys([*(s.equation for p in PARTS for s in p.steps), *EQUATIONS]))
     environment.globals.update(
         # how things are written
         code=lambda text: Markup(highlighted(text, links)),
+        lines=lambda own, a, b, alone: Markup(
+            (_unindented if alone else "\n".join)(own.html(links)[a:b])
+        ),
         formula=lambda text: Markup(mathml(parse(text))),
-        typeset=lambda latex: Markup(convert(latex, displaystyle=True)),
-        printed=lambda part: Markup(_struck(convert(_rows(part), displaystyle=True), part)),
+        symbol=lambda text: Markup(mathml(parse(text), block=False)),
+        pair=lambda e: Markup(_pair(e, convert)),
+        printed=lambda p, errata: Markup(_printed(p, errata, convert)),
         heading=lambda text: Markup(_heading(text, convert)),
         remark=lambda text: Markup(
-            _NAME.sub(lambda m: mathml(parse(m[0]), block=False), _linked(text))
+            "".join(
+                mathml(parse(piece), block=False) if is_formula else _linked(piece)
+                for is_formula, piece in pieces(text)
+            )
         ),
-        words=lambda text: Markup(sentence(text, lambda t: mathml(t, block=False), _linked)),
+        words=lambda text: Markup(sentence(told(text), lambda t: mathml(t, block=False), _linked)),
+        both=lambda text: Markup(_both(text)),
+        tree=lambda tree: Markup(mathml(tree)),
+        definition=lambda name: f"d-{symbol_class(name)}",
         anchor=lambda place: place.replace(":", "-"),
         shade=lambda erratum: "bad" if erratum.kind.startswith("wrong") else "warn",
         picture=_picture,
         # what is written
-        notes=notes,
+        parts=PARTS,
+        identity=IDENTITY,
+        shown=shown,
+        points=_points(),
+        mark=_point(numbers.POINT, 0).split(",")[0],
+        data=Markup(data.replace("<", "\\u003c")),
+        T=numbers.T,
+        first=numbers.FIRST,
+        at=numbers.SHOWN,
+        notes=NOTES,
+        headings=notes(),
+        sections=SECTIONS,
+        equations=EQUATIONS,
+        equations_of=equations_of,
+        errata_of=lambda h: [e for e in ERRATA.values() if heading_of(e.place) == h],
+        errata_at=_errata_at,
+        errata_about=lambda e: [own for own in ERRATA.values() if own.equation == e.number],
+        is_marked=_is_marked,
+        featured=_featured,
+        shown_of=_shown,
+        errata=list(ERRATA.values()),
+        evidence=evidence,
+        proofs=evidence.proofs(),
+        tests=evidence.tests(),
+        source=source,
+        order=order,
         links=links,
-        symbols=SYMBOLS,
-        terms=TERMS,
+        symbols=_glossary()[0],
+        terms=_glossary()[1],
         kinds=KINDS,
         demos=DEMOS,
         fingerprint=fingerprint(),
     )
     body: str = environment.from_string(_file("page.html")).render()
-    return body.replace("@STYLE@", _style(body))
+    return body.replace("@STYLE@", _style()).replace("@SCRIPT@", _file("script.js"))
 
 
 def fingerprint() -> str:
-    """A digest of the register, sources and errata that the page shows."""
-    from ddpm_np.errata import ERRATA
+    """A digest of all that the page is built from: package, tests' names, bugs and pictures.
 
-    digest = hashlib.sha256()
-    for equation in EQUATIONS.values():
-        digest.update(repr(equation).encode())
-    for section in SECTIONS.values():
-        digest.update(repr(section).encode())
-    for name in _functions():
-        shown = source(name)
-        digest.update(repr(shown._replace(line=0)).encode())
-    for entry in ERRATA.values():
-        digest.update(repr(entry).encode())
-    for name in ("page.html", "style.css"):
-        digest.update(_file(name).encode())
+    The page says that its proofs ran on the code as it is, so any change of it makes the page old.
+    """
+    digest = hashlib.sha256(json.dumps(evidence.tests(), sort_keys=True).encode())
+    kinds = ("py", "txt", "html", "css", "js")
+    found = chain.from_iterable((ROOT / "ddpm_np").rglob(f"*.{kind}") for kind in kinds)
+    pictures = (ROOT / "docs" / "demos").glob("*.png")
+    for path in sorted([*found, *pictures, ROOT / "tests" / "planted_bugs.txt"]):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _functions() -> Iterable[str]:
-    """All functions of the register, once each."""
+# ---- the numbers and the picture --------------------------------------------------------------
+
+
+def _numbers() -> tuple[list[str], str]:
+    """The values without a script, and what the script draws from, as JSON.
+
+    A value that two places show is there once, and one that never changes is one text.
+    """
+    data: dict[str, Any] = {"columns": {}, "places": {}, "curves": {}, "std": {}}
+    shown: list[str] = []
+    for name, schedule in numbers.SCHEDULES.items():
+        rows, drawn = [], []
+        for t in range(numbers.FIRST, numbers.T + 1):
+            known = numbers.names(name, t)
+            rows.append([numbers.written(value) for value in numbers.values(known)])
+            drawn.append(np.concatenate(list(numbers.curves(known).values())))
+        shown = shown or rows[numbers.SHOWN - numbers.FIRST]
+        columns = [" ".join(c if len(set(c)) > 1 else c[:1]) for c in zip(*rows)]
+        unique = list(dict.fromkeys(columns))
+        data["columns"][name] = unique
+        data["places"][name] = [unique.index(column) for column in columns]
+        data["curves"][name] = encoded(np.array(drawn))
+        data["std"][name] = [round(v, 4) for v in np.sqrt(schedule.beta_tilde[numbers.FIRST :])]
+    data |= {"first": numbers.FIRST, "range": RANGE}
+    return shown, json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+
+
+def encoded(curves: Array) -> str:
+    """Curves (t, points) within the picture's range: what changes from one t to the next is one
+    character where it is small, and else a slash and two characters of the value itself."""
+    values = np.clip(np.round((curves + RANGE) * 256), 0, 2047).astype(int)
+    written, before = [], np.full(curves.shape[1], -9999)
+    for row in values:
+        for value, change in zip(row, row - before):
+            small = f"{DIGITS[change + 31]}" if abs(change) <= 31 else ""
+            written.append(small or f"/{DIGITS[value // 64]}{DIGITS[value % 64]}")
+        before = row
+    return "".join(written)
+
+
+def _points() -> dict[str, str]:
+    """The points of the picture's lines without a script, as script.js computes them."""
+    known = numbers.names("sigmoid", numbers.SHOWN)
+    lines = {"x_0": known["x_0"], **numbers.curves(known)}
+    wide = 2 * np.sqrt(known["schedule"].beta_tilde[numbers.SHOWN])
+    above, below = ([*enumerate(lines["mean"] + side)] for side in (wide, -wide))
+    drawn = {name: list(enumerate(curve)) for name, curve in lines.items()}
+    drawn["band"] = above + below[::-1]
+    return {name: " ".join(_point(i, v) for i, v in line) for name, line in drawn.items()}
+
+
+def _point(i: int, v: float) -> str:
+    return f"{5 + 690 * i / 49:.1f},{150 - 42 * v:.1f}"
+
+
+FEATURED = {"E15": "network.MLP.backward", "E16": "training._loop"}
+"""What stands first beside an equation whose first function mostly checks its arguments."""
+
+
+def _featured(equation: Equation) -> list[str]:
+    first = FEATURED.get(equation.number, equation.functions[0])
+    return list(dict.fromkeys([first, *equation.functions]))
+
+
+def _shown(equation: Equation) -> int:
+    """How many functions are unfolded: the first, and more of them while they stay short."""
+    lines = 0
+    for i, name in enumerate(_featured(equation)):
+        lines += 2 + sum(b - a for a, b, check in source(name).pieces if not check)
+        if i and lines > SHORT:
+            return i
+    return len(equation.functions)
+
+
+@cache
+def _chinese() -> dict[str, str]:
+    """What tests and proofs say in English, in Chinese."""
+    return dict(line.split(" | ", 1) for line in _file("chinese.txt").strip().split("\n")[1:])
+
+
+def _both(text: str) -> str:
+    """A statement or the name of a bug in the language of the page; formulas read the same."""
+    chinese = _chinese().get(text)
+    if chinese is None:
+        return escape(text)
+    return (
+        f'<span class="en">{escape(text)}</span><span class="zh" lang="zh">{escape(chinese)}</span>'
+    )
+
+
+# ---- what stands where ------------------------------------------------------------------------
+
+
+def _links() -> dict[str, str]:
+    """Where on the page a function stands, by the last part of its name."""
     named = [e.functions for e in EQUATIONS.values()] + [s.functions for s in SECTIONS.values()]
-    return dict.fromkeys(name for functions in named for name in functions)
+    return {last: f"f-{last}" for f in chain(*named) for last in [f.rpartition(".")[2]]}
+
+
+def _errata_at(printed: Printed) -> list[Any]:
+    return [
+        e for e in ERRATA.values() if any(p.overlaps(printed.place) for p in (e.place, *e.also))
+    ]
+
+
+def _is_marked(erratum: Any) -> bool:
+    """Whether a printed formula holds the erratum's, so that the correction stands in it."""
+    return bool(erratum.latex and erratum.latex[0]) and any(
+        replaced(p.latex, *erratum.latex)
+        for h in notes()
+        for p in h.printed
+        if p.place.overlaps(erratum.place)
+    )
+
+
+# ---- how things are written -------------------------------------------------------------------
 
 
 def _file(name: str) -> str:
     return files("ddpm_np.companion").joinpath(name).read_text(encoding="utf-8")
 
 
-def _style(body: str) -> str:
-    """The style sheet, with the font in it and one rule for each symbol that can light up."""
+def _glossary() -> list[list[list[str]]]:
+    """The symbols and the terms."""
+    blocks = _file("glossary.txt").strip().split("\n\n")[1:]
+    return [[line.split(" | ") for line in block.split("\n")] for block in blocks]
+
+
+def _style() -> str:
+    """The style sheet, with the font in it."""
     font = files("ddpm_np.companion").joinpath("math.woff2").read_bytes()
-    symbols = sorted(set(re.findall(r'class="(s-[A-Za-z0-9-]+)"', body)))
-    rules = ",".join(
-        f".card:has(.{s}:hover) .{s},body:has(#symbols .{s}:hover) .{s}" for s in symbols
-    )
-    lit = f"{rules}{{background:var(--lit);box-shadow:0 0 0 2px var(--lit)}}"
-    return _file("style.css").replace("@FONT@", base64.b64encode(font).decode()) + lit
+    return _file("style.css").replace("@FONT@", base64.b64encode(font).decode())
 
 
-def _links(notes: Any) -> dict[str, str]:
-    """Where on the page a function stands, by the last part of its name."""
-    sections = [section for note in notes for section in note.sections]
-    shown = [s for section in sections for part in section.equations for s in part.sources]
-    shown += [s for section in sections for s in section.sources]
-    return {each.last_name: f"f-{each.last_name}" for each in shown}
+def _unindented(lines: list[str]) -> str:
+    """Lines of highlighted code, moved to the left together."""
+    blank = min((len(line) - len(line.lstrip(" ")) for line in lines if line.strip()), default=0)
+    return "\n".join(line[blank:] for line in lines)
 
 
 def _heading(text: str, convert: Any) -> str:
@@ -158,29 +288,31 @@ def _heading(text: str, convert: Any) -> str:
 def _linked(text: str) -> str:
     """Plain text, with the numbers of equations as links and what is quoted as code."""
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
-    return re.sub(r"(?<![A-Za-z])(E[1-9]\d?)(?!\d)", r'<a href="#\1">\1</a>', text)
+    text = re.sub(r"(?<![A-Za-z])(E[1-9]\d?)(?!\d)", r'<a href="#\1">\1</a>', text)
+    return re.sub(r"\b(N2:630)\b", r'<a href="#N2-556">\1</a>', text)
 
 
-def _rows(part: Any) -> str:
-    """The LaTeX as printed; several rows outside of any environment are put into one."""
-    latex: str = part.printed.latex.strip()
+def _printed(printed: Printed, errata: list[Any], convert: Any) -> str:
+    """A formula as printed, with the corrections in it; several rows without any environment are
+    put into one."""
+    latex = corrected = printed.latex.strip()
+    for erratum in errata:
+        if erratum.latex and erratum.latex[0]:
+            corrected = replaced(corrected, *erratum.latex) or corrected
+    before, after = (convert(_rows(text), displaystyle=True) for text in (latex, corrected))
+    return broken(before if latex == corrected else marked(before, after))
+
+
+def _rows(latex: str) -> str:
     if r"\\" not in latex or r"\begin" in latex:
         return latex
     return r"\begin{aligned}" + latex.removesuffix("\\\\") + r"\end{aligned}"
 
 
-def _struck(written: str, part: Any) -> str:
-    """The MathML with what is wrong marked: single rows of a system where the lines tell them."""
-    if not part.wrong_rows:
-        return written
-    lines, n = part.printed.lines, written.count("<mtr>")
-    first = next((i for i, line in enumerate(lines) if r"\begin" in line), -1)
-    rows = [i - first - 1 for i in part.wrong_rows]
-    if n > 1 and all(0 <= i < n for i in rows):
-        before, *pieces = written.split("<mtr>")
-        marks = ('<mtr class="wrong">' if i in rows else "<mtr>" for i in range(n))
-        return before + "".join(mark + piece for mark, piece in zip(marks, pieces))
-    return written.replace("<math ", '<math class="wrong" ', 1)
+def _pair(erratum: Any, convert: Any) -> str:
+    """An erratum's formula with the correction in it."""
+    old, new = (convert(text, displaystyle=True) for text in erratum.latex)
+    return broken(marked(old, new) if erratum.latex[0] else new)
 
 
 def _picture(name: str) -> str:
@@ -191,12 +323,10 @@ def _picture(name: str) -> str:
     if not path.exists():
         return ""
     image = Image.open(path).convert("RGB")
-    width = min(image.width, PICTURE_WIDTH)
-    size = width, round(image.height * width / image.width)
-    image = image.resize(size, Image.Resampling.LANCZOS)
-    for quality in range(60, 0, -8):
+    image.thumbnail((PICTURE_WIDTH, PICTURE_WIDTH), Image.Resampling.LANCZOS)
+    for quality in (44, 32, 22, 14, 6):
         file = io.BytesIO()
-        image.save(file, "WEBP", quality=quality, method=4)
+        image.save(file, "AVIF", quality=quality, speed=9)
         if file.tell() <= PICTURE_BYTES:
             break
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return f"data:image/avif;base64,{base64.b64encode(file.getvalue()).decode()}"

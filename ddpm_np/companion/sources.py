@@ -1,6 +1,8 @@
-"""The source of a function as HTML: highlighted, argument checks folded, names linked.
+"""The source of a function as HTML: highlighted, argument checks apart, names and symbols linked.
 
 The code is the one that runs. Its docstring is left out where the page has the formula beside it.
+A name lights up with the symbol it stands for, also where a function gives it a name of its own:
+after ``before = schedule.one_minus_alpha_bar[t - 1]``, ``before`` is alpha_bar_{t-1}.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import inspect
 import pkgutil
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -27,14 +29,19 @@ STYLES = {
     "Token.Name.Decorator": "d",
     "Token.Name.Builtin": "b",
 }
-SYMBOLS = {"x", "eps", "z", "alpha", "beta", "psi", "Sigma", "sigma", "eta", "score", "lambda"}
-PREFIXES = ("one_minus_", "sqrt_")
+LETTERS = "alpha beta eps eta lambda psi score sigma Sigma x z"
+TABLES = "beta alpha alpha_bar one_minus_alpha_bar beta_tilde"
+_SYMBOL = re.compile(
+    rf"(?:one_minus_|sqrt_)?((?:{LETTERS.replace(' ', '|')})(?:_bar|_tilde|_hat|_star)?)"
+    r"(?:_?(prev|ts|[0-9st]))?"
+)
 
 
 class Source(NamedTuple):
-    """A function: its name below ddpm_np, file, first line, signature, docstring and body.
+    """A function: its name below ddpm_np, file, first line, signature, docstring, lines of code.
 
-    body: pieces of code in order, each with whether it only checks arguments.
+    pieces: first and last line (exclusive) of the body's pieces, and whether one only checks.
+    symbols: the class of the symbol that the name at a line and column stands for.
     """
 
     name: str
@@ -42,11 +49,36 @@ class Source(NamedTuple):
     line: int
     signature: str
     docstring: str
-    body: tuple[tuple[str, bool], ...]
+    lines: tuple[str, ...]
+    pieces: tuple[tuple[int, int, bool], ...]
+    symbols: Mapping[tuple[int, int], str]
 
     @property
     def last_name(self) -> str:
         return self.name.rpartition(".")[2]
+
+    def html(self, links: Mapping[str, str]) -> list[str]:
+        """The lines, highlighted."""
+        return highlighted("\n".join(self.lines), links, self.symbols).split("\n")
+
+    def statement(self, piece: str = "") -> tuple[int, int]:
+        """The lines of the smallest statement that holds a piece of code, or of the last return.
+
+        ValueError where no statement does.
+        """
+        found = [
+            (node.lineno - 1, node.end_lineno or node.lineno)
+            for node in ast.walk(ast.parse("\n".join(self.lines)))
+            if isinstance(node, ast.stmt)
+            and (piece in _text(self.lines, node) if piece else isinstance(node, ast.Return))
+        ]
+        if not found:
+            raise ValueError(f"{self.name} holds no {piece or 'return'!r}")
+        return min(found, key=lambda span: (span[1] - span[0], -span[0])) if piece else max(found)
+
+
+def _text(lines: tuple[str, ...], node: ast.stmt) -> str:
+    return "\n".join(lines[node.lineno - 1 : node.end_lineno])
 
 
 @cache
@@ -60,14 +92,14 @@ def source(name: str) -> Source:
     for wrapper in ("__func__", "func", "fget"):
         found = getattr(found, wrapper, None) or found
     found = inspect.unwrap(found)
-    lines, first = inspect.getsourcelines(found)
-    text = textwrap.dedent("".join(lines))
+    numbered, first = inspect.getsourcelines(found)
+    text = textwrap.dedent("".join(numbered)).rstrip()
     path = Path(inspect.getfile(found)).relative_to(ROOT).as_posix()
-    tree = ast.parse(text).body[0]
+    lines, tree = tuple(text.split("\n")), ast.parse(text).body[0]
     if not isinstance(tree, ast.FunctionDef):  # a class that only holds data
-        return Source(name, path, first, "", docstring, ((text.rstrip(), False),))
+        return Source(name, path, first, "", docstring, lines, ((0, len(lines), False),), {})
     docstring = docstring or ast.get_docstring(tree) or ""
-    return Source(name, path, first, *_parts(text, tree, docstring))
+    return Source(name, path, first, *_signature(lines, tree, docstring), _symbols(tree))
 
 
 def _is_written(method: Any) -> bool:
@@ -75,27 +107,23 @@ def _is_written(method: Any) -> bool:
     return Path(method.__code__.co_filename).exists()
 
 
-def _parts(
-    text: str, tree: ast.FunctionDef, docstring: str
-) -> tuple[str, str, tuple[tuple[str, bool], ...]]:
-    """Signature, docstring and the body in pieces."""
-    lines, body = text.rstrip().split("\n"), tree.body
-    has_docstring = ast.get_docstring(tree) is not None
-    statements = body[1:] if has_docstring else body
+def _signature(
+    lines: tuple[str, ...], tree: ast.FunctionDef, docstring: str
+) -> tuple[str, str, tuple[str, ...], tuple[tuple[int, int, bool], ...]]:
+    """Signature, docstring, lines, and the pieces of the body."""
+    body, has_docstring = tree.body, ast.get_docstring(tree) is not None
     # Comments above a statement belong to it, so pieces begin where the statement before ended.
     start = (body[0].end_lineno or 0) if has_docstring else body[0].lineno - 1
-    head = lines[tree.lineno - 1 : body[0].lineno - 1]
-    signature = re.sub(r"\(\s+", "(", re.sub(r",?\s+\)", ")", " ".join(map(str.strip, head))))
-    pieces: list[tuple[str, bool]] = []
-    for statement in statements:
-        end = statement.end_lineno or start
-        piece, check = "\n".join(lines[start:end]), _is_check(statement)
-        if pieces and pieces[-1][1] == check:
-            pieces[-1] = (pieces[-1][0] + "\n" + piece, check)
-        else:
-            pieces.append((piece, check))
+    head = " ".join(map(str.strip, lines[tree.lineno - 1 : body[0].lineno - 1]))
+    signature = re.sub(r"\(\s+", "(", re.sub(r",?\s+\)", ")", head))
+    pieces: list[tuple[int, int, bool]] = []
+    for statement in body[1:] if has_docstring else body:
+        end, check = statement.end_lineno or start, _is_check(statement)
+        if pieces and pieces[-1][2] == check:
+            start = pieces.pop()[0]
+        pieces.append((start, end, check))
         start = end
-    return signature, docstring, tuple(pieces)
+    return signature, docstring, lines, tuple(pieces)
 
 
 def _is_check(statement: ast.stmt) -> bool:
@@ -110,19 +138,10 @@ def _is_check(statement: ast.stmt) -> bool:
             and any(isinstance(s, ast.Raise) for s in ast.walk(statement))
         )
     if isinstance(statement, (ast.Assign, ast.Expr)):
-        values = [statement.value]
-        while values and isinstance(values[-1], ast.Tuple):
-            values = [*values[:-1], *values[-1].elts]
-        return all(_checks(value) for value in values)
+        value = statement.value
+        values = value.elts if isinstance(value, ast.Tuple) else [value]
+        return bool(values) and all(_checks(value) for value in values)
     return False
-
-
-@cache
-def _check_names() -> frozenset[str]:
-    from ddpm_np import _checks as module
-
-    own = {name for name, value in vars(module).items() if inspect.isfunction(value)}
-    return frozenset(own - {"per_row", "per_matrix"} | {"checked_steps", "_not_first", "_span"})
 
 
 def _checks(value: ast.expr) -> bool:
@@ -130,44 +149,117 @@ def _checks(value: ast.expr) -> bool:
         return _checks(value.body) or _checks(value.orelse)
     if not isinstance(value, ast.Call):
         return False
-    function = value.func
-    name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
-    return name in _check_names() or name.startswith("_check")
+    name = ast.unparse(value.func).rpartition(".")[2].lstrip("_")
+    return name.startswith(("check", "not_first", "span"))
 
 
-def highlighted(code: str, links: Mapping[str, str]) -> str:
-    """Code as HTML: tokens with classes, symbols with theirs, names in ``links`` as links."""
+# ---- symbols ----------------------------------------------------------------------------------
+
+
+def symbol_of(name: str, index: str = "") -> str:
+    """The class of the symbol that a variable is named after, or nothing.
+
+    >>> symbol_of("one_minus_alpha_bar_prev"), symbol_of("alpha_bar", "t - 1")
+    ('s-alpha-bar-t-1', 's-alpha-bar-t-1')
+    """
+    if name == "x0_hat":
+        return symbol_class(name)
+    match = _SYMBOL.fullmatch(name)
+    if match is None:
+        return ""
+    index = index.replace(" ", "") or {"prev": "t-1", "ts": "t|s"}.get(match[2], match[2] or "")
+    return symbol_class(f"{match[1]}_{{{index}}}" if index else match[1])
+
+
+def _symbols(tree: ast.FunctionDef) -> dict[tuple[int, int], str]:
+    """Where names stand for symbols, in the order of the code."""
+    local: dict[str, str] = {}
+    found: dict[tuple[int, int], str] = {}
+    for node in _in_order(tree):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                local |= _aliases(target, node.value, local)
+        if place_class := _symbol(node, local):
+            found[place_class[:2]] = place_class[2]
+    return found
+
+
+def _in_order(tree: ast.AST) -> Iterator[ast.AST]:
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        yield from _in_order(child)
+
+
+def _symbol(node: ast.AST, local: Mapping[str, str]) -> tuple[int, int, str] | None:
+    """Line, column and class of a name or of an entry of a table that stands for a symbol."""
+    index = ast.unparse(node.slice) if isinstance(node, ast.Subscript) else ""
+    if isinstance(node, ast.Subscript) and index in ("t", "s", "t - 1"):
+        node = node.value
+    if isinstance(node, ast.Attribute) and node.attr in TABLES.split():
+        name, column = node.attr, (node.end_col_offset or 0) - len(node.attr)
+    elif isinstance(node, ast.Name):
+        name, column = node.id, node.col_offset
+    else:
+        return None
+    if not index and isinstance(node, ast.Attribute):
+        return None  # a whole table; with its index it was met before
+    found = local.get(name, "") or symbol_of(name, index)
+    return (node.end_lineno or node.lineno, column, found) if found else None
+
+
+def _aliases(target: ast.expr, value: ast.expr, local: Mapping[str, str]) -> dict[str, str]:
+    """The names that an assignment gives to symbols."""
+    if isinstance(target, ast.Tuple):
+        if isinstance(value, ast.Tuple):
+            pairs = [_aliases(a, b, local) for a, b in zip(target.elts, value.elts)]
+            return {name: found for pair in pairs for name, found in pair.items()}
+        if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("between"):
+            return {n.id: symbol_of(n.id, "t|s") for n in target.elts if isinstance(n, ast.Name)}
+        return {}
+    if not isinstance(target, ast.Name):
+        return {}
+    own = symbol_of(target.id)
+    plain = ast.unparse(value)
+    if own or re.search(r" [-+*/] (?!1\])|\*\*", plain):
+        return {target.id: own} if own else {}
+    tree = ast.parse(re.sub(r", [a-z_0-9]+\.dtype", "", plain))
+    classes = {found[2] for node in _in_order(tree) if (found := _symbol(node, local))}
+    return {target.id: classes.pop()} if len(classes) == 1 else {}
+
+
+# ---- highlighting -----------------------------------------------------------------------------
+
+
+def highlighted(
+    code: str, links: Mapping[str, str], symbols: Mapping[tuple[int, int], str] | None = None
+) -> str:
+    """Code as HTML: tokens with classes, symbols with theirs, names in ``links`` as links.
+
+    symbols: by line (from 1) and column; without them a name tells its symbol.
+    """
     from pygments.lexers import PythonLexer
 
-    written = []
-    for kind, text in PythonLexer(stripnl=False).get_tokens(code):
-        written.append(_token(str(kind), text, links))
-    text = "".join(written).rstrip("\n")
-    return text.replace("-&gt;", '<span class="n">-&gt;</span>')  # an arrow is not broken
+    written, line, column = [], 1, 0
+    for kind, text in PythonLexer(stripnl=False, ensurenl=False).get_tokens(code):
+        for i, piece in enumerate(text.split("\n")):
+            if i:
+                written.append("\n")
+                line, column = line + 1, 0
+            if piece:
+                own = symbol_of(piece) if symbols is None else symbols.get((line, column), "")
+                written.append(_token(str(kind), piece, links, own))
+                column += len(piece)
+    return "".join(written).replace("-&gt;", '<span class="n">-&gt;</span>')  # it is not broken
 
 
-def _token(kind: str, text: str, links: Mapping[str, str]) -> str:
+def _token(kind: str, text: str, links: Mapping[str, str], symbol: str) -> str:
     shown = escape(text)
     if kind.startswith("Token.Name"):
         if text in links:
             return f'<a href="#{links[text]}">{shown}</a>'
-        if symbol := symbol_of(text):
+        if symbol:
             return f'<i class="{symbol}">{shown}</i>'
     for start, style in STYLES.items():
         if kind.startswith(start) and text.strip():
             return f'<span class="{style}">{shown}</span>'
     return shown
-
-
-def symbol_of(name: str) -> str:
-    """The class of the symbol that a variable is named after, or nothing."""
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
-    if not re.fullmatch(r"[A-Za-z]+[0-9]?(_[A-Za-z0-9]+)*", name):
-        return ""
-    if name.startswith("psi_"):
-        return "s-psi"
-    first = re.split(r"[_0-9]", name)[0]
-    if first not in SYMBOLS or name.endswith("_coef"):
-        return ""
-    return symbol_class(name)

@@ -1,12 +1,12 @@
-"""``python -m ddpm_np.equations [README.md]``: write the table of equations into the README."""
+"""``python -m ddpm_np.equations [FILE ...]``: write the tables into the documents."""
 
 import sys
-from pathlib import Path
 
-from ddpm_np.equations.table import rewritten
+from ddpm_np.equations.table import DOCUMENTS, ROOT, rewritten
 
-readme = Path(sys.argv[1] if len(sys.argv) > 1 else "README.md")
-try:
-    readme.write_text(rewritten(readme.read_text(encoding="utf-8")), encoding="utf-8")
-except (OSError, ValueError) as error:
-    sys.exit(f"error: {readme}: {error}")
+for name in sys.argv[1:] or DOCUMENTS:
+    try:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        (ROOT / name).write_text(rewritten(text, name), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {name}: {error}")

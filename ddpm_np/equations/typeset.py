@@ -81,7 +81,7 @@ def mathml(tree: Node, *, block: bool = True) -> str:
     """
     to = _MathML()
     if not block:
-        return f"<math><mrow>{_write(tree, to)}</mrow></math>"
+        return f"<math>{_write(tree, to)}</math>"
     rows = [_write(part, to) for part in _statements(tree)]
     if len(rows) == 1 and _size(tree) > LONG and tree.kind == "chain":
         *left, right = tree.parts
@@ -131,12 +131,9 @@ def _size(tree: Node) -> int:
 
 
 def symbol_class(name: str) -> str:
-    """The class of a name in formulas and code: its letter and accents, such as "s-alpha-bar".
-
-    Only x tells its subscripts apart: x_0 is the signal, x_t the noised one.
-    """
+    """The class of a name in formulas and code: letter, accents, subscript: "s-alpha-bar-t-1"."""
     base, accents, subscript = _split(name)
-    return "-".join(["s", base, *accents, *(["0"] if base == "x" and subscript == "0" else [])])
+    return "-".join(["s", base, *accents, *re.findall("[A-Za-z0-9]+", subscript)])
 
 
 def _split(name: str) -> tuple[str, list[str], str]:
@@ -278,18 +275,19 @@ class _MathML:
                 continue
             mark = f'<mo stretchy="false">{mark}</mo>'
             letter = f'<mover accent="true">{letter}{mark}</mover>'
-        if subscript:
-            pieces = re.findall(r"[A-Za-z]+|\d+|\S", subscript)
-            written = "".join(
-                f"<mi>{GREEK.get(p, p)}</mi>"
-                if p.isalpha()
-                else f"<mn>{p}</mn>"
-                if p.isdigit()
-                else f'<mo lspace="0" rspace="0">{SIGNS.get(p, p)}</mo>'
-                for p in pieces
-            )
-            letter = f"<msub>{letter}<mrow>{written}</mrow></msub>"
-        return f'<mrow class="{symbol_class(name)}">{letter}</mrow>'
+        own = f' class="{symbol_class(name)}"'
+        if not subscript:
+            return letter.replace(">", f"{own}>", 1)
+        pieces = re.findall(r"[A-Za-z]+|-?\d+|\S", subscript)  # the 1 of t-1 is -1, without space
+        written = "".join(
+            f"<mi>{GREEK.get(p, p)}</mi>"
+            if p.isalpha()
+            else f"<mn>{p.replace('-', '−')}</mn>"
+            if p.strip("-").isdigit()
+            else f'<mo lspace="0" rspace="0">{SIGNS.get(p, p)}</mo>'
+            for p in pieces
+        )
+        return f"<msub{own}>{letter}{_one(written)}</msub>"
 
     def sign(self, sign: str, *, prefix: bool = False) -> str:
         if sign == "of;":
@@ -306,10 +304,10 @@ class _MathML:
         return f'{left}<mspace width="0.17em"/>{right}'
 
     def fraction(self, above: str, below: str) -> str:
-        return f"<mfrac><mrow>{above}</mrow><mrow>{below}</mrow></mfrac>"
+        return f"<mfrac>{_one(above)}{_one(below)}</mfrac>"
 
     def power(self, base: str, exponent: str) -> str:
-        return f"<msup><mrow>{base}</mrow><mrow>{exponent}</mrow></msup>"
+        return f"<msup>{_one(base)}{_one(exponent)}</msup>"
 
     def root(self, inside: str) -> str:
         return f"<msqrt>{inside}</msqrt>"
@@ -335,3 +333,8 @@ class _MathML:
         if name in FUNCTIONS:
             return f"<mi>{name}</mi><mo>&#x2061;</mo>"
         return "<mi>𝒩</mi>" if name == "N" else self.name(name)
+
+
+def _one(inside: str) -> str:
+    """One element, where the inside may be several."""
+    return inside if re.fullmatch(r"<(m[in])[^>]*>[^<]*</\1>", inside) else f"<mrow>{inside}</mrow>"

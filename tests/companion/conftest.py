@@ -6,21 +6,24 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def built() -> str:
-    """The page as it is now; the proofs, which have tests of their own, are left out."""
+def quick():
+    """Networks that are hardly trained, and no proofs, which have tests of their own."""
+    from ddpm_np.companion import evidence, numbers
+
+    known = evidence.Known(("a = b",), {"forward.q_sample": "t = 1, 2, 3"}, (1.5, 4.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numbers, "STEPS", 25)
+        patch.setattr(evidence, "proofs", lambda: {"E6": known})
+        numbers.learned.cache_clear()
+        yield
+    numbers.learned.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def built(quick) -> str:
+    """The page as it is now."""
     pytest.importorskip("math_core")
     pytest.importorskip("jinja2")
-    from ddpm_np.companion import content
     from ddpm_np.companion.page import page
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            content,
-            "_proofs",
-            lambda: {
-                "E6": content.Known(
-                    ("one statement",), {"forward.q_sample": "t = 1, 2, 3"}, (1.5, 4.0)
-                )
-            },
-        )
-        return page()
+    return page()

@@ -87,13 +87,14 @@ def test_unfolded_it_still_fits(view):
 
 def test_formulas_have_a_height_and_fractions_a_bar(view):
     flat = view.evaluate("""() => [...document.querySelectorAll('math')]
-        .filter(m => m.checkVisibility() && m.getBoundingClientRect().height < 8)
-        .map(m => m.textContent)""")
+        .filter(m => m.checkVisibility() && m.textContent.trim()
+            && m.getBoundingClientRect().height < 4)
+        .map(m => m.outerHTML)""")
     assert flat == []
     tall = view.evaluate("""() => document.querySelector('#E14 .main math')
         .getBoundingClientRect().height""")
-    assert tall > 40
-    assert view.evaluate("document.fonts.check('16px \\\"page math\\\"')")
+    assert tall > 35
+    assert view.evaluate("document.fonts.check(`16px 'page math'`)")
 
 
 def test_text_has_contrast_and_controls_have_names(view):
@@ -115,19 +116,48 @@ def test_the_switch_shows_one_language_or_both(view):
         assert view.evaluate(shown, "en") == english and view.evaluate(shown, "zh") == chinese
 
 
-def test_a_symbol_lights_up_in_formula_and_code(view):
-    view.locator("#E6 .theory .s-alpha-bar").first.hover()
-    lit = view.evaluate("""() => [...document.querySelectorAll('#E6 .s-alpha-bar')]
-        .map(e => getComputedStyle(e).boxShadow !== 'none')""")
-    assert len(lit) > 3 and all(lit)
-    elsewhere = view.evaluate("""() => getComputedStyle(
-        document.querySelector('#E10 .s-alpha-bar')).boxShadow""")
-    assert elsewhere == "none"
+def test_t_moves_the_numbers_and_the_picture_by_keyboard_too(view):
+    read = "() => [...document.querySelectorAll('[data-v], svg .c-mean')]"
+    read += ".map(e => e.getAttribute('points') || e.textContent).join()"
+    before = view.evaluate(read)
+    view.locator("#t").focus()
+    view.keyboard.press("ArrowRight")
+    assert view.locator("#t-shown").inner_text() == "51" and view.evaluate(read) != before
+    view.keyboard.press("ArrowLeft")
+    assert view.evaluate(read) == before
+    view.locator("label[for=schedule-cosine]").click()
+    assert view.evaluate(read) != before
 
 
-def test_it_prints_on_few_pages(browser, tmp_path):
-    page = browser.new_page()
+def test_a_symbol_lights_up_around_it_and_says_what_it_is(view):
+    symbol = view.locator("#E10 .theory .main .s-alpha-bar-t-1").first
+    symbol.click()
+    lit = view.evaluate(
+        "() => [...document.querySelectorAll('.lit')].map(e => e.className"
+        " && (e.getAttribute('class')))"
+    )
+    assert len(lit) > 3 and all("s-alpha-bar-t-1" in name for name in lit)
+    assert view.evaluate(
+        "() => [...document.querySelectorAll('.lit')].every(e => e.closest('#E10'))"
+    )
+    assert "product of the alphas" in view.locator("#tip").inner_text()
+    view.keyboard.press("Escape")
+    assert view.locator("#tip").is_hidden()
+
+
+def test_it_prints_in_nine_points_at_least(browser):
+    page = browser.new_page(viewport={"width": 700, "height": 1000})
     page.goto(PAGE.as_uri())
-    document = page.pdf(path=tmp_path / "page.pdf", prefer_css_page_size=True)
-    assert 8 <= document.count(b"/Type /Page\n") + document.count(b"/Type /Page/") <= 18
+    page.emulate_media(media="print")
+    small = page.evaluate("""() => {
+        const found = new Set(), walker = document.createTreeWalker(document.body, 4);
+        while (walker.nextNode()) {
+            const e = walker.currentNode.parentElement;
+            if (!walker.currentNode.data.trim() || !e.checkVisibility()) continue;
+            if (e.closest('math, svg, sub, sup, .hidden, script, style')) continue;
+            if (parseFloat(getComputedStyle(e).fontSize) < 11.99)
+                found.add(`${e.tagName}.${e.className} ${getComputedStyle(e).fontSize}`);
+        } return [...found]; }""")
+    assert small == []
+    assert page.locator(".gone").first.is_visible() and page.locator(".picture").first.is_visible()
     page.close()

@@ -105,12 +105,12 @@ def test_latex_and_mathml_of_one_formula():
         r"{\sqrt{\alpha_{t}}}"
     )
     assert mathml(tree).count("<mfrac>") == 2 and mathml(tree).count("<msqrt>") == 2
-    assert 'class="s-alpha-bar"' in mathml(tree)
+    assert 'class="s-alpha-bar-t"' in mathml(tree)
 
 
-def test_symbols_have_one_class_whatever_their_subscript():
-    assert symbol_class("alpha_bar_{t-1}") == symbol_class("alpha_bar_prev") == "s-alpha-bar"
-    assert symbol_class("x_t") == "s-x" and symbol_class("x_0") == "s-x-0"
+def test_symbols_have_classes_that_tell_their_subscripts_apart():
+    assert symbol_class("alpha_bar_{t-1}") == "s-alpha-bar-t-1" != symbol_class("alpha_bar_t")
+    assert symbol_class("x_t") == "s-x-t" and symbol_class("beta_{t|s}") == "s-beta-t-s"
     assert symbol_class("x0_hat") == "s-x-hat-0" and symbol_class("eps_hat") == "s-eps-hat"
 
 

@@ -1,46 +1,75 @@
-"""The README's table of equations is the register's."""
+"""The tables in the documents are those of the register and the telling."""
 
 from __future__ import annotations
 
+import inspect
 import re
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 
 from ddpm_np.equations import EQUATIONS, SECTIONS
-from ddpm_np.equations.table import MARKERS, path, rewritten, table
-
-ROOT = Path(__file__).parents[2]
-
-
-def test_the_readme_holds_the_present_table():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert rewritten(readme) == readme, "run python -m ddpm_np.equations"
+from ddpm_np.equations.docstrings import function_at
+from ddpm_np.equations.table import DOCUMENTS, ROOT, TABLES, rewritten, where
+from ddpm_np.equations.telling import IDENTITY, PARTS, STEPS, facts, told
 
 
-def test_every_equation_has_one_row_and_rows_follow_the_notes():
-    numbers = re.findall(r"^\|[^|]*\| (E\d+) \|", table(), flags=re.M)
-    assert sorted(numbers) == sorted(EQUATIONS)
-    places = [list(SECTIONS).index(EQUATIONS[number].section) for number in numbers]
-    assert places == sorted(places)
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_documents_hold_the_present_tables(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert rewritten(text, name) == text, "run python -m ddpm_np.equations"
 
 
-def test_every_row_has_five_cells_and_its_links_lead_to_files():
-    for row in table().splitlines():
-        assert row.count("|") == 6, row
-    for target in re.findall(r"\]\(((?:ddpm_np|docs)/[^)#]+)", table()):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_has_as_many_cells_as_the_head_and_links_to_lines_that_define(name):
+    head, _, *rows = (list(row) for row in TABLES[name](""))
+    assert rows and all(len(row) == len(head) for row in rows)
+    for path, line in re.findall(r"\]\((ddpm_np/[^)#]+)#L(\d+)", str(rows)):
+        text = (ROOT / path).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+        assert re.match(r"\s*(def|class|@)", text), f"{path}#L{line}: {text}"
+    assert not any("<br>" in cell or "|" in cell for row in rows for cell in row)
+
+
+def test_every_equation_and_section_has_one_row():
+    assert [row[0].partition("</a>")[2] for row in map(list, TABLES["equations"](""))][2:] == list(
+        EQUATIONS
+    )
+    assert len(list(TABLES["sections"](""))) == len(SECTIONS) + 2
+
+
+def test_the_telling_is_the_derivation_in_its_order():
+    order = [step.equation for step in STEPS]
+    assert order == ["E7", "E8", "E10", "E9", "E11", "E12", "E13", "E14", "E17"]
+    told_of = {step.equation for part in PARTS for step in part.steps}
+    assert told_of == {f"E{i}" for i in range(1, 21)}
+    for part in PARTS:
+        for step in part.steps:
+            assert inspect.isroutine(function_at(step.function)) and step.pieces and step.shows
+
+
+def test_one_identity_stands_in_both_places():
+    left = IDENTITY.partition(" = ")[0]
+    for number in ("E10", "E14"):
+        assert any(left in formula.text for formula in EQUATIONS[number].formulas)
+
+
+def test_numbers_in_the_words_are_computed():
+    from ddpm_np import Schedule
+
+    assert facts() == {"constant": "−1.26", "kept": "0.5 %"}
+    assert facts()["kept"] == f"{100 * Schedule.sigmoid().alpha_bar[-1]:.1f} %"  # all that is left
+    assert told("{kept} {else}") == "0.5 % {else}"
 
 
 def test_a_function_is_found_behind_a_re_export():
-    assert path("closed_form.distributions.Gaussian").endswith("distributions/gaussian.py")
+    path, line = where("closed_form.distributions.Gaussian")
+    assert path.endswith("distributions/gaussian.py") and line > 1
 
 
 def test_text_without_markers_is_refused(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="equations"):
-        rewritten("no table here")
+    with pytest.raises(ValueError, match="markers"):
+        rewritten("no table here", "README.md")
     file = tmp_path / "README.md"
     file.write_text("no table here", encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["equations", str(file)])
@@ -51,9 +80,9 @@ def test_text_without_markers_is_refused(tmp_path, monkeypatch):
 
 def test_the_command_rewrites_what_is_between_the_markers(tmp_path, monkeypatch):
     file = tmp_path / "README.md"
-    file.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n", encoding="utf-8")
+    file.write_text("before\n<!-- steps -->\nold\n<!-- /steps -->\nafter\n", encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["equations", str(file)])
     runpy.run_module("ddpm_np.equations", run_name="__main__")
-    assert file.read_text(encoding="utf-8") == (
-        f"before\n{MARKERS[0]}\n{table()}\n{MARKERS[1]}\nafter\n"
-    )
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("before\n<!-- steps -->\n| step |") and "old" not in text
+    assert text.endswith("<!-- /steps -->\nafter\n") and text.count("\n| ") == 11

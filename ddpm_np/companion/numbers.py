@@ -1,0 +1,94 @@
+"""The numbers and curves that the telling shows: at every step t, under three schedules.
+
+One signal of the notes, the ensemble to which it belongs, and for each schedule a network that is
+trained here for a few seconds. What the page moves and the notebook runs are the expressions of
+:mod:`ddpm_np.equations.telling`, evaluated with the names that names.txt defines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ddpm_np import MLP, MultiSine, Schedule
+from ddpm_np._checks import Array
+from ddpm_np.equations.telling import PARTS
+from ddpm_np.posterior import predict_x0
+from ddpm_np.signals import multi_sine_curve
+from ddpm_np.training import train
+
+T, FIRST, SHOWN, SEED, POINT = 100, 2, 50, 3, 20
+STEPS = 600
+SCHEDULES = {
+    "sigmoid": Schedule.sigmoid(T),
+    "linear": Schedule.linear(T, beta_min=1e-3, beta_max=0.2),
+    "cosine": Schedule.cosine(T),
+}
+NAMES = files("ddpm_np.companion").joinpath("names.txt").read_text(encoding="utf-8")
+_CODE = compile(NAMES, "names.txt", "exec")
+
+
+class Learned(NamedTuple):
+    """The notes' curve, its ensemble, a network trained on that, and the losses on the way."""
+
+    x_0: Array
+    signals: MultiSine
+    network: MLP
+    losses: list[float]
+
+
+@cache
+def learned(name: str) -> Learned:
+    """What there is to see under one of :data:`SCHEDULES`, with everything drawn from one seed."""
+    schedule, rng = SCHEDULES[name], np.random.default_rng(SEED)
+    # Both begin with the same draw of five frequencies, so the curve is one of the ensemble's.
+    x_0 = multi_sine_curve(rng=np.random.default_rng(SEED))
+    signals = MultiSine.random(rng=rng)
+    network = MLP(50, T, rng=rng, skip=np.sqrt(schedule.one_minus_alpha_bar))
+    settings: dict[str, Any] = {"steps": STEPS, "batch_size": 500, "learning_rate": 1e-2}
+    losses = [step.loss for step in train(network, signals, schedule, rng=rng, **settings)]
+    return Learned(x_0, signals, network, losses)
+
+
+def log_normal(x: Array, mean: Array, variance: float) -> Array:
+    """The logarithm of a normal density, in each coordinate."""
+    return -((x - mean) ** 2) / (2 * variance) - np.log(2 * np.pi * variance) / 2
+
+
+def names(schedule: str, t: int) -> dict[str, Any]:
+    """The names that the expressions of the telling use, for one schedule and one t."""
+    scope = {"schedule": SCHEDULES[schedule], "t": t, **learned(schedule)._asdict()}
+    exec(_CODE, scope)  # the package's own text
+    return scope
+
+
+def values(known: Mapping[str, Any]) -> list[float]:
+    """Every value that the telling shows, in its order."""
+    return [
+        at_point(eval(expression, dict(known)))
+        for part in PARTS
+        for step in part.steps
+        for _, expression in step.shows
+    ]
+
+
+def at_point(value: Any) -> float:
+    """A number, or of a signal the one that the page marks."""
+    numbers = np.ravel(value)
+    return float(numbers[POINT if numbers.size > 1 else 0])
+
+
+def curves(known: Mapping[str, Any]) -> dict[str, Array]:
+    """The curves of the picture: x_t, the mean of x_{t-1}, and two guesses of x_0."""
+    x_t, t = known["x_t"], known["t"]
+    guesses = {n: predict_x0(known["schedule"], x_t, t, known[n]) for n in ("eps_hat", "eps_star")}
+    return {"x_t": x_t, "mean": known["mean"], **guesses}
+
+
+def written(number: float) -> str:
+    """A number as the page shows it."""
+    return f"{number:.4g}".replace("-", "−").replace("e−0", "e−")
