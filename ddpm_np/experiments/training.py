@@ -32,6 +32,7 @@ class Training:
             rng=experiment.rng("training"),
             ema_decay=experiment.ema_decay,
             beta_2=experiment.beta_2,
+            muon_rate=self.job.muon_rate,
         )
         self.losses: list[float] = []
         self.block: list[float] = []
@@ -54,6 +55,7 @@ class Training:
             learning_rate=self.job.learning_rate,
             max_norm=self.experiment.max_norm,
             state=self.state,
+            step_density=self.experiment.step_density(),
             gradient=gradient(self.state.network),
         ):
             self.block.append(record.loss)
