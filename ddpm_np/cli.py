@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ddpm_np import __version__
 from ddpm_np._files import disk_failed
-from ddpm_np.experiments.progress import open_streams, say, silence
+from ddpm_np.experiments.progress import (
+    Ended,
+    Failed,
+    Interrupted,
+    Refused,
+    open_streams,
+    say,
+    silence,
+)
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, BAD_INPUT = 0, 1, 2
 CODES = (
     "Exit codes: 0 done; 1 the work failed (training diverged, a proof or a checked equation did "
     "not hold, the disk is full, a package is missing); 2 bad input; 130 stopped with Ctrl-C or "
@@ -134,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except OSError as error:
         silence()
-        code = code or _complain(f"error: standard output: {error.strerror}", FAILED)
+        code = code or _end(Failed(f"standard output: {error.strerror}"))
     return code
 
 
@@ -150,27 +159,36 @@ def _run_command(argv: Sequence[str] | None) -> int:
         code: int = arguments.action(arguments)
         return code
     except KeyboardInterrupt:
-        return _complain("stopped", INTERRUPTED)
+        return _end(Interrupted("stopped"))
+    except Ended as end:
+        return _end(end)
     except MemoryError:
-        return _complain("error: there is not enough memory", FAILED)
+        return _end(Failed("there is not enough memory"))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in ("scipy", "matplotlib", "PIL"):
             raise
-        return _complain(
-            f'error: {package} is not installed; python -m pip install ".[figures]" in the '
-            "project's folder installs what is needed",
-            FAILED,
-        )
+        text = f'{package} is not installed; python -m pip install ".[figures]"'
+        return _end(Failed(f"{text} in the project's folder installs what is needed"))
     except OSError as error:
         where = f"{str(error.filename)!r}: " if error.filename else ""
-        code = FAILED if disk_failed(error) else BAD_INPUT
-        return _complain(f"error: {where}{error.strerror or error}", code)
+        kind = Failed if disk_failed(error) else Refused
+        return _end(kind(f"{where}{error.strerror or error}"))
 
 
-def _complain(text: str, code: int) -> int:
-    print(text, file=sys.stderr)
-    return code
+def _end(end: Ended) -> int:
+    prefix = "" if isinstance(end, Interrupted) else "error: "
+    print(f"{prefix}{end}", file=sys.stderr)
+    return end.code
+
+
+@contextmanager
+def _refusing(what: str = "") -> Iterator[None]:
+    """Refuses the request where a ValueError says why."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refused(f"{what}{error}") from None
 
 
 # ---- run ---------------------------------------------------------------------------------------
@@ -221,7 +239,7 @@ def _add_run(commands: _Commands) -> None:
 
 def _run(arguments: Arguments) -> int:
     from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS
-    from ddpm_np.experiments.folder import Failed, Interrupted, Refused, RunFolder
+    from ddpm_np.experiments.folder import RunFolder
     from ddpm_np.experiments.own import Own
 
     one, data = arguments.experiment, arguments.data
@@ -232,30 +250,19 @@ def _run(arguments: Arguments) -> int:
         "T": arguments.T,
         "noise": arguments.schedule,
     }
-    try:
-        if arguments.resume:
-            quick, data = arguments.quick or None, data and str(Path(data).absolute())
-            folder = RunFolder.existing(
-                arguments.out, experiment=one, data=data, quick=quick, **settings
-            )
-        else:
-            settings["quick"] = arguments.quick
-            try:
-                if data is None:
-                    chosen = [EXPERIMENTS[name] for name in (BY_DEFAULT if one is None else [one])]
-                    experiments = [experiment.variant(**settings) for experiment in chosen]
-                else:
-                    experiments = [Own.of_file(data, **settings)]
-            except ValueError as error:  # it names the setting, or the file
-                return _complain(f"error: argument --{'data: ' if data else ''}{error}", BAD_INPUT)
-            folder = RunFolder.new(arguments.out, experiments)
-        folder.complete()
-    except Refused as error:
-        return _complain(f"error: {error}", BAD_INPUT)
-    except Failed as error:
-        return _complain(f"error: {error}", FAILED)
-    except Interrupted as error:
-        return _complain(str(error), INTERRUPTED)
+    if arguments.resume:
+        given = {"data": data and str(Path(data).absolute()), "quick": arguments.quick or None}
+        folder = RunFolder.existing(arguments.out, experiment=one, **given, **settings)
+    else:
+        settings["quick"] = arguments.quick
+        with _refusing(f"argument --{'data: ' if data else ''}"):  # then it names the setting
+            if data is None:
+                chosen = [EXPERIMENTS[name] for name in (BY_DEFAULT if one is None else [one])]
+                experiments = [experiment.variant(**settings) for experiment in chosen]
+            else:
+                experiments = [Own.of_file(data, **settings)]
+        folder = RunFolder.new(arguments.out, experiments)
+    folder.complete()
     return DONE
 
 
@@ -304,37 +311,31 @@ def _sample(arguments: Arguments) -> int:
 
     out, n, steps = Path(arguments.out), arguments.n, arguments.sampler_steps
     picture = out.with_suffix(".png") if arguments.plot else None
-    bad = "error: argument --out: must be"
     if str(out) == "-":
-        return _complain(f"{bad} a file, and not standard output", BAD_INPUT)
+        raise Refused("argument --out: must be a file, and not standard output")
     for path in [out] if picture is None else [out, picture]:
-        if path.exists():
-            return _complain(f"{bad} a new file, but {path} exists", BAD_INPUT)
+        _check_new(path)
     if not out.parent.is_dir():
-        return _complain(f"{bad} in an existing folder, got {out}", BAD_INPUT)
+        raise Refused(f"argument --out: must be in an existing folder, got {out}")
     if picture == out:
-        return _complain(f"{bad} the file of the numbers, got {out}", BAD_INPUT)
+        raise Refused(f"argument --out: must be the file of the numbers, got {out}")
     if picture is not None and not _figure_style.available():
-        return _complain(f"error: argument --plot: {_figure_style.MISSING}", FAILED)
-    try:
+        raise Failed(f"argument --plot: {_figure_style.MISSING}")
+    with _refusing("argument RUN: "):
         saved = load(arguments.run)
-    except ValueError as error:
-        return _complain(f"error: argument RUN: {error}", BAD_INPUT)
     T, dim = saved.schedule.T, saved.columns
     if steps is not None and steps > T:
-        return _complain(
-            f"error: argument --sampler-steps: must be at most T = {T}, got {steps}", BAD_INPUT
-        )
-    too_many = f"error: argument -n: must be a number of samples that fit into memory, got {n}"
+        raise Refused(f"argument --sampler-steps: must be at most T = {T}, got {steps}")
+    too_many = f"argument -n: must be a number of samples that fit into memory, got {n}"
     if n * dim * 8 > sys.maxsize:  # NumPy makes no such array
-        return _complain(too_many, BAD_INPUT)
+        raise Refused(too_many)
     rng = np.random.default_rng(arguments.seed)
     try:
         samples = saved.sample(n, rng=rng, sampler=arguments.sampler, steps=steps)
     except MemoryError:
-        return _complain(too_many, BAD_INPUT)
+        raise Refused(too_many) from None
     if not np.isfinite(samples).all():
-        return _complain("error: the samples are not finite; the network has diverged", FAILED)
+        raise Failed("the samples are not finite; the network has diverged")
     save_samples(out, samples)
     say(f"{n} samples of dimension {dim} in {out}, from a network trained for {saved.step} steps")
     if picture is not None:
@@ -368,10 +369,8 @@ def _demo(arguments: Arguments) -> int:
         for name, demo in DEMOS.items():
             say(f"{name:14} {demo.about.en}")
         return DONE
-    try:
+    with _refusing():
         run_demo(arguments.name, out=arguments.out, seed=arguments.seed, write=say)
-    except ValueError as error:
-        return _complain(f"error: {error}", BAD_INPUT)
     return DONE
 
 
@@ -418,10 +417,8 @@ def _add_errata(commands: _Commands) -> None:
 def _errata(arguments: Arguments) -> int:
     from ddpm_np.errata import errata_table
 
-    try:
+    with _refusing():
         lines = errata_table(arguments.place, lang=arguments.lang)
-    except ValueError as error:
-        return _complain(f"error: {error}", BAD_INPUT)
     for line in lines:
         say(line)
     return DONE
@@ -444,12 +441,10 @@ def _add_check(commands: _Commands) -> None:
 
 
 def _check(arguments: Arguments) -> int:
-    from ddpm_np.conformance.command import BadSubject, check_path
+    from ddpm_np.conformance.command import check_path
 
-    try:
+    with _refusing("argument MODULE:OBJECT: "):
         text, report = check_path(arguments.subject, markdown=arguments.markdown)
-    except BadSubject as error:
-        return _complain(f"error: argument MODULE:OBJECT: {error}", BAD_INPUT)
     say(text)
     return DONE if report.passed else FAILED
 
@@ -474,13 +469,17 @@ def _companion(arguments: Arguments) -> int:
     from ddpm_np.companion.build import MissingPackages, write
 
     out = Path(arguments.out)
-    if out.exists():
-        return _complain(f"error: argument --out: must be a new file, but {out} exists", BAD_INPUT)
+    _check_new(out)
     try:
         write(out)
     except MissingPackages as error:
-        return _complain(f"error: {error}", BAD_INPUT)
+        raise Refused(str(error)) from None
     except RuntimeError as error:  # a formula that differs from its function, a failed proof
-        return _complain(f"error: {error}", FAILED)
+        raise Failed(str(error)) from None
     say(f"the companion {'notebook' if out.suffix == '.ipynb' else 'page'} is in {out}")
     return DONE
+
+
+def _check_new(path: Path) -> None:
+    if path.exists():
+        raise Refused(f"argument --out: must be a new file, but {path} exists")

@@ -61,7 +61,8 @@ def own_pictures(training: Training, found: OwnEvaluation) -> Iterator[tuple[str
     yield "samples", own_samples(found.samples, found.nearest)
     yield "reverse", reverse(found.path, found.ideal_path, None, "the Gaussian fit's denoiser")
     yield "loss", own_loss(training.losses, training.block_size, found)
-    yield "spectrum", own_spectrum(found.spectra)
+    rank = int(np.count_nonzero(found.spectra["data"] > 1e-12 * found.spectra["data"][0]))
+    yield "spectrum", spectrum(found.spectra, rank, "own_spectrum")
     yield "schedule", schedule_tables(training.schedule)
 
 
@@ -117,27 +118,6 @@ def own_loss(losses: list[float], block_size: int, found: OwnEvaluation) -> Figu
     label(right, "step t", "mean squared error of eps", "At each t, trained")
     legend(right)
     caption(figure, caption_text("own_loss"))
-    return figure
-
-
-@styled
-def own_spectrum(spectra: dict[str, Array]) -> Figure:
-    """The variances along the principal axes: the file's signals and the network's."""
-    figure, ((axes,),) = new_figure(1, 1, "The covariance, axis by axis", panel=(5.6, 3.2))
-    looks = (
-        ("data", DATA, "o", "the file"),
-        ("true sample", NOISE, "x", "as many of its signals"),
-        ("network", LEARNED, ".", "the network's samples"),
-    )
-    for which, colour, marker, text in looks:
-        values = spectra[which]
-        shown = values > 1e-12 * values[0]
-        x = np.flatnonzero(shown) + 1
-        axes.plot(x, values[shown], marker, color=colour, fillstyle="none", label=text)
-    axes.set_yscale("log")
-    label(axes, "principal axis", "variance", "The dots should fill the circles")
-    legend(axes)
-    caption(figure, caption_text("own_spectrum"))
     return figure
 
 
@@ -248,7 +228,7 @@ def reverse(
 
 
 @styled
-def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
+def spectrum(spectra: dict[str, Array], rank: int, words: str = "spectrum") -> Figure:
     """The variances along the principal axes: data, exact sampler's output, samples."""
     title = "The covariance, axis by axis"
     figure, ((left, right),) = new_figure(1, 2, title, panel=(5.0, 3.2))
@@ -277,7 +257,7 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
             "label": "the network's samples",
         },
     }
-    for which in ("data", "exact sampler", "true sample", "network"):
+    for which in [w for w in looks if w in spectra and w != "ideal"]:
         values = spectra[which]
         shown = values > 1e-12 * values[0]
         left.plot(np.flatnonzero(shown) + 1, values[shown], linestyle="none", **looks[which])
@@ -288,12 +268,12 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
     data = spectra["data"]
     large = int(np.count_nonzero(data > 1e-2 * data[0]))
     right.axhline(1, color=DATA, linewidth=1)
-    for which in ("exact sampler", "true sample", "ideal", "network"):
+    for which in [w for w in looks if w in spectra and w != "data"]:
         ratio = spectra[which][:large] / data[:large]
         right.plot(np.arange(1, large + 1), ratio, linestyle="none", **looks[which])
     same_noise = [line for line in right.lines if line.get_label() == looks["ideal"]["label"]]
     legend(right, handles=same_noise)
-    right.set_xticks(np.arange(1, large + 1))
+    right.set_xticks(np.arange(1, large + 1, 1 + large // 20))
     label(
         right,
         "principal axis",
@@ -302,7 +282,7 @@ def spectrum(spectra: dict[str, Array], rank: int) -> Figure:
     )
     low, high = right.get_ylim()
     right.set_ylim(low, high + 0.12 * (high - low))  # room for the legend
-    caption(figure, caption_text("spectrum", rank=rank))
+    caption(figure, caption_text(words, rank=rank))
     return figure
 
 

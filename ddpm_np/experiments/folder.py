@@ -8,6 +8,7 @@ the same numbers. While a process works on a folder it holds the folder's lock.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,15 @@ from ddpm_np._files import disk_failed, read_json, remove_temporary, write_text
 from ddpm_np.experiments.experiment import EXPERIMENTS, from_config
 from ddpm_np.experiments.lock import FolderLock, Locked, Lost
 from ddpm_np.experiments.machine import arithmetic
-from ddpm_np.experiments.numbered import next_numbered, numbered
-from ddpm_np.experiments.progress import deferred_interrupt, follow, say, stopped_by_signals
+from ddpm_np.experiments.progress import (
+    Failed,
+    Interrupted,
+    Refused,
+    deferred_interrupt,
+    follow,
+    say,
+    stopped_by_signals,
+)
 from ddpm_np.experiments.report import FILES, is_reported, write_report, write_summary
 from ddpm_np.experiments.settings import Experiment, Job
 from ddpm_np.experiments.training import Training
@@ -31,18 +39,6 @@ CHECKPOINT_EVERY = 500  # steps: a kill between two of them costs a few seconds 
 CHECKPOINT, CONFIG, FURTHER = "checkpoint.npz", "run.json", "further"
 FORMAT = "ddpm_np run 2"
 RUNS = Path("runs")
-
-
-class Refused(Exception):
-    """The request cannot be carried out; the text says why in one line. Nothing was written."""
-
-
-class Failed(Exception):
-    """The run failed; the text says at which step, what was kept and what to do."""
-
-
-class Interrupted(Exception):
-    """Ctrl-C or a signal; the text says what was kept and how to continue."""
 
 
 class RunFolder:
@@ -281,7 +277,7 @@ def _refusing_os_errors(argument: str, path: Path) -> Iterator[None]:
 
 def _newest_unfinished() -> Path:
     """The run under runs/ with the highest number that has no whole report yet."""
-    for _, path in sorted(numbered(RUNS), reverse=True):
+    for _, path in sorted(_numbered(RUNS), reverse=True):
         try:
             experiments, _ = _read_config(path / CONFIG)
         except (Refused, OSError):
@@ -333,3 +329,23 @@ OPTIONS = {"noise": "schedule", "batch_size": "batch-size"}
 def _reason(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {what}" if error.filename else what
+
+
+def _numbered(parent: Path) -> list[tuple[int, Path]]:
+    """The numbered folders that are there, with their numbers."""
+    if not parent.is_dir():
+        return []
+    return [(int(e.name), e) for e in parent.iterdir() if re.fullmatch(r"[0-9]{1,9}", e.name)]
+
+
+def next_numbered(parent: Path) -> Path:
+    """A new folder parent/001, 002, ...; mkdir decides between two that start at once."""
+    parent.mkdir(parents=True, exist_ok=True)
+    number = max((taken for taken, _ in _numbered(parent)), default=0) + 1
+    while True:
+        path = parent / f"{number:03d}"
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            number += 1

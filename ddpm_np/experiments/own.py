@@ -35,7 +35,7 @@ from ddpm_np.sampling import Denoiser
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WORK = 3 * 10**9  # numbers that the floor of the signals may take: draws, times what a draw does
+WORK = 10**9  # differences of numbers that the floor of the signals may take
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,12 @@ class Own(Experiment):
 
     name = "own"
 
-    hidden: tuple[int, ...] = (256, 256)
+    hidden: tuple[int, ...] = (256, 128)
     steps: int = 6000
     batch_size: int = 200
     learning_rate: float = 5e-3
     ema_decay: float = 0.998
+    mirrored: bool = True
     basis_size: int = 20
     samples: int = 500
     data: str = ""
@@ -82,8 +83,10 @@ class Own(Experiment):
         """
         data = str(Path(path).absolute())
         digest, _, points = _known(data)
-        own = cls(data=data, digest=digest, dim=points.shape[1])
-        return own.variant(**settings)
+        dim = points.shape[1]
+        # Most of a long signal is noise to be passed on: for that a layer must be twice as wide.
+        wide: dict[str, Any] = {"hidden": (min(5 * dim // 4 * 2, 2048),)} if dim > 50 else {}
+        return cls(data=data, digest=digest, dim=dim, **wide).variant(**settings)
 
     def signals(self) -> tuple[Units, Array]:
         """The units of the file and its signals, standardised, (n, dim).
@@ -117,7 +120,7 @@ class Own(Experiment):
         (units, points), schedule, rng = self.signals(), training.schedule, self.rng("evaluation")
         n, N = self.samples, len(points)
         network, gaussian = training.denoiser(), Gaussian(points.mean(0), np.cov(points.T, ddof=0))
-        few = int(np.clip(WORK // (points.size * self.T), 2, n))
+        few = int(np.clip(WORK // (N * max(self.dim, 30) * self.T), 2, n))
         losses = estimate_losses(network, self.distribution(), schedule, n=few, rng=rng)
         seed = int(rng.integers(2**63))
         samples, path = drawn(network, schedule, n, self.dim, seed)

@@ -22,6 +22,28 @@ GONE = (errno.EPIPE, errno.EIO)  # whoever reads has left: a pipe, or a terminal
 MEMORY = 0.98  # decay of the smoothed loss: about the last 50 steps
 
 
+class Ended(Exception):
+    """The command ends with this line and this exit code."""
+
+    code = 1
+
+
+class Refused(Ended):
+    """The request cannot be carried out; the text says why in one line. Nothing was written."""
+
+    code = 2
+
+
+class Failed(Ended):
+    """The work failed; the text says what was kept and what to do."""
+
+
+class Interrupted(Ended):
+    """Ctrl-C or a signal; the text says what was kept and how to continue."""
+
+    code = 130
+
+
 def open_streams() -> None:
     """Makes standard output and error take any text, also where they are ASCII or closed.
 

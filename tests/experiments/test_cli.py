@@ -18,7 +18,7 @@ import ddpm_np
 from ddpm_np import _figure_style
 from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import saved
-from ddpm_np.experiments.numbered import next_numbered
+from ddpm_np.experiments.folder import next_numbered
 from ddpm_np.experiments.settings import KINDS
 from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.learning.fast import denoiser

@@ -118,7 +118,7 @@ def test_a_run_measures_and_its_samples_are_in_the_units_of_the_file(folder, cap
     report = json.loads(Path("run/report.json").read_text())
     assert report["configuration"]["noise"] == "cosine" and report["configuration"]["T"] == 12
     numbers = {key: row["measured"] for key, row in report["numbers"].items()}
-    assert all(map(np.isfinite, numbers.values())) and numbers["copies"] == 0
+    assert all(map(np.isfinite, numbers.values())) and numbers["copies"] < 0.1
     page = Path("run/report.md").read_text()
     assert "60 signals of 7 numbers" in page and "2 are constant" in page
     assert "--data" in page and "--T 12 --schedule cosine --batch-size 20 --quick" in page
