@@ -271,7 +271,11 @@ ENTRIES = [
         "https://github.com/huggingface/diffusers/issues/12633",
     ),
     Entry(
-        "denoising-diffusion-pytorch", "defaults", lambda: lucidrains(True), ("E17 step",), CLIPS
+        "denoising-diffusion-pytorch",
+        "defaults",
+        lambda: lucidrains(True),
+        ("E14 p_mean_variance", "E17 step"),
+        CLIPS,
     ),
     Entry("denoising-diffusion-pytorch", "no clipping", lambda: lucidrains(False)),
     Entry(

@@ -26,6 +26,7 @@ from ddpm_np._checks import (
     check_real,
     check_square,
     check_steps,
+    per_row,
 )
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.distributions.distances import excess
@@ -332,11 +333,10 @@ def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.f
     values: (n,); t: int or (k,), 0 <= t <= T.
     Returns (n,) or (k, n).
     """
-    values, t = (
-        check_array("values", values, ndim=1),
-        np.asarray(check_steps("t", t, 0, of=schedule)),
-    )
-    return schedule.alpha_bar[t][..., None] * values + schedule.one_minus_alpha_bar[t][..., None]
+    values, t = check_array("values", values, ndim=1), check_steps("t", t, 0, of=schedule)
+    dtype = np.result_type(values.dtype, np.float64)
+    kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
+    return np.asarray(per_row(kept, dtype) * values + per_row(noise, dtype))
 
 
 def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:

@@ -79,6 +79,7 @@ class Caller:
         self.draws = fresh if fresh and self.method.roles and not self.method.takes(fresh) else None
         self.takeover = Takeover(view.given, self._functions()) if self.draws else None
         self.model: Model | None = None
+        self.judged: Any = None  # what came of it, once it was compared
 
     def _functions(self) -> list[Any]:
         """The method, and the others of its object, which it may call."""
@@ -163,11 +164,10 @@ class Caller:
             several = sum(r == "t" for r in method.roles.values()) > 1
             positional, named = [], {}
             for name, role in method.roles.items():
+                role = self.output if role == "eps" else role
                 if role not in given:
                     continue
                 value = given[role]
-                if role == "eps" and self.output != "eps":
-                    value = given[self.output]
                 if role == "t" and several and plain(name) != "t" and "t_int" in given:
                     value = given["t_int"]
                 if name in method.positional:
@@ -202,25 +202,28 @@ class Caller:
 
     def _stride(self, t: Any, s: Any) -> None:
         """A step that takes its length from a number of inference steps (diffusers, MONAI)."""
-        if self.view.routes() is not None:
-            return
+        if self.view.routes() is not None or np.all(t - s == 1):
+            return self._one_step()
+        if isinstance(t, np.ndarray):
+            raise NotImplementedError("one length for all rows")
         length = int(t - s) if s > 0 else self.view.T
         given = self.view.given
-        if not hasattr(given, "num_inference_steps"):
-            if t - s != 1:
-                raise NotImplementedError("only steps from t to t - 1")
-            return
+        if not hasattr(given, "num_inference_steps") or self.operation == "reverse_step":
+            raise NotImplementedError("only steps from t to t - 1")
         number = self.view.T // length
-        if self.operation == "reverse_step":
-            if t - s != 1:
-                raise NotImplementedError("only steps from t to t - 1")
-            return
         if self.view.T // number != length:
             raise NotImplementedError("no number of inference steps gives this one")
         try:
             given.num_inference_steps = number
         except AttributeError:
             raise NotImplementedError("its number of steps cannot be set") from None
+
+    def _one_step(self) -> None:
+        """A length of 1, where the number of inference steps decides on it."""
+        given = self.view.given
+        if self.operation == "ddim_step" and self.view.routes() is None:
+            if hasattr(given, "num_inference_steps"):
+                given.num_inference_steps = self.view.T
 
     # ---- what it returns ----------------------------------------------------------------------
 

@@ -248,14 +248,12 @@ def _rows(view: Subject, operation: str, snapshot: Snapshot) -> tuple[list[Row],
         return loss_rows(view, operation, caller), []
     measured = measure(caller)
     view.notes += measured.left_out
-    rows, laws = rows_of(view, operation, caller, measured), []
+    rows = rows_of(view, operation, caller, measured)
     if operation == "q_posterior_mean_variance" and "variance" not in measured.values:
         view.notes.append(f"{caller.method.name} returns a mean and no variance (E11)")
     if operation == "p_losses":
         rows += loss_rows(view, operation, caller)
-    if len(measured.steps.t) and operation in ("reverse_step", "ddim_step"):
-        laws = laws_of(Judged(view, operation, measured))
-    return rows, laws
+    return rows, laws_of(caller.judged) if caller.judged else []
 
 
 def _table_rows(view: Subject) -> list[Row]:

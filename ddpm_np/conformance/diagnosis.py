@@ -393,7 +393,7 @@ def rows_of(
             if rows:
                 return rows
         return [Row(e, operation, "all", *broken) for e in dict.fromkeys(e for e, _ in names)]
-    judged = Judged(view, operation, measured)
+    judged = caller.judged = Judged(view, operation, measured)
     rows = judged.rows(explain)
     mixed = _rows_wrong(caller, rows[-1].equation) if explain else []
     if mixed:  # what looks like clipping is the other row

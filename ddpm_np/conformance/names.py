@@ -72,6 +72,7 @@ _NOISE = re.compile(
     r"\w*|\w*pred|score|input|target|n|rand\w*|fresh\w*|theirs|ours|hat\w*|\w*hat|labels?"
 )
 _MODELS = ("model", "epsmodel", "denoisefn", "denoiser", "network", "net", "unet", "epstheta")
+_ANSWERS = {"eps", "x_0", "v"}
 _PREDICTED = re.compile(r"pred|hat|theta|model|output|out$|^input$|score|^e_?t$")
 _FRESH = re.compile(r"^z|fresh|variance|rand|stoch|^n$|^noise")
 
@@ -112,6 +113,8 @@ def bind(operation: str, name: str, function: Callable[..., Any], has_model: boo
         bind("p_losses", name, function, has_model), str
     ):
         return "is used for p_losses"
+    if operation == "loss" and _takes_signal(function):
+        return "a loss that draws its t within"
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except FAULTS:
@@ -122,11 +125,21 @@ def bind(operation: str, name: str, function: Callable[..., Any], has_model: boo
     found = _checked(operation, name, roles, needed, has_model)
     if found is None:
         positional = tuple(p.name for p in fixed if p.kind is p.POSITIONAL_ONLY)
-        by_model = _of_model(operation) and not set(roles.values()) & {"eps", "x_0", "v"}
+        given = set(roles.values())
+        by_model = _of_model(operation) and (operation == "p_losses" or not given & _ANSWERS)
         return Method(name, function, roles, positional, by_model)
     if name == operation:  # our own name: it will be called by position, and say what is wrong
         return Method(name, function, None)
     return found
+
+
+def _takes_signal(function: Callable[..., Any]) -> bool:
+    try:
+        return any(
+            re.fullmatch(r"x0|xstart|x", plain(n)) for n in inspect.signature(function).parameters
+        )
+    except FAULTS:
+        return False
 
 
 def _of_model(operation: str) -> bool:

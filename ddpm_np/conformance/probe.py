@@ -252,6 +252,8 @@ def look_at_rows(caller: Caller) -> Rows:
             return Rows(wrong)
     if len({t for t, _, _ in picked}) < 2:
         return Rows()
+    if sum(role == "t" for role in (caller.method.roles or {}).values()) > 1:
+        return Rows("", f"{caller.operation}: one t for the whole batch only")
     order = [2, 0, 1]
     ts, ss = (np.array([p[i] for p in picked]) for i in (0, 1))
     eta = picked[0][2]

@@ -40,7 +40,9 @@ _PREDICTIONS = {
     "x_0": r"sample|(pred_)?(x_?0|x_?start)|start_x|original",
     "v": r"v|v_prediction|(pred_)?v(elocity)?",
 }
-_SEVERAL = re.compile(r"pndm|plms|lcm|inverse|multistep|euler|heun|unipc|dpm|tcd|edm|ipndm|sde")
+_SEVERAL = re.compile(
+    r"pndm|plms|lcm|inverse|multistep|euler|heun|unipc|(?<!d)dpm|tcd|edm|ipndm|sde"
+)
 
 
 class Exact:
@@ -288,11 +290,10 @@ def _tables_of(obj: Any) -> tuple[dict[str, Any], Any]:
         if isinstance(part, Mapping) or isinstance(read(part, "__dict__"), dict):
             holders.append(_object(part) if isinstance(part, Mapping) else part)
     for holder in holders:
-        if holder is obj and isinstance(obj, types.ModuleType):
-            continue
         found: dict[str, Any] = {}
         own = [n for n in ("betas", "alphas_cumprod") if read(holder, n) is not None]
-        names = own if own and is_plain(holder) else dir(holder)
+        module = isinstance(holder, types.ModuleType)
+        names = own if module or (own and is_plain(holder)) else dir(holder)
         names = [n for n in names if not n.startswith("__")]
         for ours, pattern in _TABLES.items():
             for name in sorted(names, key=lambda n: (n != ours, len(n))):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ddpm_np import _figure_style
 from ddpm_np.experiments import folder as folders
 from ddpm_np.experiments import machine
 from ddpm_np.experiments.lock import FolderLock, Lost
+from ddpm_np.experiments.report import is_reported, write_report
 from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
@@ -73,6 +75,7 @@ def test_a_lock_that_was_taken_over_is_not_removed(tmp_path):
     with pytest.raises(Lost, match="not the lock of this run"):
         ours.check()
     ours.release()
+    assert (tmp_path / "run.lock").exists()
     theirs.check()
     theirs.release()
     assert not list(tmp_path.iterdir())
@@ -161,6 +164,21 @@ def test_results_that_are_missing_or_not_whole_are_made_again(tiny, monkeypatch,
     again = files("x")
     assert again.keys() == whole.keys()
     assert name == "report.md" or again[name] == whole[name]
+
+
+def test_a_report_is_whole_only_with_all_of_its_files(tmp_path):
+    training = Training(replace(TINY["curve"], steps=1))
+    found = training.experiment.evaluate(training, {})
+    next(training.run())
+    times = {"training_s": 1.0, "from_step": 0, "measuring_s": 1.0}
+    write_report(tmp_path, tmp_path, training, found, times)
+    assert is_reported(tmp_path, training.experiment)
+    assert not is_reported(tmp_path, replace(training.experiment, seed=1))
+    for name in ("samples.npz", "report.md"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:-1])
+        assert not is_reported(tmp_path, training.experiment)
+        (tmp_path / name).write_bytes(content)
 
 
 def test_a_folder_in_the_place_of_a_report_is_refused(tiny, capsys):

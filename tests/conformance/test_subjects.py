@@ -1,0 +1,45 @@
+"""Subjects of every make: what is right passes, what is wrong is named."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from ddpm_np.conformance import check_diffusion
+
+TEXT = Path(__file__).with_name("subjects.txt").read_text()
+BLOCKS = dict(block.split("\n", 1) for block in TEXT.split("\n==== ")[1:])
+PRELUDES = {h: b for h, b in BLOCKS.items() if h.startswith("with ")}
+SPACE: dict = {"__name__": "subjects"}
+
+
+def made(body):
+    """What the block returns, in a space that has what it names."""
+    for library in ("numpy", "torch", "jax"):
+        names = {"torch": ("torch", "TD", "TB", "diffusers"), "jax": ("jax", "JB")}
+        if not any(name in body for name in names.get(library, ("",))):
+            continue
+        for needed in ("torch", "diffusers", "jax"):
+            if needed == library or needed in body:
+                pytest.importorskip(needed)
+        if library not in SPACE:
+            exec(compile(PRELUDES[f"with {library}"], "<subjects>", "exec"), SPACE)
+            SPACE[library] = SPACE.get(library)
+    exec(compile(f"def make():\n{textwrap.indent(body, '    ')}", "<subjects>", "exec"), SPACE)
+    return SPACE["make"]()
+
+
+@pytest.mark.parametrize("head", [h for h in BLOCKS if h not in PRELUDES])
+def test_a_subject_passes_or_is_named(head):
+    report = check_diffusion(made(BLOCKS[head]), on_fail=None)
+    _, arrow, words = head.partition(" -> ")
+    missing = [w for w in words.split(" & ") if w and w not in str(report)]
+    assert not missing, f"{missing} not in\n{report}"
+    assert report.passed != bool(arrow) or "not a single-step" in words, str(report)
+
+
+def test_the_list_is_long():
+    correct = [h for h in BLOCKS if "->" not in h]
+    assert len(correct) > 50 and len(BLOCKS) - len(correct) > 60
