@@ -154,13 +154,6 @@ def numbers(folder):
     return json.loads(Path(folder, "report.json").read_text())["numbers"]
 
 
-@pytest.mark.parametrize("name", ["report.md", "samples.npz", "report.json"])
-def test_a_lost_part_of_the_report_is_written_again(tiny, whole, name):
-    laid(whole, **{name: None})
-    assert main("run", "--resume", "--out", "x") == 0
-    assert files("x").keys() == whole.keys()
-
-
 def test_files_left_by_a_killed_process_are_removed(tiny, whole):
     laid(whole, **{".ddpm_np-00.tmp": b"half"})
     assert main("run", "--resume", "--out", "x") == 0
@@ -175,8 +168,7 @@ def mutations(config):
         del edited["experiments"][0][key]
         yield edited, key
         for value in (None, "x", [], {}, -1, 1.5, True, float("nan"), 1e400, 10**400, "../evil"):
-            rates = ("learning_rate", "max_norm", "muon_rate", "step_power")
-            valid = [("quick", True), ("mirrored", True), *((name, 1.5) for name in rates)]
+            valid = [("quick", True), ("mirrored", True), ("learning_rate", 1.5), ("max_norm", 1.5)]
             if (key, value) not in [*valid, ("seed", 10**400)]:
                 edited = copy.deepcopy(config)
                 edited["experiments"][0][key] = value
