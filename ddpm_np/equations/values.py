@@ -292,3 +292,8 @@ def exact(
     numbers.given |= {"I": np.eye(sizes[0], dtype=int).astype(object)} if sizes else {}
     chosen = [f for f in formulas(path) if not f.is_distribution] or formulas(path)
     return as_exact(chosen[part].value(numbers))
+
+
+def decimals(rounded: Any) -> Any:
+    """The values of what :func:`exact` returns, as decimals."""
+    return np.vectorize(lambda number: number.value, otypes=[object])(rounded)[()]
