@@ -166,7 +166,7 @@ def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
     The notes leave out the 1/m, and later the centring.
 
     Source: N2 "附录：协方差矩阵及其变换" (N2:220). Its rank is at most m - 1, and for white noise
-    it deviates from I by O(sqrt(n/m)).
+    and n <= m it deviates from I by O(sqrt(n/m)) in the spectral norm, beyond by O(n/m).
     X: (m, n). Returns (n, n).
     """
     centred = _centred("X", X)
@@ -228,8 +228,8 @@ def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
     A C A = C_1,
     A = C^(-1/2) (C^(1/2) C_1 C^(1/2))^(1/2) C^(-1/2)
 
-    The notes' map V Psi V_1^T gives the same covariance; this one leaves each x closest to where it
-    was, E|A x - x|^2 = W2^2.
+    The notes' map V Psi V_1^T gives the same covariance; this one moves x the least on average,
+    E|A x - x|^2 = W2^2, though not each x.
     Source: beyond the notes; Olkin and Pukelsheim 1982.
     C: (n, n), regular (else ValueError); C1: (n,
     n).

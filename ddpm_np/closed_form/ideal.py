@@ -306,8 +306,8 @@ def estimate_floor(
     and E|eps_star|^2 = E[eps . eps_star]. Given x_0, x_t moves with eps at the rate
     sqrt(1 - alpha_bar_t), and Stein's lemma, E[eps f(eps)] = E[f'(eps)] for a standard normal eps,
     gives E[eps . eps_star] = sqrt(1 - alpha_bar_t) E[div eps_star]. For a Gaussian the divergence
-    is the same at every x_t, so that two draws are exact; elsewhere it scatters little where x_t
-    tells nearly all that can be known of x_0.
+    is the same at every x_t, so that two draws give the floor to some eps of 1; elsewhere it
+    scatters little where x_t tells nearly all that can be known of x_0.
 
     n draws of x_t at each t, at least 2. Returns two (T + 1,) arrays, index t, entry 0 NaN.
     Source: Stein 1981.
