@@ -7,12 +7,16 @@ alpha_bar is 0.81, 0.5184, 0.254016, with roots 0.9, 0.72, 0.504.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from ddpm_np import forward, posterior, sampling
 from ddpm_np.closed_form import ideal, reverse
 from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.proof import prove
+from ddpm_np.proof.theorems import forget, theorems
 from ddpm_np.schedule import Schedule
 
 S = Schedule.from_beta([0.19, 0.36, 0.51])
@@ -101,3 +105,26 @@ def test_the_Gaussian_world() -> None:
     assert close(ideal.optimal_loss(data, S)[1], (1.62 / 1.81 + 0.81) / 2)
     # beta_2 v_1 / v_2: 0.36 * 1.81 / 1.5184 along the first axis
     assert close(np.sort(reverse.reverse_variance(data, S, 2)), [0.36, 0.6516 / 1.5184])
+
+
+def test_a_wrong_function_and_a_wrong_docstring_that_agree_are_caught_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def psi_2_simplified(
+        beta_t: Any, one_minus_alpha_bar_t: Any, one_minus_alpha_bar_prev: Any
+    ) -> Any:
+        """psi_2, wrongly (E10).
+
+        psi_2 = (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1})^2)
+        """
+        return one_minus_alpha_bar_t / (beta_t * one_minus_alpha_bar_prev**2)
+
+    right = posterior.psi_2.__doc__ or ""
+    monkeypatch.setattr(posterior, "psi_2_simplified", psi_2_simplified)
+    agreeing = right.replace("(1 - alpha_bar_{t-1}))", "(1 - alpha_bar_{t-1})^2)")
+    monkeypatch.setattr(posterior.psi_2, "__doc__", agreeing)
+    forget()
+    proofs = [prove(i) for i in theorems("posterior.psi_2")]
+    assert agreeing != right and proofs and all(proof.proved for proof in proofs)
+    with pytest.raises(AssertionError):
+        test_the_step_back()

@@ -29,6 +29,7 @@ from ddpm_np._checks import (
     per_row,
 )
 from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.closed_form.distributions.arguments import norm
 from ddpm_np.closed_form.distributions.distances import excess
 from ddpm_np.schedule import Schedule
 
@@ -219,7 +220,7 @@ def reshaping_error(C1: ArrayLike, rank: int) -> float:
     7.07
     """
     values = np.maximum(_eigen("C1", C1)[0], 0.0)  # rounding may leave one just below 0
-    return float(np.linalg.norm(values[check_count("rank", rank, low=0) :]))
+    return float(norm(values[check_count("rank", rank, low=0) :]))
 
 
 def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
@@ -317,10 +318,11 @@ def kl_to_noise(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float6
         raise TypeError(f"distribution must be a Gaussian, got {type(distribution).__name__}")
     check_instance("schedule", schedule, Schedule)
     kept, rest = schedule.alpha_bar[:, None], schedule.one_minus_alpha_bar[:, None]
-    levels, means = distribution.levels, distribution.mean @ distribution.mean
-    with np.errstate(divide="ignore"):
+    levels = distribution.levels
+    with np.errstate(divide="ignore", over="ignore"):
         spreads = excess(kept * (levels - 1), np.log(kept * levels + rest))
-    return np.asarray(kept[:, 0] * means + spreads @ distribution.counts) / 2
+        means = np.square(np.sqrt(kept[:, 0]) * norm(distribution.mean))
+    return np.asarray(means + spreads @ distribution.counts) / 2
 
 
 def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.float64]:

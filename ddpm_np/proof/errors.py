@@ -205,10 +205,13 @@ def _one_call(path: str, d: Draw) -> Iterator[Compared]:
     taken, rng = taken_by(path), d.rng
     given: dict[str, Any] = {name: rng.standard_normal(DIM) for name in ROWS}
     given |= {name: np.outer(given["x_0"], given["x_t"]) for name in MATRICES}
-    given |= {"values": rng.uniform(0, 3, DIM), "eta": float(rng.choice([0, 1, rng.uniform()]))}
+    # Variances of 0, and as small as the noise, tell whether 1 - alpha_bar lost its digits.
+    noise = float(d.schedule.one_minus_alpha_bar[d.t])
+    values = np.array([0.0, noise * rng.uniform(0.1, 2.0), *rng.uniform(0.1, 3.0, 2)])
+    given |= {"values": values, "eta": float(rng.choice([0, 1, rng.uniform()]))}
     precise = {name: as_exact(x) for name, x in given.items()}
     if "distribution" in taken:
-        gaussian = Gaussian(np.zeros(4), np.diag(rng.uniform(0.1, 3.0, 4)))
+        gaussian = Gaussian.from_spectrum(np.zeros(4), np.eye(4), values)
         given |= {"distribution": gaussian, "lambda_i": gaussian.spectrum}
         precise["lambda_i"] = as_exact(gaussian.spectrum)
     if taken & {*MATRICES}:

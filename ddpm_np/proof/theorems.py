@@ -376,8 +376,14 @@ def theorems(path: str) -> list[Identity]:
         if not block:
             raise ValueError(f"the docstring of {path} has no equation in the notation")
         return list(_theorems(path)) if block[0].exact else []
-    except ValueError as error:
+    except Exception as error:  # the docstring or the function: either is to be named
         return [_failing(path, error)]
+
+
+def forget() -> None:
+    """Find out anew which charts there are, after code or docstrings have changed."""
+    for cached in (_discovery, taken_by):
+        cached.cache_clear()
 
 
 def _theorems(path: str) -> Iterator[Identity]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ddpm_np.closed_form.covariance import chi_mean, kl_to_noise, spectrum_at
+from ddpm_np.closed_form.covariance import chi_mean, kl_to_noise, reshaping_error, spectrum_at
 from ddpm_np.closed_form.distributions import (
     Empirical,
     Gaussian,
@@ -207,6 +207,7 @@ def test_distances_whose_squares_over_or_underflow() -> None:
     turned = Gaussian.from_factor([0.0, 0.0], 1e-170 * np.array([[0.6, 0.8], [-0.8, 0.6]]))
     for other in (narrow, turned):
         assert wasserstein2(wide, other) == pytest.approx(np.sqrt(8) * 1e-170, rel=1e-14, abs=0)
+    assert reshaping_error(1e200 * np.eye(3), 1) == pytest.approx(np.sqrt(2) * 1e200)
     assert kl_divergence(wide, narrow) == pytest.approx(8 - 2 * np.log(3), rel=1e-14)
 
 
