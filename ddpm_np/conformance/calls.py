@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -21,7 +21,9 @@ from ddpm_np.conformance.arrays import FAULTS, Unusable, floats, from_numpy, lin
 from ddpm_np.conformance.names import OPERATIONS, Method, plain
 from ddpm_np.conformance.noise import Takeover
 from ddpm_np.conformance.state import Snapshot
-from ddpm_np.conformance.subject import Subject
+
+if TYPE_CHECKING:
+    from ddpm_np.conformance.subject import Subject
 
 VECTORS = ("x_prev", "x_0", "x_t", "noise", "eps", "v", "z", "eps_hat")
 FORMS = {"int": "an int", "rows": "of shape (n,)", "scalar": "a 0-dim array", "column": "(n, 1)"}

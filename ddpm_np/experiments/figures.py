@@ -28,7 +28,6 @@ from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.ideal import Losses
 from ddpm_np.experiments.evaluation import Evaluation
-from ddpm_np.experiments.own import OwnEvaluation
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.words import caption_text
 from ddpm_np.forward import q_sample
@@ -36,6 +35,8 @@ from ddpm_np.schedule import Schedule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ddpm_np.experiments.own import OwnEvaluation
 
 
 def pictures(training: Training, found: Evaluation, dist: Gaussian) -> Iterator[tuple[str, Figure]]:

@@ -18,11 +18,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ddpm_np._checks import Array, check_positive
-from ddpm_np.closed_form.distributions import Distribution, Empirical, Rings
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.experiments.evaluation import Evaluation
+from ddpm_np.experiments.rings_evaluation import (
+    MLP_RATE,
+    PICTURES,
+    SEEN,
+    RingsEvaluation,
+    evaluate_rings,
+)
 from ddpm_np.experiments.settings import Experiment, Job
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.unet import UNet, preconditioning
@@ -32,41 +37,31 @@ from ddpm_np.sampling import Denoiser
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PICTURES = (5, 16, 64, 256)  # trained on so many pictures of the family; a quick run on two
-SEEN = 7  # the field of view of three layers, in pixels
-MEMORY_SHARE, SHORT_SHARE = 0.3, 0.08  # of the main training's steps
-# The MLP's samples are finite at a twelfth of the U-Net's rate, and blow up at a third.
-MLP_RATE, WHY = 1 / 12, "at four times that its samples blow up"
+# Of the main training's steps: for networks that learn some pictures, and for one stopped early.
+MEMORY_SHARE, SHORT_SHARE = 0.2, 0.05
 MLP_COST = 0.3  # of a step, in steps of the U-Net
 
 
 @dataclass(frozen=True)
 class RingsExperiment(Experiment):
-    """A family of rings. dim is the number of pixels, ``hidden`` holds the widths of the U-Net.
-
-    muon_rate : the rate of the kernels, in multiples of the learning rate; all else is AdamW's
-    step_power : t is drawn with a density proportional to t^-step_power, more often where the loss
-        is hard to bring down. Every t has an optimum of its own, so that a weight changes none.
-    """
+    """A family of rings. dim is the number of pixels, ``hidden`` holds the widths of the U-Net."""
 
     name = "rings"
     short = {"steps": 40, "samples": 16, "ema_decay": 0.9}
 
     hidden: tuple[int, ...] = (16, 32, 64)
-    steps: int = 7000
+    steps: int = 6000
     batch_size: int = 8
-    learning_rate: float = 6e-3
+    learning_rate: float = 2.4e-2
+    muon_rate: float = 0.2
+    step_power: float = 0.5
     ema_decay: float = 0.99
     basis_size: int = 12
     dim: int = 256
     samples: int = 64
-    muon_rate: float = 0.75
-    step_power: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("muon_rate", self.muon_rate, zero=True)
-        check_positive("step_power", self.step_power, zero=True)
         if self.size**2 != self.dim:
             raise ValueError(f"dim must be a square for pictures, got {self.dim}")
 
@@ -81,29 +76,21 @@ class RingsExperiment(Experiment):
     def network(self) -> UNet:
         return self._unet(self.hidden)
 
-    def job(self) -> Job:
-        return self._job(self.name, self.network(), self.distribution(), self.steps)
-
-    def _job(self, name: str, network: UNet, distribution: Distribution, steps: int) -> Job:
-        """The training of a U-Net."""
-        density = np.append(1.0, np.arange(1.0, self.T + 1) ** -self.step_power)
-        rates = self.learning_rate, self.muon_rate
-        return Job(name, network, distribution, steps, *rates, step_density=density)
-
     def further(self) -> list[Job]:
-        family = self.distribution()
+        family, rate = self.distribution(), self.learning_rate
         skip, _ = preconditioning(self.schedule(), family.mean_square)
         layers = [Layer(2 * self.dim, "silu")] * 2
         mlp = MLP(self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=skip)
-        rate = MLP_RATE * self.learning_rate
-        jobs = [Job("mlp", mlp, family, self.steps, rate, cost=MLP_COST)]
         steps, few = (max(1, round(share * self.steps)) for share in (MEMORY_SHARE, SHORT_SHARE))
-        for k in PICTURES[:2] if self.quick else PICTURES:
-            jobs.append(self._job(f"unet-{k}", self.network(), Empirical(self.some(k)), steps))
-        five = Empirical(self.some(PICTURES[0]))
+        # Muon does nothing for an MLP.
+        jobs = [Job("mlp", mlp, family, self.steps, MLP_RATE, cost=MLP_COST)]
+        few_pictures = [(f"unet-{k}", k) for k in (PICTURES[:2] if self.quick else PICTURES)]
+        learners = [(name, self.network(), k, steps) for name, k in few_pictures]
         three = self._unet((2 * self.hidden[0],), layers=SEEN // 2)
-        jobs.append(self._job("short", self.network(), five, few))
-        jobs.append(self._job("three-layers", three, five, steps))
+        learners.append(("short", self.network(), PICTURES[0], few))
+        learners.append(("three-layers", three, PICTURES[0], steps))
+        for name, network, k, steps in learners:
+            jobs.append(Job(name, network, Empirical(self.some(k)), steps, rate, self.muon_rate))
         return jobs
 
     def some(self, k: int) -> Array:
@@ -111,12 +98,9 @@ class RingsExperiment(Experiment):
         return self.distribution().sample(k, rng=self.rng("signals"))
 
     def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
-        from ddpm_np.experiments.rings_evaluation import evaluate_rings
-
         return evaluate_rings(self, training, networks)
 
     def pictures(self, training: Training, found: Evaluation) -> Iterator[tuple[str, Figure]]:
-        from ddpm_np.experiments.rings_evaluation import RingsEvaluation
         from ddpm_np.experiments.rings_figures import rings_pictures
 
         assert isinstance(found, RingsEvaluation)

@@ -21,8 +21,7 @@ from ddpm_np._figure_style import (
 )
 from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions.rings import nearest_ring
-from ddpm_np.experiments.rings import SEEN
-from ddpm_np.experiments.rings_evaluation import Memory, RingsEvaluation
+from ddpm_np.experiments.rings_evaluation import SEEN, Memory, RingsEvaluation
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.words import caption_text
 

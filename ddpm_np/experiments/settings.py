@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
-from ddpm_np._checks import Array, check_count, check_flag, check_fraction, check_positive
+from ddpm_np._checks import check_count, check_flag, check_fraction, check_positive
 from ddpm_np.closed_form.distributions import Distribution
 from ddpm_np.experiments.words import Wording, wordings
 from ddpm_np.learning.layers import step_basis
@@ -63,7 +63,6 @@ class Job(NamedTuple):
     steps: int
     learning_rate: float
     muon_rate: float = 0.0
-    step_density: Array | None = None
     cost: float = 1.0  # of a step, in steps of the main training, to tell how long it takes
 
 
@@ -88,6 +87,8 @@ class Experiment(ABC):
     basis_size: int = 0
     beta_2: float = 0.999
     max_norm: float = 1.0
+    muon_rate: float = 0.0  # of Muon for the kernels, in learning rates; 0: AdamW for all
+    step_power: float = 0.0  # t is drawn with a density proportional to t^-step_power
     dim: int = 50
     T: int = 100
     noise: str = "sigmoid"
@@ -107,6 +108,9 @@ class Experiment(ABC):
                 raise ValueError(f"hidden must hold widths up to {10**5}")
         for name in ("learning_rate", "max_norm"):
             check_positive(name, getattr(self, name))
+        for name in ("muon_rate", "step_power"):
+            if check_positive(name, getattr(self, name), zero=True) > 100:
+                raise ValueError(f"{name} must be at most 100")
         for name in ("ema_decay", "beta_2", "beta_max"):
             check_fraction(name, getattr(self, name), below_one=True)
         if not self.beta_max > 0:
@@ -168,7 +172,14 @@ class Experiment(ABC):
     def job(self) -> Job:
         """The main training."""
         distribution = self.distribution()
-        return Job(self.name, self.network(), distribution, self.steps, self.learning_rate)
+        settings = self.steps, self.learning_rate, self.muon_rate
+        return Job(self.name, self.network(), distribution, *settings)
+
+    def step_density(self) -> np.ndarray | None:
+        """How often each t is drawn in training; None: equally often."""
+        t = np.arange(self.T + 1.0)
+        t[0] = 1
+        return t**-self.step_power if self.step_power else None
 
     def rng(self, use: str) -> np.random.Generator:
         """A generator for each use, so that a draw for one use does not change another."""
@@ -184,7 +195,7 @@ class Experiment(ABC):
             return Schedule.linear(self.T, beta_min=least, beta_max=self.beta_max)
         return Schedule.sigmoid(self.T, beta_max=self.beta_max)
 
-    def basis(self) -> Array | None:
+    def basis(self) -> np.ndarray | None:
         """The basis of the steps, for gates that change slowly with t."""
         noise = self.schedule().one_minus_alpha_bar
         return step_basis(noise, self.basis_size) if self.basis_size else None

@@ -54,8 +54,8 @@ class Training:
             batch_size=self.experiment.batch_size,
             learning_rate=self.job.learning_rate,
             max_norm=self.experiment.max_norm,
-            step_density=self.job.step_density,
             state=self.state,
+            step_density=self.experiment.step_density(),
             gradient=gradient(self.state.network),
         ):
             self.block.append(record.loss)

@@ -168,7 +168,8 @@ def mutations(config):
         del edited["experiments"][0][key]
         yield edited, key
         for value in (None, "x", [], {}, -1, 1.5, True, float("nan"), 1e400, 10**400, "../evil"):
-            valid = [("quick", True), ("mirrored", True), ("learning_rate", 1.5), ("max_norm", 1.5)]
+            rates = ("learning_rate", "max_norm", "muon_rate", "step_power")
+            valid = [("quick", True), ("mirrored", True), *((name, 1.5) for name in rates)]
             if (key, value) not in [*valid, ("seed", 10**400)]:
                 edited = copy.deepcopy(config)
                 edited["experiments"][0][key] = value
