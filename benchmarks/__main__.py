@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from typing import Any
 
+from benchmarks import cores
 from benchmarks.pages import HERE, put
 
 RESULTS = HERE / "results.json"
-WHAT = ("timing", "parity", "learning", "tables")
+WHAT = ("timing", "parity", "learning", "tables", "all-cores")
 
 
 def main() -> int:
@@ -23,7 +25,8 @@ def main() -> int:
         nargs="?",
         choices=WHAT,
         default="timing",
-        help="by default timing; tables writes the pages again from the saved results",
+        help="by default timing; tables writes the pages again from the saved results; all-cores "
+        "is the second table alone, which timing runs in a process of its own",
     )
     parser.add_argument(
         "--quick",
@@ -53,12 +56,16 @@ def main() -> int:
 
         learning(quick=options.quick, jobs=options.jobs)
         return 0
+    pinned = f"{cores.unpin()} cores." if options.what == "all-cores" else cores.pin()
     try:
         import torch  # noqa: F401
     except ImportError as error:
         needs = "the benchmark needs torch and threadpoolctl: pip install -e '.[bench]'"
         print(f"{error}; {needs}", file=sys.stderr)
         return 2
+    if options.what == "all-cores":
+        _all_cores()
+        return 0
     if not _parity():
         print(
             "Parity fails, so nothing is timed: it would compare different computations.",
@@ -66,27 +73,26 @@ def main() -> int:
         )
         return 1
     if options.what == "timing":
-        _timing(options.quick)
+        _timing(options.quick, pinned)
     return 0
 
 
 def _parity() -> bool:
     from benchmarks import tables
     from benchmarks.parity import parity
-    from benchmarks.timing import one_thread
     from benchmarks.unet_twin import unet_checks
 
-    with one_thread():
-        found = [*parity(), *unet_checks()]
+    found = [*parity(), *unet_checks()]
     print(tables.checks(found), end="\n\n")
     return all(check.passed for check in found)
 
 
-def _timing(quick: bool) -> None:
+def _timing(quick: bool, pinned: str) -> None:
     from benchmarks import machine, startup, tables, timing
+    from benchmarks.growth import growth
     from benchmarks.rivals import cannot_compile
 
-    notes = [*machine.lines()]
+    notes = [*machine.lines(), pinned]
     if cannot_compile():
         notes.append(cannot_compile())
     if timing.jax_rival is None:
@@ -96,21 +102,37 @@ def _timing(quick: bool) -> None:
     for cell in timing.cells(quick):
         found = timing.measure(cell, quick=quick)
         rows += found
-        ratios = ", ".join(f"{row['ratio']:.2f} {tables.SHORT[row['rival']]}" for row in found)
-        print(f"{cell.config}: {found[0]['ours_us']:.0f} us; {ratios}", flush=True)
-    lengths = timing.by_length()
-    rows += [
-        {"config": T, "kernel": machine.kernel(), "ours_us": round(us, 1)}
-        for T, us in lengths.items()
-    ]
+        print(tables.line(found), flush=True)
+    grown = list(growth(quick))
     if not quick:
-        rows += _startup(startup)
-    print(f"\n{tables.timing(rows)}\n\n{time.perf_counter() - start:.0f} s")
+        rows += _startup(startup) + _in_another_process()
+    print(f"\n{tables.timing(rows)}\n\n{tables.growth(grown)}")
+    print(f"\n{time.perf_counter() - start:.0f} s")
     if quick:
         return
-    saved = {"machine": notes, "rows": rows}
+    saved = {"machine": notes, "rows": rows, "growth": grown}
     RESULTS.write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")
     _pages()
+
+
+def _in_another_process() -> list[dict[str, Any]]:
+    """The rows with all cores: threads are made when the libraries are loaded."""
+    command = [sys.executable, "-m", "benchmarks", "all-cores"]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    rows: list[dict[str, Any]] = json.loads(run.stdout.splitlines()[-1])
+    return rows
+
+
+def _all_cores() -> None:
+    """Times with all cores for everyone, as the libraries come; the last line holds the rows."""
+    from benchmarks import tables, timing
+
+    rows = []
+    for cell in timing.on_all_cores():
+        rows += timing.measure(cell, quick=False, one_core=False)
+        print(tables.line(rows), flush=True)
+    print(tables.all_cores([row | {"all_cores": True} for row in rows]), end="\n\n")
+    print(json.dumps([row | {"all_cores": True} for row in rows]))
 
 
 def _pages() -> None:
@@ -125,6 +147,7 @@ def _pages() -> None:
         saved = json.loads(RESULTS.read_text(encoding="utf-8"))
         machine = "\n".join(f"- {line}" for line in saved["machine"])
         put(page, "timing", f"{machine}\n\n{tables.timing(saved['rows'])}")
+        put(page, "growth", tables.growth(saved["growth"]))
         put(HERE.parent / "README.md", "timing", tables.short(saved["rows"]))
         print(f"Wrote the tables of {page} and {draw_timing(saved['rows'])}")
     if LEARNING.exists():

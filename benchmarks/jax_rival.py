@@ -2,20 +2,15 @@
 function.
 
 AdamW stands here as its formula, because JAX has none. The weights, the moments and the key are
-donated, so that XLA may update them in place. The key is of threefry, the default, which in JAX
-0.10 draws normal numbers on a processor several times faster than rbg.
+donated, so that XLA may update them in place. No flag keeps XLA to one thread, so the whole process
+is put on one core (:mod:`benchmarks.cores`). The key is of threefry, the default, which in JAX 0.10
+draws normal numbers on a processor several times faster than rbg.
 """
 
-# ruff: noqa: E402  (the flags must be set before JAX is imported)
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
-
-# XLA sizes its thread pool once, when it starts: one thread, as everyone has here.
-FLAGS = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}"
 
 import jax
 import numpy as np

@@ -11,15 +11,17 @@ from collections.abc import Callable
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.learning.fast import FastDenoiser, FastGradient
+from ddpm_np.learning.fast import ROWS, FastDenoiser, FastGradient
 from ddpm_np.learning.optimizer import AdamW, clip_by_global_norm
 from ddpm_np.learning.random_numbers import fill_normal
+from ddpm_np.learning.threads import one_thread
 from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import balanced_steps
 
 Run = Callable[[], object]
+PRODUCTS = "matrix products alone"
 RATE, DECAY, MAX_NORM = 1e-3, 0.01, 1.0  # for everyone; the decay is the default of PyTorch's AdamW
 
 
@@ -31,11 +33,12 @@ def our_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
     gradient_of = FastGradient()
 
     def step() -> float:
-        t = balanced_steps(schedule.T, len(x_0), rng=rng)
-        eps = fill_normal(np.empty_like(x_0), rng=rng)
-        loss, gradient = gradient_of(mlp, schedule, x_0, t, eps)
-        clip_by_global_norm(gradient.flat, MAX_NORM)
-        optimizer.step(mlp.flat, gradient.flat, RATE)
+        with one_thread():
+            t = balanced_steps(schedule.T, len(x_0), rng=rng)
+            eps = fill_normal(np.empty_like(x_0), rng=rng)
+            loss, gradient = gradient_of(mlp, schedule, x_0, t, eps)
+            clip_by_global_norm(gradient.flat, MAX_NORM)
+            optimizer.step(mlp.flat, gradient.flat, RATE)
         return loss
 
     return step
@@ -60,6 +63,21 @@ def matrix_products(mlp: MLP, n: int) -> Run:
         products += [(h, w.copy(), np.empty_like(d)), (h.T, d, np.empty_like(w))]
         if l > 1:
             products.append((d, w.T, np.empty_like(h)))
+    return multiplied(products)
+
+
+def sampling_products(mlp: MLP, n: int) -> Run:
+    """Only the matrix products of a chain: one for each layer, step and block of rows."""
+    products, rows = [], min(n, ROWS)
+    for l in range(1, len(mlp.hidden) + 2):
+        w = mlp.params[f"W{l}"]
+        h = np.random.default_rng(0).standard_normal((rows, len(w))).astype(w.dtype)
+        products.append((h, w.copy(), np.empty((rows, w.shape[1]), w.dtype)))
+    return multiplied(products * (mlp.T * n // rows))
+
+
+def multiplied(products: list[tuple[Array, Array, Array]]) -> Run:
+    """What writes each a @ b into its out."""
 
     def run() -> None:
         for a, b, out in products:

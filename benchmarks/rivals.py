@@ -100,6 +100,32 @@ def best_sampling(mlp: MLP, schedule: Schedule, n: int) -> Run:
     return _sampling(Twin(mlp, maximum=True), schedule, n, compiled=True)
 
 
+def folded_sampling(mlp: MLP, schedule: Schedule, n: int) -> Run:
+    """PyTorch by hand: at one t the gate moves into W and the shift into ``addmm``, in place."""
+    p = {name: torch.tensor(value) for name, value in mlp.params.items()}
+    last, act = len(mlp.hidden) + 1, functional.leaky_relu_
+    numbers = [ancestral_step(schedule, t) for t in range(1, schedule.T + 1)]
+    leaks, skip = [layer.leak for layer in mlp.hidden], torch.tensor(mlp.skip)
+
+    def sample() -> Tensor:
+        with torch.inference_mode():
+            x = torch.randn(n, mlp.dim)
+            z = torch.empty_like(x)
+            for t in range(schedule.T, 0, -1):
+                a, b, std = (float(v) for v in numbers[t - 1])
+                h = x
+                for l, leak in enumerate(leaks, 1):
+                    h = torch.addmm(p[f"shift{l}"][t], h, p[f"W{l}"] * p[f"gate{l}"][t])
+                    act(h, leak)
+                eps_hat = torch.addmm(p[f"b{last}"], h, p[f"W{last}"])
+                x.mul_(a + b * float(skip[t])).add_(eps_hat, alpha=b)
+                if std > 0:
+                    x.add_(z.normal_(), alpha=std)
+        return x
+
+    return sample
+
+
 def _sampling(twin: Twin, schedule: Schedule, n: int, *, compiled: bool) -> Run:
     steps = [torch.tensor([t]) for t in range(1, schedule.T + 1)]
     numbers = [torch.tensor(ancestral_step(schedule, int(t)), dtype=torch.float32) for t in steps]

@@ -9,17 +9,18 @@ from typing import Any
 from benchmarks.pages import markdown
 
 Rows = Sequence[dict[str, Any]]
+PRODUCTS = "matrix products alone"
 SHORT = {
     "PyTorch eager": "eager",
     "PyTorch eager, fused AdamW": "fused",
     "PyTorch, one compiled graph": "torch best",
+    "PyTorch, gate folded into W by hand": "torch folded",
     "JAX jit": "JAX",
     "JAX scan of 100 steps": "JAX scan",
     "PyTorch eager, channels last": "channels last",
     "PyTorch, torch.compile": "compile",
-    "matrix products alone": "products",
+    PRODUCTS: "products",
 }
-PRODUCTS = "matrix products alone"
 
 
 def checks(found: Iterable[Any]) -> str:
@@ -35,15 +36,60 @@ def checks(found: Iterable[Any]) -> str:
 
 def timing(rows: Rows) -> str:
     """All tables."""
-    unet = _steps(rows, unet=True)
-    parts = [_steps(rows), unet, *_grids(rows), _summary(rows), _lengths(rows), _startup(rows)]
+    one = [row for row in rows if not row.get("all_cores")]
+    unet = _steps(one, unet=True)
+    parts = [_steps(one), unet, all_cores(rows), *_grids(one), _summary(one), _startup(one)]
     return "\n\n".join(part for part in parts if part)
+
+
+def line(found: Rows) -> str:
+    """The rows of one configuration, for the terminal: time, ratios, and the cores of each."""
+    ratios = ", ".join(f"{_ratio(row)} {SHORT[row['rival']]}" for row in found)
+    used = max((row["cores"][1], SHORT[row["rival"]]) for row in found)
+    return (
+        f"{found[0]['config']}: {found[0]['ours_us']:.0f} us; {ratios}; cores used: ours "
+        f"{found[0]['cores'][0]:.2f}, at most {used[0]:.2f} ({used[1]})"
+    )
+
+
+def all_cores(rows: Rows) -> str:
+    """The table with all cores for everyone, and the cores that each has used."""
+    own = [row for row in rows if row.get("all_cores") and row["rival"] != PRODUCTS]
+    if not own:
+        return ""
+    rivals = [rival for rival in SHORT if any(row["rival"] == rival for row in own)]
+    cell = {(row["config"], row["rival"]): row for row in own}
+    body = []
+    for config in dict.fromkeys(row["config"] for row in own):
+        found = [cell.get((config, rival)) for rival in rivals]
+        first = next(row for row in found if row)
+        ratios = [f"{_ratio(row)} ({row['cores'][1]:.1f})" if row else "" for row in found]
+        body.append((config, f"{first['ours_us']:.0f} ({first['cores'][0]:.1f})", *ratios))
+    head = ("all cores (cores used)", "ours, us", *(SHORT[rival] for rival in rivals))
+    return markdown(head, body)
+
+
+def growth(rows: Rows) -> str:
+    """Time at each size over the time at the smallest."""
+    body = []
+    for row in rows:
+        first = row["seconds"][0]
+        sizes = ", ".join(f"{size:,}" for size in row["sizes"])
+        ratios = ", ".join(f"{second / first:.3g}" for second in row["seconds"])
+        body.append((row["growth"], sizes, f"{1000 * first:.3g} ms", ratios))
+    return markdown(("what grows", "sizes", "the smallest", "time over that"), body)
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    """The median ratio; of who has used more than one core there is none."""
+    return f"{max(row['cores']):.2f} cores" if row["ratio"] is None else f"{row['ratio']:.2f}"
 
 
 def short(rows: Rows) -> str:
     """For the main README: the named configurations only, without quartiles."""
-    kernel = f"One thread, NumPy's default kernels here ({rows[0]['kernel']})."
-    return f"{_steps(rows, quartiles=False)}\n\n{kernel}"
+    kernel = f"One core, NumPy's default kernels here ({rows[0]['kernel']})."
+    one = [row for row in rows if not row.get("all_cores")]
+    return f"{_steps(one, quartiles=False)}\n\n{kernel}"
 
 
 def grid_ratios(rows: Rows, rival: str) -> dict[tuple[int, int], float]:
@@ -51,7 +97,7 @@ def grid_ratios(rows: Rows, rival: str) -> dict[tuple[int, int], float]:
     found = {}
     for row in rows:
         words = row["config"].replace(",", "").split()
-        if words[0] == "width" and row.get("rival") == rival:
+        if words[0] == "width" and row.get("rival") == rival and row["ratio"] is not None:
             found[int(words[1]), int(words[3])] = row["ratio"]
     return found
 
@@ -69,10 +115,12 @@ def _steps(rows: Rows, *, quartiles: bool = True, unet: bool = False) -> str:
     rivals = [rival for rival in SHORT if any(row["rival"] == rival for row in own)]
     cell = {}
     for row in own:
-        low, high = row["spread"]
-        ratio = f"{row['ratio']:.2f}" + f" ({low:.2f}-{high:.2f})" * quartiles
-        share = f"{100 * row['ratio']:.0f} %"
-        cell[row["config"], row["rival"]] = share if row["rival"] == PRODUCTS else ratio
+        shown = _ratio(row)
+        if row["ratio"] is not None and row["rival"] == PRODUCTS:
+            shown = f"{100 * row['ratio']:.0f} %"
+        elif row["ratio"] is not None and quartiles:
+            shown += " ({:.2f}-{:.2f})".format(*row["spread"])
+        cell[row["config"], row["rival"]] = shown
     ours = {row["config"]: f"{row['ours_us']:.0f}" for row in own}
     lines = [
         (config, us, *(cell.get((config, rival), "") for rival in rivals))
@@ -110,14 +158,6 @@ def _summary(rows: Rows) -> str:
                 f"least {worst:.2f} (width {width}, batch {batch})."
             )
     return "\n".join(lines)
-
-
-def _lengths(rows: Rows) -> str:
-    """Our step for each T."""
-    found = [
-        (row["config"], f"{row['ours_us']:.0f}") for row in rows if row["config"].startswith("T =")
-    ]
-    return markdown(("our step, main job's network", "us"), found) if found else ""
 
 
 def _startup(rows: Rows) -> str:

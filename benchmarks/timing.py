@@ -3,7 +3,8 @@ process.
 
 Whatever else the machine does affects all contenders of a round alike, so that the ratio within a
 round is steadier than the times. Reported are medians over the rounds, and the quartiles of the
-ratio. Everyone computes on one thread.
+ratio. The process is put on one core (:mod:`benchmarks.cores`), and each contender proves it: who
+has used more has no ratio.
 """
 
 from __future__ import annotations
@@ -12,21 +13,27 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from threadpoolctl import threadpool_limits
 
+from benchmarks.cores import MOST, Clock
 from benchmarks.machine import kernel
-from benchmarks.ours import Run, matrix_products, our_sampling, our_training
+from benchmarks.ours import (
+    PRODUCTS,
+    Run,
+    matrix_products,
+    our_sampling,
+    our_training,
+    sampling_products,
+)
 from benchmarks.rivals import (
     best_sampling,
     best_training,
     cannot_compile,
     eager_sampling,
     eager_training,
+    folded_sampling,
 )
 from benchmarks.unet_twin import BATCH, unet_contenders
 from ddpm_np.experiments.experiment import ENSEMBLE
@@ -40,10 +47,10 @@ except ImportError:
 
 
 EAGER, FUSED, BEST = "PyTorch eager", "PyTorch eager, fused AdamW", "PyTorch, one compiled graph"
-JAX, SCAN, PRODUCTS = "JAX jit", "JAX scan of 100 steps", "matrix products alone"
+JAX, SCAN, FOLDED = "JAX jit", "JAX scan of 100 steps", "PyTorch, gate folded into W by hand"
 WIDTHS, BATCHES = (64, 256, 1024), (16, 256, 1024, 4096)
-LENGTHS = (100, 1000, 10_000)  # values of T
 SAMPLES = 1000
+ALL_CORES = ("default network", "main job's network", f"sampling {SAMPLES} signals", "width 1024")
 SCHEDULE = Schedule.sigmoid()
 DIM = 50
 
@@ -84,41 +91,38 @@ def cells(quick: bool) -> Iterator[Cell]:
             yield _training(config, lambda width=width: _grid(width), n, compiled=not quick)
 
 
-def measure(cell: Cell, *, quick: bool) -> list[dict[str, object]]:
-    """A row for each rival of the cell."""
-    with one_thread():
-        runs = {name: make() for name, make in cell.contenders.items()}
-        seconds = _interleaved(runs, Effort(5, 0.02, 0.7) if quick else Effort(5, 0.02, 2.0))
+def on_all_cores() -> Iterator[Cell]:
+    """The few configurations that are also timed with all cores for everyone."""
+    for cell in cells(quick=False):
+        if cell.config.split(",")[0] in ALL_CORES:
+            yield cell
+
+
+def measure(cell: Cell, *, quick: bool, one_core: bool = True) -> list[dict[str, object]]:
+    """A row for each rival of the cell; with ``one_core`` nobody may use more."""
+    runs = {name: make() for name, make in cell.contenders.items()}
+    effort = Effort(5, 0.02, 0.7 if quick else 1.8)
+    seconds, clocks = interleaved(runs, effort)
     ours = seconds.pop("ours")
-    return [_row(cell, rival, ours, theirs) for rival, theirs in seconds.items()]
+    rows = []
+    for rival, theirs in seconds.items():
+        used = [round(clocks[name].cores, 2) for name in ("ours", rival)]
+        row = _row(cell, rival, ours, theirs) | {"cores": used}
+        if one_core and max(used) > MOST:
+            row |= {"ratio": None, "spread": None}
+        rows.append(row)
+    return rows
 
 
-def by_length() -> dict[str, float]:
-    """Our own step with the main job's network and batch, in microseconds, for each T."""
-    with one_thread():
-        runs = {f"T = {T}": _of_length(T) for T in LENGTHS}
-        seconds = _interleaved(runs, Effort(9, 0.02, 3.0))
-    return {name: 1e6 * statistics.median(times) for name, times in seconds.items()}
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """NumPy's BLAS and PyTorch on one thread each. JAX is told so when it is imported."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1, user_api="blas"):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _interleaved(runs: dict[str, Run], effort: Effort) -> dict[str, list[float]]:
-    """Seconds per step, for each contender and round."""
+def interleaved(
+    runs: dict[str, Run], effort: Effort
+) -> tuple[dict[str, list[float]], dict[str, Clock]]:
+    """Seconds per step for each contender and round, and the clock of each."""
+    clocks = {name: Clock() for name in runs}
     calls, steps = {}, {name: jax_rival.SCAN if name == SCAN else 1 for name in runs}
     for name, run in runs.items():
         run()
-        calls[name] = max(1, round(effort.block / min(_clock(run, 1) for _ in range(3))))
+        calls[name] = max(1, round(effort.block / min(_timed(run, 1, Clock()) for _ in range(3))))
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     end, order, rounds = time.perf_counter() + effort.total, list(runs), 0
     gc.collect()
@@ -128,20 +132,20 @@ def _interleaved(runs: dict[str, Run], effort: Effort) -> dict[str, list[float]]
             for name in order:
                 if calls[name] > 1:
                     runs[name]()  # brings its arrays back into the caches
-                spent = _clock(runs[name], calls[name])
+                spent = _timed(runs[name], calls[name], clocks[name])
                 seconds[name].append(spent / calls[name] / steps[name])
             order = order[1:] + order[:1]
             rounds += 1
     finally:
         gc.enable()
-    return seconds
+    return seconds, clocks
 
 
-def _clock(run: Run, calls: int) -> float:
-    start = time.perf_counter()
-    for _ in range(calls):
-        run()
-    return time.perf_counter() - start
+def _timed(run: Run, calls: int, clock: Clock) -> float:
+    with clock:
+        for _ in range(calls):
+            run()
+    return clock.last
 
 
 def _row(cell: Cell, rival: str, ours: list[float], theirs: list[float]) -> dict[str, object]:
@@ -179,11 +183,12 @@ def _sampling(config: str) -> Cell:
         "ours": lambda: our_sampling(_awake(_default()), SCHEDULE, SAMPLES),
         EAGER: lambda: eager_sampling(_awake(_default()), SCHEDULE, SAMPLES),
     }
+    makers[FOLDED] = lambda: folded_sampling(_awake(_default()), SCHEDULE, SAMPLES)
     if cannot_compile() is None:
         makers[BEST] = lambda: best_sampling(_awake(_default()), SCHEDULE, SAMPLES)
     if jax_rival:
         makers[JAX] = lambda: jax_rival.jax_sampling(_awake(_default()), SCHEDULE, SAMPLES)
-    return Cell(config, makers)
+    return Cell(config, {**makers, PRODUCTS: lambda: sampling_products(_default(), SAMPLES)})
 
 
 def _notes() -> MLP:
@@ -206,11 +211,3 @@ def _awake(mlp: MLP) -> MLP:
     last = mlp.params[f"W{len(mlp.hidden) + 1}"]
     last[:] = np.random.default_rng(0).uniform(-1, 1, last.shape) / len(last)
     return mlp
-
-
-def _of_length(T: int) -> Run:
-    from dataclasses import replace
-
-    experiment = replace(ENSEMBLE, T=T)
-    x_0 = experiment.distribution().sample(experiment.batch_size, rng=np.random.default_rng(0))
-    return our_training(experiment.network(), experiment.schedule(), x_0.astype(np.float32))

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.ours import DECAY, MAX_NORM, RATE, Run
+from benchmarks.ours import DECAY, MAX_NORM, PRODUCTS, RATE, Run, multiplied
 from benchmarks.parity import Check
 from ddpm_np._checks import Array
 from ddpm_np.closed_form.distributions import Rings
 from ddpm_np.forward import q_sample
+from ddpm_np.learning.convolution import neighbours, turned
 from ddpm_np.learning.optimizer import AdamW, clip_by_global_norm
 from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.learning.unet import UNet, preconditioning
@@ -141,6 +142,7 @@ def unet_contenders(*, compiled: bool = True) -> dict[str, Callable[[], Run]]:
     x_0 = Rings(SIZE).sample(BATCH, rng=np.random.default_rng(2), dtype=np.float32)
     contenders = {
         "ours": lambda: _ours(network.copy(), schedule, x_0),
+        PRODUCTS: lambda: _products(network, x_0),
         "PyTorch eager, fused AdamW": lambda: _theirs(network, schedule, x_0),
         "PyTorch eager, channels last": lambda: _theirs(network, schedule, x_0, last=True),
     }
@@ -148,6 +150,24 @@ def unet_contenders(*, compiled: bool = True) -> dict[str, Callable[[], Run]]:
         name = "PyTorch, torch.compile"
         contenders[name] = lambda: _theirs(network, schedule, x_0, compiled=True)
     return contenders
+
+
+def _products(network: UNet, x_0: Array) -> Run:
+    """Only the matrix products of a step: three for each kernel, each way."""
+    products, (_, cache) = [], network.forward(x_0, np.full(len(x_0), 1))
+    for l in range(1, len(network.params) // 3 + 1):
+        h, u, kernel = cache[l][0], cache[l][1], network.params[f"W{l}"]
+        c_in, c_out = h.shape[-1], u.shape[-1]
+        wide, d_wide = (
+            neighbours(v).reshape(-1, 3 * v.shape[-1])[: h.size // c_in] for v in (h, u)
+        )
+        pixels, back = h.reshape(-1, c_in), turned(kernel)
+        for k in range(3):
+            products.append((wide, kernel[k], np.empty((len(wide), c_out), h.dtype)))
+            products.append((pixels.T, d_wide, np.empty((c_in, 3 * c_out), h.dtype)))
+            if l > 1:
+                products.append((d_wide, back[k], np.empty_like(pixels)))
+    return multiplied(products)
 
 
 def _ours(network: UNet, schedule: Schedule, x_0: Array) -> Run:

@@ -84,6 +84,11 @@ def check_same_dim(**arrays: ArrayLike) -> list[Array]:
     return [x.astype(dtype, copy=False) for x in checked.values()]
 
 
+def batch_of(*arrays: Array) -> tuple[int, ...]:
+    """The axes before the vector."""
+    return np.broadcast_shapes(*(x.shape for x in arrays))[:-1]
+
+
 def check_square(name: str, matrix: ArrayLike) -> Array:
     """A matrix, or a stack of them, with equal last two axes."""
     matrix = check_array(name, matrix)
@@ -104,7 +109,7 @@ def check_steps(
     """t as an int or an integer array with low <= t <= high.
 
     With ``of``, which must be a schedule, its T is the end in place of ``high``. With ``batch``, an
-    array must broadcast against that shape.
+    array must broadcast to that shape without making it larger.
     """
     high = _last(of) if high is None else high
     if _is_integer(t):
@@ -120,12 +125,11 @@ def check_steps(
     if array.ndim == 0:
         return int(array)
     if batch is not None:
-        try:
-            np.broadcast_shapes(array.shape, batch)
-        except ValueError:
-            raise ValueError(
-                f"{name} of shape {array.shape} must fit a batch of shape {batch}"
-            ) from None
+        fits = len(array.shape) <= len(batch) and all(
+            n in (1, rows) for n, rows in zip(array.shape[::-1], batch[::-1])
+        )
+        if not fits:  # it would repeat the vectors, mostly t of shape (n, 1) for (n,)
+            raise ValueError(f"{name} of shape {array.shape} must fit a batch of shape {batch}")
     return array.astype(np.intp, copy=False)
 
 

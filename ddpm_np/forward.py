@@ -18,6 +18,7 @@ from ddpm_np._checks import (
     Array,
     Number,
     Steps,
+    batch_of,
     check_array,
     check_same_dim,
     check_square,
@@ -40,7 +41,7 @@ def q_step(schedule: Schedule, x_prev: ArrayLike, t: Steps, eps: ArrayLike) -> A
     fit, TypeError for other dtypes than float32, float64 and exact numbers.
     """
     x_prev, eps = check_same_dim(x_prev=x_prev, eps=eps)
-    t = check_steps("t", t, 1, of=schedule, batch=_batch(x_prev, eps))
+    t = check_steps("t", t, 1, of=schedule, batch=batch_of(x_prev, eps))
     signal = per_row(np.sqrt(schedule.alpha[t]), x_prev.dtype)  # alpha_t = 1 - beta_t
     noise = per_row(np.sqrt(schedule.beta[t]), eps.dtype)
     return signal * x_prev + noise * eps
@@ -75,8 +76,8 @@ def q_skip(schedule: Schedule, x_s: ArrayLike, s: Steps, t: Steps, eps: ArrayLik
     for bit.
     """
     x_s, eps = check_same_dim(x_s=x_s, eps=eps)
-    t = check_steps("t", t, 1, of=schedule, batch=_batch(x_s, eps))
-    s = check_steps("s", s, 0, schedule.T - 1, batch=_batch(x_s, eps))
+    t = check_steps("t", t, 1, of=schedule, batch=batch_of(x_s, eps))
+    s = check_steps("s", s, 0, schedule.T - 1, batch=batch_of(x_s, eps))
     alpha_ts, beta_ts = schedule.between(s, t)  # alpha_bar_t / alpha_bar_s and 1 - that
     signal = per_row(np.sqrt(alpha_ts), x_s.dtype)
     noise = per_row(np.sqrt(beta_ts), eps.dtype)
@@ -114,7 +115,7 @@ def q_sample(schedule: Schedule, x_0: ArrayLike, t: Steps, eps: ArrayLike) -> Ar
     array([1.4])
     """
     x_0, eps = check_same_dim(x_0=x_0, eps=eps)
-    t = check_steps("t", t, 0, of=schedule, batch=_batch(x_0, eps))
+    t = check_steps("t", t, 0, of=schedule, batch=batch_of(x_0, eps))
     signal = per_row(np.sqrt(schedule.alpha_bar[t]), x_0.dtype)
     noise = per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), eps.dtype)
     return signal * x_0 + noise * eps
@@ -126,17 +127,13 @@ def q_mean_variance(schedule: Schedule, x_0: ArrayLike, t: Steps) -> tuple[Array
     q(x_t | x_0) = N(x_t; sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I)
 
     Source as for :func:`q_sample`. Returns the mean (..., dim) and the variance of each
-    coordinate, float64 in the shape of t.
+    coordinate, float64: a number, or for an array t of its shape with an axis of length 1 behind,
+    so that it broadcasts against the mean.
     """
     x_0 = check_array("x_0", x_0)
     t = check_steps("t", t, 0, of=schedule, batch=x_0.shape[:-1])
     mean = per_row(np.sqrt(schedule.alpha_bar[t]), x_0.dtype) * x_0
-    return mean, schedule.one_minus_alpha_bar[t]
-
-
-def _batch(*arrays: Array) -> tuple[int, ...]:
-    """The axes before the vector."""
-    return np.broadcast_shapes(*(x.shape for x in arrays))[:-1]
+    return mean, per_row(schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar.dtype)
 
 
 def _identity(Sigma: Array) -> Array:

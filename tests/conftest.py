@@ -1,7 +1,7 @@
 """Hypothesis profiles and the equation markers: ``pytest -m E10`` runs what checks equation E10.
 
 ``pytest --deep`` tries 1,000 new examples of every property and prints the seed that repeats them;
-``pytest --long`` also runs the tests marked long, as .ci/run does.
+``pytest --long`` tries 100 and runs the tests marked long, too, as .ci/run does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ COMMON: dict[str, Any] = {
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow],
 }
-settings.register_profile("default", max_examples=40, derandomize=True, **COMMON)
+settings.register_profile("default", max_examples=25, derandomize=True, **COMMON)
+settings.register_profile("long", max_examples=100, derandomize=True, **COMMON)
 settings.register_profile("deep", max_examples=1000, derandomize=False, **COMMON)
 
 
@@ -40,7 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis reads its seed
 def pytest_configure(config: pytest.Config) -> None:
     deep = config.getoption("--deep")
-    settings.load_profile("deep" if deep else "default")
+    chosen = [name for name in ("deep", "long") if config.getoption(f"--{name}")]
+    settings.load_profile(chosen[0] if chosen else "default")
     if deep and config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32))
     config.addinivalue_line("markers", "long: takes its time; run with --long only")

@@ -93,11 +93,12 @@ def hunt_files(number: int, seed: int) -> list[str]:
 COMMANDS = ["", *"run sample demo errata companion check moon --version -h".split()]
 OPTIONS = (
     "--experiment --out --seed --steps --quick --resume -n --sampler --sampler-steps --lang --help"
-    " --lr -x --"
+    " --data --T --schedule --batch-size --plot --lr -x --"
 ).split()
 WORDS = (
     "curve ensemble x x/checkpoint.npz x/run.json y nowhere/s.npz . 0 1 -1 7 1e3 nan 如何 /dev/null"
     " /dev/zero ancestral ddim N2:351 zh math:sqrt sun averaging"
+    " E10 s.npy s.csv bad.csv - cosine"
 ).split()
 WORDS += ["", "\udcff", "\0", "a\nb", "9" * 400, "9" * 5000, "a" * 300, "x" * 40 + "/" + "y" * 40]
 
@@ -121,6 +122,8 @@ def hunt_commands(number: int, seed: int) -> list[str]:
     """Command lines of known and unknown words: exit code 0, 1 or 2, and one line if refused."""
     rng, wrong = random.Random(seed), []
     main("run", "--experiment", "curve", "--out", "x")
+    np.savetxt("s.csv", np.random.default_rng(0).standard_normal((9, 3)), delimiter=",")
+    Path("bad.csv").write_text("1,2\n3,four\n")
     for _ in range(number):
         argv = [rng.choice(COMMANDS)]
         for _ in range(rng.randrange(6)):
@@ -129,6 +132,8 @@ def hunt_commands(number: int, seed: int) -> list[str]:
             continue  # it draws for a second, with nothing to refuse
         if argv[0] == "companion" and "--help" not in argv:
             continue
+        if "--data" in argv:
+            argv += ["--steps", "9"]  # and not the thousands of a user's run
         said = complaint_about(argv)
         if said is not None:
             wrong.append(f"{argv}: {said}")

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import NamedTuple
 
+from ddpm_np.proof import theorems
+
 
 class Bug(NamedTuple):
     """``where``, "module:name", is a function whose source holds ``right`` once.
@@ -88,7 +90,9 @@ def planted(where: str, right: str, wrong: str) -> Iterator[None]:
     code = compile(source.replace(right, wrong), "<planted>", "exec", flags, dont_inherit=True)
     exec(code, function.__globals__, tree)  # it sees the names of its module
     kept, function.__code__ = function.__code__, _unwrapped(tree[function.__name__]).__code__
+    theorems.forget()  # what was found out about charts on the right code
     try:
         yield
     finally:
         function.__code__ = kept
+        theorems.forget()

@@ -344,7 +344,13 @@ case(
     gradient=Good(None, [*NO_OBJECT, fast.FastGradient]),
 )
 ADAMW = {"eps": positive(1e-8), "weight_decay": not_negative(0.1)}
-case(TrainingState, ema_decay=below_one(0.9), **ADAMW)
+case(TrainingState, ema_decay=below_one(0.9), muon_rate=not_negative(0.5), **ADAMW)
+case(
+    lambda rate, momentum: optimizer.Muon(8, kernels=[(0, 2, 2)], rate=rate, momentum=momentum),
+    name="Muon",
+    rate=positive(0.5),
+    momentum=below_one(0.95),
+)
 case(optimizer.AdamW, size=count(3), **ADAMW)
 case(lambda decay: optimizer.EMA(np.ones(3), decay), name="EMA", decay=below_one(0.9))
 NO_ROOM = [None, 3, [0.1], np.zeros(4, int), np.zeros(4, np.float16), np.zeros(4, complex)]

@@ -1,4 +1,7 @@
-"""The noising kernels against decimals, and what they are to one another."""
+"""What the noising kernels are to one another, and their edges.
+
+That each is its formula, and how much it rounds, is in tests/proof/test_theorems.py.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from ddpm_np.conformance.strategies import (
     assert_close,
-    exact_numbers,
-    exact_schedules,
     gaussians,
     schedules,
     schedules_and_routes,
     schedules_and_steps,
     signals,
 )
+from ddpm_np.equations.values import ExactTables, exact
 from ddpm_np.forward import (
     covariance_at,
     covariance_step,
@@ -27,91 +28,11 @@ from ddpm_np.forward import (
     q_skip,
     q_step,
 )
-from ddpm_np.proof.exact import Exact
-from ddpm_np.proof.reference import Reference, Sum
 from ddpm_np.schedule import Schedule
 
 # With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its
 # own.
-ROUTES, STEPS_IN, LATER = (
-    schedules_and_routes(max_T=40),
-    schedules_and_steps(max_T=40),
-    schedules_and_routes(stops=3, max_T=40),
-)
-# sqrt(kept) x + sqrt(noise) eps: 1.5 roundings in a root (half of its argument's and its own), one
-# each in product and sum; in float32 one each for coefficient, product and sum.
-MIX = 4
-
-
-def exact(schedule: Schedule) -> Reference:
-    return Reference(schedule.beta[1:])
-
-
-def scale_of(expected: Sum, *arrays: Any) -> Any:
-    """The sum's terms, and what a coefficient that underflows in the arrays' dtype costs: up to
-    half the smallest number.
-    """
-    return expected.scale.astype(float) + float(np.finfo(arrays[0].dtype).tiny) * sum(
-        np.abs(x.astype(float)) for x in arrays
-    )
-
-
-# ---- each kernel is its formula -----------------------------------------------------------------
-
-
-@pytest.mark.E1
-@given(STEPS_IN, signals(2))
-def test_one_step_is_the_formula(case: tuple[Schedule, int], arrays: Any) -> None:
-    (schedule, t), (x, eps) = case, arrays
-    expected = exact(schedule).q_skip(x, t - 1, t, eps)
-    assert_close(
-        q_step(schedule, x, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x, eps)
-    )
-
-
-@pytest.mark.E4
-@given(ROUTES, signals(2))
-def test_skipping_is_the_formula(case: tuple[Schedule, int, int], arrays: Any) -> None:
-    (schedule, s, t), (x, eps) = case, arrays
-    expected = exact(schedule).q_skip(x, s, t, eps)
-    assert_close(
-        q_skip(schedule, x, s, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x, eps)
-    )
-
-
-@pytest.mark.E6
-@given(STEPS_IN, signals(2))
-def test_all_steps_at_once_is_the_formula(case: tuple[Schedule, int], arrays: Any) -> None:
-    (schedule, t), (x_0, eps) = case, arrays
-    expected = exact(schedule).q_skip(x_0, 0, t, eps)
-    assert_close(
-        q_sample(schedule, x_0, t, eps), expected.value, ulp=MIX, scale=scale_of(expected, x_0, eps)
-    )
-    mean, variance = q_mean_variance(schedule, x_0, t)
-    assert (
-        np.array_equal(mean, q_sample(schedule, x_0, t, np.zeros_like(x_0)))
-        and mean.dtype == x_0.dtype
-    )
-    assert_close(variance, exact(schedule).one_minus_alpha_bar[t], ulp=0.501)
-
-
-@pytest.mark.E3
-@pytest.mark.E5
-@given(ROUTES, st.sampled_from([np.float64, np.float32]), st.data())
-def test_covariances_are_the_formulas(
-    case: tuple[Schedule, int, int], dtype: Any, data: st.DataObject
-) -> None:
-    schedule, _, t = case
-    Sigma = data.draw(st.integers(1, 3).flatmap(lambda dim: signals(shape=(dim, dim), dtype=dtype)))
-    for actual, s in (
-        (covariance_step(schedule, Sigma, t), t - 1),
-        (covariance_at(schedule, Sigma, t), 0),
-    ):
-        expected = exact(schedule).covariance_skip(Sigma, s, t)
-        assert_close(actual, expected.value, ulp=3, scale=scale_of(expected, Sigma))
-
-
-# ---- how they hang together ---------------------------------------------------------------------
+STEPS_IN, LATER = schedules_and_steps(max_T=40), schedules_and_routes(stops=3, max_T=40)
 
 
 @pytest.mark.E4
@@ -161,8 +82,9 @@ def test_the_recursion_of_the_covariance_is_its_closed_form(
     Sigma = dist.cov
     for i in range(1, t + 1):
         Sigma = covariance_step(schedule, Sigma, i)
-    expected = exact(schedule).covariance_skip(dist.cov, 0, t)
-    assert_close(Sigma, expected.value, ulp=3 * t, scale=expected.scale)
+    expected = exact("forward.covariance_at", schedule.beta[1:], t, Sigma_0=dist.cov)
+    value, scale = ([[getattr(x, w) for x in row] for row in expected] for w in ("value", "scale"))
+    assert_close(Sigma, np.array(value), ulp=3 * t, scale=np.array(scale))
 
 
 @pytest.mark.E5
@@ -182,6 +104,23 @@ def test_eigenvectors_stay_and_eigenvalues_move_to_one(
 
 
 # ---- batches, dtypes, edges ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("x", [np.float32, np.float64, np.int32, np.float16, np.longdouble, ">f8"])
+@pytest.mark.parametrize("eps", [np.float32, np.float64])
+def test_the_result_has_the_arrays_dtype(x: Any, eps: Any) -> None:
+    schedule, ones = Schedule.linear(3), np.ones((2, 3))
+    expected = np.float32 if x == eps == np.float32 else np.float64
+    for result in (
+        q_step(schedule, ones.astype(x), 2, ones.astype(eps)),
+        q_sample(schedule, ones.astype(eps), 3, ones.astype(x)),
+    ):
+        assert result.dtype == expected and result.dtype.isnative
+    assert (
+        covariance_at(schedule, np.eye(2, dtype=eps), 1).dtype
+        == q_mean_variance(schedule, ones.astype(eps), 1)[0].dtype
+        == eps
+    )
 
 
 @pytest.mark.E6
@@ -204,22 +143,39 @@ def test_where_alpha_bar_underflows_only_noise_is_left(arrays: Any) -> None:
     assert np.array_equal(covariance_at(schedule, np.ones((2, 2)), 60), np.eye(2))
     # The root of a subnormal has as few digits as that: an absolute error of at most sqrt(5e-324)
     # |x_0|.
-    off = q_mean_variance(schedule, np.ones(1), 53)[0] - float(exact(schedule).alpha_bar[53].sqrt())
+    off = q_mean_variance(schedule, np.ones(1), 53)[0] - float(
+        ExactTables(schedule.beta[1:]).alpha_bar[53].value.sqrt()
+    )
     assert 0 < abs(off) < 2.3e-162
     assert np.array_equal(q_skip(schedule, x_0, 58, 60, eps), q_skip(schedule, x_0, 1, 3, eps))
-
-
-@pytest.mark.E6
-@given(exact_schedules(), exact_numbers(), exact_numbers())
-def test_exact_numbers_stay_exact(schedule: Schedule, x: Exact, eps: Exact) -> None:
-    for t in range(1, schedule.T + 1):
-        p, c = schedule.alpha_bar[t].sqrt(), schedule.one_minus_alpha_bar[t].sqrt()
-        result = q_sample(schedule, [x, eps], t, [eps, x])
-        assert result.dtype == object and list(result) == [p * x + c * eps, p * eps + c * x]
-        mean, variance = q_mean_variance(schedule, [x], t)
-        assert mean[0] == p * x and variance == c * c
 
 
 def _coefficients(schedule: Schedule, s: int, t: int) -> tuple[Any, Any]:
     """What q_skip multiplies the signal and the noise by."""
     return q_skip(schedule, [1.0], s, t, [0.0])[0], q_skip(schedule, [0.0], s, t, [1.0])[0]
+
+
+def test_a_step_for_each_row_does_not_make_the_batch_larger() -> None:
+    """t of shape (4, 1) beside (4, 3) would give (4, 4, 3) without a word."""
+    schedule, x, t = Schedule.linear(9), np.zeros((4, 3)), np.full((4, 1), 2)
+    for call in (
+        lambda: q_sample(schedule, x, t, x + 1),
+        lambda: q_step(schedule, x, t, x),
+        lambda: q_skip(schedule, x, 1, t, x),
+        lambda: q_mean_variance(schedule, x, t),
+        lambda: q_mean_variance(schedule, x[0], t[:, 0]),
+        lambda: covariance_at(schedule, np.eye(3), t[:, 0]),
+    ):
+        with pytest.raises(ValueError, match=r"^t of shape \(4.* must fit a batch of shape"):
+            call()
+    assert q_sample(schedule, np.zeros((4, 2, 3)), t, np.ones((2, 3))).shape == (4, 2, 3)
+    assert q_sample(schedule, x[0], t[:, 0], x).shape == (4, 3)
+
+
+@pytest.mark.E6
+def test_the_variance_multiplies_the_mean() -> None:
+    schedule, x = Schedule.from_beta([0.1, 0.2, 0.3]), np.ones((3, 3), np.float32)
+    mean, variance = q_mean_variance(schedule, x, np.array([1, 2, 3]))
+    assert variance.shape == (3, 1) and variance.dtype == np.float64 and mean.dtype == np.float32
+    assert np.array_equal((variance * mean)[:, 0], schedule.one_minus_alpha_bar[1:] * mean[:, 0])
+    assert np.ndim(q_mean_variance(schedule, x, 2)[1]) == 0

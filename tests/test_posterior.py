@@ -1,4 +1,7 @@
-"""One step back when the signal is known: every form against decimals, Bayes' rule, the edges."""
+"""One step back when the signal is known: Bayes' rule, how the forms hang together, the edges.
+
+That each function is its formula, and how much it rounds, is in tests/proof/test_theorems.py.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,10 @@ import pytest
 from hypothesis import given
 
 from ddpm_np import posterior
-from ddpm_np.conformance.strategies import (
-    assert_close,
-    exact_numbers,
-    exact_schedules,
-    gaussians,
-    schedules,
-    schedules_and_steps,
-    signals,
-)
+from ddpm_np.conformance.strategies import assert_close, gaussians, schedules_and_steps, signals
+from ddpm_np.equations.values import exact
 from ddpm_np.forward import q_mean_variance, q_sample
 from ddpm_np.posterior import (
-    posterior_exponent,
     posterior_mean_from_eps,
     posterior_mean_variance,
     predict_eps,
@@ -28,8 +23,6 @@ from ddpm_np.posterior import (
     psi_1,
     psi_2,
 )
-from ddpm_np.proof.exact import Exact
-from ddpm_np.proof.reference import Reference, Sum
 from ddpm_np.schedule import Schedule
 
 # With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its
@@ -38,40 +31,15 @@ STEPS_IN, FROM_2 = schedules_and_steps(max_T=40), schedules_and_steps(low=2, max
 EPS = np.finfo(float).eps
 
 
-def exact(schedule: Schedule) -> Reference:
-    return Reference(schedule.beta[1:])
-
-
-def scale_of(expected: Sum, *arrays: Any) -> Any:
-    """The sum's terms, and what a coefficient that underflows in the arrays' dtype costs: up to
-    half the smallest number.
-    """
-    return expected.scale.astype(float) + float(np.finfo(arrays[0].dtype).tiny) * sum(
-        np.abs(x.astype(float)) for x in arrays
-    )
-
-
-# ---- each function is its formula ---------------------------------------------------------------
-
-
-@pytest.mark.E9
-@pytest.mark.E10
-@given(FROM_2, signals(2))
-def test_psi_1_and_psi_2_are_the_formulas(case: tuple[Schedule, int], arrays: Any) -> None:
-    (schedule, t), (x_0, x_t) = case, arrays
-    expected = exact(schedule).psi_1(x_0, x_t, t)
-    assert_close(
-        psi_1(schedule, x_0, x_t, t), expected.value, ulp=6, scale=scale_of(expected, x_0, x_t)
-    )
-    assert_close(psi_2(schedule, t), exact(schedule).psi_2(t).value, ulp=4)
-
-
 @pytest.mark.E10
 @given(FROM_2)
 def test_the_three_forms_of_psi_2_agree_as_far_as_they_cancel(case: tuple[Schedule, int]) -> None:
     schedule, t = case
     alpha, beta, now = schedule.alpha[t], schedule.beta[t], schedule.one_minus_alpha_bar[t]
-    before, expected = schedule.one_minus_alpha_bar[t - 1], exact(schedule).psi_2(t).value
+    before, expected = (
+        schedule.one_minus_alpha_bar[t - 1],
+        exact("posterior.psi_2", schedule.beta[1:], t).value,
+    )
     assert_close(posterior.psi_2_expanded(alpha, beta, before), expected, ulp=4)
     assert_close(posterior.psi_2_simplified(beta, now, before), expected, ulp=4)
     # The numerator of this one is 1 - alpha_bar_t as a difference of numbers near 1.
@@ -83,53 +51,15 @@ def test_the_three_forms_of_psi_2_agree_as_far_as_they_cancel(case: tuple[Schedu
     )
 
 
-@pytest.mark.E11
-@pytest.mark.E12
-@given(STEPS_IN, signals(2))
-def test_mean_and_variance_are_the_formulas(case: tuple[Schedule, int], arrays: Any) -> None:
-    (schedule, t), (x_0, x_t) = case, arrays
-    mean, variance = posterior_mean_variance(schedule, x_0, x_t, t)
-    expected = exact(schedule).posterior_mean(x_0, x_t, t)
-    assert_close(mean, expected.value, ulp=7, scale=scale_of(expected, x_0, x_t))
-    assert_close(variance, exact(schedule).beta_tilde[t], ulp=0.501)
-    tables = schedule.beta[t], schedule.one_minus_alpha_bar[t], schedule.one_minus_alpha_bar[t - 1]
-    assert_close(posterior.posterior_variance(*tables), variance, ulp=4)
-
-
-@pytest.mark.E13
-@given(STEPS_IN, signals(2, dtype=np.float64))
-def test_signal_and_noise_are_the_formulas(case: tuple[Schedule, int], arrays: Any) -> None:
-    (schedule, t), (x_t, other) = case, arrays
-    signal, noise = (
-        exact(schedule).predict_x0(x_t, t, other),
-        exact(schedule).predict_eps(x_t, t, other),
-    )
-    assert_close(predict_x0(schedule, x_t, t, other), signal.value, ulp=6, scale=signal.scale)
-    assert_close(predict_eps(schedule, x_t, t, other), noise.value, ulp=6, scale=noise.scale)
-
-
-@pytest.mark.E14
-@given(STEPS_IN, signals(2))
-def test_the_mean_from_eps_is_the_formula(case: tuple[Schedule, int], arrays: Any) -> None:
-    (schedule, t), (x_t, eps) = case, arrays
-    expected = exact(schedule).mean_from_eps(x_t, t, eps)
-    assert_close(
-        posterior_mean_from_eps(schedule, x_t, t, eps),
-        expected.value,
-        ulp=7,
-        scale=scale_of(expected, x_t, eps),
-    )
-
-
 # ---- Bayes' rule --------------------------------------------------------------------------------
 
 
-def log_density(x: Any, mean: Any, variance: Any, mean_scale: Any) -> Sum:
+def log_density(x: Any, mean: Any, variance: Any, mean_scale: Any) -> tuple[Any, Any]:
     """ln N(x; mean, variance) per coordinate, and a scale for its error: the mean's is that of its
     terms.
     """
     log = np.log(2 * np.pi * variance)
-    return Sum(
+    return (
         -((x - mean) ** 2 / variance + log) / 2,
         (np.abs(x) + mean_scale) ** 2 / variance + np.abs(log),
     )
@@ -153,33 +83,8 @@ def test_Bayes_rule_holds_for_log_densities_at_any_point(
         log_density(x_t, step, s.beta[t], np.abs(step)),
         log_density(x_prev, before, noise_before, np.abs(before)),
     ]
-    difference = sum(d.value for d in left) - sum(d.value for d in right)
-    assert np.all(np.abs(difference) <= 16 * EPS * sum(d.scale for d in left + right))
-
-
-@pytest.mark.E8
-@given(FROM_2, signals(3, dtype=np.float64, size=30.0))
-def test_the_exponent_is_a_square_and_nothing_is_left_over(
-    case: tuple[Schedule, int], arrays: Any
-) -> None:
-    (s, t), (x_prev, x_t, x_0) = case, arrays
-    exponent = posterior_exponent(
-        x_prev, x_t, x_0, s.alpha[t], s.beta[t], s.alpha_bar[t - 1], s.alpha_bar[t]
-    )
-    expected = exact(s).exponent(x_prev, x_t, x_0, t)
-    # It subtracts alpha_bar from 1, as printed, and so needs the room of that difference.
-    room = (9 + 2 / s.one_minus_alpha_bar[t - 1]) * 2 * EPS * expected.scale.astype(float)
-    assert np.all(np.abs(exponent - expected.value.astype(float)) <= room)
-    mean, size = (
-        psi_1(s, x_0, x_t, t) / psi_2(s, t),
-        psi_1(s, np.abs(x_0), np.abs(x_t), t) / psi_2(s, t),
-    )
-    square = psi_2(s, t) * (x_prev - mean) ** 2
-    own = 32 * EPS * psi_2(s, t) * (np.abs(x_prev) + size) ** 2
-    assert np.all(
-        np.abs(square - expected.value.astype(float))
-        <= own + 32 * EPS * expected.scale.astype(float)
-    )
+    difference = sum(d[0] for d in left) - sum(d[0] for d in right)
+    assert np.all(np.abs(difference) <= 16 * EPS * sum(d[1] for d in left + right))
 
 
 @pytest.mark.E11
@@ -256,50 +161,29 @@ def test_the_mean_from_eps_is_the_mean_at_the_predicted_signal(
     assert_close(*both(x_t, eps), ulp=16, scale=sum(both(np.abs(x_t), -np.abs(eps))))
 
 
-@pytest.mark.E10
-@pytest.mark.E11
-@given(FROM_2, signals(2, dtype=np.float64))
-def test_psi_1_over_psi_2_is_the_mean_and_one_over_psi_2_the_variance(
-    case: tuple[Schedule, int], arrays: Any
-) -> None:
-    (schedule, t), (x_0, x_t) = case, arrays
-    mean, variance = posterior_mean_variance(schedule, x_0, x_t, t)
-    scale = psi_1(schedule, np.abs(x_0), np.abs(x_t), t) / psi_2(schedule, t)
-    assert_close(psi_1(schedule, x_0, x_t, t) / psi_2(schedule, t), mean, ulp=18, scale=scale)
-    assert_close(psi_2(schedule, t) * variance, 1.0, ulp=5)
-    assert 0 < variance <= schedule.beta[t] and variance <= schedule.one_minus_alpha_bar[t - 1] * (
-        1 + EPS
-    )
-
-
 # ---- batches, dtypes, edges ---------------------------------------------------------------------
 
 
-@pytest.mark.E11
-@pytest.mark.E12
-@given(schedules(), signals(2))
-def test_at_the_first_step_the_signal_is_known_exactly(schedule: Schedule, arrays: Any) -> None:
-    x_0, x_t = arrays
-    mean, variance = posterior_mean_variance(schedule, x_0, x_t, 1)
-    assert np.array_equal(mean, x_0) and variance == 0
-
-
-@pytest.mark.E13
-@pytest.mark.E14
-@given(schedules(max_T=9), signals(2, dtype=np.float64))
-def test_at_the_first_step_the_mean_from_eps_is_the_predicted_signal(
-    schedule: Schedule, arrays: Any
-) -> None:
-    expected = exact(schedule).predict_x0(arrays[0], 1, arrays[1])
-    assert_close(
-        posterior_mean_from_eps(schedule, arrays[0], 1, arrays[1]),
-        expected.value,
-        ulp=7,
-        scale=expected.scale,
+@pytest.mark.parametrize("x", [np.float32, np.float64, np.int32])
+@pytest.mark.parametrize("y", [np.float32, np.float64])
+def test_the_result_has_the_arrays_dtype(x: Any, y: Any) -> None:
+    schedule, x, y = Schedule.linear(3), np.ones((2, 3), x), np.ones((2, 3), y)
+    expected = np.float32 if x.dtype == y.dtype == np.float32 else np.float64
+    mean, variance = posterior_mean_variance(schedule, x, y, np.array([2, 3]))
+    assert variance.shape == (2, 1)
+    results = (
+        mean,
+        psi_1(schedule, x, y, 2),
+        predict_x0(schedule, x, 2, y),
+        predict_eps(schedule, y, 2, x),
     )
+    assert {r.dtype for r in (*results, posterior_mean_from_eps(schedule, x, 2, y))} == {
+        np.dtype(expected)
+    }
+    assert np.asarray(variance).dtype == np.asarray(psi_2(schedule, 2)).dtype == np.float64
 
 
-@pytest.mark.parametrize("t", [1, np.array([2, 1]), np.array([[1]])])
+@pytest.mark.parametrize("t", [1, np.array([2, 1]), np.array([1])])
 def test_psi_is_refused_at_the_first_step(t: Any) -> None:
     why = r"^t must be in 2\.\.3 for psi_., got t = 1, where x_0 is known exactly and psi_."
     for call in (lambda: psi_1(S, X, X, t), lambda: psi_2(S, t)):
@@ -327,24 +211,6 @@ def test_where_no_trace_of_the_signal_is_left_only_the_signal_is_refused() -> No
     assert np.all(np.isfinite(predict_x0(schedule, x, 20, x)))
     with pytest.raises(ValueError, match=why.format("float32", 20)):
         predict_x0(schedule, x.astype(np.float32), 20, x.astype(np.float32))
-
-
-@pytest.mark.E12
-@given(exact_schedules(), exact_numbers(), exact_numbers())
-def test_exact_numbers_stay_exact(schedule: Schedule, x: Exact, y: Exact) -> None:
-    for t in range(1, schedule.T + 1):
-        x_0, eps = predict_x0(schedule, [x], t, [y]), predict_eps(schedule, [x], t, [y])
-        assert q_sample(schedule, x_0, t, [y])[0] == x and q_sample(schedule, [y], t, eps)[0] == x
-        mean, variance = posterior_mean_variance(schedule, x_0, [x], t)
-        assert (
-            posterior_mean_from_eps(schedule, [x], t, [y])[0] == mean[0]
-            and variance == schedule.beta_tilde[t]
-        )
-        if t > 1:
-            assert (
-                psi_2(schedule, t) * variance == 1
-                and psi_1(schedule, x_0, [x], t)[0] * variance == mean[0]
-            )
 
 
 S, X = Schedule.from_beta([0.5, 0.5, 0.5]), np.ones((2, 3))

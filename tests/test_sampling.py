@@ -24,6 +24,8 @@ from ddpm_np.conformance.strategies import (
     schedules_and_steps,
     signals,
 )
+from ddpm_np.equations import values
+from ddpm_np.equations.values import decimals
 from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.posterior import (
     posterior_mean_from_eps,
@@ -32,7 +34,7 @@ from ddpm_np.posterior import (
     predict_x0,
 )
 from ddpm_np.proof.exact import Exact
-from ddpm_np.proof.reference import Reference, ulp_error
+from ddpm_np.proof.reference import ulp_error
 from ddpm_np.sampling import (
     ancestral_sample,
     ancestral_step,
@@ -50,8 +52,12 @@ ETAS = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0, 0.5]))
 ANCESTRAL, DDIM = 5, 12
 
 
-def exact(schedule: Schedule) -> Reference:
-    return Reference(schedule.beta[1:])
+def exact(path: str, schedule: Schedule, t: int, s: int | None = None, **given: Any) -> Any:
+    """What a function of ddpm_np returns, in decimals, by the formula in its docstring."""
+    return decimals(values.exact(path, schedule.beta[1:], t, s, **given))
+
+
+UNITS = {"x_t": [1.0, 0.0], "eps_hat": [0.0, 1.0], "z": [0.0, 0.0]}  # to read coefficients off
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -97,11 +103,10 @@ def test_the_ancestral_step_is_the_formula(case: tuple[Schedule, int, int], vari
     schedule, s, t = case
     *coefficients, std = ancestral_step(schedule, t, s, variance=variance)
     assert_close(
-        coefficients,
-        exact(schedule).mean_from_eps([1.0, 0.0], t, [0.0, 1.0], s).value,
-        ulp=ANCESTRAL,
+        coefficients, exact("sampling.ancestral_step", schedule, t, s, **UNITS), ulp=ANCESTRAL
     )
-    posterior, beta = exact(schedule).reverse_variance(t, s), exact(schedule).between(s, t)[1]
+    posterior = exact("sampling.ddim_variance", schedule, t, s, eta=1.0)
+    beta = exact("schedule.Schedule.between", schedule, t, s, part=1)
     assert_close(std**2, posterior if variance == "posterior" or s == 0 else beta, ulp=7)
 
 
@@ -110,12 +115,11 @@ def test_the_ancestral_step_is_the_formula(case: tuple[Schedule, int, int], vari
 def test_the_ddim_step_is_the_formula(case: tuple[Schedule, int, int], eta: float) -> None:
     schedule, s, t = case
     *coefficients, std = ddim_step(schedule, t, s, eta=eta)
-    assert_close(
-        coefficients, exact(schedule).ddim_mean([1.0, 0.0], t, [0.0, 1.0], s, eta).value, ulp=DDIM
-    )
+    expected = exact("sampling.ddim_step", schedule, t, s, eta=eta, **UNITS)
+    assert_close(coefficients, expected, ulp=DDIM)
     # Where eta^2 is subnormal, or 0, so is the variance; a unit in the last place of the smallest
     # normal number covers it.
-    variance = exact(schedule).reverse_variance(t, s, eta)
+    variance = exact("sampling.ddim_variance", schedule, t, s, eta=eta)
     assert_close(std**2, variance, ulp=9, scale=float(variance) + 3 * np.finfo(float).tiny)
 
 
@@ -348,7 +352,7 @@ def test_ddim_with_the_true_noise_stays_on_the_forward_path_for_every_sequence(
 ) -> None:
     schedule, visited = case
     path = ddim_sample(always(eps), schedule, 2, 3, rng=rng(seed), steps=visited, trajectory=True)
-    x_0 = exact(schedule).predict_x0(path[-1], schedule.T, eps)
+    x_0 = exact("posterior.predict_x0", schedule, schedule.T, x_t=path[-1], eps=eps)
     error = np.zeros((2, 3))
     for i in range(len(visited), 0, -1):
         s, t = ([0, *visited])[i - 1], visited[i - 1]
@@ -358,7 +362,7 @@ def test_ddim_with_the_true_noise_stays_on_the_forward_path_for_every_sequence(
         error = step.xt_coef * error + 16 * np.spacing(
             step.xt_coef * np.abs(path[i]) + np.abs(step.eps_coef * eps)
         )
-        on_path = exact(schedule).q_skip(x_0.value, 0, s, eps).value if s else x_0.value
+        on_path = exact("forward.q_sample", schedule, s, x_0=x_0, eps=eps) if s else x_0
         assert np.all(ulp_error(path[i - 1], on_path, scale=1.0) * np.spacing(1.0) <= error)
 
 

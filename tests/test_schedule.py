@@ -15,15 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.conformance.strategies import (
-    assert_close,
-    betas,
-    exact_schedules,
-    schedules,
-    schedules_and_routes,
-)
+from ddpm_np.conformance.strategies import assert_close, betas, schedules, schedules_and_routes
+from ddpm_np.equations.values import ExactTables, exact
 from ddpm_np.proof.exact import Exact
-from ddpm_np.proof.reference import Reference, sigmoid_beta, ulp_error
+from ddpm_np.proof.reference import ulp_error
 from ddpm_np.schedule import Schedule
 
 TABLES = "beta", "alpha", "alpha_bar", "one_minus_alpha_bar", "beta_tilde", "log_snr"
@@ -99,13 +94,9 @@ def test_a_thousand_steps_are_as_exact(name: str) -> None:
 @pytest.mark.E2
 @given(schedules(max_T=60))
 def test_log_snr_is_the_exact_logarithm_rounded_once(schedule: Schedule) -> None:
-    exact = Reference(schedule.beta[1:])
+    logarithms = ExactTables(schedule.beta[1:]).log_snr[1:]
     assert np.isposinf(schedule.log_snr[0])
-    assert_close(
-        schedule.log_snr[1:],
-        np.array([exact.log_snr(t) for t in range(1, schedule.T + 1)]),
-        ulp=0.501,
-    )
+    assert_close(schedule.log_snr[1:], np.array([x.value for x in logarithms]), ulp=0.501)
 
 
 @pytest.mark.E2
@@ -148,25 +139,6 @@ def test_tables_are_ordered_as_the_mathematics_says(schedule: Schedule) -> None:
     assert np.all(s.alpha[later] < 1) and np.all(s.one_minus_alpha_bar[later] > 0)
 
 
-@pytest.mark.E2
-@given(exact_schedules())
-def test_exact_betas_give_exact_tables(schedule: Schedule) -> None:
-    kept = Fraction(1)
-    for t in range(1, schedule.T + 1):
-        before, kept = kept, kept * (1 - schedule.beta[t].fraction)
-        assert [schedule.alpha[t].fraction, schedule.alpha_bar[t].fraction] == [
-            1 - schedule.beta[t].fraction,
-            kept,
-        ]
-        assert schedule.one_minus_alpha_bar[t].fraction == 1 - kept
-        assert schedule.beta_tilde[t].fraction == schedule.beta[t].fraction * (1 - before) / (
-            1 - kept
-        )
-    with pytest.raises(TypeError, match="^log_snr of an exact schedule is not rational$"):
-        schedule.log_snr
-    assert repr(schedule) == f"Schedule(T={schedule.T}, exact)"
-
-
 # ---- several steps as one -----------------------------------------------------------------------
 
 
@@ -174,8 +146,10 @@ def test_exact_betas_give_exact_tables(schedule: Schedule) -> None:
 @given(schedules_and_routes())
 def test_between_is_the_exact_value_rounded_once(case: tuple[Schedule, int, int]) -> None:
     schedule, s, t = case
-    for actual, exact in zip(schedule.between(s, t), Reference(schedule.beta[1:]).between(s, t)):
-        assert_close(actual, exact, ulp=0.501)
+    tables = ExactTables(schedule.beta[1:])
+    for part, actual in enumerate(schedule.between(s, t)):
+        expected = exact("schedule.Schedule.between", tables, t, s, part=part)
+        assert_close(actual, expected.value, ulp=0.501)
 
 
 @pytest.mark.E4
@@ -297,14 +271,6 @@ def test_the_logarithms_wait_until_they_are_asked_for() -> None:
 
 
 # ---- the constructors ---------------------------------------------------------------------------
-
-
-@pytest.mark.E19
-@given(st.integers(1, 200), st.floats(0, 0.5), st.floats(0.5001, 0.9999), st.floats(0.01, 12))
-def test_sigmoid_is_the_formula(T: int, beta_min: float, beta_max: float, span: float) -> None:
-    schedule = Schedule.sigmoid(T, beta_min=beta_min, beta_max=beta_max, span=span)
-    exact = sigmoid_beta(T, beta_min, beta_max, span)
-    assert_close(schedule.beta[1:], exact.value, ulp=4 + 2 * span, scale=exact.scale)
 
 
 @pytest.mark.E19

@@ -26,8 +26,10 @@ from ddpm_np._checks import (
     check_real,
     check_square,
     check_steps,
+    per_row,
 )
 from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.closed_form.distributions.arguments import norm
 from ddpm_np.closed_form.distributions.distances import excess
 from ddpm_np.schedule import Schedule
 
@@ -165,7 +167,7 @@ def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
     The notes leave out the 1/m, and later the centring.
 
     Source: N2 "附录：协方差矩阵及其变换" (N2:220). Its rank is at most m - 1, and for white noise
-    it deviates from I by O(sqrt(n/m)).
+    and n <= m it deviates from I by O(sqrt(n/m)) in the spectral norm, beyond by O(n/m).
     X: (m, n). Returns (n, n).
     """
     centred = _centred("X", X)
@@ -218,7 +220,7 @@ def reshaping_error(C1: ArrayLike, rank: int) -> float:
     7.07
     """
     values = np.maximum(_eigen("C1", C1)[0], 0.0)  # rounding may leave one just below 0
-    return float(np.linalg.norm(values[check_count("rank", rank, low=0) :]))
+    return float(norm(values[check_count("rank", rank, low=0) :]))
 
 
 def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
@@ -227,8 +229,8 @@ def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
     A C A = C_1,
     A = C^(-1/2) (C^(1/2) C_1 C^(1/2))^(1/2) C^(-1/2)
 
-    The notes' map V Psi V_1^T gives the same covariance; this one leaves each x closest to where it
-    was, E|A x - x|^2 = W2^2.
+    The notes' map V Psi V_1^T gives the same covariance; this one moves x the least on average,
+    E|A x - x|^2 = W2^2, though not each x.
     Source: beyond the notes; Olkin and Pukelsheim 1982.
     C: (n, n), regular (else ValueError); C1: (n,
     n).
@@ -316,10 +318,11 @@ def kl_to_noise(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float6
         raise TypeError(f"distribution must be a Gaussian, got {type(distribution).__name__}")
     check_instance("schedule", schedule, Schedule)
     kept, rest = schedule.alpha_bar[:, None], schedule.one_minus_alpha_bar[:, None]
-    levels, means = distribution.levels, distribution.mean @ distribution.mean
-    with np.errstate(divide="ignore"):
+    levels = distribution.levels
+    with np.errstate(divide="ignore", over="ignore"):
         spreads = excess(kept * (levels - 1), np.log(kept * levels + rest))
-    return np.asarray(kept[:, 0] * means + spreads @ distribution.counts) / 2
+        means = np.square(np.sqrt(kept[:, 0]) * norm(distribution.mean))
+    return np.asarray(means + spreads @ distribution.counts) / 2
 
 
 def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.float64]:
@@ -332,11 +335,10 @@ def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.f
     values: (n,); t: int or (k,), 0 <= t <= T.
     Returns (n,) or (k, n).
     """
-    values, t = (
-        check_array("values", values, ndim=1),
-        np.asarray(check_steps("t", t, 0, of=schedule)),
-    )
-    return schedule.alpha_bar[t][..., None] * values + schedule.one_minus_alpha_bar[t][..., None]
+    values, t = check_array("values", values, ndim=1), check_steps("t", t, 0, of=schedule)
+    dtype = np.result_type(values.dtype, np.float64)
+    kept, noise = schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t]
+    return np.asarray(per_row(kept, dtype) * values + per_row(noise, dtype))
 
 
 def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from ddpm_np._checks import (
     Array,
     Steps,
+    batch_of,
     check_array,
     check_count,
     check_function,
@@ -110,8 +111,7 @@ def eps_from_v(schedule: Schedule, x_t: ArrayLike, t: Steps, v: ArrayLike) -> Ar
 def _level(schedule: Schedule, t: Steps, **arrays: ArrayLike) -> tuple[Array, ...]:
     """sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t), both shaped for rows, and the checked arrays."""
     checked = check_same_dim(**arrays)
-    batch = np.broadcast_shapes(*(x.shape for x in checked))[:-1]
-    t = check_steps("t", t, 1, of=schedule, batch=batch)
+    t = check_steps("t", t, 1, of=schedule, batch=batch_of(*checked))
     tables = schedule.alpha_bar, schedule.one_minus_alpha_bar
     return (*(per_row(np.sqrt(table[t]), checked[0].dtype) for table in tables), *checked)
 
@@ -196,8 +196,7 @@ class IdealDenoiser:
         kept, noise = self.schedule.alpha_bar[t], self.schedule.one_minus_alpha_bar[t]
         if isinstance(t, int) or isinstance(self.distribution, Gaussian):
             return self._eps_star(x_t, kept, noise)
-        batch = np.broadcast_shapes(t.shape, x_t.shape[:-1])
-        t, x_t = np.broadcast_to(t, batch), np.broadcast_to(x_t, (*batch, self.dim))
+        t = np.broadcast_to(t, x_t.shape[:-1])
         eps_star = np.empty_like(x_t)
         for step in np.unique(t):
             eps_star[t == step] = self(x_t[t == step], step)
@@ -307,8 +306,8 @@ def estimate_floor(
     and E|eps_star|^2 = E[eps . eps_star]. Given x_0, x_t moves with eps at the rate
     sqrt(1 - alpha_bar_t), and Stein's lemma, E[eps f(eps)] = E[f'(eps)] for a standard normal eps,
     gives E[eps . eps_star] = sqrt(1 - alpha_bar_t) E[div eps_star]. For a Gaussian the divergence
-    is the same at every x_t, so that two draws are exact; elsewhere it scatters little where x_t
-    tells nearly all that can be known of x_0.
+    is the same at every x_t, so that two draws give the floor to some eps of 1; elsewhere it
+    scatters little where x_t tells nearly all that can be known of x_0.
 
     n draws of x_t at each t, at least 2. Returns two (T + 1,) arrays, index t, entry 0 NaN.
     Source: Stein 1981.

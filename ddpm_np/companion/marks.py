@@ -19,7 +19,7 @@ _UNSEEN = set(r"\cdot \left \right \, \; \quad { } & \mathrm \mathcal \mathbb \m
 _SPELLED = {r"\mid": "|", r"\vert": "|", r"\lVert": r"\Vert", r"\rVert": r"\Vert"}
 _FUNCTIONS = (r"\exp", r"\ln", r"\log", r"\lim")
 ALIKE = 0.5  # less in common than this, and the whole goes
-_BREAKS = ("=", "+", "−", "→", "∼", "≈", ":=", ",")
+_BREAKS = ("=", "≤", "+", "−", "→", "∼", "≈", ":=", ",")
 _ROWS = ("math", "mrow", "msqrt", "mtd", "mstyle", "mtable", "mtr")
 
 

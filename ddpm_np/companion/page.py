@@ -67,7 +67,7 @@ def page() -> str:
         lines=lambda own, a, b, alone: Markup(
             (_unindented if alone else "\n".join)(own.html(links)[a:b])
         ),
-        formula=lambda text: Markup(mathml(parse(text))),
+        formula=lambda text: Markup(_wrapping(mathml(parse(text)))),
         symbol=lambda text: Markup(mathml(parse(text), block=False)),
         pair=lambda e: Markup(_pair(e, convert)),
         printed=lambda p, errata: Markup(_printed(p, errata, convert)),
@@ -301,6 +301,14 @@ def _printed(printed: Printed, errata: list[Any], convert: Any) -> str:
             corrected = replaced(corrected, *erratum.latex) or corrected
     before, after = (convert(_rows(text), displaystyle=True) for text in (latex, corrected))
     return broken(before if latex == corrected else marked(before, after))
+
+
+def _wrapping(written: str) -> str:
+    """A formula in one row, so that it can be broken; one that is in rows already stays."""
+    row = re.fullmatch(
+        r"(<math [^>]*>)<mtable[^>]*><mtr><mtd>(.*)</mtd></mtr></mtable>", written[:-7]
+    )
+    return broken(f"{row[1]}{row[2]}</math>") if row and "<mtr>" not in row[2] else written
 
 
 def _rows(latex: str) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 
 from ddpm_np.equations.formula import parse
 
-_RUN = re.compile(r"[A-Za-z0-9_{}()\[\]^+\-*/=<>|.,~ ]+")
+_RUN = re.compile(r"[A-Za-z0-9_{}()\[\]^+\-*/=<|.,~ ]+")
 _NAME = re.compile(r"[A-Za-z]+")
 _WORDS = (  # what may stand in a formula beside single letters
     "alpha bar beta tilde eps hat star theta psi Psi Phi sigma Sigma lambda Lambda mu phi pi tau"

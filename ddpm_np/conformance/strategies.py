@@ -8,10 +8,10 @@ your own noising has the right mean:
     @given(schedules_and_steps(low_beta=1e-4, high_beta=0.1, max_T=50), signals())
     def test_my_mean(case, x_0):
         (schedule, t), zero = case, np.zeros_like(x_0)
-        expected = Reference(schedule.beta[1:]).q_skip(x_0, 0, t, zero)
-        assert_close(my_q_sample(x_0, t, zero), expected.value, ulp=4)
+        expected = decimals(exact("forward.q_sample", schedule.beta[1:], t, x_0=x_0, eps=zero))
+        assert_close(my_q_sample(x_0, t, zero), expected, ulp=4)
 
-:class:`ddpm_np.proof.reference.Reference` has the formulas as printed, in 120-digit decimals.
+:func:`ddpm_np.equations.values.exact` evaluates the formula in a docstring in 120 digits.
 """
 
 from __future__ import annotations

@@ -85,6 +85,11 @@ class Formula:
         )
 
     @property
+    def is_distribution(self) -> bool:
+        """Whether it says how something is distributed: q(...) = N(x; mean, variance I)."""
+        return self.right.kind == "call" and self.right.text == "N"
+
+    @property
     def exact(self) -> bool:
         return not self.stated and all(is_exact(part) for part in self.parts)
 
@@ -110,7 +115,7 @@ class Defined(Mapping[str, Any]):
         if name in self.numbers:
             return self.numbers[name]
         for formula in self.block:
-            if formula.left == Node("name", name):
+            if formula.left == Node("name", name) or f"{formula.squared}^2" == name != "^2":
                 return value(formula.right, self)
             if formula.squared == name:
                 return _root(value(formula.right, self))
@@ -118,7 +123,9 @@ class Defined(Mapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         return name in self.numbers or any(
-            name and (name == f.squared or f.left == Node("name", str(name))) for f in self.block
+            name and (f.left == Node("name", str(name)) or name in (f.squared, f"{f.squared}^2"))
+            for f in self.block
+            if f.squared or name != "^2"
         )
 
     def __iter__(self) -> Iterator[str]:

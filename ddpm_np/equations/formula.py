@@ -169,6 +169,8 @@ def value(tree: Node, numbers: Mapping[str, Any]) -> Any:
         return np.sqrt(np.sum(value(tree.parts[0], numbers) ** 2, axis=-1))
     if tree.kind == "-" and (whole := _complement(tree)) in numbers:
         return numbers[whole]
+    if tree.kind == "^" and (square := f"{tree.parts[0].text}^{tree.parts[1].text}") in numbers:
+        return numbers[square]
     factors = _factors(tree)
     if len(factors) > 2 and factors[-2].kind == "dots":
         start = value(factors[0], numbers)
@@ -214,7 +216,7 @@ def _called(tree: Node, numbers: Mapping[str, Any]) -> Any:
     if tree.text.startswith("sum_"):
         return np.sum(inside, axis=0)
     if tree.text.startswith("mean"):
-        return np.mean(inside)
+        return np.sum(inside) / np.asarray(inside).size
     if tree.text == "sqrt":
         return np.sqrt(inside)
     if tree.text not in FLOATING:
@@ -239,10 +241,11 @@ def _factors(tree: Node) -> list[Node]:
 def _product(first: str, last: str, numbers: Mapping[str, Any]) -> Any:
     """The factors from ``alpha_2`` to ``alpha_t``, both ends included."""
     base, _, start = first.rpartition("_")
-    if base != last.rpartition("_")[0] or not start.isdigit():
+    end = numbers[last.rpartition("_")[2]]
+    if base != last.rpartition("_")[0] or not start.isdigit() or end < int(start) - 1:
         raise ValueError(f"{first} ... {last} is no product")
     total: Any = 1
-    for i in range(int(start), numbers[last.rpartition("_")[2]] + 1):
+    for i in range(int(start), end + 1):
         total = total * numbers[f"{base}_{i}"]
     return total
 

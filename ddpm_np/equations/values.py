@@ -15,13 +15,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
+from functools import cache
 from numbers import Rational
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddpm_np.equations.docstrings import Formula, formulas, symbol_of
+from ddpm_np.equations.docstrings import formulas, function_at, symbol_of
 
 DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX)
 TABLES = ("beta", "alpha", "alpha_bar", "beta_tilde", "log_snr")
@@ -43,47 +44,52 @@ class Numbers(Mapping[str, Any]):
     ) -> None:
         self.schedule, self.axes, self.given = schedule, axes, given
         self.steps = {"t": t, "t-1": None if t is None else t - 1, "s": s}
-        if schedule is not None:
-            self.steps["T"] = schedule.T
+        self.steps["T"] = None if schedule is None else schedule.T
 
     def __getitem__(self, name: str) -> Any:
         if name in self.given:
             return self.given[name]
-        if name in ("schedule", "self"):
+        if name in ("schedule", "self") and self.schedule is not None:
             return self.schedule
         if name in ("t", "s", "T") and self.steps.get(name) is not None:
             return self.steps[name]
         if name in DEFINED:
             return formulas(DEFINED[name])[0].value(self)
-        if self.schedule is None:
-            raise KeyError(name)
-        whole, name = name, name.removeprefix("1 - ")
-        base, _, index = name.rpartition("_")
-        index = index.strip("{}")
-        if index == "t|s" and base in ("alpha", "beta") and whole == name:
+        if name in ("alpha_{t|s}", "beta_{t|s}") and self._entry("alpha_bar_s"):
             kept = self["alpha_bar_t"] / self["alpha_bar_s"]
-            return kept if base == "alpha" else self._lost(kept)
-        if base not in TABLES or (whole != name and base != "alpha_bar"):
-            raise KeyError(whole)
-        at = int(index) if index.isdigit() else self.steps.get(index)
-        if at is None or np.min(at) < 0:
-            raise KeyError(whole)
-        table = "one_minus_alpha_bar" if whole != name else base
+            return kept if name.startswith("alpha") else self._lost(kept)
+        if not (entry := self._entry(name)):
+            raise KeyError(name)
+        table, at = entry
         entries = getattr(self.schedule, table)[at]
         return entries[(..., *[None] * self.axes)] if np.ndim(at) else entries
+
+    def __contains__(self, name: object) -> bool:
+        return (
+            name in self.given
+            or (name in ("t", "s", "T") and self.steps.get(str(name)) is not None)
+            or (name in ("schedule", "self", "alpha_{t|s}", "beta_{t|s}") and bool(self.schedule))
+            or name in DEFINED
+            or bool(self._entry(str(name)))
+        )
+
+    def _entry(self, name: str) -> tuple[str, Any] | None:
+        """The table and the index that a name such as "1 - alpha_bar_{t-1}" stands for."""
+        symbol = name.removeprefix("1 - ")
+        base, _, index = symbol.rpartition("_")
+        index = index.strip("{}")
+        at = int(index) if index.isdigit() else self.steps.get(index)
+        if self.schedule is None or base not in TABLES or at is None or np.min(at) < 0:
+            return None
+        if symbol != name:
+            return ("one_minus_alpha_bar", at) if base == "alpha_bar" else None
+        return base, at
 
     def _lost(self, kept: Any) -> Any:
         """beta_{t|s}, as a number of its own: its digits are not those of 1 - alpha_{t|s}."""
         lost = 1 - kept
         rounded = np.vectorize(_whole, otypes=[object])
         return rounded(lost)[()] if isinstance(np.asarray(lost).flat[0], Rounded) else lost
-
-    def __contains__(self, name: object) -> bool:
-        try:
-            self[str(name)]
-        except KeyError:
-            return False
-        return True
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.given)
@@ -92,26 +98,26 @@ class Numbers(Mapping[str, Any]):
         return len(self.given)
 
 
-def arguments(function: Callable[..., Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """What a function is called with, its parameters bound to symbols by their names.
+@cache
+def parameters_of(path: str) -> dict[str, bool]:
+    """The parameters of the function at a path, and which of them it needs."""
+    parameters = inspect.signature(function_at(path)).parameters
+    return {name: p.default is p.empty for name, p in parameters.items()}
+
+
+def arguments(path: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """What the function at a path is called with, its parameters bound to symbols by their names.
 
     A parameter with a default is left out unless its number is given.
     """
     bound = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        try:
-            bound[name] = _argument(name, numbers)
-        except KeyError:
-            if parameter.default is parameter.empty:
-                raise
+    for name, needed in parameters_of(path).items():
+        symbol = symbol_of(name)
+        if symbol.startswith("1 - ") and symbol not in numbers:
+            bound[name] = 1 - numbers[symbol.removeprefix("1 - ")]
+        elif symbol in numbers or needed:
+            bound[name] = numbers[symbol]
     return bound
-
-
-def _argument(name: str, numbers: Mapping[str, Any]) -> Any:
-    symbol = symbol_of(name)
-    if symbol.startswith("1 - ") and symbol not in numbers:
-        return 1 - numbers[symbol.removeprefix("1 - ")]
-    return numbers[symbol]
 
 
 # ---- exact values -------------------------------------------------------------------------------
@@ -184,6 +190,22 @@ class Rounded:
         with localcontext(DIGITS):
             value = self.value.ln()
             return Rounded(value, abs(value) + self.scale / abs(self.value), self.roundings + 2)
+
+    def cos(self) -> Rounded:
+        return self._series(Decimal(1), 0)
+
+    def sin(self) -> Rounded:
+        return self._series(self.value, 1)
+
+    def _series(self, term: Decimal, n: int) -> Rounded:
+        """term - term x^2 / ((n + 1) (n + 2)) + ..."""
+        with localcontext(DIGITS):
+            total = Decimal(0)
+            while total + term != total:
+                total += term
+                n += 2
+                term *= -self.value * self.value / (n * (n - 1))
+            return Rounded(total, max(abs(total), self.scale), self.roundings + 2)
 
 
 def _add(a: Rounded, b: Rounded) -> Rounded:
@@ -266,11 +288,12 @@ def exact(
     """
     tables = beta if isinstance(beta, ExactTables) else ExactTables(beta)
     numbers = Numbers(tables, t, s, **{name: as_exact(x) for name, x in given.items()})
-    chosen = returned(formulas(path))[part]
-    result = chosen.value(numbers)
-    return as_exact(result)
+    sizes = [np.shape(x)[-1] for x in given.values() if np.ndim(x) == 2]
+    numbers.given |= {"I": np.eye(sizes[0], dtype=int).astype(object)} if sizes else {}
+    chosen = [f for f in formulas(path) if not f.is_distribution] or formulas(path)
+    return as_exact(chosen[part].value(numbers))
 
 
-def returned(block: tuple[Formula, ...]) -> list[Formula]:
-    """The formulas of what a function returns, without the statement of its distribution."""
-    return [f for f in block if f.left is None or f.left.kind != "call"] or list(block)
+def decimals(rounded: Any) -> Any:
+    """The values of what :func:`exact` returns, as decimals."""
+    return np.vectorize(lambda number: number.value, otypes=[object])(rounded)[()]

@@ -18,8 +18,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ddpm_np._checks import Array
-from ddpm_np.closed_form.distributions import Empirical, Rings
+import numpy as np
+
+from ddpm_np._checks import Array, check_positive
+from ddpm_np.closed_form.distributions import Distribution, Empirical, Rings
 from ddpm_np.experiments.evaluation import Evaluation
 from ddpm_np.experiments.settings import Experiment, Job
 from ddpm_np.experiments.training import Training
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 PICTURES = (5, 16, 64, 256)  # trained on so many pictures of the family; a quick run on two
 SEEN = 7  # the field of view of three layers, in pixels
-MEMORY_SHARE, SHORT_SHARE = 0.75, 1 / 6  # of the main training's steps
+MEMORY_SHARE, SHORT_SHARE = 0.3, 0.08  # of the main training's steps
 # The MLP's samples are finite at a twelfth of the U-Net's rate, and blow up at a third.
 MLP_RATE, WHY = 1 / 12, "at four times that its samples blow up"
 MLP_COST = 0.3  # of a step, in steps of the U-Net
@@ -40,7 +42,12 @@ MLP_COST = 0.3  # of a step, in steps of the U-Net
 
 @dataclass(frozen=True)
 class RingsExperiment(Experiment):
-    """A family of rings. dim is the number of pixels, ``hidden`` holds the widths of the U-Net."""
+    """A family of rings. dim is the number of pixels, ``hidden`` holds the widths of the U-Net.
+
+    muon_rate : the rate of the kernels, in multiples of the learning rate; all else is AdamW's
+    step_power : t is drawn with a density proportional to t^-step_power, more often where the loss
+        is hard to bring down. Every t has an optimum of its own, so that a weight changes none.
+    """
 
     name = "rings"
     short = {"steps": 40, "samples": 16, "ema_decay": 0.9}
@@ -53,9 +60,13 @@ class RingsExperiment(Experiment):
     basis_size: int = 12
     dim: int = 256
     samples: int = 64
+    muon_rate: float = 0.75
+    step_power: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_positive("muon_rate", self.muon_rate, zero=True)
+        check_positive("step_power", self.step_power, zero=True)
         if self.size**2 != self.dim:
             raise ValueError(f"dim must be a square for pictures, got {self.dim}")
 
@@ -70,19 +81,29 @@ class RingsExperiment(Experiment):
     def network(self) -> UNet:
         return self._unet(self.hidden)
 
+    def job(self) -> Job:
+        return self._job(self.name, self.network(), self.distribution(), self.steps)
+
+    def _job(self, name: str, network: UNet, distribution: Distribution, steps: int) -> Job:
+        """The training of a U-Net."""
+        density = np.append(1.0, np.arange(1.0, self.T + 1) ** -self.step_power)
+        rates = self.learning_rate, self.muon_rate
+        return Job(name, network, distribution, steps, *rates, step_density=density)
+
     def further(self) -> list[Job]:
-        family, rate = self.distribution(), self.learning_rate
+        family = self.distribution()
         skip, _ = preconditioning(self.schedule(), family.mean_square)
         layers = [Layer(2 * self.dim, "silu")] * 2
         mlp = MLP(self.dim, self.T, hidden=layers, rng=self.rng("weights"), skip=skip)
-        jobs = [Job("mlp", mlp, family, self.steps, MLP_RATE * rate, MLP_COST)]
+        rate = MLP_RATE * self.learning_rate
+        jobs = [Job("mlp", mlp, family, self.steps, rate, cost=MLP_COST)]
         steps, few = (max(1, round(share * self.steps)) for share in (MEMORY_SHARE, SHORT_SHARE))
         for k in PICTURES[:2] if self.quick else PICTURES:
-            jobs.append(Job(f"unet-{k}", self.network(), Empirical(self.some(k)), steps, rate))
+            jobs.append(self._job(f"unet-{k}", self.network(), Empirical(self.some(k)), steps))
         five = Empirical(self.some(PICTURES[0]))
         three = self._unet((2 * self.hidden[0],), layers=SEEN // 2)
-        jobs.append(Job("short", self.network(), five, few, rate))
-        jobs.append(Job("three-layers", three, five, steps, rate))
+        jobs.append(self._job("short", self.network(), five, few))
+        jobs.append(self._job("three-layers", three, five, steps))
         return jobs
 
     def some(self, k: int) -> Array:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
-from ddpm_np._checks import check_count, check_flag, check_fraction, check_positive
+from ddpm_np._checks import Array, check_count, check_flag, check_fraction, check_positive
 from ddpm_np.closed_form.distributions import Distribution
 from ddpm_np.experiments.words import Wording, wordings
 from ddpm_np.learning.layers import step_basis
@@ -62,6 +62,8 @@ class Job(NamedTuple):
     distribution: Distribution
     steps: int
     learning_rate: float
+    muon_rate: float = 0.0
+    step_density: Array | None = None
     cost: float = 1.0  # of a step, in steps of the main training, to tell how long it takes
 
 
@@ -182,7 +184,7 @@ class Experiment(ABC):
             return Schedule.linear(self.T, beta_min=least, beta_max=self.beta_max)
         return Schedule.sigmoid(self.T, beta_max=self.beta_max)
 
-    def basis(self) -> np.ndarray | None:
+    def basis(self) -> Array | None:
         """The basis of the steps, for gates that change slowly with t."""
         noise = self.schedule().one_minus_alpha_bar
         return step_basis(noise, self.basis_size) if self.basis_size else None

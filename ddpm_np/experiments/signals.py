@@ -108,10 +108,12 @@ class Curve(Signals):
         """How far samples are from the one curve; the exact sampler returns it."""
         curve, row = self.distribution().mean, self.words.row
         off, ideal_off = (rms_distance(x, curve) for x in (found.samples, found.ideal))
-        for name, values in (("rms_distance", off), ("ideal_rms_distance", ideal_off)):
-            found.rows[name] = row(name, float(np.sqrt(np.square(values).mean())), None, 0.0)
-        worst = row("worst_distance", float(off.max()), None, 0.0, n=len(off))
-        found.rows["worst_distance"] = worst
+        rms, ideal_rms = (float(np.sqrt(np.square(v).mean())) for v in (off, ideal_off))
+        found.rows["rms_distance"] = row("rms_distance", rms, None, 0.0)
+        found.rows["worst_distance"] = row(
+            "worst_distance", float(off.max()), None, 0.0, n=len(off)
+        )
+        found.rows["ideal_rms_distance"] = row("ideal_rms_distance", ideal_rms, None, 0.0)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Training:
             rng=experiment.rng("training"),
             ema_decay=experiment.ema_decay,
             beta_2=experiment.beta_2,
+            muon_rate=self.job.muon_rate,
         )
         self.losses: list[float] = []
         self.block: list[float] = []
@@ -53,6 +54,7 @@ class Training:
             batch_size=self.experiment.batch_size,
             learning_rate=self.job.learning_rate,
             max_norm=self.experiment.max_norm,
+            step_density=self.job.step_density,
             state=self.state,
             gradient=gradient(self.state.network),
         ):

@@ -26,7 +26,7 @@ from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.state import VECTORS, TrainingState
 from ddpm_np.schedule import Schedule
 
-FORMAT = "ddpm_np checkpoint 2"
+FORMAT = "ddpm_np checkpoint 3"
 MEMBERS = {f"{name}.npy" for name in (*VECTORS, "beta", "about", "sha256")}
 LARGEST = 2**31 - 1  # bytes of a file, from which on the .zip format has another end
 LONGEST = 4 * 10**6  # bytes of the description, which is read before there is anything to compare
@@ -75,6 +75,7 @@ def save_checkpoint(
             "beta_2": optimizer.beta_2,
             "eps": optimizer.eps,
             "weight_decay": optimizer.weight_decay,
+            "muon_rate": state.muon_rate,
             "updates": optimizer.updates,
         },
         "ema": {"decay": ema.decay, "updates": ema.updates},
@@ -201,11 +202,12 @@ def _network(archive: zipfile.ZipFile, about: Any, kinds: Mapping[str, type[Netw
 
 def _restore(about: dict[str, Any], network: Network, arrays: Mapping[str, Array]) -> Checkpoint:
     saved, ema = about["optimizer"], about["ema"]
-    _expect_keys("optimizer", saved, "beta_1", "beta_2", "eps", "weight_decay", "updates")
+    options = "beta_1", "beta_2", "eps", "weight_decay", "muon_rate"
+    _expect_keys("optimizer", saved, *options, "updates")
     _expect_keys("ema", ema, "decay", "updates")
-    options = {name: value for name, value in saved.items() if name != "updates"}
     rng = _generator(about["generator"])
-    state = TrainingState(network, rng=rng, ema_decay=ema["decay"], **options)
+    settings = {name: saved[name] for name in options}
+    state = TrainingState(network, rng=rng, ema_decay=ema["decay"], **settings)
     for name, vector in state.vectors().items():
         vector[:] = check_array(name, arrays[name])
     if state.optimizer.v.min() < 0:

@@ -64,14 +64,10 @@ def convolve(wide: Array, kernel: Array) -> Array:
     return u.reshape(rows, *wide.shape[1:3], kernel.shape[2])
 
 
-def convolve_backward(d_u: Array, kernel: Array, wrap: bool = False) -> Array:
-    """d_h (rows, n, columns, C_in): the transpose of the convolution, with the turned kernel."""
-    return convolve(neighbours(d_u, wrap), turned(kernel))
-
-
 def turned(kernel: Array) -> Array:
     """The kernel of the transpose: turned by half a turn, its channels exchanged.
 
+    d_h = convolve(neighbours(d_u), turned(kernel)).
     What pixel p gives to pixel q, q gives back to p, and p lies on the other side of q.
     """
     _, a, c_out = kernel.shape
@@ -79,11 +75,18 @@ def turned(kernel: Array) -> Array:
     return np.ascontiguousarray(by_column.transpose(0, 1, 3, 2)).reshape(3, 3 * c_out, a // 3)
 
 
-def kernel_backward(d_u: Array, wide: Array, out: Array) -> None:
-    """d_kernel (3, 3 C_in, C_out), into ``out``: out[k] = wide[k : k + rows]^T d_u."""
-    rows, d = len(d_u), d_u.reshape(-1, d_u.shape[-1])
+def kernel_backward(wide: Array, h: Array, out: Array) -> None:
+    """d_kernel (3, 3 C_in, C_out), into ``out``, from h and the neighbours of d_u.
+
+    What the kernel's pixel (k, j) sees from u it sees from h the other way round: the row 2 - k and
+    the column 2 - j of the neighbours, summed over h^T wide.
+    """
+    rows, c_in, c_out = len(h), h.shape[-1], out.shape[-1]
+    pixels = h.reshape(-1, c_in).T
     for k in range(3):
-        np.matmul(wide[k : k + rows].reshape(-1, wide.shape[-1]).T, d, out=out[k])
+        seen = pixels @ wide[2 - k : 2 - k + rows].reshape(-1, 3 * c_out)  # (C_in, 3 C_out)
+        by_column = seen.reshape(c_in, 3, c_out)[:, ::-1].transpose(1, 0, 2)
+        out[k].reshape(3, c_in, c_out)[...] = by_column
 
 
 def halve(h: Array) -> Array:

@@ -1,4 +1,4 @@
-"""AdamW, clipping, the learning-rate schedule and the average of the weights.
+"""AdamW, Muon, clipping, the learning-rate schedule and the average of the weights.
 
 Everything here happens to one flat vector of parameters after its gradient is known. Each update is
 a few passes over the vector, in place. A long vector is taken in blocks, so that a block is still
@@ -8,7 +8,7 @@ in the processor's cache for the next pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -52,6 +52,7 @@ class AdamW:
         dtype = check_dtype(dtype)
         self.m, self.v = np.zeros(check_count("size", size), dtype), np.zeros(size, dtype)
         self.updates = 0
+        self._spans = [slice(0, size)]
         self._work = np.empty(min(size, BLOCK), dtype)
 
     def step(self, theta: Array, gradient: Array, learning_rate: float) -> None:
@@ -68,7 +69,7 @@ class AdamW:
         b = (1 - self.beta_2) / (1 - self.beta_2**self.updates)
         step, floor = learning_rate * a / math.sqrt(b), self.eps / math.sqrt(b)
         shrink = 1 - learning_rate * self.weight_decay
-        for block in _blocks(theta.size):
+        for block in _blocks(self._spans):
             m, v, w, g = self.m[block], self.v[block], theta[block], gradient[block]
             work = self._work[: w.size]
             m *= self.beta_1
@@ -83,6 +84,79 @@ class AdamW:
             if self.weight_decay:
                 w *= shrink
             w -= work
+
+
+class Muon(AdamW):
+    r"""Muon for the kernels, each a matrix of inputs by outputs, and AdamW for all else.
+
+    M <- mu M + G,   theta <- theta - lr rate sqrt(max(1, rows / columns)) O(G + mu M)
+
+    O(X) is X with its singular values made about equal (:func:`orthogonalised`), so that an update
+    is as large in every direction: the few that dominate a gradient do not drown the others. G + mu
+    M is Nesterov's momentum. ``m`` holds M in the places of the kernels.
+
+    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
+
+    kernels : for each the place of its first entry in the vector, its rows and its columns
+    rate : of the kernels, in multiples of the learning rate
+    """
+
+    def __init__(
+        self,
+        size: int,
+        dtype: DTypeLike = np.float32,
+        *,
+        kernels: Sequence[tuple[int, int, int]],
+        rate: float,
+        momentum: float = 0.95,
+        **options: float,
+    ) -> None:
+        super().__init__(size, dtype, **options)
+        self.kernels = [(slice(at, at + rows * columns), columns) for at, rows, columns in kernels]
+        self.rate = check_positive("rate", rate)
+        self.momentum = check_fraction("momentum", momentum, below_one=True)
+        ends = [0, *(end for span, _ in self.kernels for end in (span.start, span.stop)), size]
+        self._spans = [slice(*pair) for pair in zip(ends[::2], ends[1::2])]
+
+    def step(self, theta: Array, gradient: Array, learning_rate: float) -> None:
+        """One update of theta, in place. theta and gradient: (size,), of the dtype given first."""
+        super().step(theta, gradient, learning_rate)
+        shrink = 1 - learning_rate * self.weight_decay
+        for span, columns in self.kernels:
+            m, g = self.m[span], gradient[span]
+            m *= self.momentum
+            m += g
+            ahead = (g + self.momentum * m).reshape(-1, columns)
+            scale = learning_rate * self.rate * max(1.0, len(ahead) / columns) ** 0.5
+            theta[span] *= shrink
+            theta[span] -= (scale * orthogonalised(ahead)).reshape(-1)
+
+
+def orthogonalised(X: Array) -> Array:
+    """X with all its singular values moved to about 1: near its polar factor U V^T.
+
+    Five steps X <- a X + b X A + c X A^2, A = X^T X, from X over its norm. They are polynomials of
+    the first A, so they run on matrices as small as A, and X is multiplied once, at the end. The
+    numbers a, b and c lift small singular values fast: those above 1/300 of the norm end between
+    0.68 and 1.21, and those below are lifted up to 485 times.
+
+    Source: Jordan et al. 2024. X: (rows, columns).
+    """
+    if len(X) < X.shape[1]:
+        return orthogonalised(X.T).T
+    a, b, c = 3.4445, -4.7750, 2.0315
+    square = X.T @ X
+    norm = math.sqrt(float(np.trace(square)))
+    if norm == 0:
+        return X
+    square /= norm * norm
+    one = np.eye(len(square), dtype=X.dtype)
+    product = one / X.dtype.type(norm)
+    for _ in range(5):
+        factor = a * one + b * square + c * (square @ square)
+        product = product @ factor
+        square = square @ factor @ factor
+    return X @ product
 
 
 def clip_by_global_norm(gradient: Array, max_norm: float) -> float:
@@ -147,12 +221,14 @@ class EMA:
         """Takes in the weights after one more update."""
         self.updates += 1
         weight = (1 - self.decay) / (1 - self.decay**self.updates)
-        for block in _blocks(theta.size):
+        for block in _blocks([slice(0, theta.size)]):
             average = self.average[block]
             work = np.subtract(theta[block], average, out=self._work[: average.size])
             work *= weight
             average += work
 
 
-def _blocks(size: int) -> Iterator[slice]:
-    return (slice(start, start + BLOCK) for start in range(0, size, BLOCK))
+def _blocks(spans: Iterable[slice]) -> Iterator[slice]:
+    for span in spans:
+        for start in range(span.start, span.stop, BLOCK):
+            yield slice(start, min(start + BLOCK, span.stop))

@@ -50,6 +50,16 @@ class Parameters(Mapping[str, Array]):
         parts = np.split(flat, ends[:-1])
         self._arrays = {p.name: part.reshape(p.shape) for p, part in zip(layout, parts)}
 
+    def kernels(self) -> list[tuple[int, int, int]]:
+        """Of each W of more than one column its place in ``flat``, its rows and its columns."""
+        found, at = [], 0
+        for p in self.layout:
+            size = math.prod(p.shape)
+            if p.kind == "W" and p.shape[-1] > 1:
+                found.append((at, size // p.shape[-1], p.shape[-1]))
+            at += size
+        return found
+
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
 

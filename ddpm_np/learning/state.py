@@ -6,8 +6,8 @@ import copy
 
 import numpy as np
 
-from ddpm_np._checks import Array, check_fraction, check_generator, check_instance
-from ddpm_np.learning.optimizer import EMA, AdamW
+from ddpm_np._checks import Array, check_fraction, check_generator, check_instance, check_positive
+from ddpm_np.learning.optimizer import EMA, AdamW, Muon
 from ddpm_np.learning.parameters import Network
 
 VECTORS = ("parameters", "m", "v", "average")  # what training changes, each as long as the network
@@ -15,6 +15,9 @@ VECTORS = ("parameters", "m", "v", "average")  # what training changes, each as 
 
 class TrainingState:
     """A training run at one moment: network, optimizer, averaged weights, generator and step.
+
+    muon_rate: the rate of Muon for the kernels, in multiples of the learning rate
+    (:class:`~ddpm_np.learning.optimizer.Muon`); with 0 all parameters are AdamW's.
 
     :func:`ddpm_np.training.train` changes it in place. Continuing from a saved or copied state
     gives bit for bit what an uninterrupted run gives. Copies share nothing with the original.
@@ -30,17 +33,17 @@ class TrainingState:
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         eps: float = 1e-8,
+        muon_rate: float = 0.0,
     ) -> None:
         self.network = check_instance("network", network, Network)
         check_fraction("ema_decay", ema_decay, below_one=True)
-        self.optimizer = AdamW(
-            network.flat.size,
-            network.dtype,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            eps=eps,
-            weight_decay=weight_decay,
-        )
+        size, dtype = network.flat.size, network.dtype
+        options = {"beta_1": beta_1, "beta_2": beta_2, "eps": eps, "weight_decay": weight_decay}
+        self.optimizer = AdamW(size, dtype, **options)
+        self.muon_rate = check_positive("muon_rate", muon_rate, zero=True)
+        if self.muon_rate:
+            kernels = network.params.kernels()
+            self.optimizer = Muon(size, dtype, kernels=kernels, rate=self.muon_rate, **options)
         self.ema = EMA(network.flat, ema_decay)
         self.rng = check_generator(rng)
         self.step = 0

@@ -37,7 +37,6 @@ from ddpm_np._checks import (
 )
 from ddpm_np.learning.convolution import (
     convolve,
-    convolve_backward,
     double,
     double_backward,
     from_pictures,
@@ -48,6 +47,7 @@ from ddpm_np.learning.convolution import (
     kernel_backward,
     neighbours,
     to_pictures,
+    turned,
 )
 from ddpm_np.learning.layers import rows_at, sum_by_step
 from ddpm_np.learning.parameters import Layout, Network, Parameter, Parameters
@@ -209,14 +209,15 @@ class UNet(Network):
                 h = join(double(h), kept.pop())
             else:
                 l += 1
-                wide = neighbours(h, self.wrap)
-                u = convolve(wide, p[f"W{l}"])
-                gate = _spread(rows_at(p[f"gate{l}"], t, self.basis), u)
-                z = gate * u
-                z += _spread(rows_at(p[f"shift{l}"], t, self.basis), u)
-                s = _sigmoid(z)
-                act = z * s
-                cache[l] = wide, u, gate, act, s
+                u = convolve(neighbours(h, self.wrap), p[f"W{l}"])
+                # With z = 2 y, z sigmoid(z) = y (1 + tanh(y)): the 2 goes into the small tables.
+                gate = _spread(rows_at(p[f"gate{l}"], t, self.basis) / 2, u)
+                y = gate * u
+                y += _spread(rows_at(p[f"shift{l}"], t, self.basis) / 2, u)
+                s = np.tanh(y)
+                s += 1
+                act = np.multiply(y, s, out=y)
+                cache[l] = h, u, gate, act, s
                 h = act + h if h.shape == act.shape else act
         L = l + 1
         F = h.reshape(-1, h.shape[-1]) @ p[f"W{L}"] + p[f"b{L}"]
@@ -247,22 +248,23 @@ class UNet(Network):
                 kept.append(d_kept)
                 d = double_backward(d)
             else:
-                wide, u, gate, act, s = cache[l]
-                # act = z s,  s = sigmoid(z):  d act / dz = s + z s (1 - s) = s + act (1 - s)
-                d_z = 1 - s
-                d_z *= act
-                d_z += s
-                d_z *= d
-                # z = gate[t] u + shift[t]
-                for name, d_row in (("shift", d_z), ("gate", u * d_z)):
-                    rows = d_row.sum(axis=0).sum(axis=1)  # (n, channels)
+                h, u, gate, act, s = cache[l]
+                # act = y s,  s = 1 + tanh(y):  d act / dy = s + y s (2 - s) = s + act (2 - s)
+                d_y = 2 - s
+                d_y *= act
+                d_y += s
+                d_y *= d
+                # y = (gate[t] u + shift[t]) / 2
+                for name, d_row in (("shift", d_y), ("gate", u * d_y)):
+                    rows = d_row.sum(axis=0).sum(axis=1) / 2  # (n, channels)
                     g[f"{name}{l}"][:] = sum_by_step(rows, t, self.T + 1, self.basis)
-                d_u = np.multiply(d_z, gate, out=d_z)
+                d_y *= gate
                 # u = h * kernel
-                kernel_backward(d_u, wide, g[f"W{l}"])
+                wide = neighbours(d_y, self.wrap)  # of d_u
+                kernel_backward(wide, h, g[f"W{l}"])
                 if l > 1:
-                    d_h = convolve_backward(d_u, p[f"W{l}"], self.wrap)
-                    d = d_h + d if inputs == channels else d_h
+                    d_h = convolve(wide, turned(p[f"W{l}"]))
+                    d = np.add(d, d_h, out=d_h) if inputs == channels else d_h
                 l -= 1
         return g
 
@@ -298,11 +300,3 @@ def _spread(rows: Array, u: Array) -> Array:
     NumPy then multiplies long rows; along an axis of length 1 it would take few numbers at a time.
     """
     return np.repeat(rows[:, None], u.shape[2], axis=1)
-
-
-def _sigmoid(z: Array) -> Array:
-    s = z / 2
-    np.tanh(s, out=s)
-    s += 1
-    s /= 2
-    return s

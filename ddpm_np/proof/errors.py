@@ -1,43 +1,67 @@
-"""The worst rounding error of each equation's functions, in units in the last place.
+"""The worst rounding error of each function, in units in the last place, against its formula.
 
-The public functions and kernels run in float64 and in float32 on random schedules, with t as an
-int and as an array, T from 1 to 1000. They are compared with :mod:`ddpm_np.proof.reference`, the
-formulas as printed in 120-digit decimals.
+The functions run in float64 and in float32 on random schedules, with t as an int and as an array,
+T from 1 to 1000. The formula in the docstring is evaluated in 120 digits beside them
+(:class:`ddpm_np.equations.values.Rounded`), from the same betas and vectors.
 
-The unit is the last place of the sum of the magnitudes of a formula's terms: that is what rounding
-costs, whatever the terms do to each other. What is allowed is the number of roundings in the code:
-each operation rounds once, an entry of a table brings one, a square root halves the error of what
-it gets. :mod:`ddpm_np.proof.verify` prints the errors.
+The unit is the last place of the sum of the magnitudes of the formula's terms: that is what
+rounding costs, whatever the terms do to each other. For the functions of :data:`NOTHING_CANCELS`
+it is the last place of the value itself. What is allowed is the number of roundings in the
+formula: each operation rounds once, an entry of a table brings one, a square root halves the error
+of what it gets. :mod:`ddpm_np.proof.verify` prints the errors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np import forward, posterior, sampling
+from ddpm_np import sampling
 from ddpm_np._checks import Array
-from ddpm_np.closed_form import ideal
-from ddpm_np.proof.reference import Reference, Sum, sigmoid_beta, ulp_error
+from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.equations import EQUATIONS
+from ddpm_np.equations.docstrings import formulas, symbol_of
+from ddpm_np.equations.values import ExactTables, Numbers, Rounded, as_exact, parameters_of
+from ddpm_np.proof.reference import ulp_error
+from ddpm_np.proof.theorems import (
+    MATRICES,
+    NO_VALUE,
+    ROWS,
+    WITHOUT_FORMULA,
+    is_kernel,
+    parts_of,
+    result_of,
+    taken_by,
+    takes_route,
+)
 from ddpm_np.schedule import Schedule
+from ddpm_np.signals import MultiSine
 
-SCHEDULES = 60
+SCHEDULES = 16
 DIM = 3
+# What these return is the exact value, rounded once.
+ROUNDED_ONCE = ("schedule.Schedule.from_beta", "schedule.Schedule.between")
+# What these return is right to the last places of itself: no cancellation is left in them.
+NOTHING_CANCELS = (
+    *ROUNDED_ONCE,
+    "sampling.ddim_direction",
+    "sampling.ddim_eps_coef",
+    "closed_form.covariance.spectrum_at",
+    "closed_form.ideal.optimal_loss",
+    "closed_form.reverse.reverse_variance",
+)
 
 
 class Draw(NamedTuple):
-    """A random schedule, the same in decimals, a route s < t through it, and vectors."""
+    """A random schedule, the same in 120 digits, and a route s < t through it."""
 
     schedule: Schedule
-    exact: Reference
+    exact: ExactTables
     s: int
     t: int
-    x: Array
-    y: Array
-    z: Array
     rng: np.random.Generator
 
 
@@ -49,334 +73,282 @@ class Worst(NamedTuple):
     failure: str = ""
 
 
-Compared = tuple[str, Any, Sum, float]
-MEASURES: dict[str, Callable[[Draw], Iterator[Compared]]] = {}
+Compared = tuple[str, Any, Any]
 
 
-def draws(rng: np.random.Generator) -> Iterator[Draw]:
+def draws(rng: np.random.Generator, number: int = SCHEDULES) -> Iterator[Draw]:
     """Betas spread evenly over their logits, from 1e-12 to 1 - 1e-6, and every kind of route.
 
-    T is 1, 2, 3 or 10; the last two draws have the usual schedules with T = 1000.
+    T is 1, 2, 3 or 10; the last three draws are mild betas and the usual schedules with T = 1000.
     """
     schedules = []
-    for _ in range(SCHEDULES):
+    for _ in range(number):
         T = int(rng.choice([1, 2, 3, 10]))
         beta = 1 / (1 + np.exp(-rng.uniform(np.log(1e-12), np.log(1e6), T)))
         schedules.append(Schedule.from_beta(beta))
-    for schedule in [*schedules, Schedule.linear(1000), Schedule.cosine(1000)]:
+    mild = Schedule.from_beta(1 / (1 + np.exp(-rng.uniform(-9, 3, 6))))
+    for schedule in [*schedules, mild, Schedule.linear(1000), Schedule.cosine(1000)]:
         t = int(rng.integers(1, schedule.T + 1))
-        x, y, z = rng.standard_normal((3, DIM))
-        s = int(rng.integers(0, t))
-        yield Draw(schedule, Reference(schedule.beta[1:]), s, t, x, y, z, rng)
+        yield Draw(schedule, ExactTables(schedule.beta[1:]), int(rng.integers(0, t)), t, rng)
 
 
-def worst_of(measure: Callable[[Draw], Iterator[Compared]], drawn: list[Draw]) -> Worst:
-    """The largest error relative to what is allowed. A formula that raises is a failure too."""
+def measured_paths() -> list[str]:
+    """The functions of the register with a formula that has a value."""
+    paths = dict.fromkeys(path for e in EQUATIONS.values() for path in e.functions)
+    return [p for p in paths if p in EXAMPLES or (p not in WITHOUT_FORMULA and _has_value(p))]
+
+
+def _has_value(path: str) -> bool:
+    try:
+        block = formulas(path)
+    except ValueError:  # a docstring that cannot be read: its theorem fails
+        return False
+    return bool(block) and not block[0].stated
+
+
+def worst_error(path: str, drawn: list[Draw]) -> Worst:
+    """The largest error relative to what is allowed. A function that raises is a failure too."""
     worst = Worst(0.0, 1.0)
     for draw in drawn:
         place = f"for T = {draw.schedule.T}, s = {draw.s}, t = {draw.t}"
         if draw.schedule.T <= 10:
             place += f", beta = {draw.schedule.beta[1:].tolist()}"
-        try:
-            for name, actual, exact, allowed in measure(draw):
-                worst = _worse(worst, name, actual, exact, allowed, place)
-        except Exception as problem:
-            return Worst(
-                float("inf"), worst.allowed, f"{type(problem).__name__}: {problem}, {place}"
-            )
+        worst = _joined(worst, path, _one_call(path, draw), place)
         if worst.failure:
-            return worst
+            break
     return worst
 
 
-def _worse(worst: Worst, name: str, actual: Any, exact: Sum, allowed: float, place: str) -> Worst:
-    error = float(ulp_error(actual, exact.value, scale=exact.scale).max())
-    if not error <= allowed:
-        why = f"{name} is off by {error:.3g} ulp, {allowed:g} allowed, {place}"
+def worst_in_batches(path: str, dtype: Any, drawn: list[Draw], rng: np.random.Generator) -> Worst:
+    """The largest error over batches with t for each row, both ends among them.
+
+    Where coefficients do not underflow float32: T = 10 with mild betas, and T = 1000.
+    """
+    worst = Worst(0.0, 1.0)
+    for schedule, exact in ((d.schedule, d.exact) for d in drawn[-3:]):
+        T = schedule.T
+        first = 2 if path.endswith("psi_1") else 1
+        t = np.array([T, first, *rng.integers(first, T + 1, 4), T])
+        given = {name: rng.standard_normal((len(t), DIM)).astype(dtype) for name in ROWS}
+        worst = _joined(
+            worst,
+            path,
+            _compared(
+                path,
+                Numbers(schedule, t, axes=1, **given),
+                Numbers(exact, t, axes=1, **{k: as_exact(x) for k, x in given.items()}),
+                dtype,
+            ),
+            f"for T = {T}, t = {t.tolist()}, {np.dtype(dtype)}",
+        )
+    return worst
+
+
+def in_batches(path: str) -> bool:
+    """Whether a function takes rows and a step for each."""
+    return (
+        path not in EXAMPLES
+        and bool(taken_by(path) & {*ROWS})
+        and not is_kernel(path)
+        and not takes_route(path)
+    )
+
+
+def _joined(worst: Worst, path: str, compared: Iterator[Compared], place: str) -> Worst:
+    try:
+        for name, actual, exact in compared:
+            worst = _worse(worst, path, name, actual, exact, place)
+    except Exception as problem:
+        why = f"{path}: {type(problem).__name__}: {problem}, {place}"
+        return Worst(float("inf"), worst.allowed, why)
+    return worst
+
+
+def _worse(worst: Worst, path: str, name: str, actual: Any, exact: Any, place: str) -> Worst:
+    terms = np.broadcast_to(as_exact(exact), np.shape(actual))
+    value, scale = (
+        np.array([getattr(x, what) for x in terms.ravel()] + [None], dtype=object)[:-1]
+        for what in ("value", "scale")
+    )
+    if path in NOTHING_CANCELS:
+        scale = abs(value)
+    allowed = max(1.0, *(float(x.roundings) for x in terms.ravel()))
+    if path in ROUNDED_ONCE:
+        allowed = 1.0
+    error = float(ulp_error(np.ravel(actual), value, scale=scale).max())
+    if not error <= allowed and not worst.failure:
+        why = f"{path}: {name} is off by {error:.3g} ulp, {allowed:g} allowed, {place}"
         return Worst(error, allowed, why)
     return Worst(error, allowed) if error / allowed >= worst.error / worst.allowed else worst
 
 
-# ---- t for each row of a batch, in either dtype -------------------------------------------------
-
-
-class Row(NamedTuple):
-    """A function of (schedule, x, t, y), the same in decimals for one row, and the roundings."""
-
-    name: str
-    function: Callable[[Schedule, Array, Any, Array], Array]
-    exact: Callable[[Reference, Array, int, Array], Sum]
-    allowed: float
-    first: int = 1
-
-
-ROWS: dict[str, list[Row]] = {
-    "E1": [Row("q_step", forward.q_step, lambda r, x, t, y: r.q_skip(x, t - 1, t, y), 5)],
-    "E6": [Row("q_sample", forward.q_sample, lambda r, x, t, y: r.q_skip(x, 0, t, y), 5)],
-    "E9": [
-        Row(
-            "psi_1",
-            lambda s, x, t, y: posterior.psi_1(s, x, y, t),
-            lambda r, x, t, y: r.psi_1(x, y, t),
-            6,
-            2,
-        )
-    ],
-    "E12": [
-        Row(
-            "the mean of posterior_mean_variance",
-            lambda s, x, t, y: posterior.posterior_mean_variance(s, x, y, t)[0],
-            lambda r, x, t, y: r.posterior_mean(x, y, t),
-            7,
-        )
-    ],
-    "E13": [
-        Row("predict_x0", posterior.predict_x0, lambda r, x, t, y: r.predict_x0(x, t, y), 6),
-        Row("predict_eps", posterior.predict_eps, lambda r, x, t, y: r.predict_eps(x, t, y), 6),
-    ],
-    "E14": [
-        Row(
-            "posterior_mean_from_eps",
-            posterior.posterior_mean_from_eps,
-            lambda r, x, t, y: r.mean_from_eps(x, t, y),
-            7,
-        )
-    ],
-    "E24": [
-        Row("v_from_x0_eps", ideal.v_from_x0_eps, lambda r, x, t, y: r.v_from_x0_eps(x, t, y), 5),
-        Row(
-            "score_from_eps",
-            lambda s, x, t, y: ideal.score_from_eps(s, y, t),
-            lambda r, x, t, y: r.score_from_eps(y, t),
-            4,
-        ),
-    ],
-}
-
-
-def worst_in_batches(rows: list[Row], dtype: Any, rng: np.random.Generator) -> Worst:
-    """The largest error over batches with t for each row: T = 6, and T = 1000 with both ends."""
-    worst = Worst(0.0, 1.0)
-    mild = 1 / (1 + np.exp(-rng.uniform(-9, 3, 6)))
-    for schedule in (Schedule.from_beta(mild), Schedule.linear(1000), Schedule.cosine(1000)):
-        exact, T = Reference(schedule.beta[1:]), schedule.T
-        for row in rows:
-            t = np.array([T, row.first, *rng.integers(row.first, T + 1, 4), T])
-            x, y = rng.standard_normal((2, len(t), DIM)).astype(dtype)
-            place = f"for T = {T}, t = {t.tolist()}, {np.dtype(dtype)}"
-            try:
-                actual = row.function(schedule, x, t, y)
-                sums = [row.exact(exact, a, int(i), b) for a, i, b in zip(x, t, y)]
-                together = Sum(*(np.stack(parts) for parts in zip(*sums)))
-                if actual.dtype != dtype:
-                    raise TypeError(f"{row.name} returns {actual.dtype}")
-                worst = _worse(worst, row.name, actual, together, row.allowed, place)
-            except Exception as problem:
-                why = f"{type(problem).__name__}: {problem}, {place}"
-                return Worst(float("inf"), worst.allowed, why)
-            if worst.failure:
-                return worst
-    return worst
-
-
-def _measure(equation: str) -> Callable[..., Any]:
-    def enter(
-        measure: Callable[[Draw], Iterator[Compared]],
-    ) -> Callable[[Draw], Iterator[Compared]]:
-        MEASURES[equation] = measure
-        return measure
-
-    return enter
-
-
-def _one(value: Any) -> Sum:
-    return Sum(value, value)
-
-
-# ---- one step at a time, in float64: name, what the code gives, the exact sum, the roundings ----
-
-
-@_measure("E1")
-def _(d: Draw) -> Iterator[Compared]:
-    yield (
-        "q_step",
-        forward.q_step(d.schedule, d.x, d.t, d.y),
-        d.exact.q_skip(d.x, d.t - 1, d.t, d.y),
-        4,
-    )
-
-
-@_measure("E2")
-def _(d: Draw) -> Iterator[Compared]:
-    for name in ("beta", "alpha", "alpha_bar", "one_minus_alpha_bar", "beta_tilde"):
-        yield name, getattr(d.schedule, name), _one(getattr(d.exact, name)), 1
-    yield "log_snr", d.schedule.log_snr[d.t], _one(d.exact.log_snr(d.t)), 1
-
-
-@_measure("E3")
-def _(d: Draw) -> Iterator[Compared]:
-    Sigma = np.outer(d.x, d.y)
-    exact = d.exact.covariance_skip(Sigma, d.t - 1, d.t)
-    yield "covariance_step", forward.covariance_step(d.schedule, Sigma, d.t), exact, 3
-
-
-@_measure("E4")
-def _(d: Draw) -> Iterator[Compared]:
-    alpha, beta = d.exact.between(d.s, d.t)
-    yield "between", d.schedule.between(d.s, d.t), _one([alpha, beta]), 1
-    exact = d.exact.q_skip(d.x, d.s, d.t, d.y)
-    yield "q_skip", forward.q_skip(d.schedule, d.x, d.s, d.t, d.y), exact, 4
-
-
-@_measure("E5")
-def _(d: Draw) -> Iterator[Compared]:
-    Sigma = np.outer(d.x, d.y)
-    exact = d.exact.covariance_skip(Sigma, 0, d.t)
-    yield "covariance_at", forward.covariance_at(d.schedule, Sigma, d.t), exact, 3
-
-
-@_measure("E6")
-def _(d: Draw) -> Iterator[Compared]:
-    yield (
-        "q_sample",
-        forward.q_sample(d.schedule, d.x, d.t, d.y),
-        d.exact.q_skip(d.x, 0, d.t, d.y),
-        4,
-    )
-    mean, variance = forward.q_mean_variance(d.schedule, d.x, d.t)
-    yield "the mean of q_mean_variance", mean, d.exact.q_skip(d.x, 0, d.t, 0 * d.y), 3
-    yield "the variance of q_mean_variance", variance, _one(d.exact.one_minus_alpha_bar[d.t]), 1
-
-
-@_measure("E7")
-@_measure("E8")
-def _(d: Draw) -> Iterator[Compared]:
-    before = d.schedule.one_minus_alpha_bar[d.t - 1]
-    if d.t > 1 and before > 1e-3:  # it subtracts alpha_bar from 1, as printed
-        alpha_bar = d.schedule.alpha_bar
-        symbols = d.schedule.alpha[d.t], d.schedule.beta[d.t], alpha_bar[d.t - 1], alpha_bar[d.t]
-        exponent = posterior.posterior_exponent(d.z, d.x, d.y, *symbols)
-        yield "posterior_exponent", exponent, d.exact.exponent(d.z, d.x, d.y, d.t), 9 + 2 / before
-
-
-@_measure("E9")
-def _(d: Draw) -> Iterator[Compared]:
-    if d.t > 1:
-        yield "psi_1", posterior.psi_1(d.schedule, d.x, d.y, d.t), d.exact.psi_1(d.x, d.y, d.t), 6
-
-
-@_measure("E10")
-def _(d: Draw) -> Iterator[Compared]:
-    if d.t > 1:
-        tables = d.schedule.alpha, d.schedule.beta, d.schedule.alpha_bar
-        alpha, beta, alpha_bar = (table[d.t] for table in tables)
-        before, exact = d.schedule.one_minus_alpha_bar[d.t - 1], d.exact.psi_2(d.t)
-        yield "psi_2", posterior.psi_2(d.schedule, d.t), exact, 4
-        yield "psi_2_expanded", posterior.psi_2_expanded(alpha, beta, before), exact, 4
-        collected = posterior.psi_2_collected(alpha, beta, alpha_bar, before)
-        cancelling = 4 / d.schedule.one_minus_alpha_bar[d.t]
-        yield "psi_2_collected", collected, exact, 4 + cancelling
-
-
-@_measure("E11")
-def _(d: Draw) -> Iterator[Compared]:
-    now, before = d.schedule.one_minus_alpha_bar[d.t], d.schedule.one_minus_alpha_bar[d.t - 1]
-    exact = _one(d.exact.beta_tilde[d.t])
-    variance = posterior.posterior_variance(d.schedule.beta[d.t], now, before)
-    yield "posterior_variance", variance, exact, 4
-    _, variance = posterior.posterior_mean_variance(d.schedule, d.x, d.y, d.t)
-    yield "the variance of posterior_mean_variance", variance, exact, 1
-
-
-@_measure("E12")
-def _(d: Draw) -> Iterator[Compared]:
-    mean = posterior.posterior_mean_variance(d.schedule, d.x, d.y, d.t)[0]
-    exact = d.exact.posterior_mean(d.x, d.y, d.t)
-    yield "the mean of posterior_mean_variance", mean, exact, 7
-
-
-@_measure("E13")
-def _(d: Draw) -> Iterator[Compared]:
-    for name in ("predict_x0", "predict_eps"):
-        exact = getattr(d.exact, name)(d.x, d.t, d.y)
-        yield name, getattr(posterior, name)(d.schedule, d.x, d.t, d.y), exact, 6
-
-
-@_measure("E14")
-def _(d: Draw) -> Iterator[Compared]:
-    mean = posterior.posterior_mean_from_eps(d.schedule, d.x, d.t, d.y)
-    yield "posterior_mean_from_eps", mean, d.exact.mean_from_eps(d.x, d.t, d.y), 7
-
-
-@_measure("E17")
-def _(d: Draw) -> Iterator[Compared]:
-    exact = d.exact.mean_from_eps([1.0, 0.0], d.t, [0.0, 1.0], d.s)
-    for name in ("posterior", "beta"):
-        *coefs, std = sampling.ancestral_step(d.schedule, d.t, d.s, variance=name)
-        yield "the mean of ancestral_step", coefs, exact, 5
-        variance = d.exact.reverse_variance(d.t, d.s)
-        if name == "beta" and d.s > 0:
-            variance = d.exact.between(d.s, d.t)[1]
-        yield f'std^2 of ancestral_step, variance "{name}"', std**2, _one(variance), 7
-    yield from _sampled(d, sampling.ancestral_sample, d.exact.mean_from_eps, 1.0)
-
-
-@_measure("E18")
-def _(d: Draw) -> Iterator[Compared]:
-    for eta in (0.0, float(d.rng.uniform()), 1.0):
-        exact = d.exact.ddim_mean([1.0, 0.0], d.t, [0.0, 1.0], d.s, eta)
-        *coefs, std = sampling.ddim_step(d.schedule, d.t, d.s, eta=eta)
-        yield f"the mean of ddim_step, eta = {eta}", coefs, exact, 12
-        variance = d.exact.reverse_variance(d.t, d.s, eta)
-        yield f"std^2 of ddim_step, eta = {eta}", std**2, _one(variance), 9
-        noise = d.schedule.one_minus_alpha_bar
-        numbers = *d.schedule.between(d.s, d.t), noise[d.t], noise[d.s], eta
-        squares = sampling.ddim_variance(*numbers[1:]) + sampling.ddim_direction(*numbers)
-        exact = _one(d.exact.one_minus_alpha_bar[d.s])
-        yield "ddim_variance + ddim_direction", squares, exact, 12
-        sample = partial(sampling.ddim_sample, eta=eta)
-        yield from _sampled(d, sample, partial(d.exact.ddim_mean, eta=eta), eta)
-
-
-def _sampled(
-    d: Draw, sample: Callable[..., Array], mean: Callable[..., Sum], eta: float
+def _compared(
+    path: str, floats: Mapping[str, Any], exact: Mapping[str, Any], dtype: Any = np.float64
 ) -> Iterator[Compared]:
+    """What the function returns, with what the last part of its formula says."""
+    result = result_of(path, floats)
+    for part in parts_of(path, result, floats, floating=True):
+        formula = part.formula
+        if np.asarray(part.actual).dtype not in (dtype, np.float64):
+            raise TypeError(f"{path} returns {np.asarray(part.actual).dtype}")
+        if formula.is_distribution:
+            if len(result) == 2:
+                yield formula.text, part.actual, formula.value(exact)[part.place]
+        elif part.place == len(formula.parts) - 1:
+            yield formula.text, part.actual, formula.value(exact)
+
+
+def _one_call(path: str, d: Draw) -> Iterator[Compared]:
+    if path in EXAMPLES:
+        yield from EXAMPLES[path](d)
+        return
+    taken, rng = taken_by(path), d.rng
+    given: dict[str, Any] = {name: rng.standard_normal(DIM) for name in ROWS}
+    given |= {name: np.outer(given["x_0"], given["x_t"]) for name in MATRICES}
+    # Variances of 0, and as small as the noise, tell whether 1 - alpha_bar lost its digits.
+    noise = float(d.schedule.one_minus_alpha_bar[d.t])
+    values = np.array([0.0, noise * rng.uniform(0.1, 2.0), *rng.uniform(0.1, 3.0, 2)])
+    given |= {"values": values, "eta": float(rng.choice([0, 1, rng.uniform()]))}
+    precise = {name: as_exact(x) for name, x in given.items()}
+    if "distribution" in taken:
+        gaussian = Gaussian.from_spectrum(np.zeros(4), np.eye(4), values)
+        given |= {"distribution": gaussian, "lambda_i": gaussian.spectrum}
+        precise["lambda_i"] = as_exact(gaussian.spectrum)
+    if taken & {*MATRICES}:
+        given["I"], precise["I"] = np.eye(DIM), np.eye(DIM, dtype=int).astype(object)
+    s = d.s if takes_route(path) else None
+    axes = 0 if is_kernel(path) else 1 if taken & {*ROWS} else 0
+    floats = Numbers(d.schedule, d.t, s, axes=axes, **given)
+    exact = Numbers(d.exact, d.t, s, axes=axes, **precise)
+    if is_kernel(path):
+        if s is not None:
+            given["alpha_{t|s}"], given["beta_{t|s}"] = d.schedule.between(s, d.t)
+        floats, exact = _of_kernel(path, Numbers(d.schedule, d.t, s, **given), exact, rng)
+    try:
+        with np.errstate(all="ignore"):
+            yield from _compared(path, floats, exact)
+    except (ArithmeticError, *NO_VALUE) as error:  # psi_1 and psi_2 are infinite at t = 1
+        if d.t > 1 and d.s > 0:
+            raise error
+
+
+def _of_kernel(
+    path: str, floats: Numbers, exact: Numbers, rng: np.random.Generator
+) -> tuple[Numbers, Numbers]:
+    """The parameters of a kernel and nothing else: what it subtracts itself, it rounds itself."""
+    given, precise = {}, {}
+    for symbol in map(symbol_of, parameters_of(path)):
+        if symbol in floats:
+            given[symbol], precise[symbol] = floats[symbol], exact[symbol]
+        else:
+            number = float(rng.uniform(0.1, 2.0))
+            given[symbol], precise[symbol] = number, Rounded(number)
+    return Numbers(None, None, **given), Numbers(None, None, **precise)
+
+
+# ---- functions of other arguments, and loops ----------------------------------------------------
+
+
+def _alike(path: str, t: int | None = None, **given: Any) -> Iterator[Compared]:
+    """The function and its formula with the same numbers; whole numbers stay what they are."""
+    exact = {k: x if isinstance(x, int) else as_exact(x) for k, x in given.items()}
+    yield from _compared(path, Numbers(None, t, **given), Numbers(None, t, **exact))
+
+
+def _sigmoid(d: Draw) -> Iterator[Compared]:
+    low, high = np.sort(d.rng.uniform(0.0, 1.0, 2)).tolist()
+    T, span = int(d.rng.integers(2, 100)), float(d.rng.uniform(1.0, 10.0))
+    numbers: dict[str, Any] = {"T": T, "beta_min": low, "beta_max": high, "span": span}
+    yield from _alike("schedule.Schedule.sigmoid", int(d.rng.integers(1, T + 1)), **numbers)
+
+
+def _denoising_loss(d: Draw) -> Iterator[Compared]:
+    eps_hat, eps = d.rng.standard_normal((2, 4, DIM))
+    yield from _alike("training.denoising_loss", eps_hat=eps_hat, eps=eps, n=4, dim=DIM)
+
+
+def _variance_of_mean(d: Draw) -> Iterator[Compared]:
+    numbers: dict[str, Any] = {"variance": float(d.rng.uniform(0.1, 9))}
+    numbers |= {"n": int(d.rng.integers(1, 99)), "correlation": float(d.rng.uniform())}
+    yield from _alike("closed_form.covariance.variance_of_mean", **numbers)
+
+
+def _kernel_covariance(d: Draw) -> Iterator[Compared]:
+    v = d.rng.standard_normal((4, 2))
+    path = "closed_form.covariance.kernel_covariance"
+    yield from _alike(path, v=v, v_i=v[:, None], v_j=v[None])
+
+
+def _effective_rank(d: Draw) -> Iterator[Compared]:
+    values = d.rng.uniform(0.1, 3.0, 5)
+    yield from _alike("closed_form.covariance.effective_rank", C=np.diag(values), lambda_k=values)
+
+
+def _kl_divergence(d: Draw) -> Iterator[Compared]:
+    mean, variance = d.rng.standard_normal(DIM), d.rng.uniform(0.2, 3.0, DIM)
+    white = Gaussian(np.zeros(DIM), np.eye(DIM))
+    exact = {"w": as_exact(mean), "k_i": np.sqrt(as_exact(variance))}
+    floats = Numbers(None, None, p=Gaussian(mean, np.diag(variance)), q=white)
+    path = "closed_form.distributions.kl_divergence"
+    yield from _compared(path, floats, Numbers(None, None, **exact))
+
+
+def _multi_sine(d: Draw) -> Iterator[Compared]:
+    frequencies, coefficients = d.rng.uniform(0.2, 5.0, 3), d.rng.standard_normal((2, 3))
+    signals = MultiSine(frequencies, scale=1.0, dim=6)
+    exact = {"tau": as_exact(np.linspace(0, 1, 6)), "noise": 0, "eps": 0, "pi": Rounded(np.pi)}
+    for name, values in zip(("f_k", "a_k", "b_k"), (frequencies, *coefficients)):
+        exact[name] = as_exact(values[:, None])
+    [formula, *_] = formulas("signals.MultiSine")
+    x = coefficients.ravel() @ signals.factor
+    yield formula.text, x, formula.value(Numbers(None, None, **exact))
+
+
+def _sampled(d: Draw, step: str, sample: Callable[..., Array], eta: float) -> Iterator[Compared]:
     """Each step of a sampler's trajectory, computed from the one before it.
 
     The sampler draws its start, and then the noise of each step that adds some. A second
     generator with the same seed draws the same numbers again.
     """
-    if d.exact.T > 10:
+    if d.schedule.T > 10:
         return
-    visited, seed = _visited(d), int(d.rng.integers(2**32))
+    T, seed = d.schedule.T, int(d.rng.integers(2**32))
+    few = sorted({d.t, T, *([d.s] if d.s else [])})
+    visited = [list(range(1, T + 1)), few][d.rng.integers(2)]
     rng, again = (np.random.default_rng(seed) for _ in range(2))
     path = sample(_denoiser, d.schedule, 2, DIM, rng=rng, steps=visited, trajectory=True)
-    yield "the start of the sampler", path[-1], _one(again.standard_normal((2, DIM))), 1
+    yield "the start of the sampler", path[-1], as_exact(again.standard_normal((2, DIM)))
+    [formula, *_] = formulas(step)
     for i in range(len(visited) - 1, -1, -1):
-        t, s = visited[i], visited[i - 1] if i else 0
-        noise = again.standard_normal((2, DIM)) if s and eta else np.zeros((2, DIM))
-        x_t = path[i + 1]
-        moved = mean(x_t, t, _denoiser(x_t, t), s=s)
-        exact = d.exact.moved(moved, d.exact.reverse_variance(t, s, eta), noise)
-        yield f"the sampler's step from {t} to {s}", path[i], exact, 16
-
-
-def _visited(d: Draw) -> list[int]:
-    """All steps, every other one, or a few: increasing and ending in T."""
-    T = d.exact.T
-    chosen = sorted({d.t, T, *([d.s] if d.s else [])})
-    return [list(range(1, T + 1)), list(range(2 - T % 2, T + 1, 2)), chosen][d.rng.integers(3)]
+        t, s, x_t = visited[i], visited[i - 1] if i else 0, path[i + 1]
+        z = again.standard_normal((2, DIM)) if s and eta else np.zeros((2, DIM))
+        vectors = {"x_t": x_t, "eps_hat": _denoiser(x_t, t), "z": z, "eta": eta}
+        numbers = Numbers(d.exact, t, s, **{k: as_exact(x) for k, x in vectors.items()})
+        yield f"the step from {t} to {s}", path[i], formula.value(numbers)
 
 
 def _denoiser(x_t: Array, t: int) -> Array:
     return x_t / 2 + t / 8
 
 
-@_measure("E19")
-def _(d: Draw) -> Iterator[Compared]:
-    low, high = np.sort(d.rng.uniform(0.0, 1.0, 2))
-    span = d.rng.uniform(1.0, 10.0)
-    T = min(d.exact.T, 100)
-    beta = Schedule.sigmoid(T, beta_min=low, beta_max=high, span=span).beta[1:]
-    # the sigmoid turns one unit in the last place of the line into span units
-    yield "sigmoid", beta, sigmoid_beta(T, low, high, span), 4 + 2 * span
+def _ancestral(d: Draw) -> Iterator[Compared]:
+    yield from _sampled(d, "sampling.ancestral_step", sampling.ancestral_sample, 1.0)
+
+
+def _ddim(d: Draw) -> Iterator[Compared]:
+    eta = float(d.rng.choice([0.0, 1.0, d.rng.uniform()]))
+    sample = partial(sampling.ddim_sample, eta=eta)
+    yield from _sampled(d, "sampling.ddim_step", sample, eta)
+
+
+EXAMPLES: dict[str, Callable[[Draw], Iterator[Compared]]] = {
+    "schedule.Schedule.sigmoid": _sigmoid,
+    "training.denoising_loss": _denoising_loss,
+    "sampling.ancestral_sample": _ancestral,
+    "sampling.ddim_sample": _ddim,
+    "signals.MultiSine": _multi_sine,
+    "closed_form.covariance.kernel_covariance": _kernel_covariance,
+    "closed_form.covariance.effective_rank": _effective_rank,
+    "closed_form.distributions.kl_divergence": _kl_divergence,
+    "closed_form.covariance.variance_of_mean": _variance_of_mean,
+}

@@ -5,7 +5,8 @@ what it sees. :mod:`ddpm_np.proof.verify` asks which lines of a function a proof
 
 Four kinds of code are told apart, by the module a frame belongs to:
 
-- ``ddpm_np.proof`` is the prover itself and is not followed;
+- ``ddpm_np.proof`` is the prover itself, ``ddpm_np.equations`` what the formulas say; neither is
+  followed;
 - the argument checks, :data:`CHECKS`, are where the package may ask what type a number has. Their
   instructions are not compared, but an exception that they catch counts;
 - the functions in :data:`ASK_FOR_THE_TYPE` are treated like it;
@@ -148,7 +149,7 @@ class Trace:
         if code.co_name.endswith("comp>") and caller and caller.f_globals is frame.f_globals:
             return self._kinds.get(id(caller.f_code), IGNORED)
         if name:
-            if name.startswith("ddpm_np.proof"):
+            if name.startswith(("ddpm_np.proof", "ddpm_np.equations")):
                 return IGNORED
             asks = name in CHECKS or (name, code.co_name) in ASK_FOR_THE_TYPE
             return CHECKING if asks else COMPARED

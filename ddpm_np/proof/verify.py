@@ -1,9 +1,11 @@
 """How each equation is known: what is proved of its functions, and how much they round.
 
-``python -m ddpm_np verify`` prints it. For each equation: its formula, the identities that are
-proved, the functions that the proofs run and on what (T, kinds of t, shapes), and the worst error
-of float64 and float32. A formula that is wrong fails both. :mod:`ddpm_np.proof.prover` says what a
-proof is, :mod:`ddpm_np.proof.errors` what the errors are.
+``python -m ddpm_np verify`` prints it. For each equation: its formulas, each proved to be what its
+function returns, measured against it, or only stated; how many identities are proved; the functions
+that the proofs run and on what (T, kinds of t, shapes); and the worst rounding error of each. A
+formula that is wrong fails both. :mod:`ddpm_np.proof.prover` says what a proof is,
+:mod:`ddpm_np.proof.theorems` what is proved of a formula, :mod:`ddpm_np.proof.errors` what the
+errors are.
 """
 
 from __future__ import annotations
@@ -15,53 +17,45 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpm_np._checks import check_count
-from ddpm_np.equations import EQUATIONS
-from ddpm_np.proof.errors import MEASURES, ROWS, Worst, draws, worst_in_batches, worst_of
+from ddpm_np.equations import EQUATIONS, Formula, formulas
+from ddpm_np.proof.errors import (
+    Draw,
+    Worst,
+    draws,
+    in_batches,
+    measured_paths,
+    worst_error,
+    worst_in_batches,
+)
 from ddpm_np.proof.identities import IDENTITIES
-from ddpm_np.proof.prover import Proof, prove
+from ddpm_np.proof.prover import Identity, Proof, prove
+from ddpm_np.proof.theorems import WITHOUT_FORMULA, theorems
 from ddpm_np.proof.trace import Coverage, function_of, lines_not_run
 
 # Functions that proofs run beside those that the register names.
 KERNELS: dict[str, tuple[str, ...]] = {
-    "E15": (
-        "network.MLP.forward",
-        "network.MLP.backward",
-        "learning.unet.UNet.backward",
-        "learning.layers.sum_by_step",
-    ),
-    "E24": ("closed_form.ideal.eps_star_gain",),
-    "E25": ("closed_form.ideal.bayes_floor",),
-    "E26": ("closed_form.reverse.kernel_gain", "closed_form.reverse.kernel_variance"),
-    "E27": (
-        "closed_form.reverse.step_gain",
-        "closed_form.reverse.step_moments",
-        "closed_form.reverse.sampler_moments",
-    ),
+    "E15": ("learning.unet.UNet.backward", "learning.layers.sum_by_step")
 }
-# The functions of each equation that proofs are to run.
+# The functions of each equation.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
-    number: tuple(dict.fromkeys((*equation.functions, *KERNELS.get(number, ()))))
+    number: (*equation.functions, *KERNELS.get(number, ()))
     for number, equation in EQUATIONS.items()
-    if any(number in identity.equations for identity in IDENTITIES)
-}
-
-# Functions of these equations that no proof runs, and how they are known instead.
-NOT_PROVED = {
-    "training.denoising_loss": "not proved (it returns a float); tested",
-    "sampling.ancestral_sample": "not proved (it draws random numbers); measured and tested",
-    "sampling.ddim_sample": "not proved (it draws random numbers); measured and tested",
-    "closed_form.reverse.sampler_distribution": (
-        "not proved (it returns a Gaussian of floats); its moments are"
-    ),
 }
 
 
 class Row(NamedTuple):
-    """One equation: its proofs, what they cover, the errors by dtype, and what failed."""
+    """One equation: its proofs, what they cover, the errors, and what failed.
+
+    theorems : for each function the proofs that it is its formula
+    measured : for each function its worst error
+    errors : the worst of them by dtype
+    """
 
     equation: str
     proofs: tuple[Proof, ...]
+    theorems: Mapping[str, Sequence[Proof]]
     covered: Mapping[str, Coverage]
+    measured: Mapping[str, Worst]
     errors: Mapping[str, Worst]
     failures: tuple[str, ...]
 
@@ -75,83 +69,137 @@ class Row(NamedTuple):
         """Whether everything that was tried came out."""
         return not self.failures
 
+    def known(self, formula: Formula) -> str:
+        """How a formula is known: "proved", "measured" or "stated"."""
+        if formula.stated:
+            return "stated"
+        paths = [p for p in EQUATIONS[self.equation].functions if formula in formulas(p)]
+        if formula.exact and any(self.theorems.get(path) for path in paths):
+            return "proved"
+        return "measured" if any(path in self.measured for path in paths) else "stated"
+
 
 def verify(*, seed: int = 0, out: Callable[[str], object] = print) -> bool:
     """Prove and measure everything, hand the table to ``out`` line by line, say whether all holds.
 
     The same seed gives the same errors.
     """
-    holds = True
+    failed = total = 0
     for row in rows(seed=seed):
-        holds = holds and row.holds
+        total += len(row.proofs)
+        failed += len(row.failures)
         for line in _lines(row):
             out(line)
-    out("Everything holds." if holds else "Not everything holds.")
-    return holds
+    out(f"{total} identities." if failed else f"{total} identities proved. Everything holds.")
+    if failed:
+        out(f"Not everything holds: {failed} failures.")
+    return not failed
 
 
 def rows(*, seed: int = 0) -> Iterator[Row]:
     """One :class:`Row` per equation, in order.
 
-    An identity of several equations is proved once and counted for each.
+    What belongs to several equations is proved and measured once and counted for each.
     """
     rng = np.random.default_rng(check_count("seed", seed, low=0))
     drawn = list(draws(rng))
-    proofs, covered = covered_by_proofs(FUNCTIONS)
-    for equation in sorted({*proofs, *MEASURES}, key=lambda e: int(e[1:])):
-        of_equation = tuple(proofs.get(equation, ()))
-        errors = {}
-        if equation in MEASURES:
-            errors["float64"] = worst_of(MEASURES[equation], drawn)
-        for dtype in (np.float64, np.float32):
-            if equation in ROWS:
-                worst = worst_in_batches(ROWS[equation], dtype, rng)
-                errors[f"{np.dtype(dtype)}, t as an array"] = worst
-        failures = [
-            f"{p.identity.name}: {p.identity.statement}; {p.failure}"
-            for p in of_equation
-            if not p.proved
-        ]
-        failures += [worst.failure for worst in errors.values() if worst.failure]
-        failures += [
-            f"{name} is run by no proof of {equation}"
-            for name in FUNCTIONS.get(equation, ())
-            if name not in covered[equation] and name not in NOT_PROVED
-        ]
-        yield Row(equation, of_equation, covered[equation], errors, tuple(failures))
+    measured, errors = _measured(drawn, rng)
+    of_path, proofs, covered = _proved()
+    for number, equation in EQUATIONS.items():
+        paths = equation.functions
+        concerned = {path: of_path[path] for path in paths if of_path.get(path)}
+        found = [p for ps in concerned.values() for p in ps if number in p.identity.equations]
+        found += proofs.get(number, [])
+        failures = [f"{p.identity.name}: {p.failure}" for p in found if not p.proved]
+        failures += [errors[kind, path].failure for kind, path in errors if path in paths]
+        failures += [f"{path} is not covered" for path in paths if not _is_known(path, covered)]
+        worst: dict[str, Worst] = {}
+        for (kind, path), error in errors.items():
+            if path in paths and error.error >= worst.get(kind, Worst(0.0, 1.0)).error:
+                worst[kind] = error
+        yield Row(
+            number,
+            tuple(found),
+            concerned,
+            {name: covered[name] for name in FUNCTIONS[number] if name in covered},
+            {path: measured[path] for path in paths if path in measured},
+            worst,
+            tuple(failure for failure in failures if failure),
+        )
 
 
-def covered_by_proofs(
-    functions: Mapping[str, Sequence[str]],
-) -> tuple[dict[str, list[Proof]], dict[str, dict[str, Coverage]]]:
-    """All proofs by equation, and what they cover of the named functions of that equation."""
+def _measured(
+    drawn: list[Draw], rng: np.random.Generator
+) -> tuple[dict[str, Worst], dict[tuple[str, str], Worst]]:
+    """The worst error of each function, and by kind of call."""
+    errors: dict[tuple[str, str], Worst] = {}
+    for path in measured_paths():
+        errors["float64", path] = worst_error(path, drawn)
+        if in_batches(path):
+            for dtype in (np.float64, np.float32):
+                kind = f"{np.dtype(dtype)}, t as an array"
+                errors[kind, path] = worst_in_batches(path, dtype, drawn, rng)
+    worst: dict[str, Worst] = {}
+    for (_, path), error in errors.items():
+        if path not in worst or error.error > worst[path].error:
+            worst[path] = error
+    return worst, errors
+
+
+def _proved() -> tuple[dict[str, list[Proof]], dict[str, list[Proof]], dict[str, Coverage]]:
+    """The proofs of formulas by function, the others by equation, and what all of them cover."""
+    names = {name: function_of(name) for names in FUNCTIONS.values() for name in names}
+    of_path: dict[str, list[Proof]] = {}
     proofs: dict[str, list[Proof]] = defaultdict(list)
-    covered: dict[str, dict[str, Coverage]] = defaultdict(dict)
-    for identity in IDENTITIES:
+    covered: dict[str, Coverage] = {}
+
+    def proved(identity: Identity) -> Proof:
         proof = prove(identity)
-        for equation in identity.equations:
-            proofs[equation].append(proof)
-            for name in functions.get(equation, ()):
-                ran = proof.trace.coverage(function_of(name)) if proof.trace else None
-                if ran:
-                    covered[equation].setdefault(name, Coverage()).join(ran)
-    return proofs, covered
+        for name, function in names.items():
+            ran = proof.trace.coverage(function) if proof.trace else None
+            if ran:
+                covered.setdefault(name, Coverage()).join(ran)
+        return proof
+
+    for path in names:
+        of_path[path] = [proved(i) for i in (theorems(path) if path in _PATHS else ())]
+    for identity in IDENTITIES:
+        proof = proved(identity)
+        for number in identity.equations:
+            proofs[number].append(proof)
+    return of_path, proofs, covered
+
+
+_PATHS = {path for equation in EQUATIONS.values() for path in equation.functions}
+
+
+def _is_known(path: str, covered: Mapping[str, Coverage]) -> bool:
+    """Whether a proof runs the function, its formula is measured or stated, or it has none."""
+    if path in covered or path in WITHOUT_FORMULA:
+        return True
+    return any(not formula.exact or path in measured_paths() for formula in formulas(path))
 
 
 def _lines(row: Row) -> Iterator[str]:
     """What is printed of an equation."""
-    total, equation = len(row.proofs), EQUATIONS[row.equation]
-    yield f"{row.equation:<4} {equation.title.en}: {equation.formulas[0].text}"
-    if total:
-        yield f"     {row.proved} of {total} identities proved"
-    for name in FUNCTIONS.get(row.equation, ()):
+    equation = EQUATIONS[row.equation]
+    yield f"{row.equation:<4} {equation.title.en}"
+    for formula in equation.formulas:
+        yield f"     {row.known(formula):<8} {formula.text}"
+    if equation.why_stated:
+        yield f"     stated, not compared: {equation.why_stated}"
+    if row.proofs:
+        yield f"     {row.proved} of {len(row.proofs)} identities proved"
+    for name in FUNCTIONS[row.equation]:
+        known = [f"proofs run it on {row.covered[name]}"] if name in row.covered else []
+        if name in row.measured:
+            worst = row.measured[name]
+            known.append(f"off by {worst.error:.2f} ulp of {worst.allowed:.3g} allowed")
+        if name in WITHOUT_FORMULA:
+            known.append(f"no formula of its own: {WITHOUT_FORMULA[name]}")
+        yield f"     {name}: {'; '.join(known) or 'stated and tested'}"
         if name in row.covered:
-            yield f"     {name}: proved; {row.covered[name]}"
             for line in lines_not_run(function_of(name), row.covered[name].lines):
                 yield f"         but for {line}"
-        else:
-            yield f"     {name}: {NOT_PROVED.get(name, 'NOT PROVED')}"
-    for dtype, worst in row.errors.items():
-        yield f"     {dtype}: off by {worst.error:.2f} ulp, {worst.allowed:.3g} allowed"
     for failure in row.failures:
         yield f"     FAILED {failure}"

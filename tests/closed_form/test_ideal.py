@@ -476,12 +476,14 @@ def test_the_standard_error_is_that_of_a_sample_with_its_mean_estimated():
         )
 
 
-def test_a_mixture_broadcasts_one_point_against_several_steps() -> None:
+def test_each_row_may_have_its_own_step_and_no_step_makes_rows() -> None:
     schedule = Schedule.from_beta([0.1, 0.2, 0.3])
-    x, t = np.array([[0.3, -1.0]]), np.array([3, 1, 3])
+    x, t = np.array([[0.3, -1.0]] * 3), np.array([3, 1, 3])
     for dist in (Empirical([[1.0, 0.0], [0.0, 2.0]]), Gaussian([0.0, 1.0], np.eye(2))):
         denoiser = IdealDenoiser(dist, schedule)
         together = denoiser(x, t)
         assert together.shape == (3, 2)
         for row, step in zip(together, t):
             assert np.allclose(row, denoiser(x, int(step))[0], rtol=1e-13, atol=1e-15)
+        with pytest.raises(ValueError, match="must fit a batch"):
+            denoiser(x[:1], t)

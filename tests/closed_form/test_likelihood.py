@@ -203,6 +203,7 @@ def test_only_the_second_moments_of_the_data_meet_the_ideal_denoiser_of_a_gaussi
 
 @pytest.mark.E28
 @pytest.mark.parametrize("variance", ["posterior", "beta", "kernel"])
+@pytest.mark.filterwarnings("error")
 def test_a_point_is_its_own_batch(variance: str) -> None:
     x = [0.7, -1.2]
     denoiser = IdealDenoiser(Gaussian([0.5, 0.0], [[1.0, 0.3], [0.3, 0.5]]), SHORT)

@@ -92,3 +92,20 @@ def test_its_floor_is_its_loss_and_falls_with_what_is_seen() -> None:
             floors[placed, patch] = floor[1:].mean()
     assert floors[True, 3] < floors[True, 1] < floors[False, 1]
     assert floors[True, 3] < floors[False, 3] < floors[False, 1]
+
+
+@pytest.mark.E25
+def test_the_floor_of_two_pictures_is_an_integral_over_one_number() -> None:
+    """With everything in view, x tells a share r of one of them, whose log odds are normal."""
+    pictures, n = np.array([[0.0, 1.0, -1.0, 0.5], [1.0, 0.0, -0.5, 0.0]]), 40_000
+    schedule = Schedule.from_beta([0.6])
+    floor = PatchDenoiser(pictures, schedule, patch=3, placed=True).floor(
+        n=n, rng=np.random.default_rng(0)
+    )
+    snr, apart = 0.4 / 0.6, np.square(pictures[0] - pictures[1]).sum()
+    z, weight = np.polynomial.hermite_e.hermegauss(80)
+    odds = snr * apart / 2 + np.sqrt(snr * apart) * z
+    left = snr * apart / 4 / (2 + 2 * np.cosh(odds))
+    mean, square = (weight @ v / np.sqrt(2 * np.pi) for v in (left, left**2))
+    assert 5 * np.sqrt((square - mean**2) / n) <= 0.02 * mean
+    assert abs(floor[1] - mean) <= 5 * np.sqrt((square - mean**2) / n)

@@ -57,6 +57,23 @@ def test_moments_and_samples_agree() -> None:
         assert abs(np.square(along).mean() / expected - 1) <= 5 * np.sqrt(2 / 4000) * 2
 
 
+def test_places_are_drawn_from_the_standard_normal_and_the_noise_after_them() -> None:
+    rng, noised = np.random.default_rng(0), at_level(0.5)
+    clean = SMALL.decode(rng.standard_normal((5, 2)))
+    assert np.array_equal(SMALL.sample(5, rng=np.random.default_rng(0)), clean)
+    x = np.sqrt(noised.kept) * clean + np.sqrt(noised.noise) * rng.standard_normal((5, 64))
+    np.testing.assert_allclose(noised.sample(5, rng=np.random.default_rng(0)), x, rtol=1e-15)
+
+
+def test_the_mean_square_is_the_integral_over_all_places() -> None:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    z = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
+    squares = np.square(SMALL.decode(z)).mean(1)
+    exact = np.outer(weights, weights).ravel() @ squares / (2 * np.pi)
+    assert SMALL.mean_square == pytest.approx(exact, rel=1e-5)
+    assert at_level(2.0).mean_square == pytest.approx(0.2 * exact + 0.8, rel=1e-5)
+
+
 @pytest.mark.E24
 @pytest.mark.parametrize("sigma", [0.016, 0.3, 1.5])
 @pytest.mark.parametrize("dist", [SMALL, Rings(12, radius=3.4, spread=1.0)], ids=repr)
@@ -95,7 +112,7 @@ def test_rings_that_leave_the_picture_or_have_a_kink_are_summed_right(
     dist: Rings, sigma: float
 ) -> None:
     """Against a grid over everything, written anew, so fine that kinks leave it 2e-4."""
-    x = at_level(sigma, dist).sample(2, rng=np.random.default_rng(0))
+    x = at_level(sigma, dist).sample(2, rng=np.random.default_rng(3))
     signal = x * np.sqrt(1 + sigma**2)
     h = 0.5 * sigma / dist._integrals.slope
     along = np.arange(-6, 6 + h, h)

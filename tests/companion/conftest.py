@@ -7,13 +7,14 @@ import pytest
 
 @pytest.fixture(scope="session")
 def quick():
-    """Networks that are hardly trained, and no proofs, which have tests of their own."""
-    from ddpm_np.companion import evidence, numbers
+    """Networks that are hardly trained, no pictures, and no proofs, which have their own tests."""
+    from ddpm_np.companion import evidence, numbers, page
 
     known = evidence.Known(("a = b",), {"forward.q_sample": "t = 1, 2, 3"}, (1.5, 4.0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numbers, "STEPS", 25)
         patch.setattr(evidence, "proofs", lambda: {"E6": known})
+        patch.setattr(page, "_picture", lambda name: "data:,")
         numbers.learned.cache_clear()
         yield
     numbers.learned.cache_clear()

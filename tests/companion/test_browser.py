@@ -91,7 +91,7 @@ def test_formulas_have_a_height_and_fractions_a_bar(view):
             && m.getBoundingClientRect().height < 4)
         .map(m => m.outerHTML)""")
     assert flat == []
-    tall = view.evaluate("""() => document.querySelector('#E14 .main math')
+    tall = view.evaluate("""() => document.querySelector('#E14 .main mfrac')
         .getBoundingClientRect().height""")
     assert tall > 35
     assert view.evaluate("document.fonts.check(`16px 'page math'`)")

@@ -28,9 +28,9 @@ from ddpm_np.conformance.strategies import (
     signals,
     steps,
 )
+from ddpm_np.equations.values import ExactTables, decimals, exact
 from ddpm_np.forward import q_sample
 from ddpm_np.proof.exact import Exact
-from ddpm_np.proof.reference import Reference
 from ddpm_np.schedule import Schedule
 
 
@@ -220,7 +220,7 @@ def test_exact_values_are_compared_without_rounding_them() -> None:
 
 
 def test_it_prints_twenty_digits_of_an_exact_value() -> None:
-    third = Reference([0.1]).one_minus_alpha_bar[1] / 3
+    third = ExactTables([0.1]).one_minus_alpha_bar[1].value / 3
     for expected in (third, Fraction(1, 30)):
         with pytest.raises(AssertionError) as caught:
             assert_close(np.float64(0.04), expected, ulp=1)
@@ -232,8 +232,8 @@ def test_it_prints_twenty_digits_of_an_exact_value() -> None:
 @given(schedules_and_steps(low_beta=1e-4, high_beta=0.1, max_T=50), signals())
 def test_the_example_of_the_docstring_works_here(case: tuple[Schedule, int], x_0: Any) -> None:
     (schedule, t), zero = case, np.zeros_like(x_0)
-    expected = Reference(schedule.beta[1:]).q_skip(x_0, 0, t, zero)
-    assert_close(q_sample(schedule, x_0, t, zero), expected.value, ulp=4)
+    expected = decimals(exact("forward.q_sample", schedule.beta[1:], t, x_0=x_0, eps=zero))
+    assert_close(q_sample(schedule, x_0, t, zero), expected, ulp=4)
 
 
 # ---- it needs hypothesis, and says so -----------------------------------------------------------

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ from ddpm_np import _figure_style
 from ddpm_np.experiments import folder as folders
 from ddpm_np.experiments import machine
 from ddpm_np.experiments.lock import FolderLock, Lost
+from ddpm_np.experiments.report import is_reported, write_report
 from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
 
-RUN = ["run", "--experiment", "curve", "--steps", "50000", "--out", "x"]
+RUN = ["run", "--experiment", "curve", "--steps", "20000", "--out", "x"]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="devices, signals and limits of Linux")
 
 
@@ -73,6 +75,7 @@ def test_a_lock_that_was_taken_over_is_not_removed(tmp_path):
     with pytest.raises(Lost, match="not the lock of this run"):
         ours.check()
     ours.release()
+    assert (tmp_path / "run.lock").exists()
     theirs.check()
     theirs.release()
     assert not list(tmp_path.iterdir())
@@ -127,7 +130,7 @@ def test_the_end_of_a_job_or_a_terminal_saves_as_an_interrupt_does(tiny, number)
     process.send_signal(number)
     error = one_line(process.communicate()[1])
     step = load_checkpoint("x/checkpoint.npz", KINDS).state.step
-    assert process.returncode == 130 and error.startswith(f"stopped at step {step} of 50000")
+    assert process.returncode == 130 and error.startswith(f"stopped at step {step} of 20000")
     assert "run.lock" not in files("x")
 
 
@@ -136,7 +139,7 @@ def test_a_run_under_nohup_ignores_the_terminal(tiny):
     process = start(*RUN, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.stdout.readline()
     process.send_signal(signal.SIGHUP)
-    while "step 10000/" not in (line := process.stdout.readline()):
+    while "step 4000/" not in (line := process.stdout.readline()):
         assert line, process.stderr.read()
     process.kill()
     process.communicate()
@@ -145,8 +148,16 @@ def test_a_run_under_nohup_ignores_the_terminal(tiny):
 # ---- results that are not whole ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["samples.png", "samples.npz", "report.md", "loss.png"])
-@pytest.mark.parametrize("damage", ["deleted", "empty", "cut"])
+@pytest.mark.parametrize(
+    "name, damage",
+    [
+        ("samples.png", "deleted"),
+        ("loss.png", "empty"),
+        ("samples.npz", "empty"),
+        ("samples.npz", "cut"),
+        ("report.md", "deleted"),
+    ],
+)
 def test_results_that_are_missing_or_not_whole_are_made_again(tiny, monkeypatch, name, damage):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(_figure_style, "available", lambda: True)
@@ -161,6 +172,23 @@ def test_results_that_are_missing_or_not_whole_are_made_again(tiny, monkeypatch,
     again = files("x")
     assert again.keys() == whole.keys()
     assert name == "report.md" or again[name] == whole[name]
+
+
+def test_a_report_is_whole_only_with_all_of_its_files(tmp_path):
+    training = Training(replace(TINY["curve"], steps=1))
+    found = training.experiment.evaluate(training, {})
+    next(training.run())
+    times = {"training_s": 1.0, "from_step": 0, "measuring_s": 1.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_figure_style, "available", lambda: False)
+        write_report(tmp_path, tmp_path, training, found, times)
+    assert is_reported(tmp_path, training.experiment)
+    assert not is_reported(tmp_path, replace(training.experiment, seed=1))
+    for name in ("samples.npz", "report.md"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:-1])
+        assert not is_reported(tmp_path, training.experiment)
+        (tmp_path / name).write_bytes(content)
 
 
 def test_a_folder_in_the_place_of_a_report_is_refused(tiny, capsys):

@@ -154,13 +154,6 @@ def numbers(folder):
     return json.loads(Path(folder, "report.json").read_text())["numbers"]
 
 
-@pytest.mark.parametrize("name", ["report.md", "samples.npz", "report.json"])
-def test_a_lost_part_of_the_report_is_written_again(tiny, whole, name):
-    laid(whole, **{name: None})
-    assert main("run", "--resume", "--out", "x") == 0
-    assert files("x").keys() == whole.keys()
-
-
 def test_files_left_by_a_killed_process_are_removed(tiny, whole):
     laid(whole, **{".ddpm_np-00.tmp": b"half"})
     assert main("run", "--resume", "--out", "x") == 0

@@ -25,7 +25,7 @@ SMALL = replace(
     dim=64,
     T=6,
     beta_max=0.9,
-    steps=8,
+    steps=20,
     batch_size=4,
     samples=6,
     ema_decay=0.5,
@@ -94,6 +94,7 @@ def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> N
     [
         (ValueError, {"dim": 60}, "dim must be a square for pictures"),
         (ValueError, {"steps": 0}, "steps must be at least 1"),
+        (ValueError, {"muon_rate": -1.0}, "muon_rate"),
         (TypeError, {"hidden": [4, 4]}, "hidden must be a tuple"),
     ],
 )
@@ -107,6 +108,15 @@ def test_bad_settings_are_refused(
 def test_pictures_that_cannot_be_halved_are_refused() -> None:
     with pytest.raises(ValueError, match="size must be divisible by 4"):
         replace(SMALL, hidden=(4, 4, 4), dim=36).network()
+
+
+def test_small_t_are_drawn_more_often_and_the_kernels_are_those_of_muon() -> None:
+    training = Training(SMALL)
+    density = training.job.step_density
+    assert density is not None and np.allclose(density[1:] ** -2, np.arange(1, SMALL.T + 1))
+    assert training.state.muon_rate == SMALL.muon_rate > 0
+    mlp = next(job for job in SMALL.further() if job.name == "mlp")
+    assert Training(SMALL, mlp).state.muon_rate == 0 and mlp.step_density is None
 
 
 def test_settings_survive_their_config() -> None:

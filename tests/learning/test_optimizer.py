@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.learning.optimizer import BLOCK, EMA, AdamW, clip_by_global_norm, warmup_cosine
+from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
+from ddpm_np.learning.optimizer import (
+    BLOCK,
+    EMA,
+    AdamW,
+    Muon,
+    clip_by_global_norm,
+    orthogonalised,
+    warmup_cosine,
+)
+from ddpm_np.learning.unet import UNet
+from ddpm_np.schedule import Schedule
+from ddpm_np.training import TrainingState, train
 
 ULP = np.finfo(np.float64).eps
 
@@ -172,3 +186,74 @@ def test_ema_forgets_the_initial_weights_at_the_first_update():
     assert ema.average[0] == pytest.approx(2.0, abs=1e9 * 4 * ULP)
     theta[:] = 5.0
     assert ema.average[0] != 5.0  # a copy, not a view
+
+
+# ---- Muon ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (4, 9), (6, 6), (144, 16), (5, 1)])
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_orthogonalised_is_near_the_polar_factor(shape, size):
+    rng, k = np.random.default_rng(0), min(shape)
+    u, _, vt = np.linalg.svd(rng.standard_normal(shape), full_matrices=False)
+    values = np.geomspace(1, 1 / 100, k)
+    found = u.T @ orthogonalised(size * (u * values) @ vt) @ vt.T
+    # On the axes of the SVD it is diagonal, and the diagonal, 1 for the polar factor, is near 1.
+    assert np.abs(found - np.diag(np.diag(found))).max() < 1e-9
+    assert 0.68 < np.diag(found).min() and np.diag(found).max() < 1.21
+    single = orthogonalised((size * (u * values) @ vt).astype(np.float32))
+    assert single.dtype == np.float32 and np.abs(single - u @ found @ vt).max() < 1e-4
+
+
+def test_orthogonalised_is_five_newton_schulz_steps_written_out():
+    X = np.random.default_rng(1).standard_normal((7, 4))
+    by_hand = X / np.linalg.norm(X)
+    for _ in range(5):
+        A = by_hand.T @ by_hand
+        by_hand = 3.4445 * by_hand - 4.7750 * by_hand @ A + 2.0315 * by_hand @ A @ A
+    np.testing.assert_allclose(orthogonalised(X), by_hand, rtol=0, atol=1e-13)
+    assert not orthogonalised(np.zeros((3, 2))).any()
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_muon_moves_its_kernels_and_leaves_the_rest_to_adamw(decay):
+    rng, mu = np.random.default_rng(2), 0.9
+    kernels = [(2, 4, 3), (14, 2, 5)]  # 3..13 and 14..23 of 26 numbers
+    theta = rng.standard_normal(26)
+    other, expected, M = theta.copy(), theta.copy(), np.zeros(26)
+    muon = Muon(26, np.float64, kernels=kernels, rate=0.5, momentum=mu, weight_decay=decay)
+    adamw = AdamW(26, np.float64, weight_decay=decay)
+    for rate in (0.1, 0.2, 0.05):
+        g = rng.standard_normal(26)
+        muon.step(theta, g, rate)
+        adamw.step(other, g, rate)
+        M = mu * M + g
+        for at, rows, columns in kernels:
+            span = slice(at, at + rows * columns)
+            X = (g + mu * M)[span].reshape(rows, columns)
+            step = rate * 0.5 * max(1, rows / columns) ** 0.5 * orthogonalised(X)
+            expected[span] = (1 - rate * decay) * expected[span] - step.reshape(-1)
+    rest = np.r_[0:2, 24:26]
+    assert np.array_equal(theta[rest], other[rest]) and not muon.v[2:24].any()
+    np.testing.assert_allclose(theta[2:24], expected[2:24], rtol=1e-13)
+
+
+def test_training_with_muon_has_matrices_for_kernels_and_resumes_bit_for_bit(tmp_path):
+    schedule, data = Schedule.sigmoid(5), Gaussian(np.zeros(16), np.eye(16))
+    options = {"steps": 6, "batch_size": 4, "learning_rate": 1e-2}
+
+    def state():
+        network = UNet(4, 5, widths=(2, 3), layers=1, rng=np.random.default_rng(0))
+        return TrainingState(network, rng=np.random.default_rng(1), muon_rate=0.5)
+
+    whole, broken = state(), state()
+    shapes = [(rows, columns) for _, rows, columns in whole.network.params.kernels()]
+    assert shapes == [(9, 2), (18, 3), (45, 2)]
+    list(train(whole.network, data, schedule, state=whole, **options))
+    list(islice(train(broken.network, data, schedule, state=broken, **options), 3))
+    save_checkpoint(tmp_path / "c", broken, schedule, {})
+    found = load_checkpoint(tmp_path / "c", {"unet": UNet}).state
+    assert isinstance(found.optimizer, Muon) and found.muon_rate == 0.5
+    list(train(found.network, data, schedule, state=found, **options))
+    for a, b in zip(whole.vectors().values(), found.vectors().values()):
+        assert np.array_equal(a, b)

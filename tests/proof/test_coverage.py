@@ -1,4 +1,4 @@
-"""What "proved" covers: the functions that proofs run, and every step of a long schedule."""
+"""What holds for the steps of a short schedule holds for every step of a long one."""
 
 from __future__ import annotations
 
@@ -11,74 +11,9 @@ import pytest
 
 from ddpm_np import forward, posterior, sampling
 from ddpm_np.closed_form import ideal
-from ddpm_np.equations import EQUATIONS
 from ddpm_np.proof.identities.charts import reverse_step
 from ddpm_np.proof.symbols import ANY, POSITIVE, Domain, same
-from ddpm_np.proof.trace import Coverage, function_of, lines_not_run
-from ddpm_np.proof.verify import FUNCTIONS, NOT_PROVED, covered_by_proofs
 from ddpm_np.schedule import Schedule
-
-# ---- a row marked "proved" ----------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def covered() -> dict[str, dict[str, Coverage]]:
-    """What the proofs of each equation run of the register's functions and of verify's."""
-    functions = {
-        number: {*equation.functions, *FUNCTIONS.get(number, ())}
-        for number, equation in EQUATIONS.items()
-        if "proved" in equation.known or number in FUNCTIONS
-    }
-    return covered_by_proofs(functions)[1]
-
-
-def test_each_function_of_a_row_marked_proved_is_run_by_a_proof_of_that_equation(
-    covered: dict[str, dict[str, Coverage]],
-) -> None:
-    for number, equation in EQUATIONS.items():
-        if "proved" in equation.known:
-            missing = {f for f in equation.functions if f not in covered.get(number, {})}
-            assert missing <= NOT_PROVED.keys(), f"{number}: no proof runs {missing}"
-            assert missing < set(equation.functions), f"{number}: no proof runs any function"
-            assert set(equation.functions) <= set(FUNCTIONS[number]), f"{number} in verify"
-        for function in equation.functions:
-            assert function not in NOT_PROVED or function not in covered.get(number, {})
-
-
-def test_verify_says_proved_of_no_other_function(covered: dict[str, dict[str, Coverage]]) -> None:
-    for number, functions in FUNCTIONS.items():
-        assert {f for f in functions if f not in covered[number]} <= NOT_PROVED.keys(), number
-
-
-def test_vectors_batches_arrays_of_t_and_every_T_are_covered(
-    covered: dict[str, dict[str, Coverage]],
-) -> None:
-    kernels = {
-        "E1": "forward.q_step",
-        "E3": "forward.covariance_step",
-        "E4": "forward.q_skip",
-        "E5": "forward.covariance_at",
-        "E6": "forward.q_sample",
-        "E9": "posterior.psi_1",
-        "E12": "posterior.posterior_mean_variance",
-        "E13": "posterior.predict_x0",
-        "E14": "posterior.posterior_mean_from_eps",
-    }
-    for equation, function in kernels.items():
-        of = covered[equation][function]
-        assert of.T >= {2, 3, 4, 5} and of.t == {"as an int", "as an array"}, function
-        assert len({len(shape) for shape in of.shapes}) >= 2, function
-
-
-def test_branches_that_no_proof_runs_are_named(covered: dict[str, dict[str, Coverage]]) -> None:
-    def missing(equation: str, name: str) -> str:
-        return " ".join(lines_not_run(function_of(name), covered[equation][name].lines))
-
-    assert "halve_backward" in missing("E15", "learning.unet.UNet.backward")
-    assert "np.broadcast_shapes(t.shape" in missing("E24", "closed_form.ideal.IdealDenoiser")
-    assert missing("E6", "forward.q_sample") == "" == missing("E10", "posterior.psi_2")
-    assert function_of("closed_form.ideal.IdealDenoiser") is ideal.IdealDenoiser.__call__
-
 
 # ---- every step of a schedule with T = 1000 -----------------------------------------------------
 #

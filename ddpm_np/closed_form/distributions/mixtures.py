@@ -42,9 +42,10 @@ class GaussianMixture(Diffusing["GaussianMixture"]):
     their sum. means: (K, dim). covs: (K, dim, dim), also singular.
 
     Components may have supports of different dimension, say a point and a plane. The density is
-    with respect to the sum of the supports' own measures. Under it a point of several supports
-    belongs to those of the least dimension alone: the others give it no mass. With regular
-    components this is the ordinary density.
+    with respect to the sum of the measures of the different supports, each counted once: two equal
+    points of weight 1/2 have logpdf 0. Under it a point of several supports belongs to those of the
+    least dimension alone: the others give it no mass. With regular components this is the ordinary
+    density.
 
     >>> GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[0.25]], [[0.25]]])
     GaussianMixture(dim=1, components=2)

@@ -167,33 +167,30 @@ def reverse_step(T: int, s: int, t: int) -> Chart:
 
 
 def ddim_step(T: int, s: int, t: int) -> Chart:
-    """The DDIM step from t to s >= 1 with any eta, the roots it takes and its standard deviation.
+    """The DDIM step from t to s >= 1 with any eta, and the roots of all that it takes.
 
-    g = 1 / sqrt(alpha_{t|s}), far = sqrt((1 - alpha_bar_t) / alpha_{t|s}), std = sigma and
-    near = sqrt(1 - alpha_bar_s - sigma^2) lie on far^2 - g^2 = near^2 + std^2 - 1, and
-    near^2 + std^2 = 1 - alpha_bar_s = r^2. The variables are r, the place w of (near, std) on
-    the circle of that radius, and how far far + g stays above 1 + r, its least value.
+    near = sqrt(1 - alpha_bar_s - sigma^2) and std = sigma lie on a circle of radius
+    sqrt(1 - alpha_bar_s); w is their place on it. The levels are those of :func:`levels`.
     """
 
-    def build(r: Symbol, w: Symbol, above: Symbol, **m: Symbol) -> SimpleNamespace:
-        x, y = _circle(w)
-        near, std, both = r * x, r * y, 1 + r + above
-        far, g = (both + (r * r - 1) / both) / 2, (both - (r * r - 1) / both) / 2
-        schedule = _route(T, s, t, 1 - r * r, 1 - far * far / (g * g), m)
-        eta = Root(std * std * (far / g) ** 2 / ((1 - 1 / (g * g)) * r * r))
+    def build(u_s: Symbol, u_t: Symbol, w: Symbol, **m: Symbol) -> SimpleNamespace:
+        (p_s, c_s), (p, c), (x, y) = map(_circle, (u_s, u_t, w))
+        g, near, std = p_s / p, c_s * x, c_s * y
+        schedule = _route(T, s, t, p_s * p_s, p * p, m)
         return SimpleNamespace(
             T=T,
             g=g,
-            far=far,
+            far=c * g,
             near=near,
             std=std,
             schedule=schedule,
-            eta=eta,
+            eta=Root((y * c) ** 2 / (1 - 1 / (g * g))),
             route=(schedule, t, s),
-            roots=[1 / g, far, near, std],
+            roots=[1 / g, c * g, near, std, p, p_s, c, c_s],
         )
 
-    return Chart({"r": UNIT, "w": UNIT, "above": POSITIVE, **_others(T, s, t)}, build, _declared)
+    variables: dict[str, Any] = {"u_s": UNIT, "u_t": ("u_s", 1), "w": UNIT}
+    return Chart(variables | _others(T, s, t), build, _declared)
 
 
 # ---- the symbols of one step, for the scalar kernels ---------------------------------------------

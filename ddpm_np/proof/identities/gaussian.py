@@ -52,10 +52,10 @@ def _distribution(v: V) -> Gaussian:
     w = v.turn
     cos, sin = (1 - w * w) / (1 + w * w), 2 * w / (1 + w * w)
     axes = np.array([[cos, -sin], [sin, cos]])
-    return _on_axes(v.mean, axes, [v.variance_1, v.variance_2])
+    return on_axes(v.mean, axes, [v.variance_1, v.variance_2])
 
 
-def _on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
+def on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
     """The Gaussian itself; its constructors take floats only, because they look for the axes."""
     dist = object.__new__(Gaussian)
     variances: Array = np.array(spectrum)
@@ -102,14 +102,6 @@ def _the_ideal_denoiser(v: V, T: int) -> Sides:
         left.append(denoiser(v.x, t) @ dist.axes)
         right.append(c / (p**2 * dist.spectrum + c**2) * ((v.x - p * v.mean) @ dist.axes))
     return [*left, denoiser(v.x, T)], [*right, right[-1] @ dist.axes.T]
-
-
-@identity("E25", each_T(_with_distribution))
-def _the_floor(v: V, T: int) -> Sides:
-    """optimal_loss is the mean over the axes of alpha_bar_t lambda / v_t, for every t."""
-    signal = [p**2 * _distribution(v).spectrum for p in v.p[1:]]
-    floors = [(s / (s + c**2)).sum() / 2 for s, c in zip(signal, v.c[1:])]
-    return ideal.optimal_loss(_distribution(v), v.schedule)[1:], floors
 
 
 @identity("E25 E26", each_T(_with_distribution))
@@ -213,7 +205,7 @@ def _the_distribution_of_a_sampler(v: V, T: int) -> Sides:
 
     The moments are those of that map, found by running the steps on symbols.
     """
-    dist = _on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
+    dist = on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
     denoiser, x = ideal.IdealDenoiser(dist, v.schedule), np.array([v.start])
     for t in range(T, 0, -1):
         step = sampling.ddim_step(v.schedule, t, t - 1, eta=0)

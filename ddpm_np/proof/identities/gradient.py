@@ -227,11 +227,11 @@ def _the_transpose_of(v: V, pair: Any) -> Sides:
     d=(2, 1, 3, 2),
 )
 def _a_convolution_and_its_derivatives(v: V, wrap: bool) -> Sides:
-    """convolve_backward and kernel_backward are the derivatives of the sum of d convolve(h)."""
+    """The turned kernel and kernel_backward give the derivatives of the sum of d convolve(h)."""
     wide = convolution.neighbours(v.h, wrap)
     total = (convolution.convolve(wide, v.kernel) * v.d).sum()
-    d_kernel = np.empty_like(v.kernel)
-    convolution.kernel_backward(v.d, wide, d_kernel)
-    d_h = convolution.convolve_backward(v.d, v.kernel, wrap)
+    d_kernel, d_wide = np.empty_like(v.kernel), convolution.neighbours(v.d, wrap)
+    convolution.kernel_backward(d_wide, v.h, d_kernel)
+    d_h = convolution.convolve(d_wide, convolution.turned(v.kernel))
     by_all = [[derivative(total, _name(x)) for x in array.flat] for array in (v.h, v.kernel)]
     return [d_h.ravel(), d_kernel.ravel()], by_all

@@ -1,4 +1,4 @@
-"""The identities of the step back when the signal is known (E7 to E14)."""
+"""Bayes' rule and what follows from it for the step back when the signal is known (E7 to E14)."""
 
 from __future__ import annotations
 
@@ -8,52 +8,20 @@ import numpy as np
 
 from ddpm_np import forward, posterior
 from ddpm_np.proof.identities.charts import STEP, STEP_BETWEEN_LEVELS, levels, signal_roots
-from ddpm_np.proof.identities.entry import (
-    BATCH,
-    STACK,
-    Sides,
-    V,
-    at,
-    each_step,
-    each_T,
-    identity,
-    steps_in_batch,
-    steps_in_stack,
-)
+from ddpm_np.proof.identities.entry import Sides, V, each_step, identity
 
 # ---- the scalar kernels -------------------------------------------------------------------------
 
 
-@identity("E10", STEP)
-def _psi_2_collected(v: V) -> Sides:
-    """1 / (1 - alpha_bar_{t-1}) + alpha_t / beta_t over one denominator:
+@identity("E10 E11", STEP)
+def _psi_2_three_ways(v: V) -> Sides:
+    """1 / (1 - alpha_bar_{t-1}) + alpha_t / beta_t, over one denominator, and simplified by
 
-    (beta_t + alpha_t - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1})).
+    alpha_t + beta_t = 1; beta_tilde_t is 1 over each.
     """
     expanded = posterior.psi_2_expanded(v.alpha, v.beta, v.one_minus_prev)
-    return [expanded, expanded], [
-        1 / v.one_minus_prev + v.alpha / v.beta,
-        posterior.psi_2_collected(v.alpha, v.beta, v.alpha_bar, v.one_minus_prev),
-    ]
-
-
-@identity("E10", STEP)
-def _psi_2_simplified(v: V) -> Sides:
-    """... = (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1})), by alpha_t + beta_t = 1."""
     collected = posterior.psi_2_collected(v.alpha, v.beta, v.alpha_bar, v.one_minus_prev)
-    return collected, _psi_2(v)
-
-
-@identity("E11", STEP)
-def _variance_from_psi_2(v: V) -> Sides:
-    """beta_tilde_t = 1 / psi_2."""
-    return _beta_tilde(v), 1 / posterior.psi_2_expanded(v.alpha, v.beta, v.one_minus_prev)
-
-
-@identity("E9 E12", STEP, x_t=(), x_0=())
-def _mean_from_psi_1_and_psi_2(v: V) -> Sides:
-    """psi_1 / psi_2 = mean_x0_coef x_0 + mean_xt_coef x_t."""
-    return _psi_1(v) / _psi_2(v), _mean_x0_coef(v) * v.x_0 + _mean_xt_coef(v) * v.x_t
+    return [expanded, collected, 1 / expanded], [_psi_2(v), _psi_2(v), _beta_tilde(v)]
 
 
 @identity("E8", STEP, x_t=(), x_0=())
@@ -106,55 +74,6 @@ def _the_coefficient_of_eps(v: V) -> Sides:
 # ---- the public functions -----------------------------------------------------------------------
 
 
-@identity("E9 E10", each_step(signal_roots, 2), x_0=(2,), x_t=(2,))
-def _psi_1_and_psi_2_looked_up(v: V, t: int) -> Sides:
-    """psi_1 and psi_2 are the formulas at alpha_t, beta_t and alpha_bar_{t-1}."""
-    looked_up = posterior.psi_1(v.schedule, v.x_0, v.x_t, t), posterior.psi_2(v.schedule, t)
-    return looked_up, _psis(v, t, v.x_0, v.x_t)
-
-
-@identity("E9 E10", each_T(signal_roots, 2), x_0=BATCH, x_t=BATCH, y=STACK)
-def _psi_1_and_psi_2_in_batches(v: V, T: int) -> Sides:
-    """psi_1 and psi_2 with t for each row, with repeats."""
-    t = steps_in_batch(T, 2)
-    left = [posterior.psi_1(v.schedule, v.x_0, v.x_t, t), posterior.psi_2(v.schedule, t)]
-    right = [*_psis(v, t, v.x_0, v.x_t)]
-    for t in steps_in_stack(T, 2):
-        left += [posterior.psi_1(v.schedule, v.y, v.y - 1, t), posterior.psi_2(v.schedule, t)]
-        right += _psis(v, t, v.y, v.y - 1)
-    return left, [side if i % 2 == 0 else side[..., 0] for i, side in enumerate(right)]
-
-
-@identity("E7 E11 E12", each_step(signal_roots, 2), x_0=(2,), x_t=(2,))
-def _mean_and_variance_of_the_posterior(v: V, t: int) -> Sides:
-    """posterior_mean_variance is psi_1 / psi_2 and 1 / psi_2."""
-    psi_1, psi_2 = _psis(v, t, v.x_0, v.x_t)
-    back = posterior.posterior_mean_variance(v.schedule, v.x_0, v.x_t, t)
-    return back, [psi_1 / psi_2, 1 / psi_2]
-
-
-@identity("E7 E11 E12", each_T(signal_roots, 2), x_0=BATCH, x_t=BATCH, y=STACK)
-def _the_posterior_in_batches(v: V, T: int) -> Sides:
-    """posterior_mean_variance with t for each row, with repeats."""
-    left, right = [], []
-    batch = [(steps_in_batch(T, 2), v.x_0, v.x_t)]
-    for t, x_0, x_t in batch + [(t, v.y, v.y - 1) for t in steps_in_stack(T, 2)]:
-        psi_1, psi_2 = _psis(v, t, x_0, x_t)
-        left.append(posterior.posterior_mean_variance(v.schedule, x_0, x_t, t))
-        right.append([psi_1 / psi_2, 1 / psi_2[..., 0]])
-    return left, right
-
-
-@identity("E7 E11 E12", each_T(signal_roots), x_0=BATCH, x_t=BATCH)
-def _the_posterior_at_the_first_step(v: V, T: int) -> Sides:
-    """At t = 1 the posterior is the signal itself, with variance 0; also as one row of a batch."""
-    alone = posterior.posterior_mean_variance(v.schedule, v.x_0, v.x_t, 1)
-    t = steps_in_batch(T)
-    mean, variance = posterior.posterior_mean_variance(v.schedule, v.x_0, v.x_t, t)
-    first = t == 1
-    return [*alone, mean[first], variance[first]], [v.x_0, 0, v.x_0[first], [0] * first.sum()]
-
-
 @identity("E7", each_step(signal_roots, 2), x_prev=(2,), x_t=(2,), x_0=(2,))
 def _Bayes_rule(v: V, t: int) -> Sides:
     """q(x_{t-1}|x_t,x_0) q(x_t|x_0) = q(x_t|x_{t-1}) q(x_{t-1}|x_0).
@@ -177,40 +96,12 @@ def _signal_and_noise_recovered(v: V, t: int) -> Sides:
     return [x_0, posterior.predict_eps(v.schedule, x_t, t, v.x_0)], [v.x_0, v.eps]
 
 
-@identity("E13", each_T(levels), x_t=BATCH, eps=BATCH, y=STACK)
-def _predictions_in_batches(v: V, T: int) -> Sides:
-    """predict_x0 is (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t); so is predict_eps."""
-    left, right = [], []
-    batch = [(steps_in_batch(T), v.x_t, v.eps)]
-    for t, x, y in batch + [(t, v.y, v.y - 1) for t in steps_in_stack(T)]:
-        p, c = at(v.p, t), at(v.c, t)
-        left += [
-            predict(v.schedule, x, t, y)
-            for predict in (posterior.predict_x0, posterior.predict_eps)
-        ]
-        right += [(x - c * y) / p, (x - p * y) / c]
-    return left, right
-
-
 @identity("E12 E13 E14", each_step(levels), x=(2,), eps=(2,))
 def _the_mean_from_eps(v: V, t: int) -> Sides:
     """posterior_mean_from_eps is the posterior mean at x_0 = predict_x0."""
     x_0 = posterior.predict_x0(v.schedule, v.x, t, v.eps)
     mean, _ = posterior.posterior_mean_variance(v.schedule, x_0, v.x, t)
     return posterior.posterior_mean_from_eps(v.schedule, v.x, t, v.eps), mean
-
-
-@identity("E14", each_T(levels), x=BATCH, eps=BATCH, y=STACK)
-def _the_mean_from_eps_in_batches(v: V, T: int) -> Sides:
-    """posterior_mean_from_eps is (x_t - beta_t / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_t)."""
-    left, right = [], []
-    a = [1, *(now / before for before, now in zip(v.p, v.p[1:]))]
-    batch = [(steps_in_batch(T), v.x, v.eps)]
-    for t, x, eps in batch + [(t, v.y, v.y - 1) for t in steps_in_stack(T)]:
-        root = at(a, t)
-        left.append(posterior.posterior_mean_from_eps(v.schedule, x, t, eps))
-        right.append((x - (1 - root**2) / at(v.c, t) * eps) / root)
-    return left, right
 
 
 def _exponent(v: V, x_prev: Any) -> Any:
@@ -230,13 +121,6 @@ def _psi_1(v: V) -> Any:
 
 def _psi_2(v: V) -> Any:
     return posterior.psi_2_simplified(v.beta, v.one_minus, v.one_minus_prev)
-
-
-def _psis(v: V, t: Any, x_0: Any, x_t: Any) -> list[Any]:
-    """psi_1 and psi_2 as printed, from the roots a_t and p_t."""
-    a, p = at(v.a, t), at(v.p, t - 1)
-    psi_2 = 1 / (1 - p**2) + a**2 / (1 - a**2)
-    return [a * x_t / (1 - a**2) + p * x_0 / (1 - p**2), psi_2]
 
 
 def _beta_tilde(v: V) -> Any:

@@ -10,16 +10,7 @@ from typing import Any
 from ddpm_np import forward, posterior
 from ddpm_np.closed_form import ideal
 from ddpm_np.proof.identities.charts import STEP_BETWEEN_LEVELS, levels
-from ddpm_np.proof.identities.entry import (
-    BATCH,
-    Sides,
-    V,
-    at,
-    each_step,
-    each_T,
-    identity,
-    steps_in_batch,
-)
+from ddpm_np.proof.identities.entry import Sides, V, each_step, identity
 
 
 @identity("E13 E24", each_step(levels), x_0=(2,), eps=(2,))
@@ -30,24 +21,6 @@ def _eps_x0_v_and_score(v: V, t: int) -> Sides:
     back = ideal.eps_from_v(s, x_t, t, turned), ideal.x0_from_v(s, x_t, t, turned)
     from_score = ideal.eps_from_score(s, ideal.score_from_eps(s, v.eps, t), t)
     return [from_score, *back], [v.eps, v.eps, v.x_0]
-
-
-@identity("E24", each_T(levels), x=BATCH, y=BATCH)
-def _the_forms_in_batches(v: V, T: int) -> Sides:
-    """score = -eps / c, eps = -c score, v = p eps - c x_0, x_0 = p x_t - c v, eps = c x_t + p v,
-
-    where p = sqrt(alpha_bar_t) and c = sqrt(1 - alpha_bar_t).
-    """
-    s, t = v.schedule, steps_in_batch(T)
-    p, c = at(v.p, t), at(v.c, t)
-    left = [
-        ideal.score_from_eps(s, v.x, t),
-        ideal.eps_from_score(s, v.x, t),
-        ideal.v_from_x0_eps(s, v.x, t, v.y),
-        ideal.x0_from_v(s, v.x, t, v.y),
-        ideal.eps_from_v(s, v.x, t, v.y),
-    ]
-    return left, [-v.x / c, -c * v.x, p * v.y - c * v.x, p * v.x - c * v.y, c * v.x + p * v.y]
 
 
 @identity("E24", each_step(levels), x_0=(2,), eps=(2,))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_np import forward, posterior, sampling
-from ddpm_np.proof.identities.charts import DDIM_STEP, STEP, TS, ddim_step, levels, reverse_step
+from ddpm_np.proof.identities.charts import DDIM_STEP, STEP, TS, levels, reverse_step
 from ddpm_np.proof.identities.entry import Sides, V, each_route, each_step, each_T, identity
 from ddpm_np.proof.symbols import UNIT
 
@@ -24,13 +24,6 @@ def _the_ancestral_step(v: V, _: ROUTE) -> Sides:
     coefs = 1 / v.a, -v.b * v.b / (v.a * v.c)
     steps = [sampling.ancestral_step(*v.route, variance=name) for name in ("posterior", "beta")]
     return steps, [(*coefs, v.std), (*coefs, v.b)]
-
-
-@identity("E11 E17", each_route(reverse_step, TS, first=1))
-def _the_variance_of_the_ancestral_step(v: V, _: ROUTE) -> Sides:
-    """std^2 (1 - alpha_bar_t) = beta_{t|s} (1 - alpha_bar_s)."""
-    step = sampling.ancestral_step(*v.route)
-    return step.std**2 * v.c**2, v.b**2 * v.c_s**2
 
 
 @identity("E14 E17", each_step(levels), x=(2,), eps=(2,))
@@ -82,37 +75,12 @@ def _variance(alpha: Any, *numbers: Any) -> Any:
     return sampling.ddim_variance(*numbers)
 
 
-@identity("E18", DDIM_STEP)
-def _the_direction_of_DDIM(v: V) -> Sides:
-    """The sum of terms that are never negative = 1 - alpha_bar_s - sigma^2."""
-    variance = _ddim(_variance, v)
-    return _ddim(sampling.ddim_direction, v), v.one_minus_prev - variance
-
-
-@identity("E18", DDIM_STEP)
-def _the_coefficient_of_eps_in_DDIM(v: V) -> Sides:
-    """The form without cancellation is
-
-    sqrt(1 - alpha_bar_s - sigma^2) - sqrt((1 - alpha_bar_t) / alpha_{t|s}).
-    """
-    return _ddim(sampling.ddim_eps_coef, v), v.near - v.far
-
-
 @identity("E6 E18", DDIM_STEP)
 def _DDIM_keeps_the_marginals(v: V) -> Sides:
     """For every eta, (xt_coef sqrt(1 - alpha_bar_t) + eps_coef)^2 + sigma^2 = 1 - alpha_bar_s."""
     kept = posterior.mean_xt_coef_in_eps_form(v.alpha) * np.sqrt(v.one_minus)
     noise = kept + _ddim(sampling.ddim_eps_coef, v)
     return noise**2 + _ddim(_variance, v), v.one_minus_prev
-
-
-@identity("E18", each_route(ddim_step, TS, first=1))
-def _DDIM_with_any_eta(v: V, _: ROUTE) -> Sides:
-    """It is 1 / sqrt(alpha_{t|s}), sqrt(1 - alpha_bar_s - sigma^2) -
-
-    sqrt((1 - alpha_bar_t) / alpha_{t|s}), and sigma.
-    """
-    return sampling.ddim_step(*v.route, eta=v.eta), [v.g, v.near - v.far, v.std]
 
 
 def _moved(step: sampling.ReverseStep, x: Any, eps: Any) -> list[Any]:
