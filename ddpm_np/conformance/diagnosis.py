@@ -235,7 +235,7 @@ class Judged:
                 ratio = self.measured.values[name] / np.asarray(right[name], float)
                 used = np.isfinite(ratio) & (ratio != 0)
                 table = np.array([f[used] for _, f in factors[name]])
-                if used.sum() < 8 or not len(table):
+                if used.sum() < 8 or not used[self.grades[name] >= 2].all():
                     continue
                 near = 64 * self.unit + 4 * (self.allowed[name] / np.abs(right[name]))[used]
                 near = np.minimum(near, 1e-3)
