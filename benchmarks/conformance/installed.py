@@ -222,6 +222,10 @@ CLIPS = (
     "Convention: x_0 is cut to [-1, 1], because images are. No effect on data in that range while "
     "the prediction stays in it, too."
 )
+HALF = (
+    "In single precision all holds. `add_noise` on float16 samples stores the table in float16, "
+    "also for later calls."
+)
 ENTRIES = [
     Entry("diffusers", "DDPM, no clipping (`fixed_small`)", ddpm),
     Entry("diffusers", "DDPM, defaults", lambda: ddpm(clip_sample=True), ("E17 step",), CLIPS),
@@ -294,8 +298,8 @@ ENTRIES = [
         "Departs from algorithm 2 of Ho et al.: noise also at the last step, of variance beta_1 = "
         "1e-4.",
     ),
-    Entry("monai", "DDPM, no clipping", lambda: monai("DDPMScheduler")),
-    Entry("monai", "DDIM, no clipping", lambda: monai("DDIMScheduler")),
+    Entry("monai", "DDPM, no clipping", lambda: monai("DDPMScheduler"), ("E6 q_sample",), HALF),
+    Entry("monai", "DDIM, no clipping", lambda: monai("DDIMScheduler"), ("E6 q_sample",), HALF),
     Entry(
         "guided-diffusion-sdk",
         "`FIXED_SMALL`, no clipping",

@@ -155,7 +155,7 @@ class Caller:
                 extra = ["t"] if self.operation == "loss" and "t" in given else []
                 return method.function(*(given[n] for n in [*names, *extra]))
             given["model"] = self.model = Model(given.get(self.output), self._real_model())
-            given["rng"] = self._rng()
+            given |= {"rng": self._rng(), "device": self.view.device or "cpu"}
             if method.by_model and "model" not in method.roles.values():
                 stack.enter_context(_answering(self.view.models, self.model))
             draws = None

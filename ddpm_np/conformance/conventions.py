@@ -15,12 +15,14 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.conformance.formulas import (
+    COEFFICIENTS,
     Base,
     Steps,
     Tables,
     Value,
     bases,
     coefficients,
+    evaluate,
     is_vector,
     numbers,
     rounding,
@@ -35,6 +37,18 @@ _KINDS = (
     ("beta_{t|s}", "beta_t", "beta_{t-1}", "beta_{t+1}"),
 )
 _INSTEAD = ("alpha_{t|s}", "alpha_bar_t", "beta_{t|s}", "alpha_bar_s", "alpha_t", "beta_t")
+_SECOND = "beta_{t+1} (1 - alpha_bar_t) / (1 - alpha_bar_{t+1})"
+_TILDE = "beta_tilde_{t|s}"
+_OVER = "beta_{t|s} (1 - alpha_bar_t) / (1 - alpha_bar_s)"
+_VARIANCES = {
+    "beta for beta_tilde": ("beta_{t|s}", "beta_t"),
+    "beta_1 for beta_tilde_1, which is 0, as from alpha_bar_0 = alpha_bar_1": (_TILDE, "beta_t"),
+    "beta_tilde_2 for beta_tilde_1, which is 0": (_TILDE, _SECOND),
+    "the logarithm of the variance for the variance": (f"ln({_TILDE})", f"ln({_TILDE})"),
+    "the fraction (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) is turned over": (_OVER, _OVER),
+    "a root too many: the standard deviation for the variance": (f"sqrt({_TILDE})", "0 beta_t"),
+}
+_MASKS = {"no noise at any step": 10**9, "no noise at t = 1 and t = 2: the mask is off by one": 2}
 _LAST = "noise at the last step: t = 1 adds noise of variance"
 
 
@@ -47,11 +61,8 @@ class World:
         self.at = numbers(tables, steps)
         self.off = rounding(self.at, steps, u)
         self.bases = bases(operation, output)
-        fixed = {"q_step": ["x_prev", "noise"], "q_sample": ["x_0", "noise"]}
-        fixed |= {"p_losses": ["x_0", "noise"]}
-        fixed |= {"q_mean_variance": ["x_0"], "q_posterior_mean_variance": ["x_0", "x_t"]}
-        fixed |= {"predict_eps": ["x_t", "x_0"], "alphas_cumprod": ["alpha_bar_t"]}
-        self.vectors = fixed.get(operation, ["x_t", output, "z"])
+        named = [output if n == "output" else n for _, n in COEFFICIENTS[operation]]
+        self.vectors = [n for n in named if "variance" not in n]
 
     def only(self, which: Any) -> World:
         """The same at some of the steps."""
@@ -72,8 +83,9 @@ class World:
 
 
 def masked(value: Value, where: Array) -> Value:
-    """The value with 0 at some steps."""
-    return Value(np.where(where, 0, value.value), value.size, np.where(where, 0, value.off))
+    """The value with 0 at some steps, and without rounding where it was not 0 before."""
+    off = np.where(where & (value.value != 0), 0, value.off)
+    return Value(np.where(where, 0, value.value), value.size, off)
 
 
 Candidate = tuple[str, Callable[[World], Found]]
@@ -90,7 +102,7 @@ def candidates(operation: str, output: str, tables: Tables, single: bool) -> Ite
                 text = f"the model's output is taken for {other}, not for {output}"
                 yield text, _output_taken(form, other, output)
     if operation in ("q_posterior_mean_variance", "p_mean_variance"):
-        yield from _variances()
+        yield from _variances(forms[0])
     for name, elsewhere in _elsewhere(operation, tables):
         for form in forms:
             yield name, _of(form, elsewhere)
@@ -117,84 +129,38 @@ def _output_taken(form: Base, other: str, output: str) -> Callable[[World], Foun
     return build
 
 
+def _with(w: World, form: Base, name: str, first: str, usual: str = "") -> Found:
+    """The coefficients with another one: a text for the steps before t = 1, and one at t = 1."""
+    found = w.of(form, last=True)
+    with np.errstate(all="ignore"):
+        there = evaluate(parse(usual), w.at, w.off, w.u) if usual else found[name]
+        last, at_1 = w.steps.s == 0, evaluate(parse(first), w.at, w.off, w.u)
+        value, off = (np.where(last, x, y) for x, y in ((at_1[0], there[0]), (at_1[2], there[2])))
+        found[name] = Value(value, 1, off + 64 * w.u * abs(value))
+        if name == "variance":
+            found["log variance"] = Value(np.log(value), 1, off / abs(value) + w.u)
+    return found
+
+
 def _noises(forms: tuple[Base, ...]) -> Iterator[Candidate]:
     """Noise at the wrong steps, with either variance at the others."""
-
-    def at_last(name: str, symbol: str) -> Iterator[Candidate]:
+    for name, text in (("beta_1", "beta_t"), ("beta_tilde_2", _SECOND), ("beta_2", "beta_{t+1}")):
         for form in forms:
-
-            def build(w: World, form: Base = form) -> Found:
-                found, last = w.of(form, last=True), w.steps.s == 0
-                beta, after = w.at["beta_{t+1}"], 1 - w.at["alpha_bar_{t+1}"]
-                with np.errstate(all="ignore"):
-                    value = {
-                        "beta_1": w.at["beta_{t|s}"],
-                        "beta_2": beta,
-                        "beta_tilde_2": beta * (1 - w.at["alpha_bar_t"]) / after,
-                    }[symbol]
-                z = found["z"]
-                near = np.where(last, w.off["beta_{t+1}"], z.off)
-                found["z"] = Value(np.where(last, np.sqrt(value), z.value), z.size, near)
-                return found
-
-            yield name, build
-
-    yield from at_last(f"{_LAST} beta_1", "beta_1")
-    yield from at_last(f"{_LAST} beta_tilde_2", "beta_tilde_2")
-    yield from at_last(f"{_LAST} beta_2", "beta_2")
-    for form in forms:
-        for name, least in (
-            ("no noise at any step", 10**9),
-            ("no noise at t = 1 and t = 2: the mask is off by one", 2),
-        ):
+            yield f"{_LAST} {name}", partial(_with, form=form, name="z", first=f"sqrt({text})")
+    for name, least in _MASKS.items():
+        for form in forms:
 
             def build(w: World, form: Base = form, least: int = least) -> Found:
                 found = w.of(form)
-                found["z"] = masked(found["z"], w.steps.t <= least)
-                return found
+                return found | {"z": masked(found["z"], w.steps.t <= least)}
 
             yield name, build
 
 
-def _variances() -> Iterator[Candidate]:
+def _variances(form: Base) -> Iterator[Candidate]:
     """Other variances than beta_tilde, which is 0 at t = 1."""
-
-    def of(make: Callable[[Any, Array], Array]) -> Callable[[World], Found]:
-        def build(w: World) -> Found:
-            found = w.of(w.bases[0])
-            with np.errstate(all="ignore"):
-                value = make(w.at, w.steps.s == 0)
-                off = found["variance"].off + w.u * 64 * abs(value)
-                found["variance"] = Value(value, 1, off)
-                if "log variance" in found:
-                    found["log variance"] = Value(np.log(value), 1, off / abs(value) + w.u)
-            return found
-
-        return build
-
-    def noise(at: Any, name: str) -> Any:
-        return 1 - at[f"alpha_bar_{name}"]
-
-    def second(at: Any) -> Any:
-        return at["beta_{t+1}"] * noise(at, "t") / noise(at, "{t+1}")
-
-    tilde = "beta_tilde_{t|s}"
-    yield "beta for beta_tilde", of(lambda at, first: at["beta_{t|s}"])
-    text = "beta_1 for beta_tilde_1, which is 0, as from alpha_bar_0 = alpha_bar_1"
-    yield text, of(lambda at, first: np.where(first, at["beta_t"], at[tilde]))
-    yield (
-        "beta_tilde_2 for beta_tilde_1, which is 0",
-        of(lambda at, first: np.where(first, second(at), at[tilde])),
-    )
-    yield "the logarithm of the variance for the variance", of(lambda at, _: np.log(at[tilde]))
-    yield (
-        "the fraction (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) is turned over",
-        of(lambda at, _: at["beta_{t|s}"] * noise(at, "t") / noise(at, "s")),
-    )
-    yield (
-        "a root too many: the standard deviation for the variance",
-        of(lambda at, _: np.sqrt(at[tilde])),
-    )
+    for name, (usual, first) in _VARIANCES.items():
+        yield name, partial(_with, form=form, name="variance", first=first, usual=usual)
 
 
 def _elsewhere(operation: str, tables: Tables) -> Iterator[tuple[str, Callable[[World], Any]]]:
@@ -302,7 +268,8 @@ def _sigmas(forms: tuple[Base, ...]) -> Iterator[Candidate]:
 
 @lru_cache(maxsize=512)
 def _edits(tree: Node, single: bool) -> tuple[tuple[str, Node], ...]:
-    return tuple(_everywhere(tree, single)) + tuple(edits(tree, single))
+    found = [*_everywhere(tree, single), *edits(tree, single)]
+    return tuple((name, new) for name, new in found if _text(new, single) != _text(tree, single))
 
 
 def edits_of(form: Base, single: bool) -> Iterator[tuple[str, Base]]:

@@ -235,7 +235,7 @@ class Judged:
                 ratio = self.measured.values[name] / np.asarray(right[name], float)
                 used = np.isfinite(ratio) & (ratio != 0)
                 table = np.array([f[used] for _, f in factors[name]])
-                if used.sum() < 8 or not len(table):
+                if used.sum() < 8 or not used[self.grades[name] >= 2].all():
                     continue
                 near = 64 * self.unit + 4 * (self.allowed[name] / np.abs(right[name]))[used]
                 near = np.minimum(near, 1e-3)
@@ -403,7 +403,8 @@ def rows_of(
             else r
             for r in rows
         ]
-    if explain and any(r.verdict == "clips" for r in rows):
+    said = {r.diagnosis for r in rows if r.verdict == "clips"}
+    if explain and said and not (len(said) == 1 and "is cut to" in said.copy().pop()):
         thresholding = _dynamic(caller, judged)
         rows = [
             r._replace(diagnosis=thresholding) if thresholding and r.verdict == "clips" else r
@@ -426,7 +427,8 @@ def _rows_wrong(caller: Caller, equation: str) -> list[Row]:
         caller.view.notes.append(looked.left_out)
     if not looked.wrong:
         return []
-    return [Row(equation, caller.operation, "rows", "differs", np.nan, None, looked.wrong, "")]
+    what = "tables" if " the table " in looked.wrong else "rows"
+    return [Row(equation, caller.operation, what, "differs", np.nan, None, looked.wrong, "")]
 
 
 def _dynamic(caller: Caller, judged: Judged) -> str:

@@ -226,6 +226,8 @@ def evaluate(tree: Node, at: Mapping[str, Any], off: Mapping[str, Any], u: float
         return Value(at[tree.text], abs(at[tree.text]), off.get(tree.text, 0))
     parts = [evaluate(part, at, off, u) for part in tree.parts]
     a = parts[0]
+    if tree.text == "ln":
+        return Value(np.log(a.value), 1, a.off / abs(a.value) + u)
     if tree.kind == "call":
         root = _root(a.value)
         if u:

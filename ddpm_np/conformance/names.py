@@ -40,12 +40,13 @@ _METHODS = {
     "ddim_step": r"(p_sample_)?ddim\w*|(sample|reverse|p_sample|denoise)_ddim(_step)?"
     r"|p_sample|step|denoise_step|sample_step",
     "reverse_step": r"reverse(_\w*step|_diffusion|_process|_sample)?|p_(sample|step)(_step|_ddpm)?"
-    r"|step|(ddpm|ancestral|denoise|denoising|backward|sampling|sample|strided)(_sample)?_step"
+    r"|step|denoise_add_noise|(ddpm|ancestral|denoise|denoising|backward|sampling|sample|strided)(_sample)?_step"
     r"|sample_(prev|previous)\w*|step_back(ward)?|denoise|remove_noise|sample_(one_step|timestep)"
     r"|sample_p|prev_sample|backward",
     "p_losses": r"p_loss(es)?|(training|train|diffusion|compute|get|calc|denoising|simple)_loss"
     r"(es)?|loss(_fn|_simple)?|training_step_loss",
-    "loss": r"loss(_fn|_simple)?|mse(_loss)?|criterion|(eps|noise|denoising|simple)_loss",
+    "loss": r"loss(_fn|_simple)?|mse(_loss)?|criterion|(eps|noise|denoising|simple|compute|get|calc"
+    r"|train|training)_loss",
     "q_sample": r"q_sample|q|add_noise\w*|noise_(images?|samples?|data|signal)|noisify|make_noisy"
     r"|forward(_diffusion|_process|_noise|_sample)?(_sample)?|diffuse\w*|perturb\w*|corrupt\w*"
     r"|noising|(get|to|apply)_nois\w+|sample_(q|xt|x_t)|noise",
@@ -55,6 +56,7 @@ _WORDS = {
     "eta": "eta|ddimeta",
     "model": r"(\w*model|modelfn|denoise(fn|r)|\w*network|net|unet|predictor|fn|f|denoisemodel"
     r"|epsfn|noisefn|score(fn|model))",
+    "device": "device",
     "rng": "rng|generator|gen|key|rngkey|prngkey|randomstate|rngs",
     "s": r"s|(t|step|timestep|time)s?(prev\w*|next|to|target)|(prev|next|previous|target)t"
     r"|(prev|next|previous|target)(time)?steps?|tm1|tminus1|tplus1|stop|tend|to",
@@ -103,6 +105,8 @@ def plain(name: str) -> str:
 def operations_named(name: str) -> list[str]:
     """The operations that a method of this name may be, the likeliest first."""
     snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower().strip("_")
+    if re.search("loop|progressive|invers|ddim_reverse|timesteps$", snake):
+        return []  # many steps, or the way back
     found = [o for o, pattern in _METHODS.items() if re.fullmatch(pattern, snake)]
     return [name] if name in OPERATIONS and name != "loss" else found
 
@@ -203,6 +207,8 @@ def _roles(operation: str, parameters: list[inspect.Parameter], has_model: bool)
         for name in exact:
             give(name, name)
     match("rng")
+    if any(n not in optional for n in left if n == "device"):
+        match("device")
     if _of_model(operation):
         for n in left:
             if re.fullmatch(_WORDS["model"], plain(n)) and n not in optional | {"f"}:
@@ -237,7 +243,8 @@ def _roles(operation: str, parameters: list[inspect.Parameter], has_model: bool)
                 if re.fullmatch(r"\w*x_?0\w*|\w*x?start\w*", plain(n)) and n not in optional:
                     give("x_0", n)
                     break
-    noises = [n for n in left if _NOISE.fullmatch(plain(n))]
+    other = re.compile("fn|func|clip|kwarg|schedule|level|steps|type|scale|weight")
+    noises = [n for n in left if _NOISE.fullmatch(plain(n)) and not other.search(plain(n))]
     for role, name in _noise_roles(operation, noises, roles, optional, has_model).items():
         give(role, name)
     for role in [r for r in (first, "x_0" if both else None) if r and r not in roles.values()]:

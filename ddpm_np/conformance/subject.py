@@ -15,7 +15,6 @@ from ddpm_np._checks import Array
 from ddpm_np.conformance.arrays import (
     FAULTS,
     HALF,
-    Unusable,
     dtype_name,
     library_of,
     line,
@@ -24,7 +23,7 @@ from ddpm_np.conformance.arrays import (
     to_numpy,
 )
 from ddpm_np.conformance.names import OPERATIONS, Method, bind, models_in, operations_named
-from ddpm_np.conformance.state import LIBRARIES, own_classes
+from ddpm_np.conformance.state import own_classes
 
 DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 _BARS = r"alphas?_?(cum_?prod|bars?|hats?|prod|cum)s?|(bar_?alphas?|a_?bars?|abar|cum_?alphas?)"
@@ -355,6 +354,3 @@ def _first_step(first: Any) -> int:
     if first not in (0, 1) or isinstance(first, bool):
         raise ValueError(f"first_step must be 0 or 1, got {first!r}")
     return int(first)
-
-
-__all__ = ["DIGITS", "Exact", "Subject", "Unusable", "LIBRARIES"]
