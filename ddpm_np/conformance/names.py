@@ -138,12 +138,12 @@ def bind(operation: str, name: str, function: Callable[..., Any], has_model: boo
 
 
 def _takes_signal(function: Callable[..., Any]) -> bool:
+    """Whether a function takes the signal, and no step."""
     try:
-        return any(
-            re.fullmatch(r"x0|xstart|x", plain(n)) for n in inspect.signature(function).parameters
-        )
+        taken = [plain(n) for n in inspect.signature(function).parameters]
     except FAULTS:
         return False
+    return bool({"x0", "xstart", "x"} & set(taken)) and "t" not in taken
 
 
 def _of_model(operation: str) -> bool:

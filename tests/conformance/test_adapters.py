@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,6 +208,42 @@ def module(tmp_path, monkeypatch):
     yield
     for name in ("theirs", "broken"):
         sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("file", ["theirs.py", "./theirs.py", "./theirs"])
+def test_a_file_will_do_for_a_module(module, capsys, file):
+    assert main(["check", f"{file}:Good"]) == 0 and main(["check", f"{file}:Bad"]) == 1
+    assert main(["check", "./nowhere.py:Good"]) == 2
+    assert "there is no file nowhere.py" in capsys.readouterr().err
+
+
+def test_code_that_exits_does_not_end_the_check(module, capsys):
+    Path("leaves.py").write_text("import sys\nsys.exit(0)\n")
+    assert main(["check", "leaves.py:x"]) == 2
+    assert "cannot be imported: SystemExit: 0" in capsys.readouterr().err
+
+
+def test_tables_alone_do_not_pass(module, capsys):
+    Path("bare.py").write_text(
+        "class Bare:\n    betas, alphas_cumprod = [0.5, 0.5], [0.5, 0.25]\n"
+        "    def p_sample(self, x, t, guidance): return x\n"
+    )
+    assert main(["check", "bare.py:Bare"]) == 1
+    out = capsys.readouterr().out
+    assert "no operation was compared" in out and "p_sample: parameter guidance not known" in out
+
+
+@pytest.mark.parametrize("steps", [None, 10])
+def test_the_object_is_left_as_it_was(steps):
+    torch, diffusers = pytest.importorskip("torch"), pytest.importorskip("diffusers")
+    made = diffusers.DDIMScheduler(num_train_timesteps=40, clip_sample=False)
+    if steps:
+        made.set_timesteps(steps)
+    before, random = dict(vars(made)), torch.random.get_rng_state()
+    check_diffusion(made)
+    assert vars(made).keys() == before.keys() and made.num_inference_steps == steps
+    assert all(vars(made)[name] is value for name, value in before.items())
+    assert torch.equal(torch.random.get_rng_state(), random)
 
 
 @pytest.mark.parametrize("name, code", [("Good", 0), ("good", 0), ("Bad", 1)])
