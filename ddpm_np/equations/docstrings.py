@@ -22,7 +22,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ddpm_np.equations.formula import Node, has_value, is_exact, parse, value
@@ -150,22 +150,28 @@ def formulas(function: str | Callable[..., Any]) -> tuple[Formula, ...]:
     None where the docstring has no equation number. ValueError for one that cannot be read.
     """
     found = function_at(function) if isinstance(function, str) else function
-    doc = inspect.getdoc(found) or ""
-    if not equation_numbers(found):
-        return ()
+    return _read(_name(found), inspect.getdoc(found) or "")
+
+
+@lru_cache(maxsize=1024)
+def _read(name: str, doc: str) -> tuple[Formula, ...]:
     read: list[Formula] = []
-    for paragraph in doc.split("\n\n")[1:]:
+    for paragraph in doc.split("\n\n")[1:] if _numbers(doc) else ():
         if _is_equation(paragraph):
             try:
                 read += _block(list(_statements(paragraph)))
             except ValueError as error:
-                raise ValueError(f"the docstring of {_name(found)}: {error}") from None
+                raise ValueError(f"the docstring of {name}: {error}") from None
     return tuple(read)
 
 
 def equation_numbers(found: Any) -> tuple[str, ...]:
     """The numbers in the first line of a docstring: "(E9)", "(E11, E12)", "(E3 to E6)"."""
-    first = (inspect.getdoc(found) or "").partition("\n\n")[0]
+    return _numbers(inspect.getdoc(found) or "")
+
+
+def _numbers(doc: str) -> tuple[str, ...]:
+    first = doc.partition("\n\n")[0]
     numbers: list[str] = []
     for inside in re.findall(r"\(([^()]*\bE\d[^()]*)\)", first):
         for low, high in _NUMBER.findall(inside):

@@ -40,7 +40,7 @@ from ddpm_np.proof.theorems import (
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
-SCHEDULES = 16
+SCHEDULES = 12
 DIM = 3
 # What these return is the exact value, rounded once.
 ROUNDED_ONCE = ("schedule.Schedule.from_beta", "schedule.Schedule.between")

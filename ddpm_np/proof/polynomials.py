@@ -11,7 +11,6 @@ is 1) and whose coefficient at the largest monomial is positive.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache, reduce
 from math import gcd
 from operator import or_
@@ -28,14 +27,16 @@ def variable(i: int) -> Polynomial:
     return {1 << BITS * i: 1}
 
 
-def exponents(monomial: int) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=1 << 16)
+def exponents(monomial: int) -> tuple[tuple[int, int], ...]:
     """The variables of a monomial and their exponents above 0, in the order of the variables."""
-    i = 0
+    found = []
     while monomial:
-        if monomial & FIELD:
-            yield i, monomial & FIELD
-        monomial >>= BITS
-        i += 1
+        i = ((monomial & -monomial).bit_length() - 1) // BITS  # the lowest field that is not 0
+        n = monomial >> BITS * i & FIELD
+        found.append((i, n))
+        monomial ^= n << BITS * i
+    return tuple(found)
 
 
 def combine(a: int, p: Polynomial, b: int, q: Polynomial) -> Polynomial:

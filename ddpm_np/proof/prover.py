@@ -219,20 +219,19 @@ def _on_floats(identity: Identity, domain: Domain, v: Any, exact_sides: Any, one
         return f"on floats {other.caught[0]}"
     if where := first_difference(one, other):
         return f"floats take another way than symbols: {where}"
+    points: list[Any] = [({n: to(x) for n, x in point.items()}, {}) for to in (float, Fraction)]
     for sides in zip(exact_sides, float_sides):
         for exact, rounded in _pairs(*sides, (*EXACT, float)):
-            if not (
-                _near(rounded, exact, point) or (sides[1] is float_sides[1] and np.isnan(rounded))
-            ):
+            derivative_of_floats = sides[1] is float_sides[1] and np.isnan(rounded)
+            if not (derivative_of_floats or _near(rounded, exact, points)):
                 return f"floats give another value than symbols: {rounded}, where it is {exact}"
     return ""
 
 
-def _near(rounded: Any, exact: Any, point: Mapping[str, Any]) -> bool:
+def _near(rounded: Any, exact: Any, points: list[Any]) -> bool:
     """Whether a float is the value of a symbol at the point, evaluated in floats or exactly."""
-    for convert in (float, Fraction):
-        at = {name: convert(x) for name, x in point.items()}
-        value = float(exact.at(at) if isinstance(exact, Symbol) else exact)
+    for point, known in points:
+        value = float(exact.at(point, known) if isinstance(exact, Symbol) else exact)
         if abs(float(rounded) - value) <= 1e-6 * max(1.0, abs(value)):
             return True
     return False

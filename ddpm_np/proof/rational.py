@@ -135,8 +135,11 @@ class Symbol(ExactNumber):
         """The declared root whose square this is, for all values of the variables."""
         if self.key in self.domain.roots:
             return plain(self.domain.roots[self.key])
+        if self.key in self.domain.found:
+            return plain(self.domain.found[self.key])
         for root in self.domain.roots.values():  # the square may be factored in another way
             if same(root * root, self):
+                self.domain.found[self.key] = root
                 return plain(root)
         raise self.domain.refusal(ValueError, f"{self} is not the square of a declared root")
 
@@ -174,18 +177,24 @@ class Symbol(ExactNumber):
                 )
         return total
 
-    def at(self, values: Mapping[str, Any]) -> Any:
-        """The value where the variables have these values: fractions, or symbols of any domain."""
-        names = list(self.domain.variables)
-        result: Any = self.scale
+    def at(self, values: Mapping[str, Any], known: dict[poly.Factor, Any] | None = None) -> Any:
+        """The value where the variables have these values: fractions, or symbols of any domain.
+
+        known : the values of factors there, which are added to, so that each is found once
+        """
+        names, known = list(self.domain.variables), {} if known is None else known
+        whole = self.scale.denominator == 1  # a fraction next to floats is slow
+        result: Any = self.scale.numerator if whole else self.scale
         for f, k in self.factors.items():
-            value: Any = 0
-            for m, c in f:
-                term: Any = c
-                for i, n in poly.exponents(m):
-                    term = values[names[i]] ** n * term
-                value = term + value
-            result = value**k * result
+            if f not in known:
+                value: Any = 0
+                for m, c in f:
+                    term: Any = c
+                    for i, n in poly.exponents(m):
+                        term = values[names[i]] ** n * term
+                    value = term + value
+                known[f] = value
+            result = known[f] ** k * result
         return result
 
     # ---- what it is

@@ -90,6 +90,7 @@ class Domain:
                         f"got {interval!r}"
                     )
             self._add(name, interval)
+        self.found: dict[Key, Symbol] = {}  # roots that were looked for under another key
         self.roots: dict[Key, Symbol] = {c.key: c for c in (self.constant(0), self.constant(1))}
 
     @property

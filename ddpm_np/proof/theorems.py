@@ -8,7 +8,7 @@ the block must define a symbol that the others use.
 the square of what it adds to the mean is variance eps^2.
 
 Scalar kernels are proved with all their parameters free, unless the formula needs a relation
-between them such as alpha_t + beta_t = 1. Everything else is proved on schedules of 1, 3 and 5
+between them such as alpha_t + beta_t = 1. Everything else is proved on schedules of 1, 2 and 5
 steps, for each t at which the formula has a value (psi_1 has none at t = 1), and for t = 0 if the
 function takes it: t as an int, for each row of a batch, and of a stack.
 """
@@ -54,7 +54,7 @@ from ddpm_np.schedule import Schedule
 
 ROWS = ("x_0", "x_t", "x_{t-1}", "x_s", "eps", "eps_hat", "eps_star", "score", "v", "z")
 MATRICES = ("Sigma_0", "Sigma_{t-1}")
-LENGTHS = (1, 3, 5)  # T; the code reads single entries of the tables, whatever T is
+LENGTHS = (1, 2, 5)  # T; the code reads single entries of the tables, whatever T is
 # Functions of the register without a formula of their own, and why.
 WITHOUT_FORMULA = {
     "network.MLP.forward": "its derivatives are proved",
@@ -407,7 +407,7 @@ def _theorems(path: str) -> Iterator[Identity]:
         here = {(group, name) for group, found in usable.items() for name in found}
         required, nowhere, why = required | here | elsewhere, nowhere | undefined, problem or why
         kernel = is_kernel(path)
-        for T in () if kernel and here <= proved else (3,) if kernel or here <= proved else LENGTHS:
+        for T in () if kernel and here <= proved else (2,) if kernel or here <= proved else LENGTHS:
             for setting in _settings(path, kind, T, usable):
                 yield _identity(path, setting, usable)
         if here - proved and kind == "one route" and {"s", "x_s"} <= taken_by(path):
