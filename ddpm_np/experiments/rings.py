@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PICTURES = (5, 16, 64, 256)  # trained on so many pictures of the family; a quick run on two
 SEEN = 7  # the field of view of three layers, in pixels
-MEMORY_SHARE, SHORT_SHARE = 0.3, 0.08  # of the main training's steps
+MEMORY_SHARE, SHORT_SHARE = 0.22, 0.08  # of the main training's steps
 # The MLP's samples are finite at a twelfth of the U-Net's rate, and blow up at a third.
 MLP_RATE, WHY = 1 / 12, "at four times that its samples blow up"
 MLP_COST = 0.3  # of a step, in steps of the U-Net
