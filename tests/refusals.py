@@ -496,8 +496,14 @@ class Doubled(MLP):
         return 2 * eps_hat, cache
 
 
-TAUGHT, DOUBLED = network(), Doubled(DIM, T, hidden=(4,), rng=rng())
-trained(network=TAUGHT)
+DOUBLED = Doubled(DIM, T, hidden=(4,), rng=rng())
+
+
+def taught() -> Any:
+    """A network that knows its schedule, a new one each time: a planted bug may change it."""
+    network_ = network()
+    trained(network=network_)
+    return network_
 
 
 def rows() -> list[tuple[str, type[Exception], str]]:
