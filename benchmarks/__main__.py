@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from benchmarks import cores
-from benchmarks.pages import HERE, put
+from benchmarks.pages import HERE
 
 RESULTS = HERE / "results.json"
 WHAT = ("timing", "parity", "learning", "tables", "all-cores")
@@ -137,23 +137,16 @@ def _all_cores() -> None:
 
 def _pages() -> None:
     """results.json and learning.json as tables and pictures."""
-    from benchmarks import tables
-    from benchmarks.chart import draw_learning, draw_timing
-    from benchmarks.learning import RESULTS as LEARNING
-    from benchmarks.learning import write_tables
+    from benchmarks import chart, learning, tables
 
-    page = HERE / "README.md"
-    if RESULTS.exists():
-        saved = json.loads(RESULTS.read_text(encoding="utf-8"))
-        machine = "\n".join(f"- {line}" for line in saved["machine"])
-        put(page, "timing", f"{machine}\n\n{tables.timing(saved['rows'])}")
-        put(page, "growth", tables.growth(saved["growth"]))
-        put(HERE.parent / "README.md", "timing", tables.short(saved["rows"]))
-        print(f"Wrote the tables of {page} and {draw_timing(saved['rows'])}")
-    if LEARNING.exists():
-        rows = json.loads(LEARNING.read_text(encoding="utf-8"))
-        write_tables(rows)
-        print(f"Wrote the learning tables of {page} and {draw_learning(rows)}")
+    for results, places, draw in (
+        (RESULTS, tables.places, lambda saved: chart.draw_timing(saved["rows"])),
+        (learning.RESULTS, learning.places, chart.draw_learning),
+    ):
+        saved = json.loads(results.read_text(encoding="utf-8"))
+        for place in places(saved):
+            place.put()
+        print(f"Wrote the tables of {place.page.name}, a line of README.md, and {draw(saved)}")
 
 
 def _startup(startup: Any) -> list[dict[str, Any]]:

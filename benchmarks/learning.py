@@ -13,7 +13,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pages import HERE, markdown, put
+from benchmarks.pages import HERE, README, TABLES, Place, markdown
 from ddpm_np.closed_form.ideal import estimate_excess, optimal_loss
 from ddpm_np.experiments.experiment import ENSEMBLE
 from ddpm_np.learning.fast import FastGradient
@@ -178,7 +178,8 @@ def learning(*, quick: bool = False, jobs: int = 1) -> None:
     from benchmarks.chart import draw_learning
 
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    write_tables(rows)
+    for place in places(rows):
+        place.put()
     print(f"Wrote {RESULTS}, its tables, and {draw_learning(rows)}")
 
 
@@ -202,15 +203,14 @@ def _has_torch() -> bool:
     return find_spec("torch") is not None
 
 
-def write_tables(rows: list[dict[str, Any]]) -> None:
+def places(rows: list[dict[str, Any]]) -> Iterator[Place]:
     """The tables of benchmarks/README.md, and the summary in the main README."""
     runs = [row for row in rows if row["table"] == "runs"]
     table = []
     for name in FREQUENCIES:
         own = [row for row in runs if row["frequencies"] == name]
-        table.append(
-            [name, *(f"{row['excess_percent']:.3f}" for row in own), f"{own[0]['floor']:.4f}"]
-        )
+        excesses = [f"{row['excess_percent']:.3f}" for row in own]
+        table.append([name, *excesses, f"{own[0]['floor']:.4f}"])
     excesses, seconds = ([row[key] for row in runs] for key in ("excess_percent", "seconds"))
     summary = (
         f"Worst of the {len(runs)} runs {max(excesses):.2f} %, median "
@@ -218,19 +218,14 @@ def write_tables(rows: list[dict[str, Any]]) -> None:
         f"(median, at most {max(seconds):.0f} s)."
     )
     head = ["frequencies", *(f"seed {seed}" for seed in SEEDS), "floor"]
-    put(HERE / "README.md", "learning", f"{markdown(head, table)}\n\n{summary}")
-    put(HERE.parent / "README.md", "learning", summary)
-    for name in ("ablation", "curves"):
-        parts = [
-            [
-                row["name"],
-                str(row["steps"]),
-                f"{row['seconds']:.1f}",
-                f"{row['excess_percent']:.3f}",
-                f"{row['standard_error_percent']:.3f}",
-            ]
+    yield Place(TABLES, "learning", f"{markdown(head, table)}\n\n{summary}")
+    yield Place(README, "learning", f"Excess of the loss over its floor: {summary}")
+    columns = {"steps": "{}", "seconds": "{:.1f}", "excess_percent": "{:.3f}"}
+    columns |= {"standard_error_percent": "{:.3f}"}
+    for kind in ("ablation", "curves"):
+        body = [
+            [row["name"], *(form.format(row[key]) for key, form in columns.items())]
             for row in rows
-            if row["table"] == name
+            if row["table"] == kind
         ]
-        head = ["", "steps", "seconds", "excess in %", "s.e."]
-        put(HERE / "README.md", name, markdown(head, parts))
+        yield Place(TABLES, kind, markdown(["", "steps", "seconds", "excess in %", "s.e."], body))

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).parent
+TABLES, README = HERE / "README.md", HERE.parent / "README.md"
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -22,10 +24,23 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
 
 
-def put(page: Path, name: str, text: str) -> None:
-    """Replaces what stands between ``<!-- name -->`` and ``<!-- /name -->`` in the page."""
-    before, start, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->")
-    _, end, after = rest.partition(f"<!-- /{name} -->")
-    if not start or not end:
-        raise ValueError(f"{page.name} has no place marked {name!r}")
-    page.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+class Place(NamedTuple):
+    """What belongs between ``<!-- name -->`` and ``<!-- /name -->`` in a page."""
+
+    page: Path
+    name: str
+    text: str
+
+    def parts(self) -> tuple[str, str, str]:
+        """What stands in the page before the place, in it, and after it. ValueError if none is."""
+        first, last = f"<!-- {self.name} -->\n", f"\n<!-- /{self.name} -->"
+        before, start, rest = self.page.read_text(encoding="utf-8").partition(first)
+        within, end, after = rest.partition(last)
+        if not start or not end:
+            raise ValueError(f"{self.page.name} has no place marked {self.name!r}")
+        return before + start, within, end + after
+
+    def put(self) -> None:
+        """Writes the text there, in place of what stands there."""
+        before, _, after = self.parts()
+        self.page.write_text(before + self.text + after, encoding="utf-8")

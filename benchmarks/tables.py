@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.pages import markdown
+from benchmarks.pages import README, TABLES, Place, markdown
 
 Rows = Sequence[dict[str, Any]]
 PRODUCTS = "matrix products alone"
@@ -85,11 +85,29 @@ def _ratio(row: dict[str, Any]) -> str:
     return f"{max(row['cores']):.2f} cores" if row["ratio"] is None else f"{row['ratio']:.2f}"
 
 
+def places(saved: dict[str, Any]) -> Iterator[Place]:
+    """Where results.json goes: the tables of benchmarks/README.md, a line of the main README."""
+    machine = "\n".join(f"- {line}" for line in saved["machine"])
+    yield Place(TABLES, "timing", f"{machine}\n\n{timing(saved['rows'])}")
+    yield Place(TABLES, "growth", growth(saved["growth"]))
+    yield Place(README, "timing", short(saved["rows"]))
+
+
 def short(rows: Rows) -> str:
-    """For the main README: the named configurations only, without quartiles."""
-    kernel = f"One core, NumPy's default kernels here ({rows[0]['kernel']})."
-    one = [row for row in rows if not row.get("all_cores")]
-    return f"{_steps(one, quartiles=False)}\n\n{kernel}"
+    """For the main README: one line of the ratios that most people ask for."""
+    parts = []
+    for start, what in (("main job", "a training step"), ("sampling", "sampling")):
+        own = [row for row in rows if not row.get("all_cores") and row["config"].startswith(start)]
+        ratios = ", ".join(f"{_ratio(row)} ({SHORT[row['rival']]})" for row in own if _named(row))
+        parts.append(f"{what} {ratios}")
+    return (
+        f"Their time over ours, on one core with NumPy's default kernels here "
+        f"({rows[0]['kernel']}): {'; '.join(parts)}."
+    )
+
+
+def _named(row: dict[str, Any]) -> bool:
+    return row["rival"] != PRODUCTS and "spread" in row
 
 
 def grid_ratios(rows: Rows, rival: str) -> dict[tuple[int, int], float]:
@@ -102,7 +120,7 @@ def grid_ratios(rows: Rows, rival: str) -> dict[tuple[int, int], float]:
     return found
 
 
-def _steps(rows: Rows, *, quartiles: bool = True, unet: bool = False) -> str:
+def _steps(rows: Rows, *, unet: bool = False) -> str:
     own = [
         row
         for row in rows
@@ -118,7 +136,7 @@ def _steps(rows: Rows, *, quartiles: bool = True, unet: bool = False) -> str:
         shown = _ratio(row)
         if row["ratio"] is not None and row["rival"] == PRODUCTS:
             shown = f"{100 * row['ratio']:.0f} %"
-        elif row["ratio"] is not None and quartiles:
+        elif row["ratio"] is not None:
             shown += " ({:.2f}-{:.2f})".format(*row["spread"])
         cell[row["config"], row["rival"]] = shown
     ours = {row["config"]: f"{row['ours_us']:.0f}" for row in own}

@@ -6,6 +6,7 @@ import ast
 import doctest
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 from pathlib import Path
@@ -98,3 +99,11 @@ def test_links_into_the_notes_name_the_commit_whose_lines_they_count():
             r"\]\((https://github.com/listenzcc/[^)]+)", page.read_text("utf-8")
         ):
             assert target.startswith(N2_ADDRESS) or "/blob/" not in target, f"{page}: {target}"
+
+
+@pytest.mark.parametrize("module", ["tables", "learning"])
+def test_the_benchmarks_tables_are_those_of_the_saved_results(module):
+    results = {"tables": "results.json", "learning": "learning.json"}[module]
+    saved = json.loads((ROOT / "benchmarks" / results).read_text(encoding="utf-8"))
+    for place in importlib.import_module(f"benchmarks.{module}").places(saved):
+        assert place.parts()[1] == place.text, f"{place.page.name}, {place.name}"
