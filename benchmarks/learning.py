@@ -213,12 +213,12 @@ def places(rows: list[dict[str, Any]]) -> Iterator[Place]:
         table.append([name, *excesses, f"{own[0]['floor']:.4f}"])
     excesses, seconds = ([row[key] for row in runs] for key in ("excess_percent", "seconds"))
     summary = (
-        f"Worst of the {len(runs)} runs {max(excesses):.2f} %, median "
+        f"worst of the {len(runs)} runs {max(excesses):.2f} %, median "
         f"{statistics.median(excesses):.2f} %; training took {statistics.median(seconds):.0f} s "
         f"(median, at most {max(seconds):.0f} s)."
     )
     head = ["frequencies", *(f"seed {seed}" for seed in SEEDS), "floor"]
-    yield Place(TABLES, "learning", f"{markdown(head, table)}\n\n{summary}")
+    yield Place(TABLES, "learning", f"{markdown(head, table)}\n\nThe {summary}")
     yield Place(README, "learning", f"Excess of the loss over its floor: {summary}")
     columns = {"steps": "{}", "seconds": "{:.1f}", "excess_percent": "{:.3f}"}
     columns |= {"standard_error_percent": "{:.3f}"}
