@@ -213,13 +213,13 @@ def places(rows: list[dict[str, Any]]) -> Iterator[Place]:
         table.append([name, *excesses, f"{own[0]['floor']:.4f}"])
     excesses, seconds = ([row[key] for row in runs] for key in ("excess_percent", "seconds"))
     summary = (
-        f"worst of the {len(runs)} runs {max(excesses):.2f} %, median "
+        f"Excess of the loss over its floor: worst of the {len(runs)} runs {max(excesses):.2f} %, median "
         f"{statistics.median(excesses):.2f} %; training took {statistics.median(seconds):.0f} s "
         f"(median, at most {max(seconds):.0f} s)."
     )
     head = ["frequencies", *(f"seed {seed}" for seed in SEEDS), "floor"]
-    yield Place(TABLES, "learning", f"{markdown(head, table)}\n\nThe {summary}")
-    yield Place(README, "learning", f"Excess of the loss over its floor: {summary}")
+    yield Place(TABLES, "learning", f"{markdown(head, table)}\n\n{summary}")
+    yield Place(README, "learning", summary)
     columns = {"steps": "{}", "seconds": "{:.1f}", "excess_percent": "{:.3f}"}
     columns |= {"standard_error_percent": "{:.3f}"}
     for kind in ("ablation", "curves"):
