@@ -172,9 +172,9 @@ class Symbol(ExactNumber):
         total = self._constant(0)
         for f, k in self.factors.items():  # (f^k)' = k f^k f' / f
             if inner := poly.derivative(dict(f), i):
-                total += (
-                    k * self * polynomial(self.domain, inner) / polynomial(self.domain, dict(f))
-                )
+                content, factor = poly.factor(inner)
+                factors = _joined(_joined(self.factors, {f: -1}), {factor: 1})
+                total += _reduced(self.domain, k * content * self.scale, factors)
         return total
 
     def at(self, values: Mapping[str, Any], known: dict[poly.Factor, Any] | None = None) -> Any:
