@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ddpm_np.cli import main
+from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.notes import Place
 from ddpm_np.errata import ERRATA, KINDS, Erratum, Numbers, errata_table, lookup
 from ddpm_np.errata.numbers import line_integral, signs
@@ -235,6 +236,16 @@ def test_the_entries_of_one_place() -> None:
     ]
     assert list(errata_table("N2:613")) == ["no error is known at N2:613"]
     assert list(errata_table("N2:613", lang="zh")) == ["N2:613 处没有勘误"]
+
+
+def test_the_entries_of_one_equation() -> None:
+    for number in EQUATIONS:
+        heads = [line.split()[0] for line in errata_table(number) if line[:1] == "N"]
+        assert heads == [place for place, entry in ERRATA.items() if entry.equation == number]
+    assert lookup("E10")[0].equation == "E10"
+    for number in ("E0", "E34", "E1O"):
+        with pytest.raises(ValueError, match="^place must be an equation from E1 to E33, got"):
+            errata_table(number)
 
 
 def test_the_command_prints_one_place_in_either_language(capsys: pytest.CaptureFixture) -> None:

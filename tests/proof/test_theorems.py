@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -12,6 +13,7 @@ import pytest
 
 from ddpm_np.equations import EQUATIONS, formulas
 from ddpm_np.equations.docstrings import equation_numbers, function_at
+from ddpm_np.equations.formula import names
 from ddpm_np.proof import prove
 from ddpm_np.proof.errors import (
     Draw,
@@ -107,6 +109,21 @@ def test_kernels_are_proved_with_free_parameters_and_others_at_each_step() -> No
 # ---- what is wrong is found ---------------------------------------------------------------------
 
 
+def test_the_step_on_the_left_of_a_formula_is_one_of_those_on_its_right() -> None:
+    """No value tells x_{t-1} = sqrt(alpha_bar_t) x_0 + ... from x_t = ..., as nothing else is x_t.
+
+    The moments of a step are made of numbers without a step.
+    """
+    index = re.compile(r"_(t|s|\{t-1\}|\{t\|s\})$")
+    for path in PATHS:
+        block = formulas(path)
+        right = " ".join(n for f in block for part in f.parts for n in [*names(part), ""])
+        for formula in block:
+            found = formula.left and index.search(formula.left.text)
+            if found and path != "closed_form.reverse.step_moments":
+                assert f"{found[0]} " in right, formula.text
+
+
 @contextmanager
 def changed(path: str, right: str, wrong: str) -> Iterator[None]:
     """The function with another docstring."""
@@ -150,6 +167,18 @@ WRONG = [
     ("closed_form.ideal.optimal_loss", "+ 1 - alpha_bar_t))", "+ 1))"),
     ("closed_form.reverse.reverse_variance", "v_s / v_t", "v_t / v_s"),
     ("closed_form.reverse.step_moments", "gain^2 variance", "gain variance"),
+    # parts that have no value anywhere, and left sides that are something else
+    ("posterior.psi_2", "psi_2 = ", "psi_2 = 1 / (beta_t - beta_t) = "),
+    ("posterior.posterior_variance", "1 / psi_2", "1 / (psi_2 - psi_2)"),
+    ("sampling.ddim_step", "sigma^2 = ", "sigma^2 = 1 / (eta - eta) = "),
+    ("sampling.ddim_step", "sigma^2 = ", "sigma^2 = 2 eta = "),
+    ("closed_form.reverse.step_moments", "variance_s = ", "variance_s = 1 / (noise - noise) = "),
+    ("posterior.posterior_variance", "beta_tilde_t = ", "beta_t = "),
+    ("posterior.posterior_variance", "beta_tilde_t = ", "beta_tilde_{t-1} = "),
+    ("closed_form.ideal.bayes_floor", "floor = ", "noise = "),
+    ("posterior.psi_2_expanded", "psi_2 = ", "psi_1 = "),
+    ("forward.q_step", "q(x_t | x_{t-1})", "q(x_{t-1} | x_t)"),
+    ("forward.q_step", "N(x_t; ", "N(x_{t-1}; "),
     ("posterior.psi_2", "psi_2 = (1", "psi_2 = ((1"),
     ("posterior.psi_2", "(1 - alpha_bar_{t-1}))", "(1 - alpha_bar_{t-1}))."),
     ("posterior.psi_2_simplified", "(E10)", "(E 10)"),
@@ -169,6 +198,8 @@ def test_a_docstring_that_is_not_what_the_function_returns_fails_by_name(
 @pytest.mark.parametrize(
     ("path", "right", "wrong"),
     [
+        ("posterior.psi_2", "psi_2 = ", "psi_2 = exp(beta_t) = "),
+        ("closed_form.covariance.effective_rank", "r = ", "r = exp(sum_k(lambda_k)) = "),
         ("training.denoising_loss", "(eps_hat - eps)^2", "(eps_hat - eps)"),
         ("training.denoising_loss", "/ (n dim)", "/ n"),
         ("schedule.Schedule.sigmoid", "(beta_max - beta_min)", "beta_max"),

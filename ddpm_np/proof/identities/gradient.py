@@ -135,16 +135,17 @@ def _back_propagation_through_two_layers(v: V, case: Any) -> Sides:
 # ---- leaky ReLU and SiLU ------------------------------------------------------------------------
 
 LEAK: Any = Fraction(1, 10)
+
+
+def _leaky(*layers: tuple[int, str]) -> Callable[[], MLP]:
+    return _mlp(*(Layer(n, "leaky_relu", step, leak=LEAK) for n, step in layers), dim=1)
+
+
+# The network, the rows of its batch, and so the number of its pre-activations.
 LEAKY = {
-    "one layer": (_mlp(Layer(2, "leaky_relu", "gate", leak=LEAK), dim=1), 4),
-    "two layers": (
-        _mlp(
-            Layer(2, "leaky_relu", "gate", leak=LEAK),
-            Layer(1, "leaky_relu", "shift", leak=LEAK),
-            dim=1,
-        ),
-        6,
-    ),
+    "one layer": (_leaky((2, "gate")), 2, 4),
+    "two layers, one row": (_leaky((2, "gate"), (1, "shift")), 1, 3),
+    "two layers": (_leaky((1, "gate"), (1, "shift")), 2, 4),
 }
 
 
@@ -152,17 +153,17 @@ LEAKY = {
     "E15",
     {
         f"{name}, signs {''.join('-+'[s > 0] for s in signs)}": (
-            _network_chart(make, 2, domain=partial(SignPattern, signs)),
-            make,
+            _network_chart(make, n, domain=partial(SignPattern, signs)),
+            (make, n),
         )
-        for name, (make, number) in LEAKY.items()
+        for name, (make, n, number) in LEAKY.items()
         for signs in product((1, -1), repeat=number)
     },
 )
-def _back_propagation_through_leaky_ReLU(v: V, make: Callable[[], MLP]) -> Sides:
+def _back_propagation_through_leaky_ReLU(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of the mean squared error on this piece."""
-    network = _on_symbols(v, make())
-    return _sides(v, network, [2, 2], partial(_mean_square, v))
+    make, n = case
+    return _sides(v, _on_symbols(v, make()), [2] * n, partial(_mean_square, v))
 
 
 SILU = {
