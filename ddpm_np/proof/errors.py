@@ -185,7 +185,10 @@ def _worse(worst: Worst, path: str, name: str, actual: Any, exact: Any, place: s
 def _compared(
     path: str, floats: Mapping[str, Any], exact: Mapping[str, Any], dtype: Any = np.float64
 ) -> Iterator[Compared]:
-    """What the function returns, with what the last part of its formula says."""
+    """What the function returns, with what the last part of its formula says.
+
+    And the parts before it where they are not proved, as their formula holds more than roots.
+    """
     result = result_of(path, floats)
     for part in parts_of(path, result, floats, floating=True):
         formula = part.formula
@@ -196,6 +199,8 @@ def _compared(
                 yield formula.text, part.actual, formula.value(exact)[part.place]
         elif part.place == len(formula.parts) - 1:
             yield formula.text, part.actual, formula.value(exact)
+        elif not formula.exact and part.place >= 0:
+            yield formula.text, part.actual, formula.values(exact)[part.place]
 
 
 def _one_call(path: str, d: Draw) -> Iterator[Compared]:

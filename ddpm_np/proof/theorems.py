@@ -143,11 +143,16 @@ def parts_of(
         name = formula.squared or (formula.left.text if formula.left is not None else "")
         if not any(name in names(p) for f in block if f is not formula for p in f.parts):
             raise ValueError(f"{formula.text!r} defines a symbol that no other formula uses")
+        if len(formula.parts) > 1 or name in numbers:
+            yield from _each(formula, formula.value(numbers), numbers)
 
 
 def _each(formula: Formula, found: Any, numbers: Mapping[str, Any]) -> Iterator[Part]:
     for i in range(len(formula.parts)):
         yield Part(formula, i, found, partial(_value_of_part, formula, i, numbers))
+    left = formula.left
+    if left is not None and left.kind == "name" and left.text in numbers:
+        yield Part(formula, -1, found, partial(value, left, numbers))
 
 
 def _value_of_part(formula: Formula, place: int, numbers: Mapping[str, Any]) -> Any:
@@ -158,6 +163,9 @@ def _distribution(
     formula: Formula, result: list[Any], numbers: Mapping[str, Any]
 ) -> Iterator[Part]:
     """q(...) = N(x; mean, variance I): of a function that returns both, or of one that draws."""
+    left, point = formula.left, formula.right.parts[0].parts[0]
+    if left is None or next(names(left), "") != point.text:
+        raise ValueError(f"{formula.text!r} says of another point than its left side how it lies")
     if len(result) == 2:
         yield Part(formula, 0, result[0], lambda: formula.value(numbers)[0])
         yield Part(formula, 1, result[1], lambda: formula.value(numbers)[1])
@@ -396,6 +404,7 @@ def _theorems(path: str) -> Iterator[Identity]:
         explicit = {f.text: len(f.parts) - 1 for f in formulas(path)}
         valued = {name for name in found.valued if name[1] == explicit[name[0]]}
         required, why = set(product(groups, found.valued | found.undefined)), found.why
+        nowhere |= set(product(groups, found.nowhere))
         if valued:
             yield _identity(path, _free(path), {"free": valued})
             proved |= set(product(groups, valued))
@@ -415,6 +424,7 @@ def _theorems(path: str) -> Iterator[Identity]:
                 yield _identity(path, setting, usable)
         proved |= here
     lacking = _lacking(required, proved | nowhere)
+    lacking |= {c for c in nowhere if c[1] != WHOLE and c[1] not in {name for _, name in proved}}
     if lacking or not proved:
         what = "; ".join(sorted({f"{name[0]} for {group}" for group, name in lacking})) or "it"
         raise ValueError(f"the docstring of {path}: no chart for {what}: {why}")
@@ -494,7 +504,7 @@ def _with_value(path: str, numbers: Numbers, domain: Domain) -> Found:
         return Found(set(), {WHOLE} if taken else set(), set(), str(error))
     found = Found(set(), set(), set())
     for part in parts:
-        if any(isinstance(x, float) for x in np.ravel(part.actual)):
+        if any(isinstance(x, float) and np.isnan(x) for x in np.ravel(part.actual)):
             found.nowhere.add(part.name)
             continue
         try:
