@@ -93,13 +93,9 @@ class Formula:
     def exact(self) -> bool:
         return not self.stated and all(is_exact(part) for part in self.parts)
 
-    def value(self, numbers: Mapping[str, Any]) -> Any:
-        """The right-hand side for these numbers, keyed by the names of the symbols."""
-        return value(self.right, Defined(numbers, self.block))
-
-    def values(self, numbers: Mapping[str, Any]) -> list[Any]:
-        """All parts, which must be equal."""
-        return [value(part, Defined(numbers, self.block)) for part in self.parts]
+    def value(self, numbers: Mapping[str, Any], part: int = -1) -> Any:
+        """A part, by default the last, for these numbers, keyed by the names of the symbols."""
+        return value(self.parts[part], Defined(numbers, self.block))
 
     def latex(self) -> str:
         return latex(self.tree)

@@ -25,18 +25,18 @@ from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.docstrings import formulas, symbol_of
 from ddpm_np.equations.values import ExactTables, Numbers, Rounded, as_exact, parameters_of
-from ddpm_np.proof.reference import ulp_error
-from ddpm_np.proof.theorems import (
+from ddpm_np.proof.parts import (
     MATRICES,
     NO_VALUE,
     ROWS,
+    SQUARE,
     WITHOUT_FORMULA,
     is_kernel,
     parts_of,
-    result_of,
     taken_by,
     takes_route,
 )
+from ddpm_np.proof.reference import ulp_error
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
@@ -186,16 +186,12 @@ def _compared(
     path: str, floats: Mapping[str, Any], exact: Mapping[str, Any], dtype: Any = np.float64
 ) -> Iterator[Compared]:
     """What the function returns, with what the last part of its formula says."""
-    result = result_of(path, floats)
-    for part in parts_of(path, result, floats, floating=True):
-        formula = part.formula
+    for part in parts_of(path, floats, floating=True):
         if np.asarray(part.actual).dtype not in (dtype, np.float64):
             raise TypeError(f"{path} returns {np.asarray(part.actual).dtype}")
-        if formula.is_distribution:
-            if len(result) == 2:
-                yield formula.text, part.actual, formula.value(exact)[part.place]
-        elif part.place == len(formula.parts) - 1:
-            yield formula.text, part.actual, formula.value(exact)
+        last = len(part.formula.parts) - 1
+        if part.place == last or part.formula.is_distribution and part.place != SQUARE:
+            yield part.formula.text, part.actual, part.expected(exact)
 
 
 def _one_call(path: str, d: Draw) -> Iterator[Compared]:
