@@ -36,7 +36,7 @@ import numpy as np
 
 from ddpm_np.schedule import Schedule
 
-CHECKS = {"ddpm_np._checks", "ddpm_np.closed_form.distributions.arguments"}
+CHECKS = {"ddpm_np._checks", "ddpm_np.closed_form.arguments"}
 # Functions outside of the argument checks that ask whether numbers are exact: floats become
 # decimals there, or are rounded, or refused, and nothing else happens.
 ASK_FOR_THE_TYPE = {

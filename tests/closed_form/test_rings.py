@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ddpm_np.closed_form.distributions import Rings
-from ddpm_np.closed_form.distributions.gaussian import Gaussian
 from ddpm_np.closed_form.distributions.ring_pictures import drawn
 from ddpm_np.closed_form.distributions.rings import nearest_ring, ring_pictures
+from ddpm_np.closed_form.gaussian import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.schedule import Schedule
 

@@ -14,7 +14,7 @@ import numpy as np
 from ddpm_np import sampling
 from ddpm_np._checks import Array
 from ddpm_np.closed_form import ideal, reverse
-from ddpm_np.closed_form.distributions.gaussian import Axes, Gaussian
+from ddpm_np.closed_form.gaussian import Axes, Gaussian
 from ddpm_np.proof.identities.charts import STEP, circle, levels
 from ddpm_np.proof.identities.entry import (
     BATCH,
