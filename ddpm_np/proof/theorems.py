@@ -309,8 +309,8 @@ def _numbers(path: str, v: V, call: Call) -> Numbers:
         given["lambda_i"] = spectrum
     if "eta" in taken:
         given["eta"] = v.eta if hasattr(v, "eta") else v.free_eta
-    axes = 0 if is_kernel(path) else 2 if taken & {*MATRICES} else bool(taken & {*ROWS, "values"})
-    return Numbers(v.schedule, t, s, axes=int(axes), **given)
+    own = 2 if taken & {*MATRICES} else 1 if taken & {*ROWS, "values"} else 0
+    return Numbers(v.schedule, t, s, axes=0 if is_kernel(path) else own, **given)
 
 
 SQUARES = ("alpha_t", "beta_t", "alpha_{t|s}", "beta_{t|s}", "noise", "kept", "direction")

@@ -28,8 +28,9 @@ from ddpm_np.proof.errors import (
     worst_in_batches,
 )
 from ddpm_np.proof.identities import IDENTITIES
+from ddpm_np.proof.parts import WITHOUT_FORMULA
 from ddpm_np.proof.prover import Identity, Proof, prove
-from ddpm_np.proof.theorems import WITHOUT_FORMULA, theorems
+from ddpm_np.proof.theorems import theorems
 from ddpm_np.proof.trace import Coverage, function_of, lines_not_run
 
 # Functions that proofs run beside those that the register names.
