@@ -63,7 +63,7 @@ class Demo:
         return figure
 
 
-def _read() -> Iterator[Demo]:
+def _demos() -> Iterator[Demo]:
     keys = "follows, about, about zh, notice, caption, alt, look, look zh"
     for block in read_file(__name__, "demos.txt", keys):
         about, look = block.words("about"), block.words("look")
@@ -71,7 +71,7 @@ def _read() -> Iterator[Demo]:
         yield Demo(block.heading, block.text("follows"), about, notice, caption, alt, look)
 
 
-DEMOS: dict[str, Demo] = {demo.name: demo for demo in _read()}
+DEMOS: dict[str, Demo] = {demo.name: demo for demo in _demos()}
 """The demos by name, in order."""
 
 

@@ -24,7 +24,7 @@ from ddpm_np._checks import Array
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.docstrings import formulas, symbol_of
-from ddpm_np.equations.values import ExactTables, Numbers, Rounded, as_exact, parameters_of
+from ddpm_np.equations.values import ExactTables, Rounded, SymbolValues, as_exact, parameters_of
 from ddpm_np.proof.parts import (
     MATRICES,
     NO_VALUE,
@@ -127,8 +127,8 @@ def worst_in_batches(path: str, dtype: Any, drawn: list[Draw], rng: np.random.Ge
         for schedule, exact in ((d.schedule, d.exact) for d in drawn[-3:]):
             t = np.array([schedule.T, first, *rng.integers(first, schedule.T + 1, 4), schedule.T])
             given = {name: rng.standard_normal((len(t), DIM)).astype(dtype) for name in ROWS}
-            floats = Numbers(schedule, t, axes=1, **given)
-            precise = Numbers(exact, t, axes=1, **{k: as_exact(x) for k, x in given.items()})
+            floats = SymbolValues(schedule, t, axes=1, **given)
+            precise = SymbolValues(exact, t, axes=1, **{k: as_exact(x) for k, x in given.items()})
             place = f"for T = {schedule.T}, t = {t.tolist()}, {np.dtype(dtype)}"
             yield _compared(path, floats, precise, dtype), place
 
@@ -194,7 +194,7 @@ def _one_call(path: str, d: Draw) -> Iterator[Compared]:
         same = ARGUMENTS[path](d.rng)
         t = same.pop("t", None)
         exactly = {k: x if isinstance(x, int) else as_exact(x) for k, x in same.items()}
-        yield from _compared(path, Numbers(None, t, **same), Numbers(None, t, **exactly))
+        yield from _compared(path, SymbolValues(None, t, **same), SymbolValues(None, t, **exactly))
         return
     taken, rng = taken_by(path), d.rng
     given: dict[str, Any] = {name: rng.standard_normal(DIM) for name in ROWS}
@@ -212,12 +212,12 @@ def _one_call(path: str, d: Draw) -> Iterator[Compared]:
         given["I"], precise["I"] = np.eye(DIM), np.eye(DIM, dtype=int).astype(object)
     s = d.s if takes_route(path) else None
     axes = 0 if is_kernel(path) else 1 if taken & {*ROWS} else 0
-    floats = Numbers(d.schedule, d.t, s, axes=axes, **given)
-    exact = Numbers(d.exact, d.t, s, axes=axes, **precise)
+    floats = SymbolValues(d.schedule, d.t, s, axes=axes, **given)
+    exact = SymbolValues(d.exact, d.t, s, axes=axes, **precise)
     if is_kernel(path):
         if s is not None:
             given["alpha_{t|s}"], given["beta_{t|s}"] = d.schedule.between(s, d.t)
-        floats, exact = _of_kernel(path, Numbers(d.schedule, d.t, s, **given), exact, rng)
+        floats, exact = _of_kernel(path, SymbolValues(d.schedule, d.t, s, **given), exact, rng)
     try:
         with np.errstate(all="ignore"):
             yield from _compared(path, floats, exact)
@@ -227,8 +227,8 @@ def _one_call(path: str, d: Draw) -> Iterator[Compared]:
 
 
 def _of_kernel(
-    path: str, floats: Numbers, exact: Numbers, rng: np.random.Generator
-) -> tuple[Numbers, Numbers]:
+    path: str, floats: SymbolValues, exact: SymbolValues, rng: np.random.Generator
+) -> tuple[SymbolValues, SymbolValues]:
     """The parameters of a kernel and nothing else: what it subtracts itself, it rounds itself."""
     given, precise = {}, {}
     for symbol in map(symbol_of, parameters_of(path)):
@@ -237,7 +237,7 @@ def _of_kernel(
         else:
             number = float(rng.uniform(0.1, 2.0))
             given[symbol], precise[symbol] = number, Rounded(number)
-    return Numbers(None, None, **given), Numbers(None, None, **precise)
+    return SymbolValues(None, None, **given), SymbolValues(None, None, **precise)
 
 
 # ---- functions of other arguments, and loops ----------------------------------------------------
@@ -284,9 +284,9 @@ def _kl_divergence(d: Draw) -> Iterator[Compared]:
     mean, variance = d.rng.standard_normal(DIM), d.rng.uniform(0.2, 3.0, DIM)
     white = Gaussian(np.zeros(DIM), np.eye(DIM))
     exact = {"w": as_exact(mean), "k_i": np.sqrt(as_exact(variance))}
-    floats = Numbers(None, None, p=Gaussian(mean, np.diag(variance)), q=white)
+    floats = SymbolValues(None, None, p=Gaussian(mean, np.diag(variance)), q=white)
     path = "closed_form.distributions.kl_divergence"
-    yield from _compared(path, floats, Numbers(None, None, **exact))
+    yield from _compared(path, floats, SymbolValues(None, None, **exact))
 
 
 def _multi_sine(d: Draw) -> Iterator[Compared]:
@@ -297,7 +297,7 @@ def _multi_sine(d: Draw) -> Iterator[Compared]:
         exact[name] = as_exact(values[:, None])
     [formula, *_] = formulas("signals.MultiSine")
     x = coefficients.ravel() @ signals.factor
-    yield formula.text, x, formula.value(Numbers(None, None, **exact))
+    yield formula.text, x, formula.value(SymbolValues(None, None, **exact))
 
 
 def _sampled(d: Draw, step: str, sample: Callable[..., Array], eta: float) -> Iterator[Compared]:
@@ -319,7 +319,7 @@ def _sampled(d: Draw, step: str, sample: Callable[..., Array], eta: float) -> It
         t, s, x_t = visited[i], visited[i - 1] if i else 0, path[i + 1]
         z = again.standard_normal((2, DIM)) if s and eta else np.zeros((2, DIM))
         vectors = {"x_t": x_t, "eps_hat": _denoiser(x_t, t), "z": z, "eta": eta}
-        numbers = Numbers(d.exact, t, s, **{k: as_exact(x) for k, x in vectors.items()})
+        numbers = SymbolValues(d.exact, t, s, **{k: as_exact(x) for k, x in vectors.items()})
         yield f"the step from {t} to {s}", path[i], formula.value(numbers)
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ddpm_np.equations.docstrings import Formula, formulas, function_at, symbol_of
 from ddpm_np.equations.formula import names, value
-from ddpm_np.equations.values import Numbers, arguments, parameters_of
+from ddpm_np.equations.values import SymbolValues, arguments, parameters_of
 from ddpm_np.sampling import ReverseStep
 from ddpm_np.schedule import Schedule
 
@@ -78,7 +78,7 @@ def parts_of(path: str, numbers: Mapping[str, Any], *, floating: bool = False) -
     if isinstance(result, Schedule):
         for formula in block:
             if formula.left is not None and (formula.exact or floating):
-                table = Numbers(result, numbers["t"])
+                table = SymbolValues(result, numbers["t"])
                 if all(name in table for name in names(formula.left)):
                     yield from _each(formula, value(formula.left, table))
         return

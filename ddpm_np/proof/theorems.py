@@ -23,7 +23,7 @@ import numpy as np
 
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.docstrings import equation_numbers, formulas, function_at, symbol_of
-from ddpm_np.equations.values import Numbers, parameters_of
+from ddpm_np.equations.values import SymbolValues, parameters_of
 from ddpm_np.proof.identities import IDENTITIES
 from ddpm_np.proof.identities.charts import (
     betas,
@@ -159,7 +159,7 @@ def _claims(path: str, kind: str) -> dict[Claim, str]:
         v = _discovery(kind, call if kind in ROUTES else None)
         if v is not None:
             [group] = groups_of(call)
-            for name, why in _values(path, _numbers(path, v, call), v.domain):
+            for name, why in _values(path, _values_at(path, v, call), v.domain):
                 if why != HAS_VALUE or (group, name) not in claims:
                     claims[group, name] = why
     return {c: why for c, why in claims.items() if c[1] == WHOLE or (c[0], WHOLE) not in claims}
@@ -171,12 +171,14 @@ def _free_claims(path: str) -> dict[Claim, str]:
     last = {f.text: len(f.parts) - 1 for f in formulas(path)}
     return {
         (group, name): why or ("" if name[1] == last[name[0]] else "it needs a relation")
-        for name, why in _values(path, _numbers(path, v, (None, None)), domain)
+        for name, why in _values(path, _values_at(path, v, (None, None)), domain)
         for group in (("s = 0", "s >= 1") if takes_route(path) else ("t = 1", "t >= 2"))
     }
 
 
-def _values(path: str, numbers: Numbers, domain: Domain) -> Iterator[tuple[tuple[str, int], str]]:
+def _values(
+    path: str, numbers: SymbolValues, domain: Domain
+) -> Iterator[tuple[tuple[str, int], str]]:
     """What has a value. A part that divides by 0 has none anywhere, nor has one that is NaN.
 
     A function may refuse the steps; a root that it takes may need another chart.
@@ -194,7 +196,7 @@ def _values(path: str, numbers: Numbers, domain: Domain) -> Iterator[tuple[tuple
             yield part.name, _why(part, numbers)
 
 
-def _why(part: Part, numbers: Numbers) -> str:
+def _why(part: Part, numbers: SymbolValues) -> str:
     if any(isinstance(x, float) for x in np.ravel(part.actual)):
         return NOWHERE
     try:
@@ -294,10 +296,10 @@ def _with_arrays(chart: Chart, taken: frozenset[str], rows: tuple[int, ...]) -> 
     return chart.also(free_eta=ANY) if "eta" in taken else chart
 
 
-def _numbers(path: str, v: V, call: Call) -> Numbers:
+def _values_at(path: str, v: V, call: Call) -> SymbolValues:
     """The numbers of a call by their symbols, from what the chart has built."""
     if call[1] is None:
-        return Numbers(None, None, **{n: x for n, x in vars(v).items() if n != "roots"})
+        return SymbolValues(None, None, **{n: x for n, x in vars(v).items() if n != "roots"})
     taken, (s, t) = taken_by(path), call
     given = {name: vars(v)[name] for name in (*ROWS, *MATRICES, "values") if name in taken}
     for name in taken & {*MATRICES}:
@@ -310,7 +312,7 @@ def _numbers(path: str, v: V, call: Call) -> Numbers:
     if "eta" in taken:
         given["eta"] = v.eta if hasattr(v, "eta") else v.free_eta
     own = 2 if taken & {*MATRICES} else 1 if taken & {*ROWS, "values"} else 0
-    return Numbers(v.schedule, t, s, axes=0 if is_kernel(path) else own, **given)
+    return SymbolValues(v.schedule, t, s, axes=0 if is_kernel(path) else own, **given)
 
 
 SQUARES = ("alpha_t", "beta_t", "alpha_{t|s}", "beta_{t|s}", "noise", "kept", "direction")
@@ -352,7 +354,7 @@ def _identity(path: str, setting: Setting, claims: set[Claim]) -> Identity:
     def sides(v: V) -> tuple[list[Any], list[Any]]:
         left, right = [], []
         for call in setting.calls:
-            numbers, wanted = _numbers(path, v, call), _wanted(call, claims)
+            numbers, wanted = _values_at(path, v, call), _wanted(call, claims)
             for part in parts_of(path, numbers):
                 if part.name in wanted:
                     left.append(part.actual)

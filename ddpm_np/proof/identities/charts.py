@@ -106,7 +106,7 @@ def segments(T: int, *cuts: int) -> Chart:
     return Chart(dict.fromkeys(names, UNIT), build, declared)
 
 
-def _route(T: int, s: int, t: int, at_s: Any, at_t: Any, m: dict[str, Symbol]) -> Any:
+def _schedule_with(T: int, s: int, t: int, at_s: Any, at_t: Any, m: dict[str, Symbol]) -> Any:
     """A schedule of T steps with alpha_bar_s and alpha_bar_t as given, 1 <= s < t, others free."""
     levels: list[Any] = [1]
     for k in range(1, T + 1):
@@ -136,7 +136,7 @@ def reverse_step(T: int, s: int, t: int) -> Chart:
         a, b = circle(w)
         c, c_s = b * (1 + n * n) / (2 * n), b * (1 - n * n) / (2 * n * a)
         std = b * c_s / c
-        schedule = _route(T, s, t, 1 - c_s * c_s, 1 - c * c, m)
+        schedule = _schedule_with(T, s, t, 1 - c_s * c_s, 1 - c * c, m)
         roots = [a, b, c, std, a * c_s * c_s / c, c / a]
         return SimpleNamespace(
             a=a, b=b, c=c, std=std, schedule=schedule, route=(schedule, t, s), roots=roots
@@ -155,7 +155,7 @@ def ddim_step(T: int, s: int, t: int) -> Chart:
     def build(u_s: Symbol, u_t: Symbol, w: Symbol, **m: Symbol) -> SimpleNamespace:
         (p_s, c_s), (p, c), (x, y) = map(circle, (u_s, u_t, w))
         g, near, std = p_s / p, c_s * x, c_s * y
-        schedule = _route(T, s, t, p_s * p_s, p * p, m)
+        schedule = _schedule_with(T, s, t, p_s * p_s, p * p, m)
         return SimpleNamespace(
             c=c,
             c_s=c_s,
