@@ -32,22 +32,29 @@ class Drawn(NamedTuple):
     rows: dict[str, Array]  # (columns, pixels) by what made them
 
 
-def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) -> Shown:
+def show(
+    *,
+    rng: np.random.Generator,
+    k: int = 5,
+    n: int = 8,
+    steps: int = 400,
+    schedule: Schedule = SCHEDULE,
+) -> Shown:
     pictures = FAMILY.sample(k, rng=rng)
     points = Empirical(pictures)
     denoisers: dict[str, Denoiser] = {
-        "sees all pixels": IdealDenoiser(points, SCHEDULE),
-        f"{SEEN}, and where": PatchDenoiser(pictures, SCHEDULE, patch=PATCH, placed=True),
-        f"{SEEN}, not where": PatchDenoiser(pictures, SCHEDULE, patch=PATCH),
-        f"a U-Net, {steps} steps": _trained(points, steps, rng),
-        "all rings, exact": IdealDenoiser(FAMILY, SCHEDULE),
+        "sees all pixels": IdealDenoiser(points, schedule),
+        f"{SEEN}, and where": PatchDenoiser(pictures, schedule, patch=PATCH, placed=True),
+        f"{SEEN}, not where": PatchDenoiser(pictures, schedule, patch=PATCH),
+        f"a U-Net, {steps} steps": _trained(points, schedule, steps, rng),
+        "all rings, exact": IdealDenoiser(FAMILY, schedule),
     }
     seed = int(rng.integers(2**63))
     rows, drawn = [], {f"{k} pictures": pictures}
     for name, denoiser in denoisers.items():
         noise = np.random.default_rng(seed)  # the same for all
         path = ancestral_sample(
-            denoiser, SCHEDULE, n, FAMILY.dim, rng=noise, trajectory=True, dtype=np.float64
+            denoiser, schedule, n, FAMILY.dim, rng=noise, trajectory=True, dtype=np.float64
         )
         samples = drawn[name] = path[0]
         distance, what = nearest_ring(samples).distance, f"distance to the nearest ring: {name}"
@@ -59,12 +66,12 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
             rows.append(Measurement(f"... how many of the {k}", float(used)))
         else:
             rows.append(sampled(what, distance))
-    times = np.linspace(SCHEDULE.T, 0, n).astype(int)
+    times = np.linspace(schedule.T, 0, n).astype(int)
     drawn["the first of them, at\nt = " + ", ".join(map(str, times))] = path[times, 0]
     for placed, where in ((True, "and where"), (False, "not where")):
-        floor = PatchDenoiser(pictures, SCHEDULE, patch=PATCH, placed=placed).floor(n=4, rng=rng)
+        floor = PatchDenoiser(pictures, schedule, patch=PATCH, placed=placed).floor(n=4, rng=rng)
         rows.append(Measurement(f"least loss, {SEEN}, {where}", float(floor[1:].mean())))
-    floor, _ = estimate_floor(points, SCHEDULE, n=100, rng=rng)
+    floor, _ = estimate_floor(points, schedule, n=100, rng=rng)
     rows.append(Measurement("least loss, all pixels of the five", float(floor[1:].mean())))
     first = Schedule.from_beta([1e-4])
     floor, error = estimate_floor(FAMILY, first, n=16, rng=rng)
@@ -78,12 +85,14 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
     return Shown(rows, Drawn(drawn))
 
 
-def _trained(points: Empirical, steps: int, rng: np.random.Generator) -> Network:
+def _trained(
+    points: Empirical, schedule: Schedule, steps: int, rng: np.random.Generator
+) -> Network:
     """A small U-Net after a second or two on the pictures."""
-    skip, gain = preconditioning(SCHEDULE, float(np.square(points.points).mean()))
-    network = UNet(FAMILY.size, SCHEDULE.T, widths=(12, 24), rng=rng, skip=skip, gain=gain)
+    skip, gain = preconditioning(schedule, float(np.square(points.points).mean()))
+    network = UNet(FAMILY.size, schedule.T, widths=(12, 24), rng=rng, skip=skip, gain=gain)
     settings = {"steps": steps, "batch_size": 16, "learning_rate": 5e-3}
-    return trained(network, points, SCHEDULE, rng=rng, ema_decay=0.98, **settings)
+    return trained(network, points, schedule, rng=rng, ema_decay=0.98, **settings)
 
 
 def draw(drawn: Drawn) -> style.Figure:

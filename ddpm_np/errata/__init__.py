@@ -1,12 +1,12 @@
 """The errors of the notes, each with the correction and a counterexample that code computes.
 
 To be read beside the notes N0..N4. ``python -m ddpm_np errata`` prints :func:`errata_table` in the
-order of their lines; ``errata N2:351`` prints the entries of one line, and ``--lang zh`` prints
-them in Chinese. Listed are formulas that are wrong and claims that a number decides; misprints of
-words are left out. The words stand in ``n0.txt`` to ``n4.txt``, in the format of
-:mod:`ddpm_np.errata.record`. The counterexamples are functions named after their place; each
-computes one quantity three times: as printed, as corrected (with the package's own functions where
-there are any), and independently. The rule that decides an entry is
+order of their lines; ``errata N2:351`` prints the entries of one line, ``errata E10`` those of one
+equation, and ``--lang zh`` prints them in Chinese. Listed are formulas that are wrong and claims
+that a number decides; misprints of words are left out. The words stand in ``n0.txt`` to ``n4.txt``,
+in the format of :mod:`ddpm_np.errata.record`. The counterexamples are functions named after their
+place; each computes one quantity three times: as printed, as corrected (with the package's own
+functions where there are any), and independently. The rule that decides an entry is
 :attr:`ddpm_np.errata.numbers.Numbers.decide`.
 
 >>> [entry.corrected.en for entry in lookup("N2:351")]
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 from unicodedata import east_asian_width
 
+from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.notes import NOTES, Place
 from ddpm_np.equations.words import LANGUAGES, Words
 from ddpm_np.errata import n0, n1, n2, n3, n4
@@ -61,9 +62,13 @@ ERRATA: dict[Place, Erratum] = {entry.place: entry for entry in _entries()}
 def lookup(place: str) -> tuple[Erratum, ...]:
     """The entries that share a line with a place such as "N2:351" or "N2:439-442", in order.
 
-    Places that repeat an error count too. Empty where no error is known; ValueError for what is
-    not a place.
+    Places that repeat an error count too. Or, for "E10", the entries of that equation. Empty where
+    no error is known; ValueError for what is neither a place nor an equation.
     """
+    if place in EQUATIONS:
+        return tuple(entry for entry in ERRATA.values() if entry.equation == place)
+    if place.startswith("E"):
+        raise ValueError(f"place must be an equation from E1 to {[*EQUATIONS][-1]}, got {place!r}")
     wanted = Place(place)
 
     def concerns(other: Place) -> bool:
@@ -77,7 +82,7 @@ def lookup(place: str) -> tuple[Erratum, ...]:
 def errata_table(place: str | None = None, *, lang: str = "en") -> Iterator[str]:
     """The lines of the table, at most 100 columns wide, in English or in Chinese ("zh").
 
-    With a place, the entries of that place only. Otherwise all of them and their number by kind;
+    With a place or an equation, its entries only. Otherwise all of them and their number by kind;
     places that repeat an error get a line of their own that points to the entry. The numbers are
     computed as it goes. ValueError at once for what is not a place or not a language.
     """

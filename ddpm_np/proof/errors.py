@@ -29,7 +29,6 @@ from ddpm_np.proof.parts import (
     MATRICES,
     NO_VALUE,
     ROWS,
-    SQUARE,
     WITHOUT_FORMULA,
     is_kernel,
     parts_of,
@@ -177,13 +176,17 @@ def _distance(path: str, actual: Any, exact: Any) -> Worst:
 def _compared(
     path: str, floats: Mapping[str, Any], exact: Mapping[str, Any], dtype: Any = np.float64
 ) -> Iterator[Compared]:
-    """What the function returns, with what the last part of its formula says."""
+    """What the function returns, with what the last part of its formula says.
+
+    And the parts before it where they are not proved, as their formula holds more than roots.
+    """
     for part in parts_of(path, floats, floating=True):
+        formula = part.formula
         if np.asarray(part.actual).dtype not in (dtype, np.float64):
             raise TypeError(f"{path} returns {np.asarray(part.actual).dtype}")
-        last = len(part.formula.parts) - 1
-        if part.place == last or part.formula.is_distribution and part.place != SQUARE:
-            yield part.formula.text, part.actual, part.expected(exact)
+        every = formula.is_distribution or not formula.exact
+        if part.place >= (0 if every else len(formula.parts) - 1):
+            yield formula.text, part.actual, part.expected(exact)
 
 
 def _one_call(path: str, d: Draw) -> Iterator[Compared]:

@@ -50,13 +50,14 @@ MEASURED = (
 # Raised where there is no value: a root that is not rational in a chart, a division by 0, a symbol
 # that is not known, a step out of range.
 NO_VALUE = (ValueError, ZeroDivisionError, KeyError)
-SQUARE = -1
+LEFT, SQUARE = -1, -2
 
 
 class Part(NamedTuple):
     """A part of a formula: what the function makes of it, and what it says of given numbers.
 
-    place : which of the parts it is; SQUARE for the square of what was drawn, of a distribution
+    place : which of the parts it is; LEFT for the number that its left-hand side names, SQUARE for
+        the square of what was drawn, of a distribution
     """
 
     formula: Formula
@@ -80,7 +81,7 @@ def parts_of(path: str, numbers: Mapping[str, Any], *, floating: bool = False) -
             if formula.left is not None and (formula.exact or floating):
                 table = SymbolValues(result, numbers["t"])
                 if all(name in table for name in names(formula.left)):
-                    yield from _each(formula, value(formula.left, table))
+                    yield from _each(formula, value(formula.left, table), numbers)
         return
     outputs = [f for f in block if not f.is_distribution]
     distributions = [f for f in block if f.is_distribution]
@@ -89,11 +90,13 @@ def parts_of(path: str, numbers: Mapping[str, Any], *, floating: bool = False) -
     for formula in distributions:
         yield from _distribution(formula, result, numbers)
     for formula, found in zip(outputs, result):
-        yield from _each(formula, found)
+        yield from _each(formula, found, numbers)
     for formula in outputs[len(result) :]:
         name = formula.squared or (formula.left.text if formula.left is not None else "")
         if not any(name in names(p) for f in block if f is not formula for p in f.parts):
             raise ValueError(f"{formula.text!r} defines a symbol that no other formula uses")
+        if len(formula.parts) > 1 or name in numbers:
+            yield from _each(formula, formula.value(numbers), numbers)
 
 
 def _result(path: str, numbers: Mapping[str, Any]) -> Any:
@@ -115,15 +118,21 @@ def _result(path: str, numbers: Mapping[str, Any]) -> Any:
     return list(result) if isinstance(result, tuple) else [result]
 
 
-def _each(formula: Formula, found: Any) -> Iterator[Part]:
+def _each(formula: Formula, found: Any, numbers: Mapping[str, Any]) -> Iterator[Part]:
     for i in range(len(formula.parts)):
         yield Part(formula, i, found, partial(formula.value, part=i))
+    left = formula.left
+    if left is not None and left.kind == "name" and left.text in numbers:
+        yield Part(formula, LEFT, found, partial(value, left))
 
 
 def _distribution(
     formula: Formula, result: list[Any], numbers: Mapping[str, Any]
 ) -> Iterator[Part]:
     """q(...) = N(x; mean, variance I): of a function that returns both, or of one that draws."""
+    left, point = formula.left, formula.right.parts[0].parts[0]
+    if left is None or next(names(left), "") != point.text:
+        raise ValueError(f"{formula.text!r} says of another point than its left side how it lies")
     if len(result) == 2:
         yield Part(formula, 0, result[0], lambda given: formula.value(given)[0])
         yield Part(formula, 1, result[1], lambda given: formula.value(given)[1])

@@ -119,6 +119,7 @@ def _theorems(path: str) -> Iterator[Identity]:
     if is_kernel(path):
         found = _free_claims(path)
         proved = {claim for claim, why in found.items() if why == HAS_VALUE}
+        nowhere = {claim for claim, why in found.items() if why == NOWHERE}
         refused = {claim: why for claim, why in found.items() if why not in (HAS_VALUE, NOWHERE)}
         if proved:
             yield _identity(path, _free(path), {*proved})
@@ -135,6 +136,7 @@ def _theorems(path: str) -> Iterator[Identity]:
                     yield _identity(path, setting, here)
             proved |= here
     lacking = _lacking(refused, proved | nowhere)
+    lacking |= {c for c in nowhere if c[1] not in (WHOLE, *(name for _, name in proved))}
     if lacking or not proved:
         what = "; ".join(sorted({f"{name[0]} for {group}" for group, name in lacking})) or "it"
         why = [*refused.values(), "it has no value"][0]
@@ -197,7 +199,7 @@ def _values(
 
 
 def _why(part: Part, numbers: SymbolValues) -> str:
-    if any(isinstance(x, float) for x in np.ravel(part.actual)):
+    if any(isinstance(x, float) and np.isnan(x) for x in np.ravel(part.actual)):
         return NOWHERE
     try:
         part.expected(numbers)
