@@ -18,7 +18,6 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.companion import evidence, numbers
 from ddpm_np.companion.marks import broken, marked, replaced
-from ddpm_np.companion.prose import pieces
 from ddpm_np.companion.sources import ROOT, highlighted, source
 from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, equations_of
 from ddpm_np.equations.formula import parse
@@ -72,12 +71,6 @@ def page() -> str:
         pair=lambda e: Markup(_pair(e, convert)),
         printed=lambda p, errata: Markup(_printed(p, errata, convert)),
         heading=lambda text: Markup(_heading(text, convert)),
-        remark=lambda text: Markup(
-            "".join(
-                mathml(parse(piece), block=False) if is_formula else _linked(piece)
-                for is_formula, piece in pieces(text)
-            )
-        ),
         words=lambda text: Markup(sentence(told(text), lambda t: mathml(t, block=False), _linked)),
         both=lambda text: Markup(_both(text)),
         tree=lambda tree: Markup(mathml(tree)),
