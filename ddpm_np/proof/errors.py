@@ -214,13 +214,14 @@ def _one_call(path: str, d: Draw) -> Iterator[Compared]:
     if taken & {*MATRICES}:
         given["I"], precise["I"] = np.eye(DIM), np.eye(DIM, dtype=int).astype(object)
     s = d.s if takes_route(path) else None
-    axes = 0 if is_kernel(path) else 1 if taken & {*ROWS} else 0
-    floats = SymbolValues(d.schedule, d.t, s, axes=axes, **given)
-    exact = SymbolValues(d.exact, d.t, s, axes=axes, **precise)
+    if s is not None and is_kernel(path):
+        given["alpha_{t|s}"], given["beta_{t|s}"] = d.schedule.between(s, d.t)
+    floats, exact = (
+        SymbolValues(d.schedule, d.t, s, **given),
+        SymbolValues(d.exact, d.t, s, **precise),
+    )
     if is_kernel(path):
-        if s is not None:
-            given["alpha_{t|s}"], given["beta_{t|s}"] = d.schedule.between(s, d.t)
-        floats, exact = _of_kernel(path, SymbolValues(d.schedule, d.t, s, **given), exact, rng)
+        floats, exact = _of_kernel(path, floats, exact, rng)
     try:
         with np.errstate(all="ignore"):
             yield from _compared(path, floats, exact)
