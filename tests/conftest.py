@@ -13,6 +13,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -30,6 +31,16 @@ COMMON: dict[str, Any] = {
 settings.register_profile("default", max_examples=25, derandomize=True, **COMMON)
 settings.register_profile("long", max_examples=100, derandomize=True, **COMMON)
 settings.register_profile("deep", max_examples=1000, derandomize=False, **COMMON)
+
+
+@pytest.fixture(scope="module")
+def quick_pictures() -> Iterator[None]:
+    """Panels stay where they are: arranging them takes longer than drawing (tests/test_style.py
+    looks at that)."""
+    engine = pytest.importorskip("matplotlib.layout_engine").ConstrainedLayoutEngine
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "execute", lambda self, figure: None)
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

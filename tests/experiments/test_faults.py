@@ -24,7 +24,7 @@ from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
 
-RUN = ["run", "--experiment", "curve", "--steps", "20000", "--out", "x"]
+RUN = ["run", "--experiment", "curve", "--steps", "8000", "--out", "x"]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="devices, signals and limits of Linux")
 
 
@@ -131,7 +131,7 @@ def test_the_end_of_a_job_or_a_terminal_saves_as_an_interrupt_does(tiny, number)
     process.send_signal(number)
     error = one_line(process.communicate()[1])
     step = load_checkpoint("x/checkpoint.npz", KINDS).state.step
-    assert process.returncode == 130 and error.startswith(f"stopped at step {step} of 20000")
+    assert process.returncode == 130 and error.startswith(f"stopped at step {step} of 8000")
     assert "run.lock" not in files("x")
 
 
@@ -140,7 +140,7 @@ def test_a_run_under_nohup_ignores_the_terminal(tiny):
     process = start(*RUN, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.stdout.readline()
     process.send_signal(signal.SIGHUP)
-    while "step 4000/" not in (line := process.stdout.readline()):
+    while "step 1600/" not in (line := process.stdout.readline()):
         assert line, process.stderr.read()
     process.kill()
     process.communicate()
@@ -159,8 +159,9 @@ def test_a_run_under_nohup_ignores_the_terminal(tiny):
         ("report.md", "deleted"),
     ],
 )
-def test_results_that_are_missing_or_not_whole_are_made_again(tiny, monkeypatch, name, damage):
-    pytest.importorskip("matplotlib")
+def test_results_that_are_missing_or_not_whole_are_made_again(
+    tiny, quick_pictures, monkeypatch, name, damage
+):
     monkeypatch.setattr(_figure_style, "available", lambda: True)
     monkeypatch.setattr(
         "ddpm_np.experiments.figures.pictures",
@@ -243,10 +244,8 @@ def test_an_interrupt_during_a_further_training_keeps_what_is_done(tiny, monkeyp
     [
         ("scipy", ["run", "--out", "x"]),
         ("scipy", ["errata"]),
-        ("scipy", ["demo", "noise-target"]),
         ("scipy", ["verify"]),
         ("matplotlib", ["run", "--out", "x"]),
-        ("matplotlib", ["demo", "averaging"]),
     ],
 )
 def test_without_a_package_one_line_says_what_to_install(tmp_path, package, argv):

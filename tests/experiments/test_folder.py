@@ -67,7 +67,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
 
 
 def test_a_second_process_is_refused_while_a_run_goes_on(tiny, capsys):
-    process = start("run", "--experiment", "curve", "--steps", "50000", "--out", "x")
+    process = start("run", "--experiment", "curve", "--steps", "10000", "--out", "x")
     while "step" not in (line := process.stdout.readline()):
         assert line, process.stderr.read()
     for argv in (["run", "--resume", "--out", "x"], ["run", "--out", "x", "--seed", "1"]):
@@ -100,8 +100,17 @@ def test_no_lock_is_left_behind(tiny):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The files of a tiny run of the curve that is complete."""
-    folder = tmp_path_factory.mktemp("whole")
-    process = start("run", "--experiment", "curve", "--steps", "1000", "--out", str(folder))
+    return complete(tmp_path_factory.mktemp("whole"), steps=1000)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """The files of a shorter one."""
+    return complete(tmp_path_factory.mktemp("short"), steps=250)
+
+
+def complete(folder, steps):
+    process = start("run", "--experiment", "curve", "--steps", str(steps), "--out", str(folder))
     _, error = process.communicate()
     assert process.returncode == 0, error
     return files(folder)
@@ -307,9 +316,9 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
 
 @pytest.mark.parametrize("fails_at", range(10))
 def test_a_full_disk_is_told_with_file_step_and_how_to_continue(
-    tiny, whole, capsys, monkeypatch, fails_at
+    tiny, short, capsys, monkeypatch, fails_at
 ):
-    monkeypatch.setattr(folders, "CHECKPOINT_EVERY", 400)
+    monkeypatch.setattr(folders, "CHECKPOINT_EVERY", 100)
     calls, fsync = [], _files.os.fsync
 
     def full(handle):
@@ -319,7 +328,7 @@ def test_a_full_disk_is_told_with_file_step_and_how_to_continue(
         fsync(handle)
 
     monkeypatch.setattr(_files.os, "fsync", full)
-    argv = ["run", "--experiment", "curve", "--steps", "1000", "--out", "x"]
+    argv = ["run", "--experiment", "curve", "--steps", "250", "--out", "x"]
     code = main(*argv)
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "No space left on device" in error
@@ -327,13 +336,13 @@ def test_a_full_disk_is_told_with_file_step_and_how_to_continue(
         assert code == 1 and "x/run.json" in error
     else:
         assert code == 1 and "--resume --out x" in error and "is kept" in error
-        assert re.search(r"step (0|400|800|1000) of 1000 is kept", error)
+        assert re.search(r"step (0|100|200|250) of 250 is kept", error)
     monkeypatch.setattr(_files.os, "fsync", fsync)
     assert not [name for name in files("x") if name.endswith((".tmp", ".lock"))]
     resume = Path("x/run.json").exists()
     assert main(*(["run", "--resume", "--out", "x"] if resume else argv)) == 0
-    assert files("x")["checkpoint.npz"] == whole["checkpoint.npz"]
-    assert numbers("x") == json.loads(whole["report.json"])["numbers"]
+    assert files("x")["checkpoint.npz"] == short["checkpoint.npz"]
+    assert numbers("x") == json.loads(short["report.json"])["numbers"]
 
 
 def test_an_interrupt_saves_the_step_at_which_it_came(tiny, capsys, monkeypatch):
