@@ -28,7 +28,7 @@ COMMON: dict[str, Any] = {
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow],
 }
-settings.register_profile("default", max_examples=25, derandomize=True, **COMMON)
+settings.register_profile("default", max_examples=15, derandomize=True, **COMMON)
 settings.register_profile("long", max_examples=100, derandomize=True, **COMMON)
 settings.register_profile("deep", max_examples=1000, derandomize=False, **COMMON)
 
@@ -44,7 +44,7 @@ def quick_pictures() -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    told = "run every property on 1000 new examples instead of the same 40, and print the seed"
+    told = "run every property on 1000 new examples instead of the same few, and print the seed"
     parser.addoption("--deep", action="store_true", help=told)
     parser.addoption("--long", action="store_true", help="run the tests marked long, too")
 

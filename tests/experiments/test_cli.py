@@ -101,7 +101,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.E16
-@pytest.mark.parametrize("stop", [KILL, signal.SIGINT])
+@pytest.mark.parametrize("stop", [pytest.param(KILL, marks=pytest.mark.long), signal.SIGINT])
 def test_a_stopped_run_resumes_bit_for_bit(tiny, capsys, uninterrupted, stop):
     process = start("run", "--experiment", "ensemble", "--steps", str(LONG), "--out", "x")
     while "step 800/" not in (line := process.stdout.readline()):
@@ -317,8 +317,6 @@ def test_a_folder_whose_name_is_no_text_can_be_used(tiny):
     assert process.communicate()[1] == b"" and process.returncode == 0
     with open(name + b"/report.md", encoding="utf-8") as page:
         assert "a\\udcff/checkpoint.npz" in page.read()
-    process = start("run", "--resume", "--out", name, text=False)
-    assert process.communicate()[1] == b"" and process.returncode == 0
 
 
 # ---- sample, demo --------------------------------------------------------------------------------
