@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np import _figure_style
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
 from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np._picture_grid import picture_grid
@@ -14,16 +14,13 @@ from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.closed_form.patches import PatchDenoiser
+from ddpm_np.demos import Shown
 from ddpm_np.demos.points import nearest, share_at_points
-from ddpm_np.demos.shown import Shown
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import trained
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SCHEDULE = Schedule.sigmoid(40, beta_min=1e-3)
 FAMILY = Rings(12, radius=3.4, spread=1.0)
@@ -98,8 +95,6 @@ def _trained(
     return trained(network, points, schedule, rng=rng, ema_decay=0.98, **settings)
 
 
-@_figure_style.styled
-def draw(drawn: Drawn) -> Figure:
+def draw(drawn: Drawn) -> style.Figure:
     """One row for each denoiser, one column for each noise."""
-    figure = picture_grid(drawn.rows, title="Circles that are not round", aside=2.4)
-    return figure
+    return picture_grid(drawn.rows, title="Circles that are not round", aside=2.4)

@@ -114,7 +114,7 @@ class Trace:
 
     def close(self) -> None:
         """Keep the lines and forget the order."""
-        lines = {number: _lines(code) for number, code in self.codes.items()}
+        lines = {number: _line_by_place(code) for number, code in self.codes.items()}
         for code, place in set(self.instructions):
             self.calls[code].lines.add(lines[code][place])
         self.instructions.clear()
@@ -131,6 +131,7 @@ class Trace:
         return found
 
     def called(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """The tracer of calls: says whether and how a frame is followed."""
         code = frame.f_code
         kind = self._kinds.get(id(code))
         if kind is None:
@@ -158,6 +159,7 @@ class Trace:
         return IGNORED if path.startswith((*LIBRARIES, "<frozen")) else COMPARED
 
     def ran(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """The tracer within a frame: keeps its instructions and exceptions."""
         if event == "opcode":
             self.instructions.append((id(frame.f_code), frame.f_lasti))
         elif event == "exception" and not _end_of_a_loop(frame, arg[0]):
@@ -248,11 +250,11 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _line_of(code: CodeType, place: int) -> int:
-    return _lines(code).get(place, code.co_firstlineno)
+    return _line_by_place(code).get(place, code.co_firstlineno)
 
 
 @cache
-def _lines(code: CodeType) -> dict[int, int]:
+def _line_by_place(code: CodeType) -> dict[int, int]:
     """The line of each place in a code object."""
     found = code.co_firstlineno
     lines: dict[int, int] = {}
