@@ -43,7 +43,7 @@ def _counterexamples() -> dict[str, Callable[[], Numbers]]:
     return found
 
 
-def _read() -> Iterator[Erratum]:
+def _entries() -> Iterator[Erratum]:
     counterexamples = _counterexamples()
     for note in NOTES:
         name = f"{note.lower()}.txt"
@@ -55,7 +55,7 @@ def _read() -> Iterator[Erratum]:
         raise ValueError(f"counterexamples without an entry: {', '.join(counterexamples)}")
 
 
-ERRATA: dict[Place, Erratum] = {entry.place: entry for entry in _read()}
+ERRATA: dict[Place, Erratum] = {entry.place: entry for entry in _entries()}
 """All entries by place, sorted by note and line."""
 
 
@@ -89,7 +89,7 @@ def errata_table(place: str | None = None, *, lang: str = "en") -> Iterator[str]
     if lang not in LANGUAGES:
         raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}, got {lang!r}")
     if place is None:
-        return _table(lang)
+        return _all(lang)
     return _found(place, lookup(place), lang)
 
 
@@ -98,16 +98,16 @@ def _found(place: str, entries: tuple[Erratum, ...], lang: str) -> Iterator[str]
         yield f"no error is known at {place}" if lang == "en" else f"{place} 处没有勘误"
     for i, entry in enumerate(entries):
         yield from ([""] if i else [])
-        yield from _lines(entry, lang)
+        yield from _written(entry, lang)
 
 
-def _table(lang: str) -> Iterator[str]:
+def _all(lang: str) -> Iterator[str]:
     rows = [(entry.place, entry, True) for entry in ERRATA.values()]
     rows += [(place, entry, False) for entry in ERRATA.values() for place in entry.also]
     rows.sort(key=lambda row: row[0].order)
     for place, entry, is_first in rows:
         if is_first:
-            yield from _lines(entry, lang)
+            yield from _written(entry, lang)
         else:
             yield f"{place}  " + (f"see {entry.place}" if lang == "en" else f"见 {entry.place}")
         yield ""
@@ -125,7 +125,7 @@ def _plural(kind: str, n: int) -> str:
     return "" if kind == "imprecise" or n == 1 else "s"
 
 
-def _lines(entry: Erratum, lang: str) -> Iterator[str]:
+def _written(entry: Erratum, lang: str) -> Iterator[str]:
     equation = f"  ({entry.equation})" if entry.equation else ""
     kind = entry.kind if lang == "en" else KINDS[entry.kind].zh
     yield f"{entry.place}  [{kind}]  {entry.section}{equation}"
@@ -133,14 +133,14 @@ def _lines(entry: Erratum, lang: str) -> Iterator[str]:
     for label, chinese in LABELS.items():
         text: Words = getattr(entry, label)
         yield from _wrapped(label if lang == "en" else chinese, text.in_(lang))
-        if label == "printed" and lang == "en" and _columns(text.zh) > len(text.zh):
+        if label == "printed" and lang == "en" and _width(text.zh) > len(text.zh):
             yield from _wrapped("in Chinese", text.zh)
         if label == "quantity":
-            yield from _wrapped(*_numbers(numbers, lang))
+            yield from _wrapped(*_values(numbers, lang))
             yield from _wrapped(*_decided(numbers, lang))
 
 
-def _numbers(numbers: Numbers, lang: str) -> tuple[str, str]:
+def _values(numbers: Numbers, lang: str) -> tuple[str, str]:
     printed, corrected, truth = numbers.texts()
     if lang == "en":
         return "numbers", f"printed {printed}, corrected {corrected}, truth {truth}"
@@ -165,10 +165,10 @@ _WORDS = re.compile(rf"[{_OPEN}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPEN}{_CLOSE}]+)[{_CL
 
 def _wrapped(label: str, text: str) -> Iterator[str]:
     """The text beside its label; textwrap does not know that Chinese characters are wide."""
-    line = "  " + label + " " * (10 - _columns(label)) + " "
+    line = "  " + label + " " * (10 - _width(label)) + " "
     start = line
     for word in _WORDS.findall(text):
-        if _columns(line) + _columns(word) > _WIDTH and line != start:
+        if _width(line) + _width(word) > _WIDTH and line != start:
             yield line.rstrip()
             line = start = " " * 13
         if line != start or not word.isspace():
@@ -176,5 +176,5 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
     yield line.rstrip()
 
 
-def _columns(text: str) -> int:
+def _width(text: str) -> int:
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

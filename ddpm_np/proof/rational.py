@@ -15,7 +15,7 @@ import numpy as np
 
 from ddpm_np._checks import ExactNumber
 from ddpm_np.proof import polynomials as poly
-from ddpm_np.proof.printing import in_latex, in_text
+from ddpm_np.proof.printing import in_text
 
 Key = tuple[Fraction, frozenset[tuple[poly.Factor, int]]]
 
@@ -34,6 +34,15 @@ def _untraced(operation: Callable[..., Any]) -> Callable[..., Any]:
             sys.settrace(tracer)
 
     return run
+
+
+def _refused(what: str) -> Any:
+    """A method that refuses: the symbol ..., since the answer depends on its value."""
+
+    def refuse(self: Symbol, *_: object) -> NoReturn:
+        raise self.domain.refusal(TypeError, f"a symbol {what}, {DEPENDS}")
+
+    return refuse
 
 
 class Symbol(ExactNumber):
@@ -225,17 +234,6 @@ class Symbol(ExactNumber):
         names = list(self.domain.variables)
         return in_text(self.numerator, self.denominator, self.scale, names)
 
-    def latex(self, names: Mapping[str, str] | None = None) -> str:
-        r"""The function in LaTeX; ``names`` says how variables are written.
-
-        >>> from ddpm_np.proof.symbols import ANY, UNIT, Domain
-        >>> x, beta = Domain(x=ANY, beta=UNIT).symbols
-        >>> print((x / (2 * beta**2)).latex({"beta": "b_t"}))
-        \frac{x}{2 b_t^{2}}
-        """
-        written = [(names or {}).get(name, name) for name in self.domain.variables]
-        return in_latex(self.numerator, self.denominator, self.scale, written)
-
     def _lift(self, other: object) -> Any:
         """The other operand as a symbol; NotImplemented for an array, which has its elements."""
         if isinstance(other, Symbol):
@@ -268,14 +266,13 @@ class Symbol(ExactNumber):
             raise AttributeError(name)
         raise self.domain.refusal(AttributeError, f"a symbol has no {name}, as a float may have")
 
-    def _refuse(self, what: str) -> NoReturn:
-        raise self.domain.refusal(TypeError, f"a symbol {what}, {DEPENDS}")
-
-    def __eq__(self, other: object) -> bool:
-        self._refuse("cannot be compared (==)")
-
-    def __ne__(self, other: object) -> bool:
-        self._refuse("cannot be compared (!=)")
+    __eq__ = _refused("cannot be compared (==)")
+    __ne__ = _refused("cannot be compared (!=)")
+    __bool__ = _refused("has no truth value")
+    __hash__ = _refused("cannot be looked up")
+    __abs__ = _refused("has no magnitude")
+    __float__ = _refused("cannot be rounded to a float")
+    __int__ = _refused("cannot be made a whole number")
 
     def __lt__(self, other: object) -> bool:
         return self.domain.sign(self - other, "<") < 0
@@ -288,21 +285,6 @@ class Symbol(ExactNumber):
 
     def __ge__(self, other: object) -> bool:
         return self.domain.sign(self - other, ">=") > 0
-
-    def __bool__(self) -> bool:
-        self._refuse("has no truth value")
-
-    def __hash__(self) -> int:
-        self._refuse("cannot be looked up")
-
-    def __abs__(self) -> Symbol:
-        self._refuse("has no magnitude")
-
-    def __float__(self) -> float:
-        self._refuse("cannot be rounded to a float")
-
-    def __int__(self) -> int:
-        self._refuse("cannot be made a whole number")
 
 
 # The files that are looked through for the line that asked for an operation.

@@ -119,7 +119,7 @@ class Trace:
 
     def close(self) -> None:
         """Keep the lines and forget the order."""
-        lines = {number: _lines(code) for number, code in self.codes.items()}
+        lines = {number: _line_by_place(code) for number, code in self.codes.items()}
         for code, place in set(self.instructions):
             self.calls[code].lines.add(lines[code][place])
             self.calls[code].places.add((self.codes[code].co_firstlineno, place))
@@ -274,11 +274,11 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _line_of(code: CodeType, place: int) -> int:
-    return _lines(code).get(place, code.co_firstlineno)
+    return _line_by_place(code).get(place, code.co_firstlineno)
 
 
 @cache
-def _lines(code: CodeType) -> dict[int, int]:
+def _line_by_place(code: CodeType) -> dict[int, int]:
     """The line of each place in a code object."""
     found = code.co_firstlineno
     lines: dict[int, int] = {}
