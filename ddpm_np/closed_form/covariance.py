@@ -171,9 +171,9 @@ def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
     and n <= m it deviates from I by O(sqrt(n/m)) in the spectral norm, beyond by O(n/m).
     X: (m, n). Returns (n, n).
     """
-    centred = _centred("X", X) / np.sqrt(len(X))
+    centred = _centred("X", X)
     with np.errstate(over="ignore", invalid="ignore"):  # refused in the next lines
-        cov = centred.T @ centred
+        cov = centred.T @ centred / len(centred)
     if not np.isfinite(cov).all():
         raise ValueError("X must be small enough for its covariance to fit into float64")
     return cov
