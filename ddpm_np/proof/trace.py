@@ -138,6 +138,7 @@ class Trace:
         return found
 
     def called(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """The tracer of calls: says whether and how a frame is followed."""
         code = frame.f_code
         kind = self._kinds.get(id(code))
         if kind is None:
@@ -165,6 +166,7 @@ class Trace:
         return IGNORED if path.startswith((*LIBRARIES, "<frozen")) else COMPARED
 
     def ran(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """The tracer within a frame: keeps its instructions and exceptions."""
         if event == "opcode":
             self.instructions.append((id(frame.f_code), frame.f_lasti))
         elif event == "exception" and not _end_of_a_loop(frame, arg[0]):
