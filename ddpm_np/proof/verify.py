@@ -189,7 +189,8 @@ def _report(row: Row) -> Iterator[str]:
             known.append(f"no formula of its own: {WITHOUT_FORMULA[name]}")
         yield f"     {name}: {'; '.join(known) or 'stated and tested'}"
         if name in row.covered:
-            for line in lines_not_run(function_of(name), row.covered[name].lines):
+            covered = row.covered[name]
+            for line in lines_not_run(function_of(name), covered.lines, covered.places):
                 yield f"         but for {line}"
     for failure in row.failures:
         yield f"     FAILED {failure}"
