@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.conformance.diagnosis import Judged
+from ddpm_np.conformance.judged import Judged
 from ddpm_np.conformance.report import Law
-from ddpm_np.conformance.subject import DIGITS, Subject
+from ddpm_np.conformance.subject import Subject
+from ddpm_np.conformance.tables import DIGITS
 
 VARIANCES = (0.0, 0.25)  # a known signal, and a spread one
 

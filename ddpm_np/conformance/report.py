@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 VERDICTS = {
@@ -29,10 +30,10 @@ class Row(NamedTuple):
     operation: str
     coefficient: str
     verdict: str
-    ulp: float
-    t: int | None
-    diagnosis: str
-    smallest_example: str
+    ulp: float = math.nan
+    t: int | None = None
+    diagnosis: str = ""
+    smallest_example: str = ""
 
     @property
     def fails(self) -> bool:
