@@ -178,7 +178,8 @@ class Caller:
             if self.takeover:
                 z = to_numpy(next(given[n] for n in ("z", "noise") if n in given))
                 ends = self.view.step(1), self.view.step(self.view.T)
-                draws = Draws(z, given.get("t_rows") if self.draws_t else None, ends)
+                again = -1 if self.operation == "p_losses" else 1
+                draws = Draws(z, again, given.get("t_rows") if self.draws_t else None, ends)
                 stack.enter_context(self.takeover.of(draws))
                 given["rng"] = self.takeover.generator if self.library == "numpy" else given["rng"]
             several = sum(r == "t" for r in method.roles.values()) > 1

@@ -129,7 +129,12 @@ def bind(operation: str, name: str, function: Callable[..., Any], has_model: boo
     fixed = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     roles = _roles(operation, fixed, has_model)
     strange = [p.name for p in fixed if p.default is p.empty and p.name not in roles]
-    missing = _missing(operation, name, roles, strange, has_model)
+    code = read(function, "__code__")
+    draws_t = code is not None and {"randint", "integers", "rand"} & set(code.co_names)
+    optional = {"z", "s", "eta", "noise"}
+    if operation in ("loss", "p_losses") and (name != "forward" or draws_t):
+        optional.add("t")
+    missing = _missing(operation, name, roles, strange, has_model, optional)
     if missing is None:
         positional = tuple(p.name for p in fixed if p.kind is p.POSITIONAL_ONLY)
         answered = {"eps", "x_0", "v"} & set(roles.values())
@@ -140,15 +145,17 @@ def bind(operation: str, name: str, function: Callable[..., Any], has_model: boo
 
 
 def _missing(
-    operation: str, name: str, roles: dict[str, str], strange: list[str], has_model: bool
+    operation: str,
+    name: str,
+    roles: dict[str, str],
+    strange: list[str],
+    has_model: bool,
+    optional: set[str],
 ) -> str | None:
     """What is missing, in words; None where nothing is."""
     if strange:
         return f"parameter{'s' * (len(strange) > 1)} {', '.join(strange)} not known"
     given = set(roles.values())
-    optional = {"z", "s", "eta", "noise"}
-    if operation in ("loss", "p_losses") and name != "forward":
-        optional |= {"t"}
     if operation in _OF_MODEL and (has_model or given & {"model", "x_0", "v"}) or "v" in given:
         optional |= {"eps"}
     missing = [role for role in OPERATIONS[operation] if role not in given | optional]

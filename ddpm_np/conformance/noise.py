@@ -24,12 +24,12 @@ from ddpm_np.conformance.state import Place, places, places_of_code
 class Draws:
     """What one call gets, and what is odd about the way it asks for it.
 
-    z: the noise; where it is drawn a second time for a loss, the sign is turned. t: the steps that
+    z: the noise; again: what it is multiplied by where it is drawn a second time. t: the steps that
     a loss draws, in its own count; ends: its first step and its last.
     """
 
-    def __init__(self, z: Array, t: Array | None = None, ends: tuple[int, int] = (0, 0)) -> None:
-        self.z, self.t, self.ends = z, t, ends
+    def __init__(self, z: Array, again: int, t: Array | None, ends: tuple[int, int]) -> None:
+        self.z, self.again, self.t, self.ends = z, again, t, ends
         self.used, self.times, self.fault = 0, 0, ""
         self.last: tuple[int, ...] = ()
 
@@ -37,14 +37,15 @@ class Draws:
         """The next numbers, in this shape: all of z, or its rows or entries one after the other."""
         shape = _shape(size)
         number, whole = int(np.prod(shape)), self.z.size
-        if uniform and number < self.z[0].size:  # a share of T for a t, or the toss of a coin
+        for_rows = number == len(self.z) and self.t is not None
+        if uniform and (for_rows or number < self.z[0].size):  # a share of T, or a toss of a coin
             share = (self.ends[0] if self.t is None else self.t) - self.ends[0] + 0.5
             return np.resize(share / (self.ends[1] - self.ends[0] + 1), shape)[()]
         if uniform:
             self.fault = "draws uniform noise, not normal"
         if number == whole:
             self.times += 1
-            return self.z.reshape(shape) * (-1 if self.times > 1 and self.t is not None else 1)
+            return self.z.reshape(shape) * (self.again if self.times > 1 else 1)
         if number > 1 or whole == 1:
             self.last = shape
         found = np.resize(np.roll(self.z.reshape(-1), -(self.used % whole)), number)

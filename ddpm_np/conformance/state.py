@@ -120,6 +120,9 @@ def places_of_code(obj: Any, functions: list[Any] | None = None) -> Iterator[Pla
             with contextlib.suppress(ValueError):  # an empty cell
                 used.append(cell.cell_contents)
                 yield Place(cell, "cell_contents", "a closure")
+        for held in used:
+            if isinstance(held, (dict, list, tuple)):
+                yield from places(held, depth=1)
         spaces = [space, *(vars(m) for m in used if isinstance(m, types.ModuleType) and _theirs(m))]
         stack += [f for f in used if isinstance(f, types.FunctionType) and _theirs(f)]
         stack += [s[n] for s in spaces[1:] for n in code.co_names if n in s]

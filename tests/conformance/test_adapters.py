@@ -246,6 +246,34 @@ def test_the_object_is_left_as_it_was(steps):
     assert torch.equal(torch.random.get_rng_state(), random)
 
 
+def test_every_generator_and_every_place_is_put_back():
+    torch = pytest.importorskip("torch")
+    own = {"numpy": np.random.default_rng(0), "torch": torch.Generator().manual_seed(1)}
+
+    class Restless(SmallCode):
+        from_betas, count = None, 0
+        held = (np.random.default_rng(2), [np.random.RandomState(3)])
+
+        def q_sample(self, x_0, t, noise):
+            own["numpy"].bytes(1), self.held[0].bytes(1), self.held[1][0].randint(2)
+            torch.rand(1, generator=own["torch"]), torch.rand(1), np.random.bytes(1)  # noqa: NPY002
+            type(self).count, type(self).last, self.more = self.count + 1, t, t
+            return super().q_sample(x_0, t, noise)
+
+    def state():
+        numbers = [own["numpy"], Restless.held[0]]
+        found = [str(rng.bit_generator.state) for rng in numbers]
+        found += [str(Restless.held[1][0].get_state()), str(np.random.get_state())]  # noqa: NPY002
+        return [*found, own["torch"].get_state().tolist(), torch.random.get_rng_state().tolist()]
+
+    made = Restless(BETAS)
+    before, values = state(), dict(vars(made))
+    assert check_diffusion(made).passed
+    assert state() == before and Restless.count == 0 and not hasattr(Restless, "last")
+    assert vars(made).keys() == values.keys()
+    assert all(vars(made)[name] is value for name, value in values.items())
+
+
 @pytest.mark.parametrize("name, code", [("Good", 0), ("good", 0), ("Bad", 1)])
 def test_check_reports_with_its_exit_code(module, capsys, name, code):
     assert main(["check", f"theirs:{name}"]) == code
