@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ddpm_np._checks import Array, check_count, check_dtype, check_generator, check_positive
-from ddpm_np.closed_form.distributions.arguments import float_array, frozen
-from ddpm_np.closed_form.distributions.gaussian import Gaussian
+from ddpm_np.closed_form.arguments import float_array, frozen
+from ddpm_np.closed_form.gaussian import Gaussian
 
 
 def multi_sine_curve(

@@ -10,6 +10,8 @@ import __future__
 
 import importlib
 import inspect
+import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,9 +92,21 @@ def planted(where: str, right: str, wrong: str) -> Iterator[None]:
     code = compile(source.replace(right, wrong), "<planted>", "exec", flags, dont_inherit=True)
     exec(code, function.__globals__, tree)  # it sees the names of its module
     kept, function.__code__ = function.__code__, _unwrapped(tree[function.__name__]).__code__
-    theorems.forget()  # what was found out about charts on the right code
+    forget(where)
     try:
         yield
     finally:
         function.__code__ = kept
-        theorems.forget()
+        forget(where)
+
+
+def forget(where: str) -> None:
+    """Forgets what was found out about charts, and what the function's part of the package keeps
+    for speed."""
+    theorems.forget()
+    part = f"ddpm_np.{re.split('[.:]', where)[0]}"
+    for name, module in list(sys.modules.items()):
+        if name == part or name.startswith(f"{part}."):
+            for kept in vars(module).values():
+                if hasattr(kept, "cache_clear"):
+                    kept.cache_clear()

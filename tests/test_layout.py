@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -33,6 +34,7 @@ LOOK_UP = {
 READING = ["schedule", "forward", "posterior", "sampling", "signals", "network", "training"]
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package by its dotted name, without ``ddpm_np.``."""
     names = {}
@@ -43,12 +45,17 @@ def modules() -> dict[str, Path]:
     return names
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
 def imported(path: Path, *, inside_functions: bool) -> set[str]:
     """The modules of the package that a file imports when it is loaded, or at any time.
 
     What only a type checker reads is no import.
     """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
             node.body = []
@@ -76,7 +83,7 @@ def imported(path: Path, *, inside_functions: bool) -> set[str]:
 def looks_up(path: Path) -> bool:
     """Whether a file imports by a name that is only known when it runs."""
     names = {"import_module", "resolve_name", "__import__", "spec_from_file_location"}
-    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    tree = ast.walk(parsed(path.read_text(encoding="utf-8")))
     return any(names & {getattr(n, "id", None), getattr(n, "attr", None)} for n in tree)
 
 

@@ -1,8 +1,8 @@
 """Tests that can fail: bugs that other code bases really had, or that the notes print, are planted
 one by one, and the named test must catch each.
 
-The test's file is executed anew for every bug: what it makes when it is loaded is then made with
-the bug, and goes with it.
+The test's file is executed anew for every bug, as are the helpers that it imports: what they make
+when they are loaded is then made with the bug, and goes with it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import itertools
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 from planted_bugs import BUGS, planted
 
 from ddpm_np.proof import identities_of, prove
+
+HERE = Path(__file__).parent
+HELPERS = {p.stem for p in HERE.glob("*.py")} - {"conftest", "planted_bugs"}
 
 # A bug shows early; caught, it needs no shortest example, and no second one.
 ONCE = {
@@ -41,14 +47,25 @@ def planted_profile() -> Iterator[None]:
     settings.load_profile(before)
 
 
-def run(test: str) -> None:
-    """Runs "file::test", with every one of its parameters."""
+def run(test: str, *, first: str = "", all_parameters: bool = True) -> None:
+    """Runs "file::test" with every one of its parameters, ``first`` before all others."""
     file, _, name = test.partition("::")
-    path = next(Path(__file__).parent.rglob(f"{file}.py"))
+    path = next(HERE.rglob(f"{file}.py"))
     spec = importlib.util.spec_from_file_location(file, path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function = getattr(module, name)
+    with helpers_anew():
+        spec.loader.exec_module(module)
+        function = getattr(module, name)
+        choices = sorted(parameters(function), key=lambda given: first not in given.values())
+        for given in choices if all_parameters else choices[:1]:
+            with tempfile.TemporaryDirectory() as folder:
+                if "tmp_path" in inspect.signature(function).parameters:
+                    given["tmp_path"] = Path(folder)
+                function(**given)
+
+
+def parameters(function: Callable[..., None]) -> list[dict[str, Any]]:
+    """The arguments of each run of a test, as its marks say."""
     sets = []
     for mark in getattr(function, "pytestmark", []):
         if mark.name == "parametrize":
@@ -58,23 +75,37 @@ def run(test: str) -> None:
                 v.values if hasattr(v, "marks") else v if len(names) > 1 else (v,) for v in values
             ]
             sets.append([dict(zip(names, v)) for v in values])
-    for choice in itertools.product(*sets):
-        arguments = {key: value for part in choice for key, value in part.items()}
-        with tempfile.TemporaryDirectory() as folder:
-            if "tmp_path" in inspect.signature(function).parameters:
-                arguments["tmp_path"] = Path(folder)
-            function(**arguments)
+    return [dict(item for part in c for item in part.items()) for c in itertools.product(*sets)]
+
+
+@contextmanager
+def helpers_anew() -> Iterator[None]:
+    """What the tests import from this folder is loaded anew, and forgotten: it is made by code
+    with the bug."""
+    kept = {name: sys.modules.pop(name, None) for name in HELPERS if name[:5] != "test_"}
+    try:
+        yield
+    finally:
+        for name, module in kept.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
 
 
 def proved(equation: str) -> bool:
     """Whether all identities of "E10", or of "E15 basis" those with the word, are proved."""
     number, _, word = equation.partition(" ")
+    concerned = False
     try:
-        concerned = [i for i in identities_of(number) if word in i.name]
+        for identity in identities_of(number):
+            if word in identity.name:
+                concerned = True
+                if not prove(identity).proved:
+                    return False
     except TypeError:  # a symbol was refused where a docstring was read
         return False
     assert concerned, f"no identity is {equation}"
-    return all(prove(identity).proved for identity in concerned)
+    return True
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
@@ -82,12 +113,12 @@ def test_planted_bug_is_caught(bug):
     with planted(bug.where, bug.right, bug.wrong):
         for test in bug.caught_by:
             with pytest.raises(SAYS_SO):
-                run(test)
+                run(test, first=bug.where.replace(":", "."))
         assert not any(proved(equation) for equation in bug.disproves)
 
 
 # Otherwise a test that fails because something was planted would seem to catch everything. The last
-# bug of each file is enough: planting does the same for all of its tests.
+# bug of each file is enough, with one set of parameters: planting does the same for all.
 @pytest.mark.parametrize(
     "test, bug",
     {test.partition("::")[0]: (test, bug) for bug in BUGS for test in bug.caught_by}.values(),
@@ -95,7 +126,7 @@ def test_planted_bug_is_caught(bug):
 )
 def test_catching_tests_pass_when_what_is_planted_is_no_bug(test, bug):
     with planted(bug.where, bug.right, bug.right):
-        run(test)
+        run(test, all_parameters=False)
 
 
 def test_identities_are_proved_when_what_is_planted_is_no_bug():

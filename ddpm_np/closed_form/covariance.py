@@ -28,8 +28,8 @@ from ddpm_np._checks import (
     check_steps,
     per_row,
 )
+from ddpm_np.closed_form.arguments import norm
 from ddpm_np.closed_form.distributions import Gaussian
-from ddpm_np.closed_form.distributions.arguments import norm
 from ddpm_np.closed_form.distributions.distances import excess
 from ddpm_np.schedule import Schedule
 

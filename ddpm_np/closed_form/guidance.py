@@ -22,13 +22,8 @@ from ddpm_np._checks import (
     check_step,
     check_steps,
 )
+from ddpm_np.closed_form.arguments import ReadOnly, checked_points, float_array, frozen
 from ddpm_np.closed_form.distributions import Gaussian
-from ddpm_np.closed_form.distributions.arguments import (
-    ReadOnly,
-    checked_points,
-    float_array,
-    frozen,
-)
 from ddpm_np.closed_form.ideal import eps_star_gain, marginal_variance
 from ddpm_np.schedule import Schedule
 

@@ -38,8 +38,8 @@ from ddpm_np._checks import (
     check_steps,
     per_row,
 )
+from ddpm_np.closed_form.arguments import checked_points
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
-from ddpm_np.closed_form.distributions.arguments import checked_points
 from ddpm_np.forward import q_sample
 from ddpm_np.posterior import mean_eps_coef
 from ddpm_np.sampling import Denoiser

@@ -32,8 +32,8 @@ from ddpm_np._checks import (
     check_positive,
     check_square,
 )
+from ddpm_np.closed_form.arguments import ReadOnly, float_array, frozen
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
-from ddpm_np.closed_form.distributions.arguments import ReadOnly, float_array, frozen
 
 Decoder = Callable[[Array], Array]
 

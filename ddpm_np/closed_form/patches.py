@@ -22,12 +22,7 @@ from ddpm_np._checks import (
     check_instance,
     check_steps,
 )
-from ddpm_np.closed_form.distributions.arguments import (
-    ReadOnly,
-    checked_points,
-    float_array,
-    frozen,
-)
+from ddpm_np.closed_form.arguments import ReadOnly, checked_points, float_array, frozen
 from ddpm_np.closed_form.distributions.mixtures import Empirical
 from ddpm_np.schedule import Schedule
 

@@ -22,7 +22,7 @@ from ddpm_np.signals import multi_sine_curve
 from ddpm_np.training import train
 
 T, FIRST, SHOWN, SEED, POINT = 100, 2, 50, 3, 20
-STEPS = 600
+TRAINING_STEPS = 600
 SCHEDULES = {
     "sigmoid": Schedule.sigmoid(T),
     "linear": Schedule.linear(T, beta_min=1e-3, beta_max=0.2),
@@ -49,7 +49,7 @@ def learned(name: str) -> Learned:
     x_0 = multi_sine_curve(rng=np.random.default_rng(SEED))
     signals = MultiSine.random(rng=rng)
     network = MLP(50, T, rng=rng, skip=np.sqrt(schedule.one_minus_alpha_bar))
-    settings: dict[str, Any] = {"steps": STEPS, "batch_size": 500, "learning_rate": 1e-2}
+    settings: dict[str, Any] = {"steps": TRAINING_STEPS, "batch_size": 500, "learning_rate": 1e-2}
     losses = [step.loss for step in train(network, signals, schedule, rng=rng, **settings)]
     return Learned(x_0, signals, network, losses)
 

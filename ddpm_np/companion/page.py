@@ -59,7 +59,7 @@ def page() -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     links = _links()
-    shown, data = _numbers()
+    shown, data = _moved()
     order = list(dict.fromkeys([*(s.equation for p in PARTS for s in p.steps), *EQUATIONS]))
     environment.globals.update(
         # how things are written
@@ -140,7 +140,7 @@ def fingerprint() -> str:
 # ---- the numbers and the picture --------------------------------------------------------------
 
 
-def _numbers() -> tuple[list[str], str]:
+def _moved() -> tuple[list[str], str]:
     """The values without a script, and what the script draws from, as JSON.
 
     A value that two places show is there once, and one that never changes is one text.

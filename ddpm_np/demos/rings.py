@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ddpm_np import _figure_style
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
 from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np._picture_grid import picture_grid
@@ -22,9 +22,6 @@ from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import trained
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 SCHEDULE = Schedule.sigmoid(40, beta_min=1e-3)
 FAMILY = Rings(12, radius=3.4, spread=1.0)
 PATCH = 5
@@ -35,22 +32,29 @@ class Drawn(NamedTuple):
     rows: dict[str, Array]  # (columns, pixels) by what made them
 
 
-def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) -> Shown:
+def show(
+    *,
+    rng: np.random.Generator,
+    k: int = 5,
+    n: int = 8,
+    steps: int = 400,
+    schedule: Schedule = SCHEDULE,
+) -> Shown:
     pictures = FAMILY.sample(k, rng=rng)
     points = Empirical(pictures)
     denoisers: dict[str, Denoiser] = {
-        "sees all pixels": IdealDenoiser(points, SCHEDULE),
-        f"{SEEN}, and where": PatchDenoiser(pictures, SCHEDULE, patch=PATCH, placed=True),
-        f"{SEEN}, not where": PatchDenoiser(pictures, SCHEDULE, patch=PATCH),
-        f"a U-Net, {steps} steps": _trained(points, steps, rng),
-        "all rings, exact": IdealDenoiser(FAMILY, SCHEDULE),
+        "sees all pixels": IdealDenoiser(points, schedule),
+        f"{SEEN}, and where": PatchDenoiser(pictures, schedule, patch=PATCH, placed=True),
+        f"{SEEN}, not where": PatchDenoiser(pictures, schedule, patch=PATCH),
+        f"a U-Net, {steps} steps": _trained(points, schedule, steps, rng),
+        "all rings, exact": IdealDenoiser(FAMILY, schedule),
     }
     seed = int(rng.integers(2**63))
     rows, drawn = [], {f"{k} pictures": pictures}
     for name, denoiser in denoisers.items():
         noise = np.random.default_rng(seed)  # the same for all
         path = ancestral_sample(
-            denoiser, SCHEDULE, n, FAMILY.dim, rng=noise, trajectory=True, dtype=np.float64
+            denoiser, schedule, n, FAMILY.dim, rng=noise, trajectory=True, dtype=np.float64
         )
         samples = drawn[name] = path[0]
         distance, what = nearest_ring(samples).distance, f"distance to the nearest ring: {name}"
@@ -62,12 +66,12 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
             rows.append(Measurement(f"... how many of the {k}", float(used)))
         else:
             rows.append(sampled(what, distance))
-    times = np.linspace(SCHEDULE.T, 0, n).astype(int)
+    times = np.linspace(schedule.T, 0, n).astype(int)
     drawn["the first of them, at\nt = " + ", ".join(map(str, times))] = path[times, 0]
     for placed, where in ((True, "and where"), (False, "not where")):
-        floor = PatchDenoiser(pictures, SCHEDULE, patch=PATCH, placed=placed).floor(n=4, rng=rng)
+        floor = PatchDenoiser(pictures, schedule, patch=PATCH, placed=placed).floor(n=4, rng=rng)
         rows.append(Measurement(f"least loss, {SEEN}, {where}", float(floor[1:].mean())))
-    floor, _ = estimate_floor(points, SCHEDULE, n=100, rng=rng)
+    floor, _ = estimate_floor(points, schedule, n=100, rng=rng)
     rows.append(Measurement("least loss, all pixels of the five", float(floor[1:].mean())))
     first = Schedule.from_beta([1e-4])
     floor, error = estimate_floor(FAMILY, first, n=16, rng=rng)
@@ -81,16 +85,16 @@ def show(*, rng: np.random.Generator, k: int = 5, n: int = 8, steps: int = 400) 
     return Shown(rows, Drawn(drawn))
 
 
-def _trained(points: Empirical, steps: int, rng: np.random.Generator) -> Network:
+def _trained(
+    points: Empirical, schedule: Schedule, steps: int, rng: np.random.Generator
+) -> Network:
     """A small U-Net after a second or two on the pictures."""
-    skip, gain = preconditioning(SCHEDULE, float(np.square(points.points).mean()))
-    network = UNet(FAMILY.size, SCHEDULE.T, widths=(12, 24), rng=rng, skip=skip, gain=gain)
+    skip, gain = preconditioning(schedule, float(np.square(points.points).mean()))
+    network = UNet(FAMILY.size, schedule.T, widths=(12, 24), rng=rng, skip=skip, gain=gain)
     settings = {"steps": steps, "batch_size": 16, "learning_rate": 5e-3}
-    return trained(network, points, SCHEDULE, rng=rng, ema_decay=0.98, **settings)
+    return trained(network, points, schedule, rng=rng, ema_decay=0.98, **settings)
 
 
-@_figure_style.styled
-def draw(drawn: Drawn) -> Figure:
+def draw(drawn: Drawn) -> style.Figure:
     """One row for each denoiser, one column for each noise."""
-    figure = picture_grid(drawn.rows, title="Circles that are not round", aside=2.4)
-    return figure
+    return picture_grid(drawn.rows, title="Circles that are not round", aside=2.4)

@@ -1,12 +1,12 @@
 """The errors of the notes, each with the correction and a counterexample that code computes.
 
 To be read beside the notes N0..N4. ``python -m ddpm_np errata`` prints :func:`errata_table` in the
-order of their lines; ``errata N2:351`` prints the entries of one line, and ``--lang zh`` prints
-them in Chinese. Listed are formulas that are wrong and claims that a number decides; misprints of
-words are left out. The words stand in ``n0.txt`` to ``n4.txt``, in the format of
-:mod:`ddpm_np.errata.record`. The counterexamples are functions named after their place; each
-computes one quantity three times: as printed, as corrected (with the package's own functions where
-there are any), and independently. The rule that decides an entry is
+order of their lines; ``errata N2:351`` prints the entries of one line, ``errata E10`` those of one
+equation, and ``--lang zh`` prints them in Chinese. Listed are formulas that are wrong and claims
+that a number decides; misprints of words are left out. The words stand in ``n0.txt`` to ``n4.txt``,
+in the format of :mod:`ddpm_np.errata.record`. The counterexamples are functions named after their
+place; each computes one quantity three times: as printed, as corrected (with the package's own
+functions where there are any), and independently. The rule that decides an entry is
 :attr:`ddpm_np.errata.numbers.Numbers.decide`.
 
 >>> [entry.corrected.en for entry in lookup("N2:351")]
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 from unicodedata import east_asian_width
 
+from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.notes import NOTES, Place
 from ddpm_np.equations.words import LANGUAGES, Words
 from ddpm_np.errata import n0, n1, n2, n3, n4
@@ -42,7 +43,7 @@ def _counterexamples() -> dict[str, Callable[[], Numbers]]:
     return found
 
 
-def _read() -> Iterator[Erratum]:
+def _entries() -> Iterator[Erratum]:
     counterexamples = _counterexamples()
     for note in NOTES:
         name = f"{note.lower()}.txt"
@@ -54,16 +55,20 @@ def _read() -> Iterator[Erratum]:
         raise ValueError(f"counterexamples without an entry: {', '.join(counterexamples)}")
 
 
-ERRATA: dict[Place, Erratum] = {entry.place: entry for entry in _read()}
+ERRATA: dict[Place, Erratum] = {entry.place: entry for entry in _entries()}
 """All entries by place, sorted by note and line."""
 
 
 def lookup(place: str) -> tuple[Erratum, ...]:
     """The entries that share a line with a place such as "N2:351" or "N2:439-442", in order.
 
-    Places that repeat an error count too. Empty where no error is known; ValueError for what is
-    not a place.
+    Places that repeat an error count too. Or, for "E10", the entries of that equation. Empty where
+    no error is known; ValueError for what is neither a place nor an equation.
     """
+    if place in EQUATIONS:
+        return tuple(entry for entry in ERRATA.values() if entry.equation == place)
+    if place.startswith("E"):
+        raise ValueError(f"place must be an equation from E1 to {[*EQUATIONS][-1]}, got {place!r}")
     wanted = Place(place)
 
     def concerns(other: Place) -> bool:
@@ -77,14 +82,14 @@ def lookup(place: str) -> tuple[Erratum, ...]:
 def errata_table(place: str | None = None, *, lang: str = "en") -> Iterator[str]:
     """The lines of the table, at most 100 columns wide, in English or in Chinese ("zh").
 
-    With a place, the entries of that place only. Otherwise all of them and their number by kind;
+    With a place or an equation, its entries only. Otherwise all of them and their number by kind;
     places that repeat an error get a line of their own that points to the entry. The numbers are
     computed as it goes. ValueError at once for what is not a place or not a language.
     """
     if lang not in LANGUAGES:
         raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}, got {lang!r}")
     if place is None:
-        return _table(lang)
+        return _all(lang)
     return _found(place, lookup(place), lang)
 
 
@@ -93,16 +98,16 @@ def _found(place: str, entries: tuple[Erratum, ...], lang: str) -> Iterator[str]
         yield f"no error is known at {place}" if lang == "en" else f"{place} 处没有勘误"
     for i, entry in enumerate(entries):
         yield from ([""] if i else [])
-        yield from _lines(entry, lang)
+        yield from _written(entry, lang)
 
 
-def _table(lang: str) -> Iterator[str]:
+def _all(lang: str) -> Iterator[str]:
     rows = [(entry.place, entry, True) for entry in ERRATA.values()]
     rows += [(place, entry, False) for entry in ERRATA.values() for place in entry.also]
     rows.sort(key=lambda row: row[0].order)
     for place, entry, is_first in rows:
         if is_first:
-            yield from _lines(entry, lang)
+            yield from _written(entry, lang)
         else:
             yield f"{place}  " + (f"see {entry.place}" if lang == "en" else f"见 {entry.place}")
         yield ""
@@ -120,7 +125,7 @@ def _plural(kind: str, n: int) -> str:
     return "" if kind == "imprecise" or n == 1 else "s"
 
 
-def _lines(entry: Erratum, lang: str) -> Iterator[str]:
+def _written(entry: Erratum, lang: str) -> Iterator[str]:
     equation = f"  ({entry.equation})" if entry.equation else ""
     kind = entry.kind if lang == "en" else KINDS[entry.kind].zh
     yield f"{entry.place}  [{kind}]  {entry.section}{equation}"
@@ -128,14 +133,14 @@ def _lines(entry: Erratum, lang: str) -> Iterator[str]:
     for label, chinese in LABELS.items():
         text: Words = getattr(entry, label)
         yield from _wrapped(label if lang == "en" else chinese, text.in_(lang))
-        if label == "printed" and lang == "en" and _columns(text.zh) > len(text.zh):
+        if label == "printed" and lang == "en" and _width(text.zh) > len(text.zh):
             yield from _wrapped("in Chinese", text.zh)
         if label == "quantity":
-            yield from _wrapped(*_numbers(numbers, lang))
+            yield from _wrapped(*_values(numbers, lang))
             yield from _wrapped(*_decided(numbers, lang))
 
 
-def _numbers(numbers: Numbers, lang: str) -> tuple[str, str]:
+def _values(numbers: Numbers, lang: str) -> tuple[str, str]:
     printed, corrected, truth = numbers.texts()
     if lang == "en":
         return "numbers", f"printed {printed}, corrected {corrected}, truth {truth}"
@@ -160,10 +165,10 @@ _WORDS = re.compile(rf"[{_OPEN}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPEN}{_CLOSE}]+)[{_CL
 
 def _wrapped(label: str, text: str) -> Iterator[str]:
     """The text beside its label; textwrap does not know that Chinese characters are wide."""
-    line = "  " + label + " " * (10 - _columns(label)) + " "
+    line = "  " + label + " " * (10 - _width(label)) + " "
     start = line
     for word in _WORDS.findall(text):
-        if _columns(line) + _columns(word) > _WIDTH and line != start:
+        if _width(line) + _width(word) > _WIDTH and line != start:
             yield line.rstrip()
             line = start = " " * 13
         if line != start or not word.isspace():
@@ -171,5 +176,5 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
     yield line.rstrip()
 
 
-def _columns(text: str) -> int:
+def _width(text: str) -> int:
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

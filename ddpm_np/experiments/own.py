@@ -119,7 +119,8 @@ class Own(Experiment):
     def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
         (units, points), schedule, rng = self.signals(), training.schedule, self.rng("evaluation")
         n, N = self.samples, len(points)
-        network, gaussian = training.denoiser(), Gaussian(points.mean(0), np.cov(points.T, ddof=0))
+        network, cov = training.denoiser(), np.atleast_2d(np.cov(points.T, ddof=0))
+        gaussian = Gaussian(points.mean(0), cov)
         few = int(np.clip(WORK // (N * max(self.dim, 30) * self.T), 2, n))
         losses = estimate_losses(network, self.distribution(), schedule, n=few, rng=rng)
         seed = int(rng.integers(2**63))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -32,7 +33,7 @@ class Units(NamedTuple):
         low, high = signals.min(0), signals.max(0)
         largest = np.maximum(np.abs(low), np.abs(high)).max()
         if largest > 1e100 or 0 < (high - low).max() < 1e-100:
-            raise ValueError("must hold numbers that can be squared, up to 1e100")
+            raise ValueError("must hold numbers that can be squared, of 1e-100 to 1e100")
         constant = low == high  # their standard deviation may be a rounding error
         if constant.all():
             raise ValueError("must hold signals that differ, but all are equal")
@@ -113,6 +114,10 @@ def _checked(found: Any) -> Array:
 
 
 def _read_numpy(file: IO[bytes]) -> Any:
+    start = file.read(6)
+    if not start.startswith((b"\x93NUMPY", b"PK")):
+        raise ValueError("is empty" if not start else "is no file of NumPy arrays")
+    file.seek(0)
     found = np.load(file, allow_pickle=False)
     if isinstance(found, np.ndarray):
         return found
@@ -120,23 +125,33 @@ def _read_numpy(file: IO[bytes]) -> Any:
         names = found.files
         if len(names) != 1 and "samples" not in names:
             raise ValueError(
-                f"must hold one array, or one that is called samples, got {', '.join(names)}"
+                "must hold one array, or one that is called samples, got "
+                + (", ".join(names) or "none")
             )
         return found["samples" if "samples" in names else names[0]]
 
 
 def _read_csv(file: IO[bytes]) -> Array:
-    first = file.readline().decode("utf-8-sig")
-    names = [cell for cell in first.strip().split(",") if not _is_number(cell)]
-    skipped = len(names) == len(first.split(","))
-    file.seek(0)
-    lines = (line.decode("utf-8-sig") for line in file)
     try:
+        first = file.readline().decode("utf-8-sig").strip()
+        names = [cell for cell in first.split(",") if not _is_number(cell)]
+        skipped = len(names) == len(first.split(","))
+        blanks = len(first.split()) > 1 and all(map(_is_number, first.split()))
+        if ";" in first or "\t" in first or blanks:
+            what = "semicolons" if ";" in first else "blanks"
+            raise ValueError(f"must have commas between the numbers, got {what}")
+        file.seek(0)
+        lines = (line.decode("utf-8-sig") for line in file)
         with catch_warnings():
             simplefilter("ignore")  # a file without signals, which is refused below
             return np.loadtxt(lines, delimiter=",", ndmin=2, skiprows=int(skipped), comments=None)
+    except UnicodeDecodeError:
+        raise ValueError("must be text in UTF-8") from None
     except ValueError as error:
-        text = str(error).partition(";")[0].rstrip(".")
+        if (text := str(error)).startswith("must "):
+            raise
+        text = re.sub(r"row (\d+), ", lambda row: f"signal {int(row[1]) + 1}, ", text)
+        text = text.partition("; use")[0].replace(" row ", " signal ").rstrip(".")
         raise ValueError(f"must hold numbers with commas between: {text}") from None
 
 

@@ -26,17 +26,21 @@ The hypotheses, and who sees to them:
 3. A declared root is 0 or more on the domain. The domain shows it, or the declaration raises.
 4. The inputs stay what they are: arrays are read-only, lists are tuples. Both sides have the same
    shape at every depth. NumPy's whole numbers, which wrap without a word, do not meet symbols.
-5. The floats go the same way. Both sides are run again on floats, at a point drawn from the
-   domain. They must run the same instructions in the same order, the argument checks that
-   :mod:`ddpm_np.proof.trace` lists aside, and end at the values that the rational
-   functions have there, up to 1e-6. So the theorem is about the float code, up to rounding.
-6. The symbols and the prover themselves are correct. Their tests and a planted bug for each
+5. The floats go the same way. Both sides are run again on float64, at a point drawn from the
+   domain; where single numbers are among the variables twice, as Python's floats and as NumPy's.
+   The arrays can be written to, and must not be. The runs must take the same instructions in the
+   same order, the argument checks that :mod:`ddpm_np.proof.trace` lists aside, and end at the
+   values that the rational functions have there, up to 1e-10 of them. So the theorem is about the
+   float code, up to rounding.
+6. The code has no memory: what it returns depends on what it is given, not on how often.
+7. The symbols and the prover themselves are correct. Their tests and a planted bug for each
    identity stand for that.
 
-What it does not say: how much is rounded (:mod:`ddpm_np.proof.verify` measures that), and what
-happens to other shapes, steps and T, or in lines that no proof has run (``verify`` names them).
-Whole numbers in arrays are exact up to 2^63 only; the package uses them as indices. What is left
-aside in 5 is compared by its values alone, at the points drawn.
+What it does not say: how much is rounded (:mod:`ddpm_np.proof.verify` measures that, and float32),
+and what happens to other shapes, steps and T, or in lines that no proof has run (``verify`` names
+them). Whole numbers in arrays are exact up to 2^63 only; the package uses them as indices. What is
+left aside in 5, and what is read from the bytes of an array, is compared by its values alone, at
+the points drawn.
 
 What is proved is listed in :mod:`ddpm_np.proof.identities`.
 """
@@ -203,28 +207,34 @@ def _on_floats(identity: Identity, domain: Domain, v: Any, exact_sides: Any, one
     """Empty if a run on floats runs the same instructions to the same values, else what not.
 
     A point that the argument checks refuse, such as an eta above 1, is drawn again. On the right
-    side NaN is taken: a derivative, which floats do not have.
+    side NaN is taken from an identity that asks for a derivative, which floats do not have.
     """
-    for trial in range(TRIALS):
-        other, point = Trace(), domain.point(f"{identity.name} {trial}")
-        floats = _at(v, {name: float(x) for name, x in point.items()}, {}, other)
-        try:
-            with tracing(other):
-                float_sides = identity.sides(floats)
-            break
-        except ValueError:
-            if trial == TRIALS - 1:
-                raise
-    if other.caught:
-        return f"on floats {other.caught[0]}"
-    if where := first_difference(one, other):
-        return f"floats take another way than symbols: {where}"
-    points: list[Any] = [({n: to(x) for n, x in point.items()}, {}) for to in (float, Fraction)]
-    for sides in zip(exact_sides, float_sides):
-        for exact, rounded in _pairs(*sides, (*EXACT, float)):
-            derivative_of_floats = sides[1] is float_sides[1] and np.isnan(rounded)
-            if not (derivative_of_floats or _near(rounded, exact, points)):
-                return f"floats give another value than symbols: {rounded}, where it is {exact}"
+    derived = id(derivative.__code__) in one.codes
+    numbers = any(isinstance(x, Symbol) for x in vars(v).values())
+    for kind in (float, np.float64) if numbers else (float,):
+        for trial in range(TRIALS):
+            other, point = Trace(), domain.point(f"{identity.name} {kind.__name__} {trial}")
+            floats = _Floats({name: float(x) for name, x in point.items()}, kind, other)
+            given = floats.of(v)
+            try:
+                with tracing(other):
+                    float_sides = identity.sides(given)
+                break
+            except ValueError:
+                if trial == TRIALS - 1:
+                    raise
+        if other.caught:
+            return f"on floats {other.caught[0]}"
+        if where := first_difference(one, other):
+            return f"floats take another way than symbols: {where}"
+        if not all(np.array_equal(array, before) for array, before in floats.arrays):
+            return "an array of floats was changed in place"
+        points: list[Any] = [({n: to(x) for n, x in point.items()}, {}) for to in (float, Fraction)]
+        for sides in zip(exact_sides, float_sides):
+            for exact, rounded in _pairs(*sides, (*EXACT, float)):
+                no_value = derived and sides[1] is float_sides[1] and np.isnan(rounded)
+                if not (no_value or _near(rounded, exact, points)):
+                    return f"floats give another value than symbols: {rounded}, where it is {exact}"
     return ""
 
 
@@ -232,36 +242,40 @@ def _near(rounded: Any, exact: Any, points: list[Any]) -> bool:
     """Whether a float is the value of a symbol at the point, evaluated in floats or exactly."""
     for point, known in points:
         value = float(exact.at(point, known) if isinstance(exact, Symbol) else exact)
-        if abs(float(rounded) - value) <= 1e-6 * max(1.0, abs(value)):
+        if abs(float(rounded) - value) <= 1e-10 * abs(value) + 1e-13:
             return True
     return False
 
 
-def _at(value: Any, point: Mapping[str, Any], memo: dict[int, Any], trace: Trace) -> Any:
-    """What the sides see, with floats in place of symbols."""
-    if isinstance(value, Symbol):
-        return float(value.at(point))
-    if isinstance(value, Root):
-        return float(_at(value.square, point, memo, trace)) ** 0.5
-    if isinstance(value, Schedule):
-        if id(value) not in memo:
-            beta = [_at(b, point, memo, trace) for b in value.beta[1:]]
-            with tracing(trace, outside=False):
-                memo[id(value)] = Schedule.from_beta(beta)
-        return memo[id(value)]
-    if isinstance(value, np.ndarray) and value.dtype == object:
-        floats = np.array([float(_at(x, point, memo, trace)) for x in value.flat]).reshape(
-            value.shape
-        )
-        floats.flags.writeable = False
-        return floats
-    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
-        return type(value)(_at(part, point, memo, trace) for part in value)
-    if isinstance(value, SimpleNamespace):
-        return SimpleNamespace(
-            **{k: _at(part, point, memo, trace) for k, part in vars(value).items()}
-        )
-    return value
+class _Floats:
+    """Makes what the sides see at a point, with floats of that kind in place of symbols."""
+
+    def __init__(self, point: Mapping[str, float], kind: type[float], trace: Trace) -> None:
+        self.point, self.kind, self.trace = point, kind, trace
+        self.schedules: dict[int, Schedule] = {}
+        self.arrays: list[tuple[Array, Array]] = []  # that were made, and copies of them
+
+    def of(self, value: Any) -> Any:
+        """The same with floats."""
+        if isinstance(value, Symbol):
+            return self.kind(value.at(self.point))
+        if isinstance(value, Root):
+            return self.kind(self.of(value.square) ** 0.5)
+        if isinstance(value, Schedule):
+            if id(value) not in self.schedules:
+                beta = [float(self.of(b)) for b in value.beta[1:]]
+                with tracing(self.trace, outside=False):
+                    self.schedules[id(value)] = Schedule.from_beta(beta)
+            return self.schedules[id(value)]
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            floats = np.array([float(self.of(x)) for x in value.flat]).reshape(value.shape)
+            self.arrays.append((floats, floats.copy()))
+            return floats
+        if type(value) in (list, tuple):
+            return type(value)(map(self.of, value))
+        if isinstance(value, SimpleNamespace):
+            return SimpleNamespace(**{k: self.of(part) for k, part in vars(value).items()})
+        return value
 
 
 def _pairs(left: Any, right: Any, kinds: tuple[type, ...]) -> Iterator[tuple[Any, Any]]:

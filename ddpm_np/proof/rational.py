@@ -15,7 +15,7 @@ import numpy as np
 
 from ddpm_np._checks import ExactNumber
 from ddpm_np.proof import polynomials as poly
-from ddpm_np.proof.printing import in_latex, in_text
+from ddpm_np.proof.printing import in_text
 
 Key = tuple[Fraction, frozenset[tuple[poly.Factor, int]]]
 
@@ -34,6 +34,15 @@ def _untraced(operation: Callable[..., Any]) -> Callable[..., Any]:
             sys.settrace(tracer)
 
     return run
+
+
+def _refused(what: str) -> Any:
+    """A method that refuses: the symbol ..., since the answer depends on its value."""
+
+    def refuse(self: Symbol, *_: object) -> NoReturn:
+        raise self.domain.refusal(TypeError, f"a symbol {what}, {DEPENDS}")
+
+    return refuse
 
 
 class Symbol(ExactNumber):
@@ -172,9 +181,9 @@ class Symbol(ExactNumber):
         total = self._constant(0)
         for f, k in self.factors.items():  # (f^k)' = k f^k f' / f
             if inner := poly.derivative(dict(f), i):
-                total += (
-                    k * self * polynomial(self.domain, inner) / polynomial(self.domain, dict(f))
-                )
+                content, factor = poly.factor(inner)
+                factors = _joined(_joined(self.factors, {f: -1}), {factor: 1})
+                total += _reduced(self.domain, k * content * self.scale, factors)
         return total
 
     def at(self, values: Mapping[str, Any], known: dict[poly.Factor, Any] | None = None) -> Any:
@@ -219,19 +228,11 @@ class Symbol(ExactNumber):
         return {f: -k for f, k in self.factors.items() if k < 0}
 
     def __repr__(self) -> str:
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if sys.gettrace() is not None and not caller.startswith("ddpm_np.proof"):
+            self.domain.refusal(TypeError, f"a symbol was written down, {DEPENDS}")
         names = list(self.domain.variables)
         return in_text(self.numerator, self.denominator, self.scale, names)
-
-    def latex(self, names: Mapping[str, str] | None = None) -> str:
-        r"""The function in LaTeX; ``names`` says how variables are written.
-
-        >>> from ddpm_np.proof.symbols import ANY, UNIT, Domain
-        >>> x, beta = Domain(x=ANY, beta=UNIT).symbols
-        >>> print((x / (2 * beta**2)).latex({"beta": "b_t"}))
-        \frac{x}{2 b_t^{2}}
-        """
-        written = [(names or {}).get(name, name) for name in self.domain.variables]
-        return in_latex(self.numerator, self.denominator, self.scale, written)
 
     def _lift(self, other: object) -> Any:
         """The other operand as a symbol; NotImplemented for an array, which has its elements."""
@@ -265,14 +266,13 @@ class Symbol(ExactNumber):
             raise AttributeError(name)
         raise self.domain.refusal(AttributeError, f"a symbol has no {name}, as a float may have")
 
-    def _refuse(self, what: str) -> NoReturn:
-        raise self.domain.refusal(TypeError, f"a symbol {what}, {DEPENDS}")
-
-    def __eq__(self, other: object) -> bool:
-        self._refuse("cannot be compared (==)")
-
-    def __ne__(self, other: object) -> bool:
-        self._refuse("cannot be compared (!=)")
+    __eq__ = _refused("cannot be compared (==)")
+    __ne__ = _refused("cannot be compared (!=)")
+    __bool__ = _refused("has no truth value")
+    __hash__ = _refused("cannot be looked up")
+    __abs__ = _refused("has no magnitude")
+    __float__ = _refused("cannot be rounded to a float")
+    __int__ = _refused("cannot be made a whole number")
 
     def __lt__(self, other: object) -> bool:
         return self.domain.sign(self - other, "<") < 0
@@ -285,21 +285,6 @@ class Symbol(ExactNumber):
 
     def __ge__(self, other: object) -> bool:
         return self.domain.sign(self - other, ">=") > 0
-
-    def __bool__(self) -> bool:
-        self._refuse("has no truth value")
-
-    def __hash__(self) -> int:
-        self._refuse("cannot be looked up")
-
-    def __abs__(self) -> Symbol:
-        self._refuse("has no magnitude")
-
-    def __float__(self) -> float:
-        self._refuse("cannot be rounded to a float")
-
-    def __int__(self) -> int:
-        self._refuse("cannot be made a whole number")
 
 
 # The files that are looked through for the line that asked for an operation.

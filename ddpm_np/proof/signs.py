@@ -55,7 +55,7 @@ class SignPattern(Domain):
         rng, wrong = random.Random(name), len(numbers)
         values = {variable: float(x) for variable, x in super().point(name).items()}
         for _ in range(5000):
-            trial = values | {rng.choice(free): rng.choice((-1, 1)) * 2.0 ** rng.randint(-4, 3)}
+            trial = values | {rng.choice(free): rng.choice((-1, 1)) * 2.0 ** rng.uniform(-4, 3)}
             found = sum(number.at(trial) * sign <= 0 for number, sign in numbers)
             if found <= wrong:
                 values, wrong = trial, found

@@ -140,9 +140,10 @@ class Domain:
                 inner = float(self.arguments[variable].at(values))
                 values[variable] = Fraction(math.tanh(inner))
                 continue
-            share = Fraction(rng.randint(16, 48), 64)
+            # Odd: a branch on how many digits a number has would go another way than for most.
+            share = Fraction(1, 4) + Fraction(2 * rng.getrandbits(51) + 1, 2**53)
             if interval is None:
-                values[variable] = 4 * share - 2 + Fraction(1, 128)
+                values[variable] = 4 * share - Fraction(200, 101)
             else:
                 ends: list[Any] = [values[e] if isinstance(e, str) else e for e in interval]
                 low, high = ends

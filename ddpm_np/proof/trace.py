@@ -23,6 +23,7 @@ import linecache
 import sys
 import sysconfig
 import textwrap
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ import numpy as np
 
 from ddpm_np.schedule import Schedule
 
-CHECKS = {"ddpm_np._checks", "ddpm_np.closed_form.distributions.arguments"}
+CHECKS = {"ddpm_np._checks", "ddpm_np.closed_form.arguments"}
 # Functions outside of the argument checks that ask whether numbers are exact: floats become
 # decimals there, or are rounded, or refused, and nothing else happens.
 ASK_FOR_THE_TYPE = {
@@ -113,7 +114,7 @@ class Trace:
 
     def close(self) -> None:
         """Keep the lines and forget the order."""
-        lines = {number: _lines(code) for number, code in self.codes.items()}
+        lines = {number: _line_by_place(code) for number, code in self.codes.items()}
         for code, place in set(self.instructions):
             self.calls[code].lines.add(lines[code][place])
         self.instructions.clear()
@@ -144,8 +145,8 @@ class Trace:
 
     def _kind(self, frame: FrameType) -> int:
         code, name, caller = frame.f_code, _module(frame), frame.f_back
-        if code.co_name == "<module>" or not code.co_flags & inspect.CO_OPTIMIZED:
-            return IGNORED  # the body of a module or a class, run when it is imported
+        if not code.co_flags & inspect.CO_OPTIMIZED and _imported(caller):
+            return IGNORED  # the body of a module or a class
         if code.co_name.endswith("comp>") and caller and caller.f_globals is frame.f_globals:
             return self._kinds.get(id(caller.f_code), IGNORED)
         if name:
@@ -170,11 +171,13 @@ def tracing(trace: Trace, *, outside: bool = True) -> Iterator[None]:
     """Follow what is run meanwhile. ``outside``: also code that is not of the package."""
     trace.outside = outside
     before = sys.gettrace()
+    threading.settrace(trace.called)
     sys.settrace(trace.called)
     try:
         yield
     finally:
         sys.settrace(before)
+        threading.settrace(before)
 
 
 def first_difference(one: Trace, other: Trace) -> str:
@@ -245,11 +248,11 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _line_of(code: CodeType, place: int) -> int:
-    return _lines(code).get(place, code.co_firstlineno)
+    return _line_by_place(code).get(place, code.co_firstlineno)
 
 
 @cache
-def _lines(code: CodeType) -> dict[int, int]:
+def _line_by_place(code: CodeType) -> dict[int, int]:
     """The line of each place in a code object."""
     found = code.co_firstlineno
     lines: dict[int, int] = {}
@@ -263,6 +266,13 @@ def _module(frame: FrameType) -> str:
     """The module of the package that a frame belongs to, empty for other code."""
     name = frame.f_globals.get("__name__") or ""
     return name if name.split(".")[0] == "ddpm_np" else ""
+
+
+def _imported(frame: FrameType | None) -> bool:
+    """Whether an import is under way, in which the frame has a part."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _end_of_a_loop(frame: FrameType, kind: type[BaseException]) -> bool:

@@ -28,8 +28,9 @@ from ddpm_np.proof.errors import (
     worst_in_batches,
 )
 from ddpm_np.proof.identities import IDENTITIES
+from ddpm_np.proof.parts import WITHOUT_FORMULA
 from ddpm_np.proof.prover import Identity, Proof, prove
-from ddpm_np.proof.theorems import WITHOUT_FORMULA, theorems
+from ddpm_np.proof.theorems import theorems
 from ddpm_np.proof.trace import Coverage, function_of, lines_not_run
 
 # Functions that proofs run beside those that the register names.
@@ -88,7 +89,7 @@ def verify(*, seed: int = 0, out: Callable[[str], object] = print) -> bool:
     for row in rows(seed=seed):
         total += len(row.proofs)
         failed += len(row.failures)
-        for line in _lines(row):
+        for line in _report(row):
             out(line)
     out(f"{total} identities." if failed else f"{total} identities proved. Everything holds.")
     if failed:
@@ -180,7 +181,7 @@ def _is_known(path: str, covered: Mapping[str, Coverage]) -> bool:
     return any(not formula.exact or path in measured_paths() for formula in formulas(path))
 
 
-def _lines(row: Row) -> Iterator[str]:
+def _report(row: Row) -> Iterator[str]:
     """What is printed of an equation."""
     equation = EQUATIONS[row.equation]
     yield f"{row.equation:<4} {equation.title.en}"

@@ -124,7 +124,8 @@ def test_too_little_memory_is_one_line(tiny, monkeypatch, capsys):
 @linux
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_the_end_of_a_job_or_a_terminal_saves_as_an_interrupt_does(tiny, number):
-    process = start(*RUN)
+    # The tests may themselves run under nohup, which a child inherits.
+    process = start(*RUN, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     while "step" not in (line := process.stdout.readline()):
         assert line, process.stderr.read()
     process.send_signal(number)

@@ -81,8 +81,17 @@ BAD = {
     "ragged.csv": ("1,2\n3\n5,6\n", "must hold numbers"),
     "names.csv": ("a,b\n", "at least 2 signals"),
     "none.csv": ("", "at least 2 signals"),
-    "latin.csv": (b"\xff\xfe1,2\n3,4\n", "utf-8"),
-    "not.npy": (b"hello", "not.npy"),
+    "semicolons.csv": ("1;2\n3;4\n", "must have commas between the numbers, got semicolons"),
+    "decimal.csv": ("1,5;2\n3;4,5\n", "must have commas between the numbers, got semicolons"),
+    "tabs.csv": ("1\t2\n3\t4\n", "must have commas between the numbers, got blanks"),
+    "blanks.csv": ("1 2\n3 4\n", "must have commas between the numbers, got blanks"),
+    "text2.csv": ("a,b\n1,2\n\n3,four\n", "'four' to float64 at signal 2, column 2"),
+    "ragged2.csv": ("a,b\n1,2\n3\n", "the number of columns changed from 2 to 1 at signal 2"),
+    "latin.csv": (b"\xff\xfe1,2\n3,4\n", "must be text in UTF-8"),
+    "latin2.csv": (b"1,2\n3,\xe9\n", "must be text in UTF-8"),
+    "small.npy": (np.array([[1e-200], [2e-200]]), "1e-100"),
+    "not.npy": (b"hello", "is no file of NumPy arrays"),
+    "none.npy": (b"", "is empty"),
     "cut.npz": (b"PK\3\4hello", "cut.npz"),
     "x.txt": ("1,2\n3,4\n", "must be one of .npy, .npz, .csv"),
     "missing.csv": (None, "No such file"),
@@ -106,6 +115,8 @@ def test_an_npz_of_two_unnamed_arrays_a_pickle_and_a_folder_are_refused(tiny, ca
     Path("folder.npy").mkdir()
     for name in ("two.npz", "object.npy", "folder.npy"):
         assert name in refused(capsys, "run", "--data", name)
+    np.savez("none.npz")
+    assert "got none" in refused(capsys, "run", "--data", "none.npz")
     both = "run", "--data", "two.npz", "--experiment", "curve"
     assert "not allowed with" in refused(capsys, *both)
 
@@ -129,6 +140,14 @@ def test_a_run_measures_and_its_samples_are_in_the_units_of_the_file(folder, cap
     assert np.array_equal(saved.load("run").sample(9, rng=np.random.default_rng(3)), drawn)
     with np.load("run/samples.npz") as arrays:
         assert arrays["samples"].shape[1] == 7 and (arrays["samples"][:, 5] == -7).all()
+
+
+@pytest.mark.parametrize("text", ["the value\n1\n2\n4\n", "5,1\n5,2\n5,4\n"])
+def test_signals_of_one_number_are_learned(tiny, text):
+    Path("one.csv").write_text(text)
+    assert main("run", "--data", "one.csv", "--out", "run", *QUICK) == 0
+    drawn = saved.load("run").sample(5, rng=np.random.default_rng(0))
+    assert drawn.shape == (5, len(text.splitlines()[-1].split(","))) and np.isfinite(drawn).all()
 
 
 def test_a_file_that_changed_is_refused_on_resume_and_another_one_is_named(folder, capsys):

@@ -197,11 +197,11 @@ def test_orthogonalised_is_near_the_polar_factor(shape, size):
     rng, k = np.random.default_rng(0), min(shape)
     u, _, vt = np.linalg.svd(rng.standard_normal(shape), full_matrices=False)
     values = np.geomspace(1, 1 / 100, k)
-    found = u.T @ orthogonalised(size * (u * values) @ vt) @ vt.T
+    found = u.T @ orthogonalised([size * (u * values) @ vt])[0] @ vt.T
     # On the axes of the SVD it is diagonal, and the diagonal, 1 for the polar factor, is near 1.
     assert np.abs(found - np.diag(np.diag(found))).max() < 1e-9
     assert 0.68 < np.diag(found).min() and np.diag(found).max() < 1.21
-    single = orthogonalised((size * (u * values) @ vt).astype(np.float32))
+    [single] = orthogonalised([(size * (u * values) @ vt).astype(np.float32)])
     assert single.dtype == np.float32 and np.abs(single - u @ found @ vt).max() < 1e-4
 
 
@@ -211,8 +211,10 @@ def test_orthogonalised_is_five_newton_schulz_steps_written_out():
     for _ in range(5):
         A = by_hand.T @ by_hand
         by_hand = 3.4445 * by_hand - 4.7750 * by_hand @ A + 2.0315 * by_hand @ A @ A
-    np.testing.assert_allclose(orthogonalised(X), by_hand, rtol=0, atol=1e-13)
-    assert not orthogonalised(np.zeros((3, 2))).any()
+    zeros, found, wide = orthogonalised([np.zeros((9, 4)), X, X.T])
+    np.testing.assert_allclose(found, by_hand, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(wide, by_hand.T, rtol=0, atol=1e-13)
+    assert not zeros.any()
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
@@ -231,7 +233,7 @@ def test_muon_moves_its_kernels_and_leaves_the_rest_to_adamw(decay):
         for at, rows, columns in kernels:
             span = slice(at, at + rows * columns)
             X = (g + mu * M)[span].reshape(rows, columns)
-            step = rate * 0.5 * max(1, rows / columns) ** 0.5 * orthogonalised(X)
+            step = rate * 0.5 * max(1, rows / columns) ** 0.5 * orthogonalised([X])[0]
             expected[span] = (1 - rate * decay) * expected[span] - step.reshape(-1)
     rest = np.r_[0:2, 24:26]
     assert np.array_equal(theta[rest], other[rest]) and not muon.v[2:24].any()

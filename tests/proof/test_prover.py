@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np import forward
+from ddpm_np._checks import ExactNumber
 from ddpm_np.proof import ANY, POSITIVE, UNIT, Chart, Identity, Proof, prove
 from ddpm_np.proof.identities.charts import levels
 from ddpm_np.proof.trace import function_of, lines_not_run
@@ -145,7 +148,66 @@ FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
         "floats give another value than symbols",
     ),
     "isscalar": (X, lambda v: (v.x + 1 if np.isscalar(v.x) else v.x, v.x), "another way"),
-    "repr": (X, lambda v: (v.x if repr(v.x) == "x" else 2 * v.x, v.x), "another way"),
+    "repr": (X, lambda v: (v.x if repr(v.x) == "x" else 2 * v.x, v.x), "was written down"),
+    "how long its digits are": (
+        X,
+        lambda v: (v.x * (1 + (len(str(v.x)) > 30)), v.x),
+        "was written down",
+    ),
+    "digits in a text": (X, lambda v: (v.x if f"{v.x}" else 2 * v.x, v.x), "was written down"),
+    "how long an array's are": (
+        X.with_arrays(a=(2,)),
+        lambda v: (v.a * (1 + (len(repr(v.a)) > 99)), v.a),
+        "was written down",
+    ),
+    "the bytes of an array": (
+        X.with_arrays(a=(9,)),
+        lambda v: (v.a if max(v.a.tobytes()[::8]) % 8 == 0 else 2 * v.a, v.a),
+        "another way",
+    ),
+    "an array that can be written to": (
+        X.with_arrays(a=(2,)),
+        lambda v: (2 * v.a if v.a.flags.writeable else v.a, v.a),
+        "another way",
+    ),
+    "one that is then changed": (
+        X.with_arrays(a=(9,)),
+        lambda v: (_sorted_where_it_can_be(v.a), v.a),
+        "changed in place",
+    ),
+    "a float of NumPy": (
+        X,
+        lambda v: (2 * v.x if isinstance(v.x, np.floating) else v.x, v.x),
+        "another way",
+    ),
+    "a float of Python": (
+        X,
+        lambda v: (2 * v.x if type(v.x) is float else v.x, v.x),
+        "another way",
+    ),
+    "evaluated text": (
+        X,
+        lambda v: (eval("v.x if isinstance(v.x, ExactNumber) or v.x < 2 else 0"), v.x),
+        "another way",
+    ),
+    "another thread": (X, lambda v: (_in_a_thread(v.x), v.x), "another way"),
+    "a tenth of a millionth more": (
+        X,
+        lambda v: (v.x * (1 + Fraction(isinstance(v.x, float), 10**7)), v.x),
+        "another value",
+    ),
+    "more of little": (
+        X.with_arrays(a=(2,)),
+        lambda v: (v.a / 10**8 * (1 + (v.a.dtype.kind == "f")), v.a / 10**8),
+        "another value",
+    ),
+    "NaN on the right": (
+        X.with_arrays(a=(2,)),
+        lambda v: (v.a, v.a * _nan_of_floats(v.a)),
+        "another value",
+    ),
+    "an error suppressed": (X, lambda v: (_suppressed(np.exp, v.x), v.x), "has no exp"),
+    "an error that finally swallows": (X, lambda v: (_at_last(np.exp, v.x), v.x), "has no exp"),
     "isinstance": (X, lambda v: (v.x + isinstance(v.x, float), v.x), "another value"),
     "a number that wraps": (
         X,
@@ -209,6 +271,41 @@ def _floor(x: Any) -> Any:
 def _doubled(a: Any) -> Any:
     a *= 2
     return a
+
+
+def _sorted_where_it_can_be(a: Any) -> Any:
+    before = a.copy()
+    (np.ndarray.copy, np.ndarray.sort)[a.flags.writeable](a)
+    return before
+
+
+def _in_a_thread(x: Any) -> Any:
+    found = []
+
+    def run() -> None:
+        found.append(x if isinstance(x, ExactNumber) or x < 2 else 0)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def _nan_of_floats(a: Any) -> Any:
+    return {"f": np.nan, "O": 1}[a.dtype.kind]
+
+
+def _suppressed(function: Callable[[Any], Any], x: Any) -> Any:
+    with contextlib.suppress(TypeError):
+        return function(x)
+    return x
+
+
+def _at_last(function: Callable[[Any], Any], x: Any) -> Any:
+    try:
+        x = function(x)
+    finally:
+        return x  # noqa: B012
 
 
 def _root_or(x: Any) -> Any:

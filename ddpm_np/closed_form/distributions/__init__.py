@@ -1,7 +1,7 @@
 """Distributions of the signal, closed under diffusion, and the distances between them.
 
-The first module of what is known exactly. Each distribution has in closed form its density, its
-score, and the distribution of x_t (E5, E6):
+The Gaussian stands in :mod:`ddpm_np.closed_form.gaussian`, since the signals need no other. Each
+distribution has in closed form its density, its score, and the distribution of x_t (E5, E6):
 
     .dim, .mean, .cov, .has_density, .sample(n, *, rng), .logpdf(x), .score(x), .divergence(x),
     .diffuse(schedule, t), .noised(kept, noise).
@@ -11,9 +11,9 @@ into denoisers.
 """
 
 from ddpm_np.closed_form.distributions.distances import kl_divergence, wasserstein2
-from ddpm_np.closed_form.distributions.gaussian import Distribution, Gaussian, PointMass
 from ddpm_np.closed_form.distributions.mixtures import Empirical, GaussianMixture
 from ddpm_np.closed_form.distributions.rings import Rings
+from ddpm_np.closed_form.gaussian import Distribution, Gaussian, PointMass
 
 __all__ = [
     "Distribution",

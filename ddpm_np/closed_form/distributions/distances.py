@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np.closed_form.distributions.arguments import norm
-from ddpm_np.closed_form.distributions.gaussian import Gaussian
+from ddpm_np.closed_form.arguments import norm
+from ddpm_np.closed_form.gaussian import Gaussian
 
 
 def wasserstein2(p: Gaussian, q: Gaussian) -> float:

@@ -29,8 +29,8 @@ from ddpm_np._checks import (
     check_generator,
     check_positive,
 )
-from ddpm_np.closed_form.distributions.arguments import checked_points, float_array, frozen, norm
-from ddpm_np.closed_form.distributions.gaussian import Diffusing, Gaussian
+from ddpm_np.closed_form.arguments import checked_points, float_array, frozen, norm
+from ddpm_np.closed_form.gaussian import Diffusing, Gaussian
 
 BLOCK = 2**22  # pairs of row and point held at once: 32 MB
 

@@ -22,10 +22,10 @@ from ddpm_np._checks import (
     check_generator,
     check_positive,
 )
-from ddpm_np.closed_form.distributions.arguments import checked_points, frozen
-from ddpm_np.closed_form.distributions.gaussian import Diffusing
+from ddpm_np.closed_form.arguments import checked_points, frozen
 from ddpm_np.closed_form.distributions.ring_integrals import RingIntegrals
 from ddpm_np.closed_form.distributions.ring_pictures import least_squares, ring_pictures
+from ddpm_np.closed_form.gaussian import Diffusing
 
 
 class RingFit(NamedTuple):

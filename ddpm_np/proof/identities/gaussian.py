@@ -7,7 +7,6 @@ those axes.
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ import numpy as np
 from ddpm_np import sampling
 from ddpm_np._checks import Array
 from ddpm_np.closed_form import ideal, reverse
-from ddpm_np.closed_form.distributions.gaussian import Axes, Gaussian
-from ddpm_np.proof.identities.charts import STEP_BETWEEN_LEVELS, levels
+from ddpm_np.closed_form.gaussian import Axes, Gaussian
+from ddpm_np.proof.identities.charts import STEP, circle, levels
 from ddpm_np.proof.identities.entry import (
     BATCH,
     Sides,
@@ -31,15 +30,7 @@ from ddpm_np.proof.prover import Chart, derivative
 from ddpm_np.proof.rational import Symbol
 from ddpm_np.proof.symbols import POSITIVE, UNIT
 
-
-def _level(u: Symbol) -> SimpleNamespace:
-    """p = sqrt(alpha_bar_t), c = sqrt(1 - alpha_bar_t)."""
-    p, c = (1 - u * u) / (1 + u * u), 2 * u / (1 + u * u)
-    return SimpleNamespace(p=p, c=c, roots=[p, c])
-
-
-LEVEL = Chart({"u": UNIT}, _level, lambda v: list(v.roots)).also(variance=POSITIVE)
-STEP = STEP_BETWEEN_LEVELS.also(variance=POSITIVE)
+ONE_AXIS = STEP.also(variance=POSITIVE)
 
 
 def _with_distribution(T: int) -> Chart:
@@ -49,8 +40,7 @@ def _with_distribution(T: int) -> Chart:
 
 
 def _distribution(v: V) -> Gaussian:
-    w = v.turn
-    cos, sin = (1 - w * w) / (1 + w * w), 2 * w / (1 + w * w)
+    cos, sin = circle(v.turn)
     axes = np.array([[cos, -sin], [sin, cos]])
     return on_axes(v.mean, axes, [v.variance_1, v.variance_2])
 
@@ -66,14 +56,14 @@ def on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
 # ---- E24, E25: the noise, given x_t -------------------------------------------------------------
 
 
-@identity("E24 E25", LEVEL, x=(), eps=(), mean=())
+@identity("E24 E25", ONE_AXIS, x=(), eps=(), mean=())
 def _Bayes_rule_for_the_noise(v: V) -> Sides:
     """p(eps|x) p(x) = p(x|eps) p(eps) along an axis, with mean eps_star and variance floor.
 
     The exponents are equal as polynomials in x and eps, and the products of the variances.
     """
-    kept, noise = v.p**2, v.c**2
-    away = v.x - v.p * v.mean
+    kept, noise = v.q**2, v.c**2
+    away = v.x - v.q * v.mean
     eps_star = ideal.eps_star_gain(kept, noise, v.variance) * away
     floor = ideal.bayes_floor(kept, noise, v.variance)
     marginal = ideal.marginal_variance(kept, noise, v.variance)
@@ -82,12 +72,12 @@ def _Bayes_rule_for_the_noise(v: V) -> Sides:
     return [left, floor * marginal], [right, kept * v.variance]
 
 
-@identity("E5 E24", LEVEL, x=(), mean=())
+@identity("E5 E24", ONE_AXIS, x=(), mean=())
 def _the_noise_is_a_score(v: V) -> Sides:
     """eps_star = -sqrt(1 - alpha_bar_t) d/dx log q(x), q = N(sqrt(alpha_bar_t) mean, v_t)."""
-    marginal = ideal.marginal_variance(v.p**2, v.c**2, v.variance)
-    log_density = -((v.x - v.p * v.mean) ** 2) / (2 * marginal)
-    eps_star = ideal.eps_star_gain(v.p**2, v.c**2, v.variance) * (v.x - v.p * v.mean)
+    marginal = ideal.marginal_variance(v.q**2, v.c**2, v.variance)
+    log_density = -((v.x - v.q * v.mean) ** 2) / (2 * marginal)
+    eps_star = ideal.eps_star_gain(v.q**2, v.c**2, v.variance) * (v.x - v.q * v.mean)
     return eps_star, -v.c * derivative(log_density, "x")
 
 
@@ -112,7 +102,7 @@ def _the_optimal_variance(v: V, T: int) -> Sides:
     return ideal.optimal_variance(_distribution(v), v.schedule)[1:], expected
 
 
-@identity("E25 E26", STEP)
+@identity("E25 E26", ONE_AXIS)
 def _the_best_variance_of_a_reverse_step(v: V) -> Sides:
     """beta_tilde_t + (eps coefficient)^2 floor_t = beta_t v_{t-1} / v_t."""
     beta_tilde = v.beta * v.one_minus_prev / v.one_minus
@@ -124,7 +114,7 @@ def _the_best_variance_of_a_reverse_step(v: V) -> Sides:
 # ---- E26: the true reverse kernel ---------------------------------------------------------------
 
 
-@identity("E26", STEP, x_s=(), x_t=(), mean=())
+@identity("E26", ONE_AXIS, x_s=(), x_t=(), mean=())
 def _Bayes_rule_without_the_signal(v: V) -> Sides:
     """q(x_s|x_t) q(x_t) = q(x_t|x_s) q(x_s) along an axis.
 
@@ -160,18 +150,18 @@ def _the_reverse_kernel(v: V, route: tuple[int, int]) -> Sides:
 # ---- E27: a sampler's step ----------------------------------------------------------------------
 
 
-@identity("E27", LEVEL, a=(), b=(), noise=(), x=(), mean=(), start=(), spread=())
+@identity("E27", ONE_AXIS, a=(), b=(), noise=(), x=(), mean=(), start=(), spread=())
 def _the_distribution_of_a_step(v: V) -> Sides:
     """x_s = a x_t + b eps_star(x_t) + noise, x_t ~ N(start, spread).
 
     Its mean is x_s at the mean of x_t, its variance the squared slope times spread, plus noise.
     """
-    kept, noise = v.p**2, v.c**2
-    eps_star = ideal.eps_star_gain(kept, noise, v.variance) * (v.x - v.p * v.mean)
+    kept, noise = v.q**2, v.c**2
+    eps_star = ideal.eps_star_gain(kept, noise, v.variance) * (v.x - v.q * v.mean)
     moved = v.a * v.x + v.b * eps_star
     rest = v.a * noise + v.b * v.c
     gain = reverse.step_gain(v.a, rest, kept, noise, v.variance)
-    dist = reverse.step_moments(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
+    dist = reverse.step_moments(gain, v.a, v.q * v.mean, v.start, v.spread, v.noise)
     slope = derivative(moved, "x")
     return dist, [moved - slope * (v.x - v.start), slope**2 * v.spread + v.noise]
 

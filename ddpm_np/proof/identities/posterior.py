@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_np import forward, posterior
-from ddpm_np.proof.identities.charts import STEP, STEP_BETWEEN_LEVELS, levels, signal_roots
+from ddpm_np.proof.identities.charts import STEP, levels
 from ddpm_np.proof.identities.entry import Sides, V, each_step, identity
 
 # ---- the scalar kernels -------------------------------------------------------------------------
@@ -60,7 +60,7 @@ def _the_coefficient_of_x_t_collapses(v: V) -> Sides:
     return left, [1 / v.a] * 4
 
 
-@identity("E14", STEP_BETWEEN_LEVELS)
+@identity("E14", STEP)
 def _the_coefficient_of_eps(v: V) -> Sides:
     """-mean_x0_coef sqrt(1 - alpha_bar_t) / sqrt(alpha_bar_t) is
 
@@ -74,7 +74,7 @@ def _the_coefficient_of_eps(v: V) -> Sides:
 # ---- the public functions -----------------------------------------------------------------------
 
 
-@identity("E7", each_step(signal_roots, 2), x_prev=(2,), x_t=(2,), x_0=(2,))
+@identity("E7", each_step(levels, 2), x_prev=(2,), x_t=(2,), x_0=(2,))
 def _Bayes_rule(v: V, t: int) -> Sides:
     """q(x_{t-1}|x_t,x_0) q(x_t|x_0) = q(x_t|x_{t-1}) q(x_{t-1}|x_0).
 

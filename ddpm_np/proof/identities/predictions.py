@@ -9,7 +9,7 @@ from typing import Any
 
 from ddpm_np import forward, posterior
 from ddpm_np.closed_form import ideal
-from ddpm_np.proof.identities.charts import STEP_BETWEEN_LEVELS, levels
+from ddpm_np.proof.identities.charts import STEP, levels
 from ddpm_np.proof.identities.entry import Sides, V, each_step, identity
 
 
@@ -43,7 +43,7 @@ def _losses_of_the_forms(v: V, t: int) -> Sides:
     return weighted, [(v.eps - v.eps_hat) ** 2] * 3
 
 
-@identity("E14 E15", STEP_BETWEEN_LEVELS)
+@identity("E14 E15", STEP)
 def _weights_in_the_bound(v: V) -> Sides:
     """The weight of L_eps in the bound, (eps coefficient)^2 / (2 beta_tilde_t), is
 

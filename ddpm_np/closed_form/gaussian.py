@@ -25,13 +25,7 @@ from ddpm_np._checks import (
     check_square,
     check_step,
 )
-from ddpm_np.closed_form.distributions.arguments import (
-    ReadOnly,
-    checked_points,
-    float_array,
-    frozen,
-    norm,
-)
+from ddpm_np.closed_form.arguments import ReadOnly, checked_points, float_array, frozen, norm
 from ddpm_np.schedule import Schedule
 
 _Diffused = TypeVar("_Diffused")
