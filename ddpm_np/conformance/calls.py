@@ -20,14 +20,14 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.conformance.arrays import FAULTS, Unusable, floats, from_numpy, line, read, to_numpy
-from ddpm_np.conformance.names import OPERATIONS, Method, plain
+from ddpm_np.conformance.formulas import VECTORS
+from ddpm_np.conformance.names import OPERATIONS, STEPS, Method, plain
 from ddpm_np.conformance.noise import Draws, Takeover
 from ddpm_np.conformance.state import Snapshot
 
 if TYPE_CHECKING:
     from ddpm_np.conformance.subject import Subject
 
-VECTORS = ("x_prev", "x_0", "x_t", "noise", "eps", "v", "z", "eps_hat")
 FORMS = {"int": "an int", "rows": "of shape (n,)", "scalar": "a 0-dim array", "column": "(n, 1)"}
 # Errors that come of the form of t alone.
 _OF_THE_FORM = re.compile(
@@ -36,7 +36,6 @@ _OF_THE_FORM = re.compile(
     r"|must be Tensor"
 )
 _PAIRS = ("q_posterior_mean_variance", "p_mean_variance", "q_mean_variance")
-_STEPS = ("reverse_step", "ddim_step")
 _ANSWERS = ("prev_sample", "sample", "x_prev", "prev", "pred", "x", "mean")
 _SPREADS = (("mean",), ("variance", "var"), ("log_variance", "log_var"))
 
@@ -82,7 +81,7 @@ class Caller:
         self.output = self._output()
         self.names = [self.output if n == "eps" else n for n in OPERATIONS[operation]]
         self.names += ["t"] if operation == "loss" and self._loss_takes_t() else []
-        self.vectors = [n for n in self.names if n in VECTORS]
+        self.vectors = [n for n in self.names if n in (*VECTORS, "eps_hat")]
         by_name = self.method.roles is not None
         self.draws_t = operation == "p_losses" and by_name and not self.method.takes("t")
         fresh = next((n for n in ("z", "noise") if n in self.names), None)
@@ -103,7 +102,7 @@ class Caller:
 
     def _output(self) -> str:
         """What stands for eps: what its model answers, or what it is given."""
-        if self.operation not in (*_STEPS, "p_mean_variance", "predict_x0"):
+        if self.operation not in (*STEPS, "p_mean_variance", "predict_x0"):
             return "eps"
         stated = next((r for r in ("v", "x_0") if self.method.takes(r)), None)
         return stated or ("eps" if self.operation == "predict_x0" else self.view.prediction)
@@ -148,7 +147,7 @@ class Caller:
         own, own_s = self.view.step(t), self.view.step(s)
         values |= {"t": self._time(own, n), "s": self._time(own_s, n), "eta": float(eta)}
         values["t_rows"] = np.broadcast_to(own, (n,))
-        if self.operation in _STEPS and not self.method.takes("s") and self.method.roles:
+        if self.operation in STEPS and not self.method.takes("s") and self.method.roles:
             self._stride(t, s)
         result = self.native(values)
         for name, before in wide.items():
@@ -183,18 +182,14 @@ class Caller:
                 stack.enter_context(self.takeover.of(draws))
                 given["rng"] = self.takeover.generator if self.library == "numpy" else given["rng"]
             several = sum(r == "t" for r in method.roles.values()) > 1
-            positional, named = [], {}
+            named = {}
             for name, role in method.roles.items():
                 role = self.output if role == "eps" else role
-                if role not in given:
-                    continue
-                value = given[role]
+                if role in given:
+                    named[name] = given[role]
                 if role == "t" and several and plain(name) != "t" and "t_rows" in given:
-                    value = int(given["t_rows"][0])
-                if name in method.positional:
-                    positional.append(value)
-                else:
-                    named[name] = value
+                    named[name] = int(given["t_rows"][0])
+            positional = [named.pop(name) for name in method.positional if name in named]
             result = method.function(*positional, **named)
             if draws is not None and draws.verdict():
                 raise Unusable(draws.verdict())
@@ -301,10 +296,11 @@ class Caller:
     def _try(self, probes: list[tuple[int, int, float]]) -> tuple[bool, bool]:
         """Whether one of the steps works, and whether one gives what cannot be compared."""
         arrays = {n: np.random.default_rng(0).normal(size=(3, 5)) for n in self.vectors}
+        call = self.raw if self.operation == "loss" else self
         unusable = False
-        for t, s, eta in probes:
+        for step in probes:
             try:
-                self(t, s, eta, **arrays)
+                call(*step, **arrays)
                 return True, False
             except NotImplementedError:
                 continue

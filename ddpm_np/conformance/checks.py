@@ -13,9 +13,9 @@ from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.diagnosis import rows_of
 from ddpm_np.conformance.formulas import COEFFICIENTS
 from ddpm_np.conformance.judged import Judged
-from ddpm_np.conformance.laws import laws_of
 from ddpm_np.conformance.losses import loss_rows
 from ddpm_np.conformance.names import OPERATIONS
+from ddpm_np.conformance.outputs import outputs_of
 from ddpm_np.conformance.probe import Measured, measure
 from ddpm_np.conformance.report import Report, Row, check_name
 from ddpm_np.conformance.rows import ONE_T
@@ -154,7 +154,7 @@ def adapt(
     roots; of shape (T, 1, 1, 1); in a part of the object), and the operations by the names of
     methods and of their parameters: q_sample (add_noise, noise_images, ...), one noising step,
     q_posterior_mean_variance, predict_x0 (predict_start_from_noise, ...), p_mean_variance, p_sample
-    or step, a step with eta (DDIM), loss and p_losses. t may be an int, a 0-dim array, or one a row
+    or step, a step with eta (DDIM), loss and p_losses. t may be an int, a 0-dim array, or an array
     of shape (n,) or (n, 1). A model is answered for, and may be set to predict x_0 or v; noise that
     is drawn within is replaced by z for the call.
 
@@ -205,12 +205,12 @@ def check_one(view: Subject, check: str) -> Report:
     """A report of one check only."""
     report = _report(view, [check_names()[check]], {})
     report.rows = [row for row in report.rows if row.check == check]
-    report.laws, report.skipped = [], []
+    report.outputs, report.skipped = [], []
     return report
 
 
 def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> Report:
-    view.notes, rows, laws = [], [], []
+    view.notes, rows, outputs = [], [], []
     asked: dict[str, set[int]] = {}
     snapshot = Snapshot(view.given, view.T)
     with np.printoptions(), np.errstate(all="ignore"), warnings.catch_warnings():
@@ -222,7 +222,7 @@ def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> R
                 elif operation in view.methods:
                     caller = Caller(view, operation, snapshot)
                     rows += _rows(caller)
-                    laws += laws_of(caller.judged) if caller.judged else []
+                    outputs += outputs_of(caller.judged) if caller.judged else []
                     asked[operation] = caller.asked
                 snapshot.restore()
             rows = _with_smallest(view, rows + _other_times(view, asked))
@@ -240,7 +240,7 @@ def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> R
     alike = [note.removesuffix(ONE_T) for note in view.notes if note.endswith(ONE_T)]
     notes = [n for n in dict.fromkeys(view.notes) if not n.endswith(ONE_T)]
     notes += [f"{ONE_T[2:]}: {', '.join(alike)}"] if alike else []
-    return Report(view.name, about, rows, skipped, laws, expected, view.unused, notes)
+    return Report(view.name, about, rows, skipped, outputs, expected, view.unused, notes)
 
 
 def _rows(caller: Caller) -> list[Row]:

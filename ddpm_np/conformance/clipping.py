@@ -45,7 +45,7 @@ def _limit(judged: Judged, name: str, i: int) -> str:
 
     def number(tree: Any, **units: float) -> float:
         vectors = dict.fromkeys(("x_0", "x_t", "eps", "v", "z", "noise"), 0.0) | units
-        value_of = Evaluator({**world.at, **vectors, "eps_hat": vectors["eps"]})
+        value_of = Evaluator({**world.value_of.at, **vectors, "eps_hat": vectors["eps"]})
         value_of.at["sigma"] = value_of(judged.base.sigma).value
         with np.errstate(all="ignore"):
             return float(np.ravel(value_of(tree).value)[0])

@@ -50,7 +50,7 @@ class Drawn:
         return rows_of(caller, measure(caller), explain=explain)
 
     def failing(self) -> list[Row]:
-        """The failing rows, one a coefficient, each on the longest schedule that showed it."""
+        """For each coefficient that fails, its row on the longest schedule that showed it."""
         found: dict[tuple[Any, ...], Array] = {}
 
         @settings(max_examples=10, phases=[Phase.generate], **_QUIET)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.arrays import FAULTS, Unusable, floats, line
-from ddpm_np.conformance.calls import FORMS, Caller
+from ddpm_np.conformance.arrays import FAULTS, Unusable, floats
+from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.judged import LIMIT
 from ddpm_np.conformance.report import Row
 from ddpm_np.conformance.subject import Subject
@@ -77,7 +77,7 @@ def loss_rows(caller: Caller) -> list[Row]:
     if len(steps) > 200:
         steps = sorted({*steps[:20], *np.linspace(1, view.T, 180).astype(int).tolist()})
     if operation == "loss":
-        _settle(caller, steps[len(steps) // 2])
+        caller.settle([(steps[len(steps) // 2], 0, 0.0)])
     middle = steps[len(steps) // 2]
     (eps, off), (other_eps, other_off) = _PROBES
     exact = sum(Fraction(float(d)) ** 2 for d in off.flat) / off.size
@@ -92,7 +92,7 @@ def loss_rows(caller: Caller) -> list[Row]:
     except Unusable as why:
         return [row("differs", np.nan, 1, str(why), "")]
     except FAULTS as error:
-        return [row("raises", np.nan, 1, line(error), "")]
+        return [row("raises", np.nan, 1, caller.message(error), "")]
     rows = []
     if operation == "p_losses" and abs(at_eps) > 1e-5:
         answer = {"eps": "the noise"}.get(view.prediction, view.prediction)
@@ -112,18 +112,6 @@ def loss_rows(caller: Caller) -> list[Row]:
         reason = _other(got[0], second)
     text = f"eps_hat - eps = {off[0].tolist()}, ...: {got[i]:.6g}, not {float(exact):.6g}"
     return [*rows, row("differs", ulp, t, reason, text)]
-
-
-def _settle(caller: Caller, t: int) -> None:
-    """The form of t with which the loss works."""
-    eps, off = _PROBES[0]
-    for caller.form in FORMS:
-        try:
-            _value(caller, t, eps + off, eps)
-            return
-        except FAULTS:
-            continue
-    caller.form = "int"
 
 
 def _value(caller: Caller, t: int, eps_hat: Array, eps: Array) -> tuple[float, Any]:

@@ -33,9 +33,9 @@ _METHODS = {
     "q_posterior_mean_variance": r"(q_)?posterior(_mean)?(_variance|_var|_mean|_and_variance)?"
     r"|(get|compute|q)_(q_)?posterior\w*|true_posterior\w*",
     "predict_eps": r"(predict|pred|get|compute|recover)_(noise|eps|epsilon)(_from_\w+)?",
-    "predict_x0": r"(predict|pred|reconstruct|recover|estimate|get|compute|calc|to)_?(x_?0|xstart|"
-    r"x_start|start|original|clean|signal|original_sample)(_\w+)?|(eps|noise)_to_x_?0|x_?0_(hat|pred"
-    r"|from_\w+)|denoise_to_x_?0|remove_all_noise",
+    "predict_x0": r"(predict|pred|reconstruct|recover|estimate|get|compute|calc|to)_?"
+    r"(x_?0|xstart|x_start|start|original|clean|signal|original_sample)(_\w+)?|(eps|noise)_to_x_?0"
+    r"|x_?0_(hat|pred|from_\w+)|denoise_to_x_?0|remove_all_noise",
     "p_mean_variance": r"p_mean_var\w*|p_mean_and_variance",
     "ddim_step": r"(p_sample_)?ddim\w*|(sample|reverse|p_sample|denoise)_ddim(_step)?"
     r"|p_sample|step|denoise_step|sample_step",
@@ -79,8 +79,8 @@ _NO_NOISE = re.compile("fn|func|clip|kwarg|schedule|level|steps|type|scale|weigh
 _MODELS = ("model", "epsmodel", "denoisefn", "denoiser", "network", "net", "unet", "epstheta")
 _PREDICTED = re.compile(r"pred|hat|theta|model|output|out$|^input$|score|^e_?t$")
 _FRESH = re.compile(r"^z|fresh|variance|rand|stoch|^n$|^noise")
-_STEPS = ("reverse_step", "ddim_step")
-_OF_MODEL = (*_STEPS, "p_mean_variance", "p_losses")
+STEPS = ("reverse_step", "ddim_step")
+_OF_MODEL = (*STEPS, "p_mean_variance", "p_losses")
 _PAIRS = ("q_posterior_mean_variance", "predict_eps")  # two signals, and no noise
 
 
@@ -197,7 +197,7 @@ def _roles(operation: str, parameters: list[inspect.Parameter], has_model: bool)
     match("device", needed=True)
     if operation in _OF_MODEL:
         match("model", needed=True)
-    if operation in _STEPS:
+    if operation in STEPS:
         match("eta")
         match("s")
     if "t" in ours or operation == "loss":
@@ -206,9 +206,9 @@ def _roles(operation: str, parameters: list[inspect.Parameter], has_model: bool)
         give("t", times if len(times) < 2 else [n for n in times if len(n) > 1 or n == "t"])
     if operation in _PAIRS:
         match("x_0", r"x?0\w*|x0\w*|\w*start\w*|\w*orig\w*|\w*clean\w*")
-    if operation in (*_STEPS, "p_mean_variance", "predict_x0"):
+    if operation in (*STEPS, "p_mean_variance", "predict_x0"):
         match("v")
-    if operation in (*_STEPS, "p_mean_variance"):
+    if operation in (*STEPS, "p_mean_variance"):
         match("x_0", _X_0, needed=True)
     noises = [n for n in left if _NOISE.fullmatch(plain(n)) and not _NO_NOISE.search(plain(n))]
     for role, name in _noise_roles(operation, noises, roles, optional, has_model).items():
@@ -235,7 +235,7 @@ def _noise_roles(
         return dict(zip(("noise",), names))
     if operation in ("predict_x0", "p_mean_variance"):
         return {} if given & {"v", "x_0", "model"} else dict(zip(("eps",), names))
-    if operation not in _STEPS:
+    if operation not in STEPS:
         return {}
 
     def rank(name: str) -> tuple[bool, bool, bool]:

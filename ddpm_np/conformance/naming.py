@@ -64,12 +64,12 @@ def _explained(judged: Judged, failing: list[str]) -> dict[str, str]:
     for u in dict.fromkeys((judged.unit, max(_FLOAT32, judged.unit))):
         world = judged.world(u)
         small = judged.world(0).only(probe)
-        for name, build in candidates(judged.operation, output, judged.tables, judged.single):
-            few = build(small)
+        for candidate in candidates(judged.operation, output, judged.tables, judged.single):
+            few, name = small.found(candidate), candidate.name
             near = [n for n in failing if n in few and _may(judged, n, few[n], probe)]
             if not near or (all(n in each for n in near) and len(near) < len(failing)):
                 continue
-            full = build(world)
+            full = world.found(candidate)
             near = [n for n in near if _agree(judged, n, full[n], world, every)]
             right = [n for n in judged.names if n not in failing and n in full]
             if len(near) == len(failing) and all(

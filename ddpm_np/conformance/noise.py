@@ -57,9 +57,9 @@ class Draws:
         low, high = (0, low) if high is None else (low, high)
         if self.t is None or np.ndim(low) or np.ndim(high):
             return None
-        drawn = (int(low), int(high) - 1)
-        if drawn != self.ends:
-            self.fault = f"draws t from {drawn[0]} to {drawn[1]}, its steps are {self.ends}"
+        drawn, own = (int(low), int(high) - 1), self.ends
+        if drawn != own:
+            self.fault = f"draws t from {drawn[0]} to {drawn[1]}, not from {own[0]} to {own[1]}"
         return np.resize(self.t, _shape(size))[()]
 
     def verdict(self) -> str:

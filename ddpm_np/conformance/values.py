@@ -54,10 +54,14 @@ class Numbers:
             for table in tables
         )
 
-    def with_bar(self, bar: Array) -> Numbers:
-        """The same with another alpha_bar, index 0..T."""
+    def replaced(self, *, bar: Array | None = None, beta: Array | None = None) -> Numbers:
+        """The same with another alpha_bar, or with other betas; index 0..T."""
         other = copy(self)
-        other.bar = np.asarray(bar, dtype=np.longdouble)
+        if bar is not None:
+            other.bar = np.asarray(bar, dtype=np.longdouble)
+        if beta is not None:
+            other.beta = np.asarray(beta, dtype=np.longdouble)
+            other.alpha = 1 - other.beta
         return other
 
     def _entries(self, name: str, t: Array) -> Array:

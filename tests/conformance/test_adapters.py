@@ -44,7 +44,7 @@ def each(operation, t, *rows):
 
 
 class Rowwise:
-    """One step a row, a model within, its own noise, a dict as the answer."""
+    """A step for each row, a model within, its own noise, a dict as the answer."""
 
     def __init__(self):
         self.inner, self.betas = SmallCode(BETAS), BETAS
@@ -104,7 +104,7 @@ def test_a_step_a_row_a_model_and_noise_within_are_recognised():
     failing, report = verdicts(Rowwise())
     assert not failing, report
     assert {row.equation for row in report.rows} == {"E6", "E11", "E12", "E13", "E17"}
-    assert report.laws[0].subject < 1e-30
+    assert report.outputs[0].subject < 1e-30
 
 
 def test_a_strided_step_is_ddim():
