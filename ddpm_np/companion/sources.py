@@ -55,6 +55,7 @@ class Source(NamedTuple):
 
     @property
     def last_name(self) -> str:
+        """The name without its module."""
         return self.name.rpartition(".")[2]
 
     def html(self, links: Mapping[str, str]) -> list[str]:

@@ -16,20 +16,26 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ddpm_np import _figure_style as style
 from ddpm_np._checks import check_count
 from ddpm_np._measurement import Measurement, text_table
-from ddpm_np.demos.shown import Shown
 from ddpm_np.equations.blocks import read_file
 from ddpm_np.equations.words import Words
 
 __all__ = ["DEMOS", "Demo", "Measurement", "Shown", "gallery", "run_demo"]
 
 DPI = 160  # of the pictures, which the gallery shows at about half their size
+
+
+class Shown(NamedTuple):
+    """What a demo shows: its numbers, and the arrays of its picture."""
+
+    rows: list[Measurement]
+    drawn: Any
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Demo:
 
     @property
     def module(self) -> ModuleType:
+        """The module of that name, with its ``show`` and ``draw``."""
         return import_module(f"{__name__}.{self.name.replace('-', '_')}")
 
     @style.styled

@@ -10,7 +10,7 @@ from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
 from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.covariance import chi_mean, error_of_mean
-from ddpm_np.demos.shown import Shown
+from ddpm_np.demos import Shown
 from ddpm_np.signals import multi_sine_curve
 
 EDGE = 10  # of the picture whose pixels are the numbers of the signal

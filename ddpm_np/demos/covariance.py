@@ -17,7 +17,7 @@ from ddpm_np.closed_form.covariance import (
     sample_covariance,
     spectrum,
 )
-from ddpm_np.demos.shown import Shown
+from ddpm_np.demos import Shown
 from ddpm_np.signals import MultiSine, multi_sine_curve
 
 # Hz; five uniform numbers, drawn once and used by all demos.

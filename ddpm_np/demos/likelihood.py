@@ -20,8 +20,8 @@ from ddpm_np.closed_form.latent import (
     zero_one,
 )
 from ddpm_np.closed_form.likelihood import nll, vlb_terms
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.shown import Shown
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 

@@ -11,10 +11,10 @@ from ddpm_np._checks import Array
 from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.closed_form.ideal import IdealDenoiser
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest, share_at_points
-from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.signals import MultiSine
 

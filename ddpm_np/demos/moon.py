@@ -17,6 +17,7 @@ from ddpm_np._checks import Array, check_array, check_count
 from ddpm_np._measurement import Measurement, computed
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
+from ddpm_np.demos import Shown
 from ddpm_np.demos.interpolation import (
     affine_distribution,
     line_position,
@@ -26,7 +27,6 @@ from ddpm_np.demos.interpolation import (
 )
 from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest
-from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import Denoiser, ancestral_sample
 
 STARTS = (40, 60, 80)

@@ -11,9 +11,9 @@ from ddpm_np._checks import Array
 from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.interpolation import affine_distribution
-from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine

@@ -12,9 +12,9 @@ from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.reverse import sampler_distribution
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.learned import SCHEDULE, trained_on
-from ddpm_np.demos.shown import Shown
 from ddpm_np.forward import q_step
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.signals import MultiSine

@@ -11,8 +11,8 @@ from ddpm_np._checks import Array
 from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.covariance import end_noise_correlation, end_noise_loss
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.shown import Shown
 from ddpm_np.forward import q_sample, q_skip
 from ddpm_np.posterior import predict_eps
 from ddpm_np.schedule import Schedule

@@ -10,8 +10,8 @@ from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
 from ddpm_np._measurement import Measurement, computed
 from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.demos import Shown
 from ddpm_np.demos.points import chain_gap, reverse_mixture
-from ddpm_np.demos.shown import Shown
 from ddpm_np.forward import q_mean_variance, q_sample, q_step
 from ddpm_np.posterior import posterior_exponent, posterior_mean_variance, psi_1, psi_2
 from ddpm_np.schedule import Schedule

@@ -17,8 +17,8 @@ from ddpm_np.closed_form.covariance import (
     transport_map,
 )
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserstein2
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.shown import Shown
 from ddpm_np.signals import MultiSine
 
 FLOOR = 0.1  # variance of white noise added to every covariance, so that all have densities

@@ -14,8 +14,8 @@ from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.closed_form.patches import PatchDenoiser
+from ddpm_np.demos import Shown
 from ddpm_np.demos.points import nearest, share_at_points
-from ddpm_np.demos.shown import Shown
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.sampling import Denoiser, ancestral_sample

@@ -9,9 +9,9 @@ import numpy as np
 from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
 from ddpm_np._measurement import Measurement, sampled
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.moon import moon
-from ddpm_np.demos.shown import Shown
 from ddpm_np.signals import MultiSine
 
 DIMS = (20, 50, 100, 256)

@@ -12,8 +12,8 @@ from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.reverse import sampler_distribution
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import Variance, ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine

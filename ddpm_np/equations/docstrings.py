@@ -98,6 +98,7 @@ class Formula:
         return value(self.parts[part], Defined(numbers, self.block))
 
     def latex(self) -> str:
+        """The whole formula in LaTeX."""
         return latex(self.tree)
 
 

@@ -243,6 +243,7 @@ class ExactTables:
 
     @property
     def log_snr(self) -> Any:
+        """ln(alpha_bar_t / (1 - alpha_bar_t)), found only where it is asked for."""
         with localcontext(DIGITS):
             return _exact_table([ratio.ln() for ratio in self._snr])
 

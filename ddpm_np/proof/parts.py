@@ -67,6 +67,7 @@ class Part(NamedTuple):
 
     @property
     def name(self) -> tuple[str, int]:
+        """The formula and the place."""
         return self.formula.text, self.place
 
 
@@ -159,4 +160,5 @@ def is_kernel(path: str) -> bool:
 
 
 def takes_route(path: str) -> bool:
+    """Whether it takes the two ends s < t of a route."""
     return any(name.endswith(("_s", "|s}")) or name == "s" for name in taken_by(path))

@@ -83,15 +83,15 @@ class Symbol(ExactNumber):
         below = lcm(a.denominator, b.denominator)
         total = poly.combine(
             int(a * below),
-            _expanded(self.factors, common),
+            poly.expanded(self.factors, common),
             int(b * below),
-            _expanded(other.factors, common),
+            poly.expanded(other.factors, common),
         )
         if not total:
             return self._constant(0)
         content, rest = poly.factor(total)
         scale = Fraction(content, below)
-        return _reduced(self.domain, scale, _joined(common, {rest: 1}))
+        return Symbol(self.domain, scale, poly.reduced(poly.joined(common, {rest: 1})))
 
     @_untraced
     def __mul__(self, operand: object) -> Symbol:
@@ -100,8 +100,8 @@ class Symbol(ExactNumber):
             return NotImplemented
         if not self.scale or not other.scale:
             return self._constant(0)
-        scale, factors = self.scale * other.scale, _joined(self.factors, other.factors)
-        return _reduced(self.domain, scale, factors)
+        scale, factors = self.scale * other.scale, poly.joined(self.factors, other.factors)
+        return Symbol(self.domain, scale, poly.reduced(factors))
 
     @_untraced
     def __truediv__(self, operand: object) -> Symbol:
@@ -182,8 +182,8 @@ class Symbol(ExactNumber):
         for f, k in self.factors.items():  # (f^k)' = k f^k f' / f
             if inner := poly.derivative(dict(f), i):
                 content, factor = poly.factor(inner)
-                factors = _joined(_joined(self.factors, {f: -1}), {factor: 1})
-                total += _reduced(self.domain, k * content * self.scale, factors)
+                factors = poly.joined(poly.joined(self.factors, {f: -1}), {factor: 1})
+                total += Symbol(self.domain, k * content * self.scale, poly.reduced(factors))
         return total
 
     def at(self, values: Mapping[str, Any], known: dict[poly.Factor, Any] | None = None) -> Any:
@@ -220,7 +220,7 @@ class Symbol(ExactNumber):
     @property
     def numerator(self) -> poly.Polynomial:
         """The numerator, multiplied out, without the fraction in front."""
-        return _expanded(self.factors, {f: min(k, 0) for f, k in self.factors.items()})
+        return poly.expanded(self.factors, {f: min(k, 0) for f, k in self.factors.items()})
 
     @property
     def denominator(self) -> dict[poly.Factor, int]:
@@ -290,13 +290,12 @@ class Symbol(ExactNumber):
 # The files that are looked through for the line that asked for an operation.
 OWN = (__file__, str(Path(__file__).with_name("symbols.py")))
 DEPENDS = "since the answer depends on its value"
-ONE: poly.Factor = frozenset({(0, 1)})
 
 
 def polynomial(domain: Any, p: poly.Polynomial) -> Symbol:
     """A polynomial, not 0, as a symbol."""
     content, factor = poly.factor(p)
-    return Symbol(domain, Fraction(content), _joined({}, {factor: 1}))
+    return Symbol(domain, Fraction(content), poly.joined({}, {factor: 1}))
 
 
 def plain(number: Symbol) -> Symbol:
@@ -308,40 +307,6 @@ def same(a: Any, b: Any) -> bool:
     """Whether two numbers, at least one of them a symbol, are equal as rational functions."""
     difference = a - b
     return difference.is_zero() if isinstance(difference, Symbol) else not difference
-
-
-def _joined(a: Mapping[poly.Factor, int], b: Mapping[poly.Factor, int]) -> dict[poly.Factor, int]:
-    """The exponents of a product."""
-    result = dict(a)
-    for f, k in b.items():
-        result[f] = result.get(f, 0) + k
-    return {f: k for f, k in result.items() if k and f != ONE}
-
-
-def _expanded(
-    factors: Mapping[poly.Factor, int], without: Mapping[poly.Factor, int]
-) -> poly.Polynomial:
-    """The product of the factors' powers, divided by those of ``without``, multiplied out."""
-    result = {0: 1}
-    for f in {**without, **factors}:
-        if n := factors.get(f, 0) - without.get(f, 0):
-            result = poly.multiply(result, poly.power(f, n))
-    return result
-
-
-def _reduced(domain: Any, scale: Fraction, factors: dict[poly.Factor, int]) -> Symbol:
-    """The number without the factors of its denominator that divide one of its numerator."""
-    below = [f for f, k in factors.items() if k < 0]
-    above = [f for f, k in factors.items() if k > 0]
-    while below and above:
-        f = above.pop()
-        for d in below:
-            if factors.get(d, 0) < 0 and (rest := poly.quotient(f, d)) is not None:
-                n = min(factors[f], -factors[d])
-                factors = _joined(_joined(factors, {f: -n, d: n}), {rest: n})
-                above += [g for g in (f, rest) if factors.get(g, 0) > 0]
-                break
-    return Symbol(domain, scale, factors)
 
 
 def _in_numpy() -> bool:

@@ -173,7 +173,10 @@ def ddim_step(T: int, s: int, t: int) -> Chart:
 
 
 def _step(u_s: Symbol, u_t: Symbol) -> SimpleNamespace:
-    """The symbols of one step, from p = sqrt(alpha_bar_{t-1}) and q = sqrt(alpha_bar_t)."""
+    """p = sqrt(alpha_bar_{t-1}), q = sqrt(alpha_bar_t), their noises, and the kernels' parameters.
+
+    These have the names that the kernels give them (:func:`ddpm_np.proof.identities.entry.of`).
+    """
     (p, c_prev), (q, c) = circle(u_s), circle(u_t)
     a = q / p
     return SimpleNamespace(
@@ -181,13 +184,12 @@ def _step(u_s: Symbol, u_t: Symbol) -> SimpleNamespace:
         p=p,
         q=q,
         c=c,
-        c_prev=c_prev,
-        alpha=a * a,
-        beta=1 - a * a,
+        alpha_t=a * a,
+        beta_t=1 - a * a,
         alpha_bar_prev=p * p,
-        alpha_bar=q * q,
-        one_minus_prev=c_prev * c_prev,
-        one_minus=c * c,
+        alpha_bar_t=q * q,
+        one_minus_alpha_bar_prev=c_prev * c_prev,
+        one_minus_alpha_bar_t=c * c,
         roots=[a, p, q, c, c_prev],
     )
 

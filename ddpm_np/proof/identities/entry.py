@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import SimpleNamespace
@@ -50,6 +51,12 @@ def identity(equations: str, chart: Chart | Cases, **arrays: Shape) -> Callable[
 
 def _at_case(sides: Callable[..., Sides], case: Any, v: V) -> Sides:
     return sides(v, case)
+
+
+def of(kernel: Callable[..., Any], v: V, **given: Any) -> Any:
+    """What a kernel returns, with its parameters found in v by their names, or given."""
+    names = inspect.signature(kernel).parameters
+    return kernel(**{n: given[n] if n in given else getattr(v, n) for n in names})
 
 
 # ---- the cases ----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np import sampling
+from ddpm_np import posterior, sampling
 from ddpm_np._checks import Array
 from ddpm_np.closed_form import ideal, reverse
 from ddpm_np.closed_form.gaussian import Axes, Gaussian
@@ -24,6 +24,7 @@ from ddpm_np.proof.identities.entry import (
     each_route,
     each_T,
     identity,
+    of,
     steps_in_batch,
 )
 from ddpm_np.proof.prover import Chart, derivative
@@ -105,10 +106,10 @@ def _the_optimal_variance(v: V, T: int) -> Sides:
 @identity("E25 E26", ONE_AXIS)
 def _the_best_variance_of_a_reverse_step(v: V) -> Sides:
     """beta_tilde_t + (eps coefficient)^2 floor_t = beta_t v_{t-1} / v_t."""
-    beta_tilde = v.beta * v.one_minus_prev / v.one_minus
-    floor = ideal.bayes_floor(v.alpha_bar, v.one_minus, v.variance)
-    best = ideal.variance_from_loss(v.alpha, v.beta, v.one_minus, beta_tilde, floor)
-    return best, reverse.kernel_variance(v.beta, *_variances(v))
+    beta_tilde = of(posterior.posterior_variance, v)
+    floor = ideal.bayes_floor(v.alpha_bar_t, v.one_minus_alpha_bar_t, v.variance)
+    best = ideal.variance_from_loss(v.alpha_t, v.beta_t, v.one_minus_alpha_bar_t, beta_tilde, floor)
+    return best, reverse.kernel_variance(v.beta_t, *_variances(v))
 
 
 # ---- E26: the true reverse kernel ---------------------------------------------------------------
@@ -122,11 +123,11 @@ def _Bayes_rule_without_the_signal(v: V) -> Sides:
     """
     v_s, v_t = _variances(v)
     m_s, m_t = v.p * v.mean, v.q * v.mean
-    mean = m_s + reverse.kernel_gain(v.alpha, v_s, v_t) * (v.x_t - m_t)
-    variance = reverse.kernel_variance(v.beta, v_s, v_t)
+    mean = m_s + reverse.kernel_gain(v.alpha_t, v_s, v_t) * (v.x_t - m_t)
+    variance = reverse.kernel_variance(v.beta_t, v_s, v_t)
     left = (v.x_s - mean) ** 2 / variance + (v.x_t - m_t) ** 2 / v_t
-    right = (v.x_t - v.a * v.x_s) ** 2 / v.beta + (v.x_s - m_s) ** 2 / v_s
-    return [left, variance * v_t], [right, v.beta * v_s]
+    right = (v.x_t - v.a * v.x_s) ** 2 / v.beta_t + (v.x_s - m_s) ** 2 / v_s
+    return [left, variance * v_t], [right, v.beta_t * v_s]
 
 
 @identity("E26", each_route(lambda T, s, t: _with_distribution(T), (1, 2, 3)), x=(3, 2))
@@ -210,5 +211,5 @@ def _the_distribution_of_a_sampler(v: V, T: int) -> Sides:
 
 def _variances(v: V) -> tuple[Any, Any]:
     """v_s and v_t, the variances of the data at both ends of the step."""
-    before = ideal.marginal_variance(v.alpha_bar_prev, v.one_minus_prev, v.variance)
-    return before, ideal.marginal_variance(v.alpha_bar, v.one_minus, v.variance)
+    before = ideal.marginal_variance(v.alpha_bar_prev, v.one_minus_alpha_bar_prev, v.variance)
+    return before, ideal.marginal_variance(v.alpha_bar_t, v.one_minus_alpha_bar_t, v.variance)

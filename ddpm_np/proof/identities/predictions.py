@@ -10,7 +10,7 @@ from typing import Any
 from ddpm_np import forward, posterior
 from ddpm_np.closed_form import ideal
 from ddpm_np.proof.identities.charts import STEP, levels
-from ddpm_np.proof.identities.entry import Sides, V, each_step, identity
+from ddpm_np.proof.identities.entry import Sides, V, each_step, identity, of
 
 
 @identity("E13 E24", each_step(levels), x_0=(2,), eps=(2,))
@@ -50,10 +50,10 @@ def _weights_in_the_bound(v: V) -> Sides:
     beta_t^2 / (2 beta_tilde_t alpha_t (1 - alpha_bar_t)); times SNR_t it is that of L_x0,
     (SNR_{t-1} - SNR_t) / 2.
     """
-    beta_tilde = posterior.posterior_variance(v.beta, v.one_minus, v.one_minus_prev)
-    weight = posterior.mean_eps_coef(v.alpha, v.beta, v.one_minus) ** 2 / (2 * beta_tilde)
-    snr_prev, snr = v.p * v.p / v.one_minus_prev, v.q * v.q / v.one_minus
-    expected = v.beta**2 / (2 * beta_tilde * v.alpha * v.one_minus)
+    beta_tilde = of(posterior.posterior_variance, v)
+    weight = of(posterior.mean_eps_coef, v) ** 2 / (2 * beta_tilde)
+    snr_prev, snr = v.p * v.p / v.one_minus_alpha_bar_prev, v.q * v.q / v.one_minus_alpha_bar_t
+    expected = v.beta_t**2 / (2 * beta_tilde * v.alpha_t * v.one_minus_alpha_bar_t)
     return [weight, weight * snr], [expected, (snr_prev - snr) / 2]
 
 
