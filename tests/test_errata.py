@@ -237,6 +237,9 @@ def test_the_entries_of_one_place() -> None:
         "N1:25a  [wrong claim]  图像的概率分布  (E6)",
         "N1:25b  [wrong claim]  图像的概率分布  (E13)",
     ]
+    entry, chinese = ERRATA[Place("N2:59")], list(errata_table("N2:59", lang="zh"))
+    assert max(map(columns, chinese)) in (99, 100)  # full lines
+    assert "".join(entry.why.zh.split()) in "".join("".join(chinese).split())
     assert list(errata_table("N2:613")) == ["no error is known at N2:613"]
     assert list(errata_table("N2:613", lang="zh")) == ["N2:613 处没有勘误"]
 

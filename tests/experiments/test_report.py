@@ -113,9 +113,9 @@ def test_the_history_is_the_mean_loss_of_each_block():
 @pytest.mark.E16
 @pytest.mark.E17
 def test_the_network_learns_the_curve():
-    # A tenth of the default work brings the samples to about 0.1 of the curve. Those of an
+    # A thirtieth of the default work brings the samples to about 0.1 of the curve. Those of an
     # untrained network are more than 1 away.
-    training = Training(replace(CURVE, steps=1500, batch_size=100))
+    training = Training(replace(CURVE, steps=1000, batch_size=50))
     curve, rng = training.distribution.mean, np.random.default_rng(0)
     untrained = ancestral_sample(training.state.ema_network(), training.schedule, 100, 50, rng=rng)
     for _ in training.run():
@@ -238,7 +238,7 @@ def test_samples_come_from_the_averaged_weights(measured):
 
 
 @pytest.fixture(scope="module")
-def written(measured, tmp_path_factory):
+def written(measured, quick_pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     for name, (training, evaluation) in measured.items():
         (folder / name).mkdir()

@@ -23,7 +23,8 @@ SMALL = replace(
     RINGS,
     hidden=(4, 4),
     dim=64,
-    T=6,
+    T=4,
+    noise="linear",
     beta_max=0.9,
     steps=20,
     batch_size=4,
@@ -43,6 +44,7 @@ def test_the_experiment_has_a_unet_and_a_family_of_rings() -> None:
     assert isinstance(dist, Rings) and RINGS.variant(quick=True).steps < 100
 
 
+@pytest.mark.usefixtures("quick_pictures")
 def test_a_whole_run_reports_and_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
