@@ -153,6 +153,7 @@ def ddim_step(T: int, s: int, t: int) -> Chart:
         return SimpleNamespace(
             c=c,
             c_s=c_s,
+            p_s=p_s,
             schedule=schedule,
             eta=Root((y * c) ** 2 / (1 - 1 / (g * g))),
             route=(schedule, t, s),
