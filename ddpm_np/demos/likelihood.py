@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._measurement import Measurement, computed, sampled
+from ddpm_np._measurement import Measurement, computed, mean_and_error, sampled
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.latent import (
@@ -48,15 +48,10 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
     models = [ppca(ensemble.mean, ensemble.cov, int(k)).marginal for k in latents]
     losses = np.array([nll(model, x) for model in models])
     kl = np.array([kl_divergence(ensemble, model) for model in models])
-    fitted = losses.mean(axis=1), losses.std(axis=1, ddof=1) / np.sqrt(n)
-    rows = [
-        sampled(
-            f"-ln p of the data, PPCA, latents: {k}; H + KL",
-            losses[k - 1],
-            ensemble.entropy + kl[k - 1],
-        )
-        for k in (1, 4, 10)
-    ]
+    exact = ensemble.entropy + kl
+    fitted = tuple(np.array([mean_and_error(loss) for loss in losses]).T)
+    what = "-ln p of the data, PPCA, latents: {}; H + KL"
+    rows = [sampled(what.format(k), losses[k - 1], exact[k - 1]) for k in (1, 4, 10)]
     what = "... KL left with 10 latents, as many as the signals have"
     rows.append(computed(what, kl[9], 0.0))
     integrals, estimates = _integrals(draws, rng)
@@ -82,17 +77,12 @@ def _integrals(draws: int, rng: np.random.Generator) -> tuple[list[Measurement],
         for name, evidence in (("naive mean", naive), ("importance sampling", weighted)):
             found[name].append((evidence.log_p - exact, evidence.standard_error))
         if k in (1, 10, 50):
+            what = f"ln p(x), latents: {k}, naive mean over {draws} draws"
             trusted = naive.standard_error if k == 1 else None
+            error = weighted.standard_error
             rows += [
-                Measurement(
-                    f"ln p(x), latents: {k}, naive mean over {draws} draws",
-                    naive.log_p,
-                    exact,
-                    trusted,
-                ),
-                Measurement(
-                    "... importance sampling", weighted.log_p, exact, weighted.standard_error
-                ),
+                Measurement(what, naive.log_p, exact, trusted),
+                Measurement("... importance sampling", weighted.log_p, exact, error),
                 Measurement("... share of naive draws that count", naive.effective_draws / draws),
             ]
         if k == 1:
@@ -116,17 +106,13 @@ def _bounds(
     start = kl_divergence(ensemble.diffuse(schedule, schedule.T), white)
     # Wrapped, the ideal denoiser is one like any other, so its bound is simulated.
     simulated = vlb_terms(lambda x_t, t: ideal(x_t, t), ensemble, schedule, n=n, rng=rng)
+    total, exact = simulated.total, gaps["beta_tilde"] + ensemble.entropy
     return [
         Measurement("entropy of the data in nats", ensemble.entropy),
         Measurement("diffusion bound above it, beta_tilde", gaps["beta_tilde"]),
         Measurement("... beta", gaps["beta"]),
         computed("... true reverse kernel; KL(q(x_T) || N(0, I))", gaps["true kernel"], start),
-        Measurement(
-            "the bound, beta_tilde, simulated",
-            simulated.total,
-            gaps["beta_tilde"] + ensemble.entropy,
-            simulated.standard_error,
-        ),
+        Measurement("the bound, beta_tilde, simulated", total, exact, simulated.standard_error),
     ], gaps
 
 
@@ -154,12 +140,8 @@ def draw(drawn: Drawn) -> style.Figure:
     integral.set(xscale="log", yscale="log", ylim=(1e-6, 1e7))
     integral.set_xticks(drawn.dims, [str(d) for d in drawn.dims])
     integral.minorticks_off()
-    style.label(
-        integral,
-        "number of latents",
-        "error of $\\ln p(x)$ in nats",
-        "A naive mean is confidently wrong",
-    )
+    title = "A naive mean is confidently wrong"
+    style.label(integral, "number of latents", "error of $\\ln p(x)$ in nats", title)
     style.legend(integral, loc="upper left")
     names = [r"$\tilde\beta_t$", r"$\beta_t$", "true\nkernel"]
     for place, (gap, colour) in enumerate(

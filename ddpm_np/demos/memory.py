@@ -88,12 +88,8 @@ def draw(drawn: Drawn) -> style.Figure:
             _distribution(distances, np.maximum(values, 1e-4), colour, which)
         distances.set(xscale="log", xlim=(7e-5, 9), ylim=(0, 1.55), yticks=[0, 0.5, 1])
         median = np.median(data.distances["network"])
-        style.label(
-            distances,
-            "distance to the nearest training signal",
-            "share below",
-            f"The network's median distance: {median:.2g}",
-        )
+        text = f"The network's median distance: {median:.2g}"
+        style.label(distances, "distance to the nearest training signal", "share below", text)
         style.legend(distances, loc="upper left")
     return figure
 

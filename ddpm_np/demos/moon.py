@@ -137,11 +137,10 @@ def _against_the_affine_distribution(
     noise = SCHEDULE.one_minus_alpha_bar[t] * np.eye(half.size)
     mean, cov = affine_distribution(fit, SCHEDULE, centre, noise, t)
     place, sd, n = float(along @ (mean - half)), float(np.sqrt(along @ cov @ along)), len(w)
+    measured, error = float(w.std(ddof=1)), sd / np.sqrt(2 * (n - 1))
     return [
         Measurement(f"{what}: mean position", float(w.mean()), place, sd / np.sqrt(n)),
-        Measurement(
-            "... its standard deviation", float(w.std(ddof=1)), sd, sd / np.sqrt(2 * (n - 1))
-        ),
+        Measurement("... its standard deviation", measured, sd, error),
     ]
 
 
@@ -155,15 +154,9 @@ def _mixed_noise(
         pairs = np.array([rule(w) for w in weights])
         variances[name] = np.square(pairs).sum(axis=1)
         measured[name] = np.square(pairs @ eps).mean(axis=1)
-        exact = float(variances[name][10])
-        rows.append(
-            Measurement(
-                f"variance of half-and-half noise, {name}",
-                float(measured[name][10]),
-                exact,
-                float(exact * np.sqrt(2 / n)),
-            )
-        )
+        half, exact = float(measured[name][10]), float(variances[name][10])
+        what, error = f"variance of half-and-half noise, {name}", float(exact * np.sqrt(2 / n))
+        rows.append(Measurement(what, half, exact, error))
     return rows, weights, variances, measured
 
 
@@ -184,24 +177,16 @@ def draw(drawn: Drawn) -> style.Figure:
     positions.set_yticks(range(4), names)
     positions.invert_yaxis()
     positions.set(xlim=(-0.8, 1.8), xticks=[0, 1], xticklabels=["half", "full"])
-    style.label(
-        positions,
-        "position on the line from half to full",
-        "",
-        "From two pictures: an end, or a blend",
-    )
+    title = "From two pictures: an end, or a blend"
+    style.label(positions, "position on the line from half to full", "", title)
     for (which, exact), colour in zip(drawn.variances.items(), (style.WRONG, style.EXACT)):
         mixing.plot(drawn.weights, exact, color=colour)
         mixing.plot(drawn.weights, drawn.measured[which], "o", ms=3, color=style.LEARNED)
     mixing.set_ylim(0, 1.3)
     style.name_line(mixing, 0.5, 1.1, "weights on a quarter circle", style.EXACT, ha="center")
     style.name_line(mixing, 0.5, 0.32, "weights on a line", style.WRONG, ha="center")
-    style.label(
-        mixing,
-        "weight of the second noise",
-        "variance of the mixture",
-        "Mixing on a line loses noise",
-    )
+    title = "Mixing on a line loses noise"
+    style.label(mixing, "weight of the second noise", "variance of the mixture", title)
     return figure
 
 

@@ -42,26 +42,15 @@ def show(
         exact = SCHEDULE.alpha_bar[t] * curve @ curve / dim + SCHEDULE.one_minus_alpha_bar[t]
         square = np.square(into[t]).mean(axis=1)
         rows.append(sampled(f"mean square of x_{t}, given the signal", square, exact))
-    learned = trained_on(
-        ensemble.sample(signals, rng=rng),
-        skip=np.sqrt(SCHEDULE.one_minus_alpha_bar),
-        steps=steps,
-        rng=rng,
-    )
+    skip = np.sqrt(SCHEDULE.one_minus_alpha_bar)
+    learned = trained_on(ensemble.sample(signals, rng=rng), skip=skip, steps=steps, rng=rng)
     ideal = IdealDenoiser(ensemble, SCHEDULE)
-    seed = int(rng.integers(2**63))
-    paths = {
-        name: ancestral_sample(
-            denoiser,
-            SCHEDULE,
-            n,
-            dim,
-            rng=np.random.default_rng(seed),  # the same noise for both
-            trajectory=True,
-            dtype=np.float64,
+    seed, paths = int(rng.integers(2**63)), {}
+    for name, denoiser in (("network", learned), ("ideal denoiser", ideal)):
+        noise = np.random.default_rng(seed)  # the same for both
+        paths[name] = ancestral_sample(
+            denoiser, SCHEDULE, n, dim, rng=noise, trajectory=True, dtype=np.float64
         )
-        for name, denoiser in (("network", learned), ("ideal denoiser", ideal))
-    }
     exact = np.trace(sampler_distribution(ensemble, SCHEDULE).cov) / dim
     for name, path in paths.items():
         square = np.square(path[0]).mean(axis=1)

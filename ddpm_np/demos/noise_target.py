@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._measurement import Measurement
+from ddpm_np._measurement import Measurement, mean_and_error
 from ddpm_np.closed_form.covariance import end_noise_correlation, end_noise_loss
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
 from ddpm_np.demos import Shown
@@ -68,8 +68,7 @@ def _mean(per_coordinate: Array) -> tuple[float, float]:
 
     Signals are independent; the coordinates of one signal are not.
     """
-    values = per_coordinate.mean(axis=1)
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+    return mean_and_error(per_coordinate.mean(axis=1))
 
 
 def draw(drawn: Drawn) -> style.Figure:

@@ -83,19 +83,11 @@ def _simulated_given_x_0(n: int, rng: np.random.Generator) -> list[Measurement]:
     slope, start = np.polyfit(after[:, 0] - X_T, before[:, 0], 1)
     left = before[:, 0] - start - slope * (after[:, 0] - X_T)
     error = np.sqrt(left.var() / n * (1 + (after.mean() - X_T) ** 2 / after.var()))
+    what = f"mean of x_{t - 1} where x_{t} = {X_T}, simulated chain"
+    spread, its_error = float(left.var(ddof=2)), float(left.var() * np.sqrt(2 / n))
     return [
-        Measurement(
-            f"mean of x_{t - 1} where x_{t} = {X_T}, simulated chain",
-            float(start),
-            float(mean[0]),
-            float(error),
-        ),
-        Measurement(
-            "variance there",
-            float(left.var(ddof=2)),
-            float(variance),
-            float(left.var() * np.sqrt(2 / n)),
-        ),
+        Measurement(what, float(start), float(mean[0]), float(error)),
+        Measurement("variance there", spread, float(variance), its_error),
     ]
 
 

@@ -55,6 +55,9 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
     def missed(C: Array, C1: Array) -> float:
         return float(np.linalg.norm(C - C1))
 
+    def missed_by(noise: Array) -> float:
+        return missed(sample_covariance(noise), target)
+
     def moved(y: Array) -> float:
         return float(np.mean(np.sum((y - noise) ** 2, axis=1)))
 
@@ -63,38 +66,23 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
     distances = {"before": noise, "after": shaped}
     squares = {name: np.sum((y - x[0]) ** 2, axis=1) for name, y in distances.items()}
     from_mean = {"before": np.trace(white), "after": np.trace(target)}
-    most = f"{rows} rows of reshaped noise"
-    size = float(np.linalg.norm(target))
+    most = f"kernel missed by {rows} rows of reshaped noise"
+    size, to_mean = float(np.linalg.norm(target)), "mean square distance to the signal"
+    lifted_missed = missed(sample_covariance(transported), target + lifted)
     table = [
-        computed(
-            f"kernel missed by {most}",
-            missed(sample_covariance(shaped), target),
-            reshaping_error(target, rows - 1),
-        ),
-        computed(
-            f"... by {few} rows",
-            missed(sample_covariance(short), target),
-            reshaping_error(target, few - 1),
-        ),
+        computed(most, missed_by(shaped), reshaping_error(target, rows - 1)),
+        computed(f"... by {few} rows", missed_by(short), reshaping_error(target, few - 1)),
         computed("... by Y^T Y of 50 rows, relative", missed(y.T @ y, target) / size, 0.0),
         Measurement("... and where the rows are normalised", missed(normalised, target) / size),
         *(
-            computed(
-                f"mean square distance to the signal, {name}",
-                square.mean(),
-                from_mean[name] + x[0] @ x[0],
-            )
+            computed(f"{to_mean}, {name}", square.mean(), from_mean[name] + x[0] @ x[0])
             for name, square in squares.items()
         ),
         *(
             Measurement(f"least distance to the signal, {name}", float(np.sqrt(square.min())))
             for name, square in squares.items()
         ),
-        computed(
-            f"kernel + {FLOOR} I missed by {rows} rows, transported",
-            missed(sample_covariance(transported), target + lifted),
-            0.0,
-        ),
+        computed(f"kernel + {FLOOR} I missed by {rows} rows, transported", lifted_missed, 0.0),
         computed("squared distance that transport moves", moved(transported), least),
         Measurement("... and X V Psi V_1^T, to the same covariance", moved(turned)),
         *(

@@ -75,13 +75,8 @@ def show(
     rows.append(Measurement("least loss, all pixels of the five", float(floor[1:].mean())))
     first = Schedule.from_beta([1e-4])
     floor, error = estimate_floor(FAMILY, first, n=16, rng=rng)
-    rows.append(
-        Measurement(
-            f"least loss of the family at little noise, in 1/{FAMILY.dim}",
-            float(FAMILY.dim * floor[1]),
-            2.0,
-        )
-    )
+    what = f"least loss of the family at little noise, in 1/{FAMILY.dim}"
+    rows.append(Measurement(what, float(FAMILY.dim * floor[1]), 2.0))
     return Shown(rows, Drawn(drawn))
 
 

@@ -55,14 +55,8 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
             x = ancestral_sample(denoiser, schedule, n, 1, rng=rng, variance=variance)[:, 0]
             outputs.setdefault(name, {})[scale] = float(x.var()), exact
             # A Gaussian's sample variance has standard error variance sqrt(2 / (n - 1)).
-            rows.append(
-                Measurement(
-                    f"data of variance {scale:g}, {name}",
-                    float(x.var(ddof=1)),
-                    exact,
-                    exact * np.sqrt(2 / (n - 1)),
-                )
-            )
+            what, error = f"data of variance {scale:g}, {name}", exact * np.sqrt(2 / (n - 1))
+            rows.append(Measurement(what, float(x.var(ddof=1)), exact, error))
     ensemble = MultiSine(FREQUENCIES)
     distances = {
         name: np.array([_distance(ensemble, schedule, k, options) for k in LENGTHS])
@@ -120,12 +114,8 @@ def draw(drawn: Drawn) -> style.Figure:
     output.axhline(1, color=style.DATA, lw=0.8)
     output.set_xticks(range(len(scales)), [f"{s:g}" for s in scales])
     output.set_ylim(0, 1.7)
-    style.label(
-        output,
-        "variance of the data",
-        "variance of the output / data",
-        "No named variance is right for all",
-    )
+    title = "No named variance is right for all"
+    style.label(output, "variance of the data", "variance of the output / data", title)
     style.legend(output, ncols=3, loc="upper center", columnspacing=1)
     lines = (
         (style.SKY, "o-", tilde),
@@ -137,12 +127,8 @@ def draw(drawn: Drawn) -> style.Figure:
         distance.plot(drawn.steps, values, dashes, color=colour, label=text)
     distance.set(xscale="log", yscale="log", ylim=(3e-5, 1.5))
     style.plain_log(distance, "x")
-    style.label(
-        distance,
-        "number of steps taken",
-        "$W_2$ to the data, per sample",
-        "With the true kernel, skipping is free",
-    )
+    title = "With the true kernel, skipping is free"
+    style.label(distance, "number of steps taken", "$W_2$ to the data, per sample", title)
     style.legend(distance, loc="lower left")
     shades = (style.FAINT, 0.55), (style.SKY, 0.5), (style.WRONG, 0.7)
     for (curve, std), (colour, alpha), text in zip(

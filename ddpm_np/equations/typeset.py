@@ -13,24 +13,8 @@ from html import escape
 
 from ddpm_np.equations.formula import Node, parse
 
-GREEK = {
-    "alpha": "α",
-    "beta": "β",
-    "eps": "ε",
-    "psi": "ψ",
-    "Psi": "Ψ",
-    "phi": "φ",
-    "Phi": "Φ",
-    "Sigma": "Σ",
-    "sigma": "σ",
-    "theta": "θ",
-    "lambda": "λ",
-    "Lambda": "Λ",
-    "mu": "μ",
-    "eta": "η",
-    "pi": "π",
-    "tau": "τ",
-}
+_NAMES = "alpha beta eps psi Psi phi Phi Sigma sigma theta lambda Lambda mu eta pi tau"
+GREEK = dict(zip(_NAMES.split(), "αβεψΨφΦΣσθλΛμηπτ", strict=True))
 ACCENTS = {
     "bar": ("¯", r"\bar"),
     "tilde": ("~", r"\tilde"),

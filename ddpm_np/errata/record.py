@@ -89,11 +89,6 @@ class Erratum:
         )
         return printed, corrected
 
-    @property
-    def strikes(self) -> bool:
-        """Whether what is printed should be struck out; what is only imprecise can stand."""
-        return self.kind in ("wrong formula", "wrong claim", "slip")
-
     def rule_holds(self) -> bool:
         """Whether its counterexample decides: what is printed fails, the correction holds."""
         return self.numbers().decide

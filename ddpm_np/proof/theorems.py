@@ -13,30 +13,19 @@ schedule, so what is proved on one of them is not proved on another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import combinations
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ddpm_np.equations import EQUATIONS
-from ddpm_np.equations.docstrings import equation_numbers, formulas, function_at, symbol_of
-from ddpm_np.equations.values import SymbolValues, parameters_of
+from ddpm_np.equations.docstrings import equation_numbers, formulas, function_at
+from ddpm_np.equations.values import SymbolValues
+from ddpm_np.proof import calls
+from ddpm_np.proof.calls import Call, Claim, Setting
 from ddpm_np.proof.identities import IDENTITIES
-from ddpm_np.proof.identities.charts import (
-    betas,
-    circle,
-    ddim_step,
-    declared,
-    levels,
-    reverse_step,
-    routes,
-    segments,
-)
-from ddpm_np.proof.identities.entry import BATCH, STACK, V, steps_in_batch, steps_in_stack
-from ddpm_np.proof.identities.gaussian import on_axes
+from ddpm_np.proof.identities.entry import V
 from ddpm_np.proof.parts import (
     MATRICES,
     MEASURED,
@@ -50,35 +39,10 @@ from ddpm_np.proof.parts import (
     takes_route,
 )
 from ddpm_np.proof.prover import Chart, Identity
-from ddpm_np.proof.rational import Symbol
-from ddpm_np.proof.symbols import ANY, POSITIVE, UNIT, Domain
+from ddpm_np.proof.symbols import Domain
 
-LENGTHS = (1, 2, 5)  # T; the code reads single entries of the tables, whatever T is
-# The kinds of charts, in the order in which they are tried: of all steps, and of one step s < t.
-SCHEDULES: dict[str, Callable[[int], Chart]] = {
-    "any betas": betas,
-    "roots of alpha and beta": lambda T: segments(T, *range(1, T)),
-    "levels": levels,
-}
-ROUTES: dict[str, Callable[[int, int, int], Chart]] = {
-    "one route": lambda T, s, t: segments(T, *sorted({s, t} - {0, T})),
-    "one reverse step": reverse_step,
-    "one DDIM step": ddim_step,
-}
-
-Call = tuple[Any, Any]  # s, which is None where the function takes none, and t
-Claim = tuple[str, tuple[str, int]]  # a group of steps, and the name of a part
 WHOLE = ("", 0)  # stands for all parts, where the function itself has no value in a chart
 HAS_VALUE, NOWHERE = "", "has no value in any chart"
-
-
-class Setting(NamedTuple):
-    """A chart, the calls that are made on it, and the shape of a row or of rows."""
-
-    label: str
-    chart: Chart
-    calls: tuple[Call, ...]
-    rows: tuple[int, ...]
 
 
 def identities_of(number: str) -> Iterator[Identity]:
@@ -122,8 +86,8 @@ def _theorems(path: str) -> Iterator[Identity]:
         nowhere = {claim for claim, why in found.items() if why == NOWHERE}
         refused = {claim: why for claim, why in found.items() if why not in (HAS_VALUE, NOWHERE)}
         if proved:
-            yield _identity(path, _free(path), {*proved})
-    for kind in (*SCHEDULES, *(ROUTES if takes_route(path) else ())):
+            yield _identity(path, calls.free(path), {*proved})
+    for kind in (*calls.SCHEDULES, *(calls.ROUTES if takes_route(path) else ())):
         if proved and not _lacking(refused, proved | nowhere):
             break
         found = _claims(path, kind)
@@ -131,8 +95,8 @@ def _theorems(path: str) -> Iterator[Identity]:
         nowhere |= {claim for claim, why in found.items() if why == NOWHERE}
         refused |= {claim: why for claim, why in found.items() if why not in (HAS_VALUE, NOWHERE)}
         if here - proved and {"t >= 2", "s = 0", "s >= 1"} & {group for group, _ in here}:
-            for T in LENGTHS:
-                for setting in _settings(path, kind, T, here):
+            for T in calls.LENGTHS:
+                for setting in calls.settings_of(path, kind, T, here):
                     yield _identity(path, setting, here)
             proved |= here
     lacking = _lacking(refused, proved | nowhere)
@@ -157,11 +121,11 @@ def _claims(path: str, kind: str) -> dict[Claim, str]:
     """Of each part and group of steps, by the steps of T = 3: HAS_VALUE, NOWHERE, or why it has
     none in this kind of chart."""
     claims: dict[Claim, str] = {}
-    for call in _calls(path, 3, 1 if path.startswith("schedule.") else 0):
-        v = _discovery(kind, call if kind in ROUTES else None)
+    for call in calls.calls_of(path, 3, 1 if path.startswith("schedule.") else 0):
+        v = _discovery(kind, call if kind in calls.ROUTES else None)
         if v is not None:
-            [group] = groups_of(call)
-            for name, why in _values(path, _values_at(path, v, call), v.domain):
+            [group] = calls.groups_of(call)
+            for name, why in _values(path, calls.values_at(path, v, call), v.domain):
                 if why != HAS_VALUE or (group, name) not in claims:
                     claims[group, name] = why
     return {c: why for c, why in claims.items() if c[1] == WHOLE or (c[0], WHOLE) not in claims}
@@ -169,11 +133,11 @@ def _claims(path: str, kind: str) -> dict[Claim, str]:
 
 def _free_claims(path: str) -> dict[Claim, str]:
     """The same with the parameters of a kernel free: what the function computes, as it does."""
-    domain, v = _free(path).chart.namespace()
+    domain, v = calls.free(path).chart.namespace()
     last = {f.text: len(f.parts) - 1 for f in formulas(path)}
     return {
         (group, name): why or ("" if name[1] == last[name[0]] else "it needs a relation")
-        for name, why in _values(path, _values_at(path, v, (None, None)), domain)
+        for name, why in _values(path, calls.values_at(path, v, (None, None)), domain)
         for group in (("s = 0", "s >= 1") if takes_route(path) else ("t = 1", "t >= 2"))
     }
 
@@ -215,138 +179,12 @@ def _discovery(kind: str, call: Call | None) -> V | None:
     """A chart of three steps with all that a function may take; None where the kind has none."""
     taken = frozenset({*ROWS, *MATRICES, "values", "distribution", "eta"})
     try:
-        chart = SCHEDULES[kind](3) if call is None else ROUTES[kind](3, *call)
-        domain, v = _with_arrays(chart, taken, (2,)).namespace()
+        chart = calls.SCHEDULES[kind](3) if call is None else calls.ROUTES[kind](3, *call)
+        domain, v = calls.with_arrays(chart, taken, (2,)).namespace()
     except NO_VALUE:  # the reverse steps lead to s >= 1
         return None
     v.domain = domain
     return v
-
-
-# ---- the calls, and what they see ---------------------------------------------------------------
-
-
-def groups_of(call: Call) -> set[str]:
-    """The groups of steps, at which a formula has a value together."""
-    s, t = call
-    if s is None:
-        return {("t = 0", "t = 1", "t >= 2")[min(int(i), 2)] for i in np.ravel(t)}
-    return {"s = 0" if i == 0 else "s >= 1" for i in np.ravel(s)}
-
-
-def _wanted(call: Call, claims: set[Claim]) -> set[tuple[str, int]]:
-    """The parts that have a value at all of these steps."""
-    if call[1] is None:
-        return {name for _, name in claims}
-    of_group = [{name for g, name in claims if g == group} for group in groups_of(call)]
-    return set.intersection(*of_group)
-
-
-def _calls(path: str, T: int, first: int = 0) -> list[Call]:
-    return [*routes(T)] if takes_route(path) else [(None, t) for t in range(first, T + 1)]
-
-
-def _settings(path: str, kind: str, T: int, claims: set[Claim]) -> Iterator[Setting]:
-    """The calls of a function on the charts of one kind with T steps; dim is 2 or 3."""
-    taken, single = taken_by(path), (2 + T % 2,)
-    calls = tuple(call for call in _calls(path, T) if _wanted(call, claims))
-    if kind in ROUTES:
-        for s, t in calls:
-            label = f"{kind}, {s} to {t} of {T}"
-            yield Setting(label, ROUTES[kind](T, s, t), ((s, t),), single)
-        if kind == "one route" and {"s", "x_s"} <= taken and T < 5:
-            yield from _batches_of_routes(T)
-        return
-    if not calls:
-        return
-    chart, label = SCHEDULES[kind](T), f"{kind}, T = {T}"
-    yield Setting(label, chart, calls, single)
-    if takes_route(path):
-        if "self" in taken:
-            s, t = np.array(calls).T
-            yield Setting(f"{label}, as arrays", chart, ((s, t),), single)
-        return
-    if "distribution" in taken or path.startswith("schedule.") or T > 3:
-        return
-    if is_kernel(path) and taken & {*ROWS}:
-        return
-    least = calls[0][1]
-    for first in {least, min(2, T)}:
-        of_rows = (None, steps_in_batch(T, first))
-        yield Setting(f"{label}, in batches from t = {first}", chart, (of_rows,), BATCH)
-    if taken & {*ROWS}:
-        stacks = tuple((None, t) for t in steps_in_stack(T, least))
-        yield Setting(f"{label}, in stacks", chart, stacks, STACK)
-
-
-def _batches_of_routes(T: int) -> Iterator[Setting]:
-    """Rows of a batch, each with a route of its own, the first route twice."""
-    for cuts in (c for n in range(T) for c in combinations(range(1, T), n)):
-        ends, i = np.array([0, *cuts, T]), np.append(np.arange(len(cuts) + 1), 0)
-        label = f"one route, {' '.join(map(str, ends))}, in batches"
-        yield Setting(label, segments(T, *cuts), ((ends[i], ends[i + 1]),), (len(i), 2))
-
-
-def _with_arrays(chart: Chart, taken: frozenset[str], rows: tuple[int, ...]) -> Chart:
-    """The chart with the vectors, the matrices and the variances that a function takes."""
-    *more, dim = rows
-    shapes = dict.fromkeys(ROWS, rows) | dict.fromkeys(MATRICES, (*more, dim, dim))
-    shapes["values"] = (dim,)
-    chart = chart.with_arrays(**{name: s for name, s in shapes.items() if name in taken})
-    if "distribution" in taken:
-        chart = chart.also(**{f"lambda_{i}": POSITIVE for i in range(dim)})
-    return chart.also(free_eta=ANY) if "eta" in taken else chart
-
-
-def _values_at(path: str, v: V, call: Call) -> SymbolValues:
-    """The numbers of a call by their symbols, from what the chart has built."""
-    if call[1] is None:
-        return SymbolValues(None, None, **{n: x for n, x in vars(v).items() if n != "roots"})
-    taken, (s, t) = taken_by(path), call
-    given = {name: vars(v)[name] for name in (*ROWS, *MATRICES, "values") if name in taken}
-    for name in taken & {*MATRICES}:
-        given["I"] = np.eye(given[name].shape[-1], dtype=int).astype(given[name].dtype)
-    if "distribution" in taken:
-        spectrum = np.array([x for name, x in vars(v).items() if name.startswith("lambda_")])
-        mean, axes = spectrum - spectrum, np.eye(len(spectrum), dtype=int).astype(spectrum.dtype)
-        given["distribution"] = on_axes(mean, axes, list(spectrum))
-        given["lambda_i"] = spectrum
-    if "eta" in taken:
-        given["eta"] = v.eta if hasattr(v, "eta") else v.free_eta
-    own = 2 if taken & {*MATRICES} else 1 if taken & {*ROWS, "values"} else 0
-    return SymbolValues(v.schedule, t, s, axes=0 if is_kernel(path) else own, **given)
-
-
-SQUARES = ("alpha_t", "beta_t", "alpha_{t|s}", "beta_{t|s}", "noise", "kept", "direction")
-LEVELS = ("alpha_bar_t", "alpha_bar_{t-1}", "alpha_bar_s")
-
-
-def _free(path: str) -> Setting:
-    """Each parameter of a kernel is a variable of its own, with roots that are rational."""
-    symbols = sorted({symbol_of(name).removeprefix("1 - ") for name in parameters_of(path)})
-    variables = dict(zip("abcdefgh", symbols))
-
-    def build(**v: Symbol) -> SimpleNamespace:
-        given: dict[str, Any] = {}
-        roots: list[Any] = []
-        for letter, name in variables.items():
-            x = v[letter]
-            if name in LEVELS:
-                p, c = circle(x)
-                given |= {name: p * p, f"1 - {name}": c * c}
-                roots += [p, c]
-            elif name in SQUARES:
-                given[name] = x * x
-                roots.append(x)
-            else:
-                given[name] = x
-        return SimpleNamespace(**given, roots=roots)
-
-    intervals = {
-        letter: UNIT if name in LEVELS else POSITIVE if name in SQUARES else ANY
-        for letter, name in variables.items()
-    }
-    return Setting("free", Chart(intervals, build, declared), ((None, None),), ())
 
 
 # ---- the identities -----------------------------------------------------------------------------
@@ -356,7 +194,7 @@ def _identity(path: str, setting: Setting, claims: set[Claim]) -> Identity:
     def sides(v: V) -> tuple[list[Any], list[Any]]:
         left, right = [], []
         for call in setting.calls:
-            numbers, wanted = _values_at(path, v, call), _wanted(call, claims)
+            numbers, wanted = calls.values_at(path, v, call), calls.wanted_at(call, claims)
             for part in parts_of(path, numbers):
                 if part.name in wanted:
                     left.append(part.actual)
@@ -365,7 +203,7 @@ def _identity(path: str, setting: Setting, claims: set[Claim]) -> Identity:
 
     chart = setting.chart
     if setting.rows:
-        chart = _with_arrays(chart, taken_by(path), setting.rows)
+        chart = calls.with_arrays(chart, taken_by(path), setting.rows)
     statement = ",  ".join(f.text for f in formulas(path) if f.exact)
     name = f"{path} is its formula, {setting.label}"
     return Identity(name, equation_numbers(function_at(path)), statement, chart, sides)

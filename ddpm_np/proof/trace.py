@@ -61,7 +61,6 @@ class Coverage:
     places : the instructions, each with the first line of its code object
     """
 
-    calls: int = 0
     T: set[int] = field(default_factory=set)
     t: set[str] = field(default_factory=set)
     shapes: set[tuple[int, ...]] = field(default_factory=set)
@@ -82,7 +81,6 @@ class Coverage:
 
     def add(self, arguments: dict[str, Any]) -> None:
         """One more call, with these arguments."""
-        self.calls += 1
         for name, value in arguments.items():
             if name == "self" and not isinstance(value, Schedule):
                 value = getattr(value, "schedule", None)
@@ -95,15 +93,8 @@ class Coverage:
 
     def join(self, other: Coverage) -> None:
         """Also what the other covers."""
-        self.calls += other.calls
-        for mine, theirs in (
-            (self.T, other.T),
-            (self.t, other.t),
-            (self.shapes, other.shapes),
-            (self.lines, other.lines),
-            (self.places, other.places),
-        ):
-            mine.update(theirs)  # type: ignore[arg-type]
+        for name, mine in vars(self).items():
+            mine.update(vars(other)[name])
 
 
 class Trace:

@@ -15,14 +15,8 @@ from ddpm_np.equations import EQUATIONS, formulas
 from ddpm_np.equations.docstrings import equation_numbers, function_at
 from ddpm_np.equations.formula import names
 from ddpm_np.proof import prove
-from ddpm_np.proof.errors import (
-    Draw,
-    draws,
-    in_batches,
-    measured_paths,
-    worst_error,
-    worst_in_batches,
-)
+from ddpm_np.proof.draws import Draw, draws
+from ddpm_np.proof.errors import in_batches, measured_paths, worst_error, worst_in_batches
 from ddpm_np.proof.theorems import MEASURED, WITHOUT_FORMULA, theorems
 
 PATHS = list(dict.fromkeys(path for e in EQUATIONS.values() for path in e.functions))
