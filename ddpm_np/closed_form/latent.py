@@ -110,7 +110,7 @@ def decoder_log_likelihood(x: ArrayLike, mean: ArrayLike, noise: float) -> Array
 
     Source: N4 "VAE (变分自编码器)中的假设"; its factor 1/(sqrt(2 pi) s^2) does not give area 1.
     x, mean: (..., dim), batches broadcast. The density is one of x; read as a function of the mean
-    it is the likelihood.
+    it is the likelihood. -inf where it is below exp(-1e308).
     """
     x, mean = check_array("x", x), check_array("mean", mean)
     if x.shape[-1] != mean.shape[-1]:
@@ -133,7 +133,8 @@ def quadrature(
     w, 7e-15 at w = 1.3 h. The rule checks itself by the same nodes moved by 0.38 h, an irrational
     part of it, to which the integrand's own frequencies look different: where the two integrals
     differ by more than 1e-9, or more than 1e-9 of the integral stands at the border, where it is
-    cut off, ValueError. From k = 3 on, nodes^k is too many: ValueError.
+    cut off, ValueError. From k = 3 on, nodes^k is too many: ValueError. -inf where x is so far from
+    every G(z) that the density is below exp(-1e308).
     """
     from scipy.special import logsumexp
 
@@ -191,7 +192,8 @@ def importance_sampling(
     proposal whose variance is at most half of the posterior's in some direction has weights of
     infinite variance; a broader one than the posterior (:meth:`LinearDecoder.posterior` with
     ``broaden``) is safe. A singular one misses nearly all of the integral: ValueError.
-    x: (dim,); the proposal is over z. Weights are formed in logarithms.
+    x: (dim,); the proposal is over z. Weights are formed in logarithms. Where all are 0 the
+    estimate is -inf, with no effective draw and an error of NaN.
     """
     from scipy.special import logsumexp
 

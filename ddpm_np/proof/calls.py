@@ -19,7 +19,6 @@ from ddpm_np.proof.identities.charts import (
     betas,
     circle,
     ddim_step,
-    declared,
     levels,
     reverse_step,
     routes,
@@ -179,4 +178,4 @@ def free(path: str) -> Setting:
         letter: UNIT if name in LEVELS else POSITIVE if name in SQUARES else ANY
         for letter, name in variables.items()
     }
-    return Setting("free", Chart(intervals, build, declared), ((None, None),), ())
+    return Setting("free", Chart(intervals, build), ((None, None),), ())

@@ -7,6 +7,9 @@ those axes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ from ddpm_np import posterior, sampling
 from ddpm_np._checks import Array
 from ddpm_np.closed_form import ideal, reverse
 from ddpm_np.closed_form.gaussian import Axes, Gaussian
-from ddpm_np.proof.identities.charts import STEP, circle, levels
+from ddpm_np.proof.identities.charts import STEP, circle, ddim_step, levels
 from ddpm_np.proof.identities.entry import (
     BATCH,
     Sides,
@@ -207,6 +210,91 @@ def _the_distribution_of_a_sampler(v: V, T: int) -> Sides:
         dist, v.schedule, visited, at_start, one, "posterior", 0, centre=v.mean
     )
     return distribution_of_x, [x, [derivative(x[0], "start") ** 2]]
+
+
+def _two_steps() -> Chart:
+    """A DDIM step with any eta and the one to the signal, along one axis."""
+    chart = ddim_step(2, 1, 2).also(variance=POSITIVE).with_arrays(mean=(1,))
+    return replace(chart, roots=lambda v: [*v.roots, v.c_s / v.p_s])
+
+
+@identity("E27", _two_steps(), start=(), spread=())
+def _the_distribution_of_a_sampler_with_fresh_noise(v: V) -> Sides:
+    """With DDIM and any eta the noise of the first of two steps is added to its variance.
+
+    The last step stretches it, and adds none.
+    """
+    dist = on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
+    denoiser, start = ideal.IdealDenoiser(dist, v.schedule), np.array([v.start])
+    first, last = (sampling.ddim_step(v.schedule, t, t - 1, eta=v.eta) for t in (2, 1))
+    x = first.xt_coef * start + first.eps_coef * denoiser(start, 2)
+    end = last.xt_coef * x + last.eps_coef * denoiser(x, 1)
+    slope, both = (derivative(of_start[0], "start") for of_start in (x, end))
+    spread = both**2 * v.spread + (both / slope) ** 2 * first.std**2
+    moments = reverse.sampler_moments(
+        dist, v.schedule, [1, 2], start, np.array([v.spread]), "posterior", v.eta, centre=v.mean
+    )
+    return moments, [end, [spread]]
+
+
+def _one_schedule() -> Chart:
+    """Two steps whose betas make every root of the ancestral sampler rational; there are few."""
+    a, b, p, c = Fraction(8, 17), Fraction(15, 17), Fraction(33, 65), Fraction(56, 65)
+    noise = Fraction(1073, 1105)  # sqrt(1 - (a p)^2)
+
+    def build(variance: Symbol) -> SimpleNamespace:
+        number = variance.domain.constant
+        schedule = variance.domain.schedule([number(c * c), number(b * b)])
+        roots = [a, b, p, c, a * p, noise, b * c / noise, a * c * c / noise]
+        return SimpleNamespace(
+            variance=variance, schedule=schedule, roots=[number(root) for root in roots]
+        )
+
+    return Chart({"variance": POSITIVE}, build).with_arrays(mean=(1,))
+
+
+@identity(
+    "E26 E27",
+    {"the last step": (_on_a_line(1), 1), "two steps of one schedule": (_one_schedule(), 2)},
+    start=(),
+    spread=(),
+)
+def _the_distribution_of_an_ancestral_sampler(v: V, T: int) -> Sides:
+    """The noise of each step is added, with each name of a variance, and stretched by the next."""
+    dist, start = on_axes(v.mean, np.eye(1, dtype=int), [v.variance]), np.array([v.start])
+    denoiser, x, slopes = ideal.IdealDenoiser(dist, v.schedule), start, [v.schedule.alpha[0]]
+    tables = v.schedule.alpha_bar, v.schedule.one_minus_alpha_bar
+    kernel, given = [0], {"posterior": v.schedule.beta_tilde, "beta": v.schedule.beta}
+    for t in range(1, T + 1):
+        before, now = (
+            kept * v.variance + noise
+            for kept, noise in zip(*(table[t - 1 : t + 1] for table in tables))
+        )
+        kernel.append(v.schedule.beta[t] * before / now)
+    for t in range(T, 0, -1):
+        step = sampling.ancestral_step(v.schedule, t)
+        x = step.xt_coef * x + step.eps_coef * denoiser(x, t)
+        slopes.append(derivative(x[0], "start"))
+    moments, expected = [], []
+    for name, added in (given | {"kernel": kernel}).items():
+        moments.append(
+            reverse.sampler_moments(
+                dist,
+                v.schedule,
+                [*range(1, T + 1)],
+                start,
+                np.array([v.spread]),
+                name,
+                None,
+                centre=v.mean,
+            )
+        )
+        spread = v.spread
+        for t, one, other in zip(range(T, 0, -1), slopes, slopes[1:]):
+            of_step = added[t] if t > 1 or name == "kernel" else 0
+            spread = (other / one) ** 2 * spread + of_step
+        expected.append([x, [spread]])
+    return moments, expected
 
 
 def _variances(v: V) -> tuple[Any, Any]:
