@@ -31,11 +31,10 @@ import numpy as np
 from ddpm_np._files import write_atomically
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Axes
     from matplotlib.collections import LineCollection
     from matplotlib.colorbar import Colorbar
-    from matplotlib.figure import Figure
-
+    from matplotlib.figure import Figure as Figure
 
 # Okabe and Ito's palette, told apart with every common colour blindness. Yellow is left out: it
 # vanishes on white.

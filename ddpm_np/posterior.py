@@ -112,7 +112,7 @@ def psi_2_collected(
 
     psi_2 = (beta_t + alpha_t - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))
     """
-    return (beta_t + alpha_t - alpha_bar_t) / (beta_t * one_minus_alpha_bar_prev)
+    return (beta_t + alpha_t - alpha_bar_t) / beta_t / one_minus_alpha_bar_prev
 
 
 def psi_2_simplified(
@@ -122,7 +122,7 @@ def psi_2_simplified(
 
     psi_2 = (1 - alpha_bar_t) / (beta_t (1 - alpha_bar_{t-1}))
     """
-    return one_minus_alpha_bar_t / (beta_t * one_minus_alpha_bar_prev)
+    return one_minus_alpha_bar_t / beta_t / one_minus_alpha_bar_prev  # their product may underflow
 
 
 def psi_2(schedule: Schedule, t: Steps) -> Number:
@@ -165,7 +165,7 @@ def posterior_variance(
 
     beta_tilde_t = 1 / psi_2 = beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)
     """
-    return beta_t * one_minus_alpha_bar_prev / one_minus_alpha_bar_t
+    return beta_t * (one_minus_alpha_bar_prev / one_minus_alpha_bar_t)  # a product may underflow
 
 
 def mean_x0_coef(beta_t: Number, alpha_bar_prev: Number, one_minus_alpha_bar_t: Number) -> Number:

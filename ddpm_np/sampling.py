@@ -174,7 +174,7 @@ def ddim_direction(
     All terms of this form are at least 0, so nothing cancels.
     """
     inner = alpha_ts * one_minus_alpha_bar_s + (1 - eta**2) * beta_ts
-    return one_minus_alpha_bar_s * inner / one_minus_alpha_bar_t
+    return one_minus_alpha_bar_s * (inner / one_minus_alpha_bar_t)  # a product may underflow
 
 
 def ddim_eps_coef(

@@ -171,7 +171,7 @@ class Schedule:
         T, beta_min = check_count("T", T), check_fraction("beta_min", beta_min)
         beta_max, span = (
             check_fraction("beta_max", beta_max, below_one=True),
-            check_positive("span", span),
+            check_positive("span", span, most=1e300),
         )
         f = np.linspace(-span, span, T)
         return cls.from_beta(beta_min + (beta_max - beta_min) * expit(f))
@@ -197,7 +197,7 @@ class Schedule:
         Here a and b are the angles of t - 1 and t. Angles near pi/2 or pi are replaced by what they
         lack of it, which keeps beta_t right to 4 eps. Source: Nichol and Dhariwal 2021, eq. 17.
         """
-        T, s = check_count("T", T), check_positive("s", s, zero=True)
+        T, s = check_count("T", T), check_positive("s", s, zero=True, most=1e100)
         beta_max = check_fraction("beta_max", beta_max, below_one=True)
         t, unit = np.arange(1, T + 1), np.pi / 2 / (1 + s)
         a_plus_b, to_pi = unit * ((2 * t - 1) / T + 2 * s), unit * (2 * (T - t) + 1) / T

@@ -94,6 +94,8 @@ class MultiSine(Gaussian):
             raise ValueError(
                 f"scale must be a number or one per frequency, none negative, got {scale.tolist()}"
             )
+        if scale.max() > 1e140:
+            raise ValueError("scale must be at most 1e140, for a variance that fits into float64")
         self.scale = frozen(np.broadcast_to(scale, frequencies.shape).copy())
         angle = 2 * np.pi * np.outer(frequencies, np.linspace(0, 1, dim))
         rows = np.vstack([np.cos(angle), np.sin(angle)])

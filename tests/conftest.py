@@ -13,6 +13,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,13 +28,23 @@ COMMON: dict[str, Any] = {
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow],
 }
-settings.register_profile("default", max_examples=25, derandomize=True, **COMMON)
+settings.register_profile("default", max_examples=15, derandomize=True, **COMMON)
 settings.register_profile("long", max_examples=100, derandomize=True, **COMMON)
 settings.register_profile("deep", max_examples=1000, derandomize=False, **COMMON)
 
 
+@pytest.fixture(scope="module")
+def quick_pictures() -> Iterator[None]:
+    """Panels stay where they are: arranging them takes longer than drawing (tests/test_style.py
+    looks at that)."""
+    engine = pytest.importorskip("matplotlib.layout_engine").ConstrainedLayoutEngine
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "execute", lambda self, figure: None)
+        yield
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    told = "run every property on 1000 new examples instead of the same 40, and print the seed"
+    told = "run every property on 1000 new examples instead of the same few, and print the seed"
     parser.addoption("--deep", action="store_true", help=told)
     parser.addoption("--long", action="store_true", help="run the tests marked long, too")
 

@@ -22,6 +22,10 @@ from ddpm_np import Schedule, training
 INFINITE = {
     "denoising_loss": "the loss is inf where the squares overflow",
     "Gaussian.logpdf": "a point off the support has -inf",
+    "decoder_log_likelihood": "a density below exp(-1e308) is 0",
+    "quadrature": "so is its integral",
+    "importance_sampling": "and its estimate",
+    "naive_monte_carlo": "and its estimate",
     "Gaussian.score": "NaN off the support",
     **dict.fromkeys(
         ("Empirical.logpdf", "GaussianMixture.logpdf", "nll", "probability_flow_logpdf"),

@@ -13,6 +13,7 @@ import pytest
 
 from ddpm_np.cli import main
 from ddpm_np.equations import EQUATIONS
+from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import Place
 from ddpm_np.errata import ERRATA, KINDS, Erratum, Numbers, errata_table, lookup
 from ddpm_np.errata.numbers import line_integral, signs
@@ -75,6 +76,8 @@ def test_entries_are_complete(entry: Erratum) -> None:
     assert entry.printed != entry.corrected
     for text in (*texts(entry, "en"), *texts(entry, "zh")):
         assert text.strip() == text and text and "\n" not in text
+    for text in (text for words in entry.marked.values() for text in words):
+        assert text.count("$") % 2 == 0 and all(map(parse, text.split("$")[1::2])), text
     assert entry.equation is None or entry.equation in {f"E{n}" for n in range(1, 34)}
     if entry.latex is not None:
         printed, corrected = entry.latex
@@ -140,8 +143,8 @@ why: Because.
 理由: 因为。
 
 N2:2 | wrong formula
-printed: x_0
-corrected: $
+printed: $x_0$
+corrected: $x_1$
 quantity: q
 why: w
 """
@@ -152,7 +155,7 @@ def read_text(text: str) -> list[Erratum]:
 
 
 def test_a_file_is_read() -> None:
-    first, second = read_text(BLOCK.replace("$", "x_1"))
+    first, second = read_text(BLOCK)
     assert (first.place, first.kind, first.equation) == ("N2:1", "imprecise", "E3")
     assert first.also == ("N2:5", "N3:7") and first.section == "如何手搓扩散模型"
     assert first.printed == ("a = b", "a = b") and first.corrected.zh == "两者之和 a + b"
@@ -234,6 +237,9 @@ def test_the_entries_of_one_place() -> None:
         "N1:25a  [wrong claim]  图像的概率分布  (E6)",
         "N1:25b  [wrong claim]  图像的概率分布  (E13)",
     ]
+    entry, chinese = ERRATA[Place("N2:59")], list(errata_table("N2:59", lang="zh"))
+    assert max(map(columns, chinese)) in (99, 100)  # full lines
+    assert "".join(entry.why.zh.split()) in "".join("".join(chinese).split())
     assert list(errata_table("N2:613")) == ["no error is known at N2:613"]
     assert list(errata_table("N2:613", lang="zh")) == ["N2:613 处没有勘误"]
 

@@ -9,7 +9,14 @@ from refusals import CASES
 
 
 @pytest.mark.parametrize(
-    "name, number", [("files", 200), ("calls", 1500), ("commands", 100), ("faults", 16)]
+    "name, number",
+    [
+        *[("files", 100), ("calls", 1000), ("commands", 40), ("faults", 8)],
+        *(
+            pytest.param(name, number, marks=pytest.mark.long)
+            for name, number in [("files", 500), ("calls", 5000), ("commands", 300), ("faults", 40)]
+        ),
+    ],
 )
 @pytest.mark.filterwarnings("ignore")  # overflow of arguments as large as can be
 def test_a_short_hunt_finds_nothing(name, number):

@@ -45,17 +45,12 @@ def modules() -> dict[str, Path]:
     return names
 
 
-@cache
-def parsed(text: str) -> ast.Module:
-    return ast.parse(text)
-
-
 def imported(path: Path, *, inside_functions: bool) -> set[str]:
     """The modules of the package that a file imports when it is loaded, or at any time.
 
     What only a type checker reads is no import.
     """
-    tree = parsed(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
             node.body = []
@@ -80,10 +75,16 @@ def imported(path: Path, *, inside_functions: bool) -> set[str]:
     return found
 
 
+@cache
+def imports() -> dict[str, set[str]]:
+    """What each module imports at any time."""
+    return {name: imported(path, inside_functions=True) for name, path in modules().items()}
+
+
 def looks_up(path: Path) -> bool:
     """Whether a file imports by a name that is only known when it runs."""
     names = {"import_module", "resolve_name", "__import__", "spec_from_file_location"}
-    tree = ast.walk(parsed(path.read_text(encoding="utf-8")))
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     return any(names & {getattr(n, "id", None), getattr(n, "attr", None)} for n in tree)
 
 
@@ -93,7 +94,7 @@ def part(module: str) -> str:
 
 @pytest.mark.parametrize("module", modules())
 def test_imports_point_downward(module):
-    for other in imported(modules()[module], inside_functions=True):
+    for other in imports()[module]:
         below = PARTS.index(part(other)) <= PARTS.index(part(module))
         assert below, f"{module} imports {other}, which stands above it"
 
@@ -122,7 +123,7 @@ def test_the_core_loads_nothing_at_run_time_but_what_its_files_import():
     closure, new = set(), set(READING)
     while new:
         closure |= new
-        new = {m for name in new for m in imported(modules()[name], inside_functions=True)}
+        new = {m for name in new for m in imports()[name]}
         new = {m for name in new for m in (name, *packages(name))} - closure
     script = CORE.format(imports=", ".join(f"ddpm_np.{name}" for name in READING))
     run = subprocess.run(
@@ -139,7 +140,7 @@ def packages(module: str) -> list[str]:
 
 
 def test_no_module_imports_itself_by_a_detour():
-    graph = {m: imported(p, inside_functions=True) - {m} for m, p in modules().items()}
+    graph = {module: names - {module} for module, names in imports().items()}
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 

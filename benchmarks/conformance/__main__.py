@@ -32,7 +32,7 @@ def code_of(entry: Entry) -> str:
 
 
 def cells(entry: Entry, report: Report) -> list[str]:
-    """The line of the table: what holds to how many ulp, what departs, the law of the output."""
+    """The line of the table: what holds to how many ulp, what departs, the output variance."""
     keeps: dict[str, float] = {}
     for row in report.rows:
         if not row.fails:
@@ -42,8 +42,8 @@ def cells(entry: Entry, report: Report) -> list[str]:
         f"{e} {u:.2g}" if u < 100 else f"{e} {u:.0f}" for e, u in keeps.items() if e not in failing
     )
     departs = dict.fromkeys(f"{row.equation}: {row.diagnosis}" for row in report.failures)
-    law = next((law for law in report.laws if law.v == 0), None)
-    out = "" if law is None else f"{law.subject:.2g}" if law.subject > 1e-9 else "0"
+    output = next((output for output in report.outputs if output.v == 0), None)
+    out = "" if output is None else f"{output.subject:.2g}" if output.subject > 1e-9 else "0"
     variance = next(
         (
             row.diagnosis.split("the variance is ")[1]

@@ -56,7 +56,7 @@ def variance_of_mean(variance: float, n: int, *, correlation: float = 0.0) -> fl
     low = -1.0 if n < 2 else -1 / (n - 1)
     if not low <= correlation <= 1:
         raise ValueError(f"correlation must be in [{low:.6g}, 1] for n = {n}, got {correlation}")
-    return variance * (1 + (n - 1) * correlation) / n
+    return variance * ((1 + (n - 1) * correlation) / n)
 
 
 def error_of_mean(variance: float, n: int, *, correlation: float = 0.0, bias: float = 0.0) -> float:
@@ -108,7 +108,8 @@ def kernel_covariance(v: ArrayLike) -> NDArray[np.float64]:
             f"v must have one axis, or two for samples that are vectors, got shape {v.shape}"
         )
     v = v.reshape(len(v), -1)
-    return np.asarray(np.exp(-np.sum((v[:, None] - v[None]) ** 2, axis=-1)))
+    with np.errstate(over="ignore"):  # exp(-inf) is 0
+        return np.asarray(np.exp(-np.sum((v[:, None] - v[None]) ** 2, axis=-1)))
 
 
 def spectrum(C: ArrayLike) -> NDArray[np.float64]:
@@ -156,7 +157,7 @@ def random_frequency_covariance(dim: int, band: float) -> NDArray[np.float64]:
     and Pollak 1961.
     """
     tau = np.linspace(0, 1, check_count("dim", dim))
-    return np.sinc(2 * check_positive("band", band) * (tau[:, None] - tau[None]))
+    return np.sinc(2 * check_positive("band", band, most=1e300) * (tau[:, None] - tau[None]))
 
 
 def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
@@ -171,7 +172,11 @@ def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
     X: (m, n). Returns (n, n).
     """
     centred = _centred("X", X)
-    return centred.T @ centred / len(centred)
+    with np.errstate(over="ignore", invalid="ignore"):  # refused in the next lines
+        cov = centred.T @ centred / len(centred)
+    if not np.isfinite(cov).all():
+        raise ValueError("X must be small enough for its covariance to fit into float64")
+    return cov
 
 
 # ---- noise with a given covariance (E23) ---------------------------------------------------------
@@ -278,8 +283,14 @@ def covariance_of_sum(
         shapes = ", ".join(str(C.shape) for C in checked)
         raise ValueError(f"{', '.join(matrices)} must have the same shape, got {shapes}")
     a, b = check_real("a", a, most=1e150), check_real("b", b, most=1e150)
-    total = a**2 * checked[0] + b**2 * checked[1]
-    return total if C_xy is None else total + a * b * (checked[2] + checked[2].T)
+    total = _times(a, a, checked[0]) + _times(b, b, checked[1])
+    return total if C_xy is None else total + _times(a, b, checked[2] + checked[2].T)
+
+
+def _times(a: float, b: float, C: Array) -> Array:
+    """a b C, where a b may not be a float although the product is."""
+    (a, i), (b, j) = math.frexp(a), math.frexp(b)
+    return np.asarray(np.ldexp(a * b * C, i + j))
 
 
 def covariance_two_steps(schedule: Schedule, Sigma: ArrayLike, t: int) -> Array:
@@ -321,7 +332,7 @@ def kl_to_noise(distribution: Gaussian, schedule: Schedule) -> NDArray[np.float6
     levels = distribution.levels
     with np.errstate(divide="ignore", over="ignore"):
         spreads = excess(kept * (levels - 1), np.log(kept * levels + rest))
-        means = np.square(np.sqrt(kept[:, 0]) * norm(distribution.mean))
+        means = np.square(norm(np.sqrt(kept) * distribution.mean))
     return np.asarray(means + spreads @ distribution.counts) / 2
 
 
@@ -355,16 +366,18 @@ def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:
     """
     t, T = check_steps("t", t, 1, of=schedule), schedule.T
     kept = np.where(np.equal(t, T), 1.0, schedule.between(np.minimum(t, T - 1), T)[0])
-    return np.sqrt(kept * schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[T])
+    return np.sqrt(kept) * np.sqrt(
+        schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[T]
+    )
 
 
 def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
     """The least loss, per t, of a network that is to predict the noise inside x_T (E6, E25).
 
-    1 - rho_t^2 (1 - floor_t)
+    1 - rho_t^2 (1 - floor_t) = beta_{T|t} / (1 - alpha_bar_T) + rho_t^2 floor_t
 
     with rho_t of :func:`end_noise_correlation` and floor_t of
-    :func:`ddpm_np.closed_form.ideal.optimal_loss`.
+    :func:`ddpm_np.closed_form.ideal.optimal_loss`. The second form is in use: nothing cancels.
 
     From: the end's noise is rho_t eps + sqrt(1 - rho_t^2) fresh noise, so that its mean given x_t
     is rho_t eps_star, of mean square rho_t^2 (1 - floor_t). Source: N2:439.
@@ -373,9 +386,10 @@ def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
     """
     T = check_instance("schedule", schedule, Schedule).T
     floor = check_array("floor", floor, ndim=1, dim=T + 1, finite=False)
-    return np.append(
-        np.nan, 1 - end_noise_correlation(schedule, np.arange(1, T + 1)) ** 2 * (1 - floor[1:])
-    )
+    t = np.arange(1, T + 1)
+    fresh = np.append(schedule.between(t[:-1], T)[1] if T > 1 else [], 0.0)
+    fresh = fresh / schedule.one_minus_alpha_bar[T]
+    return np.append(np.nan, fresh + end_noise_correlation(schedule, t) ** 2 * floor[1:])
 
 
 def _centred(name: str, X: ArrayLike) -> NDArray[np.float64]:

@@ -196,19 +196,18 @@ class Gaussian(Diffusing["Gaussian"]):
         as those of another Gaussian, are shared: distances between the two are then exact to
         rounding. All other arrays are copied.
         """
-        mean = float_array("mean", mean, ndim=1)
-        spectrum = float_array("spectrum", spectrum, ndim=1)
-        axes = float_array("axes", check_square("axes", axes))
-        if axes.shape != 2 * mean.shape or spectrum.shape != mean.shape:
-            shapes = f"{mean.shape}, {axes.shape} and {spectrum.shape}"
-            raise ValueError(f"mean, axes and spectrum must fit together, got shapes {shapes}")
-        if spectrum.min() < 0:
-            raise ValueError(f"spectrum must not be negative, got {spectrum.min():.3g}")
-        if np.abs(axes.T @ axes - np.eye(mean.size)).max() > 10 * mean.size * _EPS:
-            raise ValueError("axes must have orthonormal columns")
+        mean, axes, spectrum = _along_axes(mean, axes, spectrum=spectrum)
         support_error = _EPS * np.sqrt(spectrum.max())
         placed = _with_levels(axes, spectrum)
         return Gaussian.__new__(Gaussian)._place(mean, *placed, support_error)
+
+    @classmethod
+    def from_deviations(cls, mean: ArrayLike, axes: ArrayLike, deviations: ArrayLike) -> Gaussian:
+        """:meth:`from_spectrum`, given the roots of the variances, which may underflow."""
+        mean, axes, deviations = _along_axes(mean, axes, deviations=deviations)
+        placed, std = _with_levels(axes, deviations)
+        support_error = _EPS * deviations.max()
+        return Gaussian.__new__(Gaussian)._place(mean, placed, std**2, support_error, std)
 
     def _from_factor(self, mean: Array, factor: Array, noise: float) -> Gaussian:
         """:meth:`from_factor` for a Gaussian of any class.
@@ -217,6 +216,8 @@ class Gaussian(Diffusing["Gaussian"]):
         sqrt(eps) of the largest under the rounding of the largest.
         """
         _, std, axes = np.linalg.svd(factor, full_matrices=False)
+        if std[0] > 1e150:
+            raise ValueError(f"factor must be small enough for a variance, got {std[0]:.3g}")
         rounding = max(factor.shape) * _EPS * std[0]
         rank, dim = int(np.count_nonzero(std > rounding)), factor.shape[1]
         placed = Axes(axes[:rank].T)
@@ -455,6 +456,21 @@ class PointMass(Gaussian):
     def __init__(self, x: ArrayLike) -> None:
         x = float_array("x", x, ndim=1)
         self._place(x, Axes(np.empty((x.size, 0))), np.zeros(1), 0.0)
+
+
+def _along_axes(mean: ArrayLike, axes: ArrayLike, **sizes: ArrayLike) -> tuple[Array, Array, Array]:
+    """A mean, orthonormal axes, and what is given for each axis, checked."""
+    [(name, given)] = sizes.items()
+    mean, along = float_array("mean", mean, ndim=1), float_array(name, given, ndim=1)
+    axes = float_array("axes", check_square("axes", axes))
+    if axes.shape != 2 * mean.shape or along.shape != mean.shape:
+        shapes = f"{mean.shape}, {axes.shape} and {along.shape}"
+        raise ValueError(f"mean, axes and {name} must fit together, got shapes {shapes}")
+    if along.min() < 0:
+        raise ValueError(f"{name} must not be negative, got {along.min():.3g}")
+    if np.abs(axes.T @ axes - np.eye(mean.size)).max() > 10 * mean.size * _EPS:
+        raise ValueError("axes must have orthonormal columns")
+    return mean, axes, along
 
 
 def _with_levels(axes: Array, spectrum: Array) -> tuple[Axes, Array]:

@@ -39,10 +39,8 @@ def condition(prior: Gaussian, observed: ArrayLike, y: ArrayLike, *, noise: floa
     Formed from a factor of C, without the difference, so that no variance is negative.
     """
     index, y, noise = _measurement(prior, observed, y, noise)
-    # x_0 = m + u root with u ~ N(0, I). y says something of some directions of u.
-    u, directions, kept = _told(prior.root[:, index], y - prior.mean[index], noise)
-    factor = directions @ prior.root * kept[:, None]
-    return Gaussian.from_factor(prior.mean + u @ prior.root, factor)
+    moved, left = _told(prior.root, index, y - prior.mean[index], noise)
+    return Gaussian.from_factor(prior.mean + moved, left)
 
 
 class GuidedDenoiser(ReadOnly):
@@ -89,28 +87,29 @@ class GuidedDenoiser(ReadOnly):
         missed = self.y - (prior.mean + prior.apply(away, gain))[..., self.observed]
         if self.spread == "exact":
             root = prior.on_same_axes(prior.mean, prior.levels * (rest / total)).root
-            u, _, _ = _told(root[:, self.observed], missed, self.noise)
-            # P A^T S^-1 missed = u root, and the Jacobian is P sqrt(alpha_bar_t) / rest
-            return np.asarray(eps_star - np.sqrt(kept) / np.sqrt(rest) * (u @ root))
+            # moved = P A^T S^-1 missed, and the Jacobian is P sqrt(alpha_bar_t) / rest
+            moved, _ = _told(root, self.observed, missed, self.noise)
+            return np.asarray(eps_star - np.sqrt(kept) / np.sqrt(rest) * moved)
         pull = np.zeros((*missed.shape[:-1], self.dim))
-        pull[..., self.observed] = missed / (rest + self.noise**2)
+        size = np.hypot(np.sqrt(rest), self.noise)  # whose square may be no float
+        pull[..., self.observed] = missed / size / size
         return np.asarray(eps_star - np.sqrt(rest) * prior.apply(pull, gain))
 
 
-def _told(root: Array, missed: Array, noise: float) -> tuple[Array, Array, Array]:
-    """What missed = u root + noise z, root (rank, k), tells of u ~ N(0, I).
+def _told(root: Array, observed: Array, missed: Array, noise: float) -> tuple[Array, Array]:
+    """What missed = (u root)[observed] + noise z tells of u root, u ~ N(0, I).
 
-    E[u] = missed S^-1 root^T with S = root^T root + noise^2 I, (..., rank); orthonormal rows
-    (rank, rank); the standard deviations of u that are left along them. From singular values, so
-    that neither S nor a square of a small noise is formed.
+    Its mean, (..., dim), and a factor of the covariance that is left, (rank, dim). From singular
+    values, so that neither S = root^T root + noise^2 I nor a square of a small noise is formed.
     """
-    U, s, rows = np.linalg.svd(root.T)
-    s = np.where(s > max(root.shape) * np.finfo(float).eps * s.max(initial=0.0), s, 0.0)
-    size = np.hypot(s, noise)
-    u = (missed @ U[:, : len(s)]) * (s / size) / size @ rows[: len(s)]
-    left = np.ones(len(rows))
-    left[: len(s)] = noise / size
-    return u, rows, left
+    told = root[:, observed]
+    U, s, rows = np.linalg.svd(told.T)
+    s = np.where(s > max(told.shape) * np.finfo(float).eps * s.max(initial=0.0), s, 0.0)
+    size, k = np.hypot(s, noise), len(s)
+    left = rows @ root
+    scaled, kept = left[:k] / size[:, None], (noise / size)[:, None]
+    left[:k] = np.where(kept > 1e-150, left[:k] * kept, scaled * noise)  # neither may vanish
+    return (missed @ U[:, :k]) * (s / size) @ scaled, left
 
 
 def _measurement(

@@ -97,9 +97,9 @@ class LinearDecoder(ReadOnly):
         S = np.where(S > max(self.W.shape) * np.finfo(float).eps * S[0], S, 0.0)
         size = np.hypot(S, noise)
         mean = (U.T @ (x - self.mu))[: len(S)] * (S / size) / size @ Vt[: len(S)]
-        spectrum = np.ones(len(Vt))  # a direction that W does not map keeps its prior variance
-        spectrum[: len(S)] = (noise / size) ** 2
-        return Gaussian.from_spectrum(mean, Vt.T, broaden * spectrum)
+        std = np.ones(len(Vt))  # a direction that W does not map keeps its prior variance
+        std[: len(S)] = noise / size
+        return Gaussian.from_deviations(mean, Vt.T, np.sqrt(broaden) * std)
 
 
 def decoder_log_likelihood(x: ArrayLike, mean: ArrayLike, noise: float) -> Array:
@@ -110,7 +110,7 @@ def decoder_log_likelihood(x: ArrayLike, mean: ArrayLike, noise: float) -> Array
 
     Source: N4 "VAE (变分自编码器)中的假设"; its factor 1/(sqrt(2 pi) s^2) does not give area 1.
     x, mean: (..., dim), batches broadcast. The density is one of x; read as a function of the mean
-    it is the likelihood.
+    it is the likelihood. -inf where it is below exp(-1e308).
     """
     x, mean = check_array("x", x), check_array("mean", mean)
     if x.shape[-1] != mean.shape[-1]:
@@ -118,7 +118,9 @@ def decoder_log_likelihood(x: ArrayLike, mean: ArrayLike, noise: float) -> Array
         raise ValueError(f"x and the decoder's mean must have the same last axis, got {shapes}")
     noise = check_positive("noise", noise)
     volume = x.shape[-1] * (np.log(noise) + np.log(2 * np.pi) / 2)
-    return np.asarray(-np.square((x - mean) / noise).sum(-1) / 2 - volume)[()]
+    with np.errstate(over="ignore"):  # a density below exp(-1e308) is 0
+        squares = np.square((x - mean) / noise).sum(-1)
+    return np.asarray(-squares / 2 - volume)[()]
 
 
 def quadrature(
@@ -131,7 +133,8 @@ def quadrature(
     w, 7e-15 at w = 1.3 h. The rule checks itself by the same nodes moved by 0.38 h, an irrational
     part of it, to which the integrand's own frequencies look different: where the two integrals
     differ by more than 1e-9, or more than 1e-9 of the integral stands at the border, where it is
-    cut off, ValueError. From k = 3 on, nodes^k is too many: ValueError.
+    cut off, ValueError. From k = 3 on, nodes^k is too many: ValueError. -inf where x is so far from
+    every G(z) that the density is below exp(-1e308).
     """
     from scipy.special import logsumexp
 
@@ -144,6 +147,8 @@ def quadrature(
     for z in (grid, grid + h * (3 - np.sqrt(5)) / 2):
         log_terms = _log_prior(z) + decoder_log_likelihood(x, _means(decoder, z, x), noise)
         sums.append(float(logsumexp(log_terms)))
+        if sums[-1] == -np.inf:  # x is too far from every G(z)
+            return -np.inf
         at_border = np.abs(grid).max(-1) == 10
         if np.exp(log_terms[at_border] - sums[-1]).sum() > 1e-9:
             raise ValueError("x must have its latents inside [-10, 10], got one whose are cut off")
@@ -187,7 +192,8 @@ def importance_sampling(
     proposal whose variance is at most half of the posterior's in some direction has weights of
     infinite variance; a broader one than the posterior (:meth:`LinearDecoder.posterior` with
     ``broaden``) is safe. A singular one misses nearly all of the integral: ValueError.
-    x: (dim,); the proposal is over z. Weights are formed in logarithms.
+    x: (dim,); the proposal is over z. Weights are formed in logarithms. Where all are 0 the
+    estimate is -inf, with no effective draw and an error of NaN.
     """
     from scipy.special import logsumexp
 
@@ -198,6 +204,8 @@ def importance_sampling(
     z = proposal.sample(n, rng=check_generator(rng))
     log_joint = _log_prior(z) + decoder_log_likelihood(x, _means(decoder, z, x), noise)
     log_w = log_joint - proposal.logpdf(z)
+    if log_w.max() == -np.inf:
+        return Evidence(-np.inf, np.nan, 0.0)
     w = np.exp(log_w - log_w.max())
     log_p, effective = float(logsumexp(log_w)) - float(np.log(n)), w.sum() ** 2 / (w**2).sum()
     return Evidence(log_p, float(w.std(ddof=1) / (w.mean() * np.sqrt(n))), float(effective))
@@ -239,7 +247,7 @@ def ppca(mean: ArrayLike, cov: ArrayLike, latent_dim: int) -> LinearDecoder:
     if k >= dim:
         raise ValueError(f"latent_dim must be below dim = {dim}, got {latent_dim}")
     target = Gaussian(mean, cov)
-    variance = target.spectrum[k:].mean()
+    variance = (target.spectrum[k:] / (dim - k)).sum()
     above = np.maximum(target.spectrum[:k] - variance, 0.0)  # equal ones may differ by rounding
     return LinearDecoder(target.axes[:, :k] * np.sqrt(above), target.mean, np.sqrt(variance))
 

@@ -23,7 +23,7 @@ from ddpm_np._checks import (
     check_steps,
 )
 from ddpm_np.closed_form.arguments import ReadOnly, checked_points, float_array, frozen
-from ddpm_np.closed_form.distributions.mixtures import Empirical
+from ddpm_np.closed_form.distributions.mixtures import Empirical, log_weights
 from ddpm_np.schedule import Schedule
 
 PAIRS = 2**20  # pairs of a noisy and a clean patch whose likelihoods are held at once
@@ -124,15 +124,13 @@ class PatchDenoiser(ReadOnly):
 
     def _weigh(self, a: Array, b: Array, y: Array, noise: float) -> tuple[Array, Array]:
         """Mean and variance of y (places, s) by the likelihood of a (places, n, p p) given b."""
-        from scipy.spatial.distance import cdist
         from scipy.special import softmax
 
         at_once = max(1, PAIRS // (y.size))
         means, variances = [], []
         for i in range(0, a.shape[1], at_once):
-            # as sums of squared differences: |a|^2 - 2 a.b + |b|^2 would cancel
-            squares = [cdist(*pair, "sqeuclidean") for pair in zip(a[:, i : i + at_once], b)]
-            r = softmax(np.stack(squares) / (-2 * noise), axis=2)
+            pairs = zip(a[:, i : i + at_once], b)
+            r = softmax(np.stack([log_weights(*pair, noise)[0] for pair in pairs]), axis=2)
             mean = r @ y[..., None]
             away = np.square(y[:, None] - mean)
             means.append(mean[..., 0])

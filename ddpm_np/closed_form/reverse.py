@@ -40,7 +40,7 @@ def kernel_variance(beta_ts: Any, v_s: Any, v_t: Any) -> Any:
 
     v_{s|t} = beta_{t|s} v_s / v_t
     """
-    return beta_ts * v_s / v_t
+    return beta_ts * (v_s / v_t)  # a product may underflow
 
 
 def noise_kept(direction: Any, noise: Any) -> Any:

@@ -7,6 +7,7 @@ trained here for a few seconds. What the page moves and the notebook runs are th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -22,7 +23,7 @@ from ddpm_np.signals import multi_sine_curve
 from ddpm_np.training import train
 
 T, FIRST, SHOWN, SEED, POINT = 100, 2, 50, 3, 20
-STEPS = 600
+TRAINING_STEPS = 600
 SCHEDULES = {
     "sigmoid": Schedule.sigmoid(T),
     "linear": Schedule.linear(T, beta_min=1e-3, beta_max=0.2),
@@ -49,7 +50,7 @@ def learned(name: str) -> Learned:
     x_0 = multi_sine_curve(rng=np.random.default_rng(SEED))
     signals = MultiSine.random(rng=rng)
     network = MLP(50, T, rng=rng, skip=np.sqrt(schedule.one_minus_alpha_bar))
-    settings: dict[str, Any] = {"steps": STEPS, "batch_size": 500, "learning_rate": 1e-2}
+    settings: dict[str, Any] = {"steps": TRAINING_STEPS, "batch_size": 500, "learning_rate": 1e-2}
     losses = [step.loss for step in train(network, signals, schedule, rng=rng, **settings)]
     return Learned(x_0, signals, network, losses)
 
@@ -92,3 +93,62 @@ def curves(known: Mapping[str, Any]) -> dict[str, Array]:
 def written(number: float) -> str:
     """A number as the page shows it."""
     return f"{number:.4g}".replace("-", "−").replace("e−0", "e−")
+
+
+# ---- what the page's script draws from ----------------------------------------------------------
+
+DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+RANGE = 4.0  # of the picture, up and down
+
+
+def moved() -> tuple[list[str], str]:
+    """The values without a script, and what the script draws from, as JSON.
+
+    A value that two places show is there once, and one that never changes is one text.
+    """
+    data: dict[str, Any] = {"columns": {}, "places": {}, "curves": {}, "std": {}}
+    shown: list[str] = []
+    for name, schedule in SCHEDULES.items():
+        rows, drawn = [], []
+        for t in range(FIRST, T + 1):
+            known = names(name, t)
+            rows.append([written(value) for value in values(known)])
+            drawn.append(np.concatenate(list(curves(known).values())))
+        shown = shown or rows[SHOWN - FIRST]
+        columns = [" ".join(c if len(set(c)) > 1 else c[:1]) for c in zip(*rows)]
+        unique = list(dict.fromkeys(columns))
+        data["columns"][name] = unique
+        data["places"][name] = [unique.index(column) for column in columns]
+        data["curves"][name] = encoded(np.array(drawn))
+        data["std"][name] = [round(v, 4) for v in np.sqrt(schedule.beta_tilde[FIRST:])]
+    data |= {"first": FIRST, "range": RANGE}
+    return shown, json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+
+
+def encoded(drawn: Array) -> str:
+    """Curves (t, points) within the picture's range: what changes from one t to the next is one
+    character where it is small, and else a slash and two characters of the value itself."""
+    levels = np.clip(np.round((drawn + RANGE) * 256), 0, 2047).astype(int)
+    text, before = [], np.full(drawn.shape[1], -9999)
+    for row in levels:
+        for level, change in zip(row, row - before):
+            whole = f"/{DIGITS[level // 64]}{DIGITS[level % 64]}"
+            text.append(DIGITS[change + 31] if abs(change) <= 31 else whole)
+        before = row
+    return "".join(text)
+
+
+def points() -> dict[str, str]:
+    """The points of the picture's lines without a script, as script.js computes them."""
+    known = names("sigmoid", SHOWN)
+    lines = {"x_0": known["x_0"], **curves(known)}
+    wide = 2 * np.sqrt(known["schedule"].beta_tilde[SHOWN])
+    above, below = ([*enumerate(lines["mean"] + side)] for side in (wide, -wide))
+    drawn = {name: list(enumerate(curve)) for name, curve in lines.items()}
+    drawn["band"] = above + below[::-1]
+    return {name: " ".join(place(i, v) for i, v in line) for name, line in drawn.items()}
+
+
+def place(i: int, v: float) -> str:
+    """Where a point of a line stands in the picture."""
+    return f"{5 + 690 * i / 49:.1f},{150 - 42 * v:.1f}"

@@ -13,12 +13,8 @@ from importlib.resources import files
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
-from ddpm_np._checks import Array
 from ddpm_np.companion import evidence, numbers
 from ddpm_np.companion.marks import broken, marked, replaced
-from ddpm_np.companion.prose import pieces
 from ddpm_np.companion.sources import ROOT, highlighted, source
 from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, equations_of
 from ddpm_np.equations.formula import parse
@@ -28,9 +24,7 @@ from ddpm_np.equations.typeset import mathml, sentence, symbol_class
 from ddpm_np.errata import ERRATA
 
 PICTURE_WIDTH, PICTURE_BYTES = 1440, 11_000
-DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 SHORT = 20  # lines of code that stand beside a formula without being unfolded
-RANGE = 4.0  # of the picture, up and down
 
 
 class MissingPackages(Exception):
@@ -59,7 +53,7 @@ def page() -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     links = _links()
-    shown, data = _numbers()
+    shown, data = numbers.moved()
     order = list(dict.fromkeys([*(s.equation for p in PARTS for s in p.steps), *EQUATIONS]))
     environment.globals.update(
         # how things are written
@@ -72,12 +66,6 @@ def page() -> str:
         pair=lambda e: Markup(_pair(e, convert)),
         printed=lambda p, errata: Markup(_printed(p, errata, convert)),
         heading=lambda text: Markup(_heading(text, convert)),
-        remark=lambda text: Markup(
-            "".join(
-                mathml(parse(piece), block=False) if is_formula else _linked(piece)
-                for is_formula, piece in pieces(text)
-            )
-        ),
         words=lambda text: Markup(sentence(told(text), lambda t: mathml(t, block=False), _linked)),
         both=lambda text: Markup(_both(text)),
         tree=lambda tree: Markup(mathml(tree)),
@@ -89,8 +77,8 @@ def page() -> str:
         parts=PARTS,
         identity=IDENTITY,
         shown=shown,
-        points=_points(),
-        mark=_point(numbers.POINT, 0).split(",")[0],
+        points=numbers.points(),
+        mark=numbers.place(numbers.POINT, 0).split(",")[0],
         data=Markup(data.replace("<", "\\u003c")),
         T=numbers.T,
         first=numbers.FIRST,
@@ -135,61 +123,6 @@ def fingerprint() -> str:
     for path in sorted([*found, *pictures, ROOT / "tests" / "planted_bugs.txt"]):
         digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-# ---- the numbers and the picture --------------------------------------------------------------
-
-
-def _numbers() -> tuple[list[str], str]:
-    """The values without a script, and what the script draws from, as JSON.
-
-    A value that two places show is there once, and one that never changes is one text.
-    """
-    data: dict[str, Any] = {"columns": {}, "places": {}, "curves": {}, "std": {}}
-    shown: list[str] = []
-    for name, schedule in numbers.SCHEDULES.items():
-        rows, drawn = [], []
-        for t in range(numbers.FIRST, numbers.T + 1):
-            known = numbers.names(name, t)
-            rows.append([numbers.written(value) for value in numbers.values(known)])
-            drawn.append(np.concatenate(list(numbers.curves(known).values())))
-        shown = shown or rows[numbers.SHOWN - numbers.FIRST]
-        columns = [" ".join(c if len(set(c)) > 1 else c[:1]) for c in zip(*rows)]
-        unique = list(dict.fromkeys(columns))
-        data["columns"][name] = unique
-        data["places"][name] = [unique.index(column) for column in columns]
-        data["curves"][name] = encoded(np.array(drawn))
-        data["std"][name] = [round(v, 4) for v in np.sqrt(schedule.beta_tilde[numbers.FIRST :])]
-    data |= {"first": numbers.FIRST, "range": RANGE}
-    return shown, json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-
-
-def encoded(curves: Array) -> str:
-    """Curves (t, points) within the picture's range: what changes from one t to the next is one
-    character where it is small, and else a slash and two characters of the value itself."""
-    values = np.clip(np.round((curves + RANGE) * 256), 0, 2047).astype(int)
-    written, before = [], np.full(curves.shape[1], -9999)
-    for row in values:
-        for value, change in zip(row, row - before):
-            small = f"{DIGITS[change + 31]}" if abs(change) <= 31 else ""
-            written.append(small or f"/{DIGITS[value // 64]}{DIGITS[value % 64]}")
-        before = row
-    return "".join(written)
-
-
-def _points() -> dict[str, str]:
-    """The points of the picture's lines without a script, as script.js computes them."""
-    known = numbers.names("sigmoid", numbers.SHOWN)
-    lines = {"x_0": known["x_0"], **numbers.curves(known)}
-    wide = 2 * np.sqrt(known["schedule"].beta_tilde[numbers.SHOWN])
-    above, below = ([*enumerate(lines["mean"] + side)] for side in (wide, -wide))
-    drawn = {name: list(enumerate(curve)) for name, curve in lines.items()}
-    drawn["band"] = above + below[::-1]
-    return {name: " ".join(_point(i, v) for i, v in line) for name, line in drawn.items()}
-
-
-def _point(i: int, v: float) -> str:
-    return f"{5 + 690 * i / 49:.1f},{150 - 42 * v:.1f}"
 
 
 FEATURED = {"E15": "network.MLP.backward", "E16": "training._loop"}

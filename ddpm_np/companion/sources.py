@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import pkgutil
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ddpm_np.equations.docstrings import function_at
 from ddpm_np.equations.typeset import symbol_class
 
 ROOT = Path(__file__).parent.parent.parent
@@ -55,6 +55,7 @@ class Source(NamedTuple):
 
     @property
     def last_name(self) -> str:
+        """The name without its module."""
         return self.name.rpartition(".")[2]
 
     def html(self, links: Mapping[str, str]) -> list[str]:
@@ -84,7 +85,7 @@ def _text(lines: tuple[str, ...], node: ast.stmt) -> str:
 @cache
 def source(name: str) -> Source:
     """The source of a function such as "forward.q_step"; of a class its __call__ or __init__."""
-    found = pkgutil.resolve_name(f"ddpm_np.{name}")
+    found = function_at(name)
     docstring = inspect.getdoc(found) or ""
     if inspect.isclass(found):
         own = (vars(found).get(method) for method in ("__call__", "__init__"))

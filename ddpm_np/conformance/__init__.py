@@ -9,12 +9,12 @@ Hypothesis, has the strategies and the comparison that this package's own tests 
 
 from ddpm_np.conformance.checks import ConformanceError, ConformanceWarning, adapt, check_diffusion
 from ddpm_np.conformance.pytest_checks import parametrize_with_checks
-from ddpm_np.conformance.report import Law, Report, Row
+from ddpm_np.conformance.report import Output, Report, Row
 
 __all__ = [
     "ConformanceError",
     "ConformanceWarning",
-    "Law",
+    "Output",
     "Report",
     "Row",
     "adapt",

@@ -7,6 +7,8 @@ changes an argument or a table, that is said.
 from __future__ import annotations
 
 import contextlib
+import inspect
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -18,14 +20,14 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.conformance.arrays import FAULTS, Unusable, floats, from_numpy, line, read, to_numpy
-from ddpm_np.conformance.names import OPERATIONS, Method, plain
-from ddpm_np.conformance.noise import Takeover
+from ddpm_np.conformance.formulas import VECTORS
+from ddpm_np.conformance.names import OPERATIONS, STEPS, Method, plain
+from ddpm_np.conformance.noise import Draws, Takeover
 from ddpm_np.conformance.state import Snapshot
 
 if TYPE_CHECKING:
     from ddpm_np.conformance.subject import Subject
 
-VECTORS = ("x_prev", "x_0", "x_t", "noise", "eps", "v", "z", "eps_hat")
 FORMS = {"int": "an int", "rows": "of shape (n,)", "scalar": "a 0-dim array", "column": "(n, 1)"}
 # Errors that come of the form of t alone.
 _OF_THE_FORM = re.compile(
@@ -34,8 +36,8 @@ _OF_THE_FORM = re.compile(
     r"|must be Tensor"
 )
 _PAIRS = ("q_posterior_mean_variance", "p_mean_variance", "q_mean_variance")
-_STEPS = ("reverse_step", "ddim_step")
 _ANSWERS = ("prev_sample", "sample", "x_prev", "prev", "pred", "x", "mean")
+_SPREADS = (("mean",), ("variance", "var"), ("log_variance", "log_var"))
 
 
 class Result(NamedTuple):
@@ -52,12 +54,14 @@ class Model:
     def __init__(self, answer: Any, instead: Any = None) -> None:
         self._answer, self._instead = answer, instead
         self.asked: list[list[Any]] = []
+        with contextlib.suppress(*FAULTS):  # as the networks of diffusers answer
+            answer.sample = answer
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         self.asked.append([*arguments, *named.values()])
-        return self._answer
+        return (self._answer,) if named.get("return_dict") is False else self._answer
 
-    forward = __call__
+    forward = apply = __call__
 
     def __getattr__(self, name: str) -> Any:
         if self._instead is None and name in ("eval", "train", "to", "requires_grad_"):
@@ -75,62 +79,76 @@ class Caller:
         self.trouble: dict[str, str] = {}
         self.settled = False
         self.output = self._output()
-        names = [self.output if n == "eps" else n for n in OPERATIONS[operation]]
-        self.vectors = [n for n in names if n in VECTORS]
-        fresh = next((n for n in ("z", "noise") if n in names), None)
-        self.draws = fresh if fresh and self.method.roles and not self.method.takes(fresh) else None
-        self.takeover = Takeover(view.given, self._functions()) if self.draws else None
+        self.names = [self.output if n == "eps" else n for n in OPERATIONS[operation]]
+        self.names += ["t"] if operation == "loss" and self._loss_takes_t() else []
+        self.vectors = [n for n in self.names if n in (*VECTORS, "eps_hat")]
+        by_name = self.method.roles is not None
+        self.draws_t = operation == "p_losses" and by_name and not self.method.takes("t")
+        fresh = next((n for n in ("z", "noise") if n in self.names), None)
+        self.draws = fresh if fresh and by_name and not self.method.takes(fresh) else None
+        takes_over = self.draws or self.draws_t
+        self.takeover = Takeover(view.given, self.method.function) if takes_over else None
         self.model: Model | None = None
+        self.one_t = sum(r == "t" for r in (self.method.roles or {}).values()) > 1
+        self.asked: set[int] = set()  # how much later than t the model is asked
         self.judged: Any = None  # what came of it, once it was compared
 
-    def _functions(self) -> list[Any]:
-        """The method, and the others of its object, which it may call."""
-        cls = type(self.view.given)
-        own = [f for c in cls.__mro__ for f in vars(c).values() if hasattr(f, "__code__")]
-        return [self.method.function, *own]
+    def _loss_takes_t(self) -> bool:
+        if self.method.roles is not None:
+            return self.method.takes("t")
+        try:
+            return "t" in inspect.signature(self.method.function).parameters
+        except FAULTS:
+            return False
 
     def _output(self) -> str:
         """What stands for eps: what its model answers, or what it is given."""
-        if self.operation not in (*_STEPS, "p_mean_variance", "predict_x0"):
+        if self.operation not in (*STEPS, "p_mean_variance", "predict_x0"):
             return "eps"
         stated = next((r for r in ("v", "x_0") if self.method.takes(r)), None)
         return stated or ("eps" if self.operation == "predict_x0" else self.view.prediction)
 
     # ---- the call -----------------------------------------------------------------------------
 
-    def __call__(
-        self, t: int | Array, s: int | Array = 0, eta: float = 0.0, **arrays: Array
-    ) -> Result:
-        """The result on NumPy arrays (n, dim); t and s in the mathematics' time, or one a row.
+    def __call__(self, t: Any, s: Any = 0, eta: Any = 0.0, **arrays: Array) -> Result:
+        """The result on NumPy arrays (n, dim); t and s in the mathematics' time, or for each row.
 
         Raises what the operation raises, and :class:`Unusable` where the result cannot be compared.
         """
         shape = next(iter(arrays.values())).shape
+        result = self.raw(t, s, eta, **arrays)
+        asked = self.model.asked[-1] if self.model and self.model.asked else []
+        self._note_time(asked, t)
         if self.operation == "p_losses":
-            self.raw(t, s, eta, **arrays)
-            return Result(self._asked(shape))
-        return self.split(self.raw(t, s, eta, **arrays), shape)
+            for argument in asked:
+                if read(argument, "ndim") == len(shape) + self.axes:
+                    return Result(self._array(argument, shape, "noised x_0"))
+            raise Unusable("does not ask its model")
+        return self.split(result, shape)
 
-    def _asked(self, shape: tuple[int, ...]) -> Array:
-        """The x_t at which the model was asked."""
-        for argument in self.model.asked[-1] if self.model and self.model.asked else ():
-            if read(argument, "ndim") == len(shape) + self.axes:
-                return self._array(argument, shape, "noised x_0")
-        raise Unusable("does not ask its model")
+    def _note_time(self, asked: list[Any], t: Any) -> None:
+        """How much later than t the model is asked, where it is asked at an integer."""
+        for argument in asked:
+            with contextlib.suppress(*FAULTS):
+                number = to_numpy(argument)
+                if number.dtype.kind == "i" and number.ndim < 2 and np.size(t) == 1:
+                    self.asked.add(int(number.flat[0]) - int(np.ravel(self.view.step(t))[0]))
+                    return
 
-    def raw(self, t: Any, s: Any = 0, eta: float = 0.0, **arrays: Array) -> Any:
+    def raw(self, t: Any, s: Any = 0, eta: Any = 0.0, **arrays: Array) -> Any:
         """The same as the operation returns it."""
         if self.operation == "p_losses":
             arrays = {"eps": np.zeros_like(arrays["x_0"]), **arrays}
-        wide = {
-            k: a.astype(self.view.dtype)[(..., *(None,) * self.axes)] for k, a in arrays.items()
+        more = (..., *(None,) * self.axes)
+        wide = {k: a.astype(self.view.dtype)[more] for k, a in arrays.items()}
+        values: dict[str, Any] = {
+            k: from_numpy(a, self.library, self.view.device) for k, a in wide.items()
         }
-        values: dict[str, Any] = {k: self._own(a) for k, a in wide.items()}
         n = len(next(iter(arrays.values())))
-        first = self.view.first_step - 1
-        values |= {"t": self._time(t + first, n), "s": self._time(s + first, n), "eta": float(eta)}
-        values["t_int"] = int(np.ravel(t)[0]) + first
-        if self.operation in _STEPS and not self.method.takes("s") and self.method.roles:
+        own, own_s = self.view.step(t), self.view.step(s)
+        values |= {"t": self._time(own, n), "s": self._time(own_s, n), "eta": float(eta)}
+        values["t_rows"] = np.broadcast_to(own, (n,))
+        if self.operation in STEPS and not self.method.takes("s") and self.method.roles:
             self._stride(t, s)
         result = self.native(values)
         for name, before in wide.items():
@@ -151,34 +169,32 @@ class Caller:
             if "torch" in sys.modules:
                 stack.enter_context(sys.modules["torch"].no_grad())
             if method.roles is None:
-                names = [self.output if n == "eps" else n for n in OPERATIONS[self.operation]]
-                extra = ["t"] if self.operation == "loss" and "t" in given else []
-                return method.function(*(given[n] for n in [*names, *extra]))
+                return method.function(*(given[n] for n in self.names))
             given["model"] = self.model = Model(given.get(self.output), self._real_model())
             given |= {"rng": self._rng(), "device": self.view.device or "cpu"}
             if method.by_model and "model" not in method.roles.values():
                 stack.enter_context(_answering(self.view.models, self.model))
             draws = None
-            if self.takeover and self.draws in given:
-                z = to_numpy(given[self.draws])
-                draws = stack.enter_context(self.takeover.of(z))
+            if self.takeover:
+                z = to_numpy(next(given[n] for n in ("z", "noise") if n in given))
+                ends = self.view.step(1), self.view.step(self.view.T)
+                again = -1 if self.operation == "p_losses" else 1
+                draws = Draws(z, again, given.get("t_rows") if self.draws_t else None, ends)
+                stack.enter_context(self.takeover.of(draws))
                 given["rng"] = self.takeover.generator if self.library == "numpy" else given["rng"]
-            several = sum(r == "t" for r in method.roles.values()) > 1
-            positional, named = [], {}
+            named = {}
             for name, role in method.roles.items():
                 role = self.output if role == "eps" else role
-                if role not in given:
-                    continue
-                value = given[role]
-                if role == "t" and several and plain(name) != "t" and "t_int" in given:
-                    value = given["t_int"]
-                if name in method.positional:
-                    positional.append(value)
-                else:
-                    named[name] = value
+                if role in given:
+                    named[name] = given[role]
+                if role == "t" and self.one_t and plain(name) != "t" and "t_rows" in given:
+                    named[name] = int(given["t_rows"][0])
+            positional = [named.pop(name) for name in method.positional if name in named]
             result = method.function(*positional, **named)
-            if draws is not None and draws.verdict():
-                raise Unusable(draws.verdict())
+            if draws is not None:
+                self.one_t |= draws.one_t
+                if draws.verdict():
+                    raise Unusable(draws.verdict())
             return result
 
     def _real_model(self) -> Any:
@@ -191,41 +207,27 @@ class Caller:
             return sys.modules["torch"].Generator()
         return sys.modules["jax"].random.PRNGKey(0) if self.library == "jax" else None
 
-    def _own(self, array: Array) -> Any:
-        return from_numpy(array, self.library, self.view.device)
-
-    def _time(self, t: int | Array, n: int) -> Any:
-        if self.form == "int" and not isinstance(t, np.ndarray):
-            return int(t)
-        if self.form == "scalar":
-            return self._own(np.array(int(np.ravel(t)[0]), dtype=np.int64))
-        rows = np.broadcast_to(np.asarray(t, dtype=np.int64), (n,))
-        return self._own(rows[:, None] if self.form == "column" else rows)
+    def _time(self, own: Any, n: int) -> Any:
+        """A step, in its own count, in the form that it takes."""
+        if self.form == "int" and not isinstance(own, np.ndarray):
+            return int(own)
+        rows = np.broadcast_to(np.asarray(own, dtype=np.int64), (n,))
+        shaped = {"scalar": rows[0], "column": rows[:, None]}.get(self.form, rows)
+        return from_numpy(np.asarray(shaped), self.library, self.view.device)
 
     def _stride(self, t: Any, s: Any) -> None:
         """A step that takes its length from a number of inference steps (diffusers, MONAI)."""
-        if self.view.routes() is not None or np.all(t - s == 1):
-            return self._one_step()
-        if isinstance(t, np.ndarray):
-            raise NotImplementedError("one length for all rows")
-        length = int(t - s) if s > 0 else self.view.T
-        given = self.view.given
-        if not hasattr(given, "num_inference_steps") or self.operation == "reverse_step":
-            raise NotImplementedError("only steps from t to t - 1")
-        number = self.view.T // length
-        if self.view.T // number != length:
-            raise NotImplementedError("no number of inference steps gives this one")
-        try:
-            given.num_inference_steps = number
-        except AttributeError:
-            raise NotImplementedError("its number of steps cannot be set") from None
-
-    def _one_step(self) -> None:
-        """A length of 1, where the number of inference steps decides on it."""
-        given = self.view.given
-        if self.operation == "ddim_step" and self.view.routes() is None:
-            if hasattr(given, "num_inference_steps"):
-                given.num_inference_steps = self.view.T
+        given, T, routes = self.view.given, self.view.T, self.view.routes()
+        single = routes is not None or bool(np.all(t - s == 1))
+        length = 1 if single else T if np.all(s == 0) else int(np.ravel(t - s)[0])
+        known = self.operation == "ddim_step" and hasattr(given, "num_inference_steps")
+        if not single and (not known or np.ndim(t) or T // (T // length) != length):
+            raise NotImplementedError("a length that it cannot take")
+        if known and routes is None:
+            try:
+                given.num_inference_steps = T // length
+            except AttributeError:
+                raise NotImplementedError("its number of steps cannot be set") from None
 
     # ---- what it returns ----------------------------------------------------------------------
 
@@ -234,24 +236,21 @@ class Caller:
         if self.operation not in _PAIRS:
             return Result(self._array(self._first(result), shape))
         if isinstance(result, dict):
-            keys = (("mean",), ("variance", "var"), ("log_variance", "log_var"))
-            parts = [next((result[k] for k in names if k in result), None) for names in keys]
+            parts = [next((result[k] for k in keys if k in result), None) for keys in _SPREADS]
         elif isinstance(result, (tuple, list)) and len(result) > 1:
             parts = [*result[:3], None][:3]
         elif hasattr(result, "shape") and self.operation == "q_posterior_mean_variance":
-            parts = [result[0] if isinstance(result, tuple) else result, None, None]
+            parts = [result, None, None]
         else:
             raise Unusable(f"returns a {type(result).__name__}, not a pair (mean, variance)")
         mean = self._array(parts[0], shape, what="mean")
-        spreads = [None if p is None else self._spread(p, shape) for p in parts[1:]]
-        return Result(mean, *spreads)
+        return Result(mean, *(None if p is None else self._spread(p, shape) for p in parts[1:]))
 
     def _first(self, result: Any) -> Any:
-        for name in _ANSWERS[:1] if not isinstance(result, dict) else ():
-            if hasattr(result, name):
-                return getattr(result, name)
         if isinstance(result, dict) and result:
             return next((result[k] for k in _ANSWERS if k in result), next(iter(result.values())))
+        if hasattr(result, "prev_sample"):
+            return result.prev_sample
         return result[0] if isinstance(result, tuple) and result else result
 
     def _array(self, result: Any, shape: tuple[int, ...], what: str = "result") -> Array:
@@ -276,41 +275,41 @@ class Caller:
 
     def settle(self, probes: list[tuple[int, int, float]]) -> None:
         """Finds the kind of array and of t with which it works, or leaves why none does."""
-        libraries = dict.fromkeys([self.view.library, *_loaded(self.view.library)])
-        first: tuple[str, str, int] | None = None
-        for library in libraries:
-            for axes in (self.view.axes,) if self.view.axes else (0, 2, 1):
-                for form in FORMS:
-                    self.library, self.axes, self.form = library, axes, form
-                    works, unusable = self._try(probes)
-                    if works:
-                        if axes != self.view.axes:
-                            shape = f"(n, dim{', 1' * axes})"
-                            text = f"{self.method.name} takes arrays {shape} only: axes={axes}"
-                            self.view.notes.append(text)
-                        self.trouble, self.settled = {}, True
-                        return
-                    if unusable and first is None:
-                        first = (library, form, axes)
-        self.library, self.form, self.axes = first or (self.view.library, "int", self.view.axes)
+        view = self.view
+        others = [n for n in ("torch", "jax") if n in sys.modules and view.library == "numpy"]
+        axes = (view.axes,) if view.axes else (0, 2, 1)
+        first: tuple[str, int, str] | None = None
+        for kind in itertools.product((view.library, *others), axes, FORMS):
+            self.library, self.axes, self.form = kind
+            works, unusable = self._try(probes)
+            if works:
+                if self.axes != view.axes:
+                    shape = f"(n, dim{', 1' * self.axes})"
+                    view.notes.append(
+                        f"{self.method.name} takes arrays {shape} only: axes={self.axes}"
+                    )
+                self.trouble, self.settled = {}, True
+                return
+            first = first or (kind if unusable else None)
+        self.library, self.axes, self.form = first or (view.library, view.axes, "int")
         if first:
             self.trouble = {}
 
     def _try(self, probes: list[tuple[int, int, float]]) -> tuple[bool, bool]:
+        """Whether one of the steps works, and whether one gives what cannot be compared."""
+        arrays = {n: np.random.default_rng(0).normal(size=(3, 5)) for n in self.vectors}
+        call = self.raw if self.operation == "loss" else self
         unusable = False
-        for t, s, eta in probes:
-            rng = np.random.default_rng(0)
-            arrays = {name: rng.normal(size=(3, 5)) for name in self.vectors}
+        for step in probes:
             try:
-                self(t, s, eta, **arrays)
+                call(*step, **arrays)
                 return True, False
-            except Unusable as why:
-                unusable = True
-                self.trouble.setdefault(self.form, str(why))
             except NotImplementedError:
                 continue
             except FAULTS as error:
-                self.trouble.setdefault(self.form, line(error))
+                unusable |= isinstance(error, Unusable)
+                text = str(error) if isinstance(error, Unusable) else line(error)
+                self.trouble.setdefault(self.form, text)
         return False, unusable
 
     def message(self, error: BaseException) -> str:
@@ -320,10 +319,6 @@ class Caller:
         if len(told) < 2:
             return next(iter(told), line(error))
         return "; ".join(f"{text[:100]} (t {form})" for text, form in list(told.items())[-2:][::-1])
-
-
-def _loaded(library: str) -> list[str]:
-    return [name for name in ("torch", "jax") if name in sys.modules and library == "numpy"]
 
 
 @contextlib.contextmanager

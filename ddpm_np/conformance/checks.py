@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.conformance.arrays import FAULTS, line
+from ddpm_np.conformance.arrays import FAULTS, dtype_name, line
 from ddpm_np.conformance.calls import Caller
-from ddpm_np.conformance.diagnosis import Judged, rows_of
-from ddpm_np.conformance.formulas import COEFFICIENTS, Steps
-from ddpm_np.conformance.laws import laws_of
+from ddpm_np.conformance.diagnosis import rows_of
+from ddpm_np.conformance.formulas import COEFFICIENTS
+from ddpm_np.conformance.judged import Judged
 from ddpm_np.conformance.losses import loss_rows
 from ddpm_np.conformance.names import OPERATIONS
+from ddpm_np.conformance.outputs import outputs_of
 from ddpm_np.conformance.probe import Measured, measure
-from ddpm_np.conformance.report import Law, Report, Row, check_name
+from ddpm_np.conformance.report import Report, Row, check_name
+from ddpm_np.conformance.rows import ONE_T
 from ddpm_np.conformance.state import Snapshot
-from ddpm_np.conformance.subject import Subject, is_plain
+from ddpm_np.conformance.subject import Subject
+from ddpm_np.conformance.tables import is_plain
+from ddpm_np.conformance.values import Steps
 
 # The operations of the checks, by name; E15 is that of a loss.
 _EQUATIONS = {
@@ -150,7 +154,7 @@ def adapt(
     roots; of shape (T, 1, 1, 1); in a part of the object), and the operations by the names of
     methods and of their parameters: q_sample (add_noise, noise_images, ...), one noising step,
     q_posterior_mean_variance, predict_x0 (predict_start_from_noise, ...), p_mean_variance, p_sample
-    or step, a step with eta (DDIM), loss and p_losses. t may be an int, a 0-dim array, or one a row
+    or step, a step with eta (DDIM), loss and p_losses. t may be an int, a 0-dim array, or an array
     of shape (n,) or (n, 1). A model is answered for, and may be set to predict x_0 or v; noise that
     is drawn within is replaced by z for the call.
 
@@ -201,59 +205,70 @@ def check_one(view: Subject, check: str) -> Report:
     """A report of one check only."""
     report = _report(view, [check_names()[check]], {})
     report.rows = [row for row in report.rows if row.check == check]
-    report.laws, report.skipped = [], []
+    report.outputs, report.skipped = [], []
     return report
 
 
 def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> Report:
-    view.notes, rows, skipped, laws = [], [], [], []
+    view.notes, rows, outputs = [], [], []
+    asked: dict[str, set[int]] = {}
     snapshot = Snapshot(view.given, view.T)
     with np.printoptions(), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             for operation in operations:
-                found, more = _rows(view, operation, snapshot)
-                there = {row.check for row in found}
-                skipped += [
-                    name
-                    for name, needs in check_names().items()
-                    if needs == operation and name not in there and operation not in _RARE
-                ]
-                rows += found
-                laws += more
+                if operation == "alphas_cumprod":
+                    rows += _table_rows(view)
+                elif operation in view.methods:
+                    caller = Caller(view, operation, snapshot)
+                    rows += _rows(caller)
+                    outputs += outputs_of(caller.judged) if caller.judged else []
+                    asked[operation] = caller.asked
                 snapshot.restore()
-            rows = _with_smallest(view, rows)
+            rows = _with_smallest(view, rows + _other_times(view, asked))
         finally:
             snapshot.restore()
     rows.sort(key=lambda row: int(row.equation[1:]))
+    there = {row.check for row in rows}
+    usual = [n for n, o in check_names().items() if o in operations and o not in _RARE]
+    skipped = [name for name in usual if name not in there]
     about = (
         f"{view.name}: T = {view.T}, {np.dtype(view.dtype).name}, "
         f"{view.library if view.library != 'numpy' else 'NumPy'}, "
         f"t = 1 is its step {view.first_step}"
     )
-    one_t = ": one t for the whole batch only"
-    alike = [note.removesuffix(one_t) for note in view.notes if note.endswith(one_t)]
-    notes = [n for n in dict.fromkeys(view.notes) if not n.endswith(one_t)]
-    notes += [f"one t for the whole batch only: {', '.join(alike)}"] if alike else []
-    return Report(view.name, about, rows, skipped, laws, expected, view.unused, notes)
+    alike = [note.removesuffix(ONE_T) for note in view.notes if note.endswith(ONE_T)]
+    notes = [n for n in dict.fromkeys(view.notes) if not n.endswith(ONE_T)]
+    notes += [f"{ONE_T[2:]}: {', '.join(alike)}"] if alike else []
+    return Report(view.name, about, rows, skipped, outputs, expected, view.unused, notes)
 
 
-def _rows(view: Subject, operation: str, snapshot: Snapshot) -> tuple[list[Row], list[Law]]:
-    if operation == "alphas_cumprod":
-        return _table_rows(view), []
-    if operation not in view.methods:
-        return [], []
-    caller = Caller(view, operation, snapshot)
+def _rows(caller: Caller) -> list[Row]:
+    """The rows of one operation that is there."""
+    view, operation = caller.view, caller.operation
     if operation == "loss":
-        return loss_rows(view, operation, caller), []
+        return loss_rows(caller)
     measured = measure(caller)
     view.notes += measured.left_out
-    rows = rows_of(view, operation, caller, measured)
+    rows = rows_of(caller, measured)
     if operation == "q_posterior_mean_variance" and "variance" not in measured.values:
         view.notes.append(f"{caller.method.name} returns a mean and no variance (E11)")
-    if operation == "p_losses":
-        rows += loss_rows(view, operation, caller)
-    return rows, laws_of(caller.judged) if caller.judged else []
+    return rows + loss_rows(caller) if operation == "p_losses" else rows
+
+
+def _other_times(view: Subject, asked: dict[str, set[int]]) -> list[Row]:
+    """A row where the model is asked at another t in training than in sampling."""
+    later = {o: times.pop() for o, times in asked.items() if len(times) == 1}
+    sampling = [o for o in ("reverse_step", "ddim_step", "p_mean_variance") if o in later]
+    for operation in sampling:
+        if "p_losses" in later and later[operation] != later["p_losses"]:
+            text = "in training the model is asked at t {:+d}, in {} at t {:+d}"
+            text = text.format(later["p_losses"], view.methods[operation].name, later[operation])
+            return [Row("E16", "p_losses", "t of the model", "differs", diagnosis=text)]
+    if sampling and later[sampling[0]] and "p_losses" not in later:
+        name, by = view.methods[sampling[0]].name, later[sampling[0]]
+        view.notes.append(f"{name} asks its model at t {by:+d}; no loss says at which t it learns")
+    return []
 
 
 def _table_rows(view: Subject) -> list[Row]:
@@ -262,8 +277,7 @@ def _table_rows(view: Subject) -> list[Row]:
         return []
     t = np.arange(1, view.T + 1)
     values, none = {"alpha_bar_t": view.alphas_cumprod}, np.zeros(view.T)
-    table = view.tables["alphas_cumprod"]
-    dtype = np.float32 if "float32" in str(getattr(table, "dtype", "")) else np.float64
+    dtype = np.float32 if dtype_name(view.tables["alphas_cumprod"]) == "float32" else np.float64
     measured = Measured(Steps(t, t - 1, none + 1), values, values, none, none, [], dtype, [])
     return Judged(view, "alphas_cumprod", measured).rows()
 
@@ -282,16 +296,13 @@ def _with_smallest(view: Subject, rows: list[Row]) -> list[Row]:
             continue
         drawn = Drawn(view, make, operation)
         try:
-            new_rows = drawn.failing()
+            elsewhere = {row[:3]: row for row in drawn.failing()}
         except FAULTS as error:
             text = f"from_betas: {line(error)}"
-            return [*rows, Row("E2", "from_betas", "all", "raises", np.nan, None, text, "")]
-        for new in new_rows:
-            at = [i for i, row in enumerate(rows) if row[:3] == new[:3]]
-            if not at:
-                rows = [*rows, new]
-            elif not rows[at[0]].fails:
-                rows[at[0]] = new
+            return [*rows, Row("E2", "from_betas", "all", "raises", diagnosis=text)]
+        rows = [row if row.fails else elsewhere.pop(row[:3], row) for row in rows]
+        here = {row[:3] for row in rows}
+        rows += [row for key, row in elsewhere.items() if key not in here]
         rows = [
             row._replace(smallest_example=drawn.smallest(row))
             if row.fails and row.operation == operation

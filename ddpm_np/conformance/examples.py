@@ -47,10 +47,10 @@ class Drawn:
         if self.operation not in view.methods:
             return []
         caller = Caller(view, self.operation)
-        return rows_of(view, self.operation, caller, measure(caller), explain=explain)
+        return rows_of(caller, measure(caller), explain=explain)
 
     def failing(self) -> list[Row]:
-        """The failing rows, one a coefficient, each on the longest schedule that showed it."""
+        """For each coefficient that fails, its row on the longest schedule that showed it."""
         found: dict[tuple[Any, ...], Array] = {}
 
         @settings(max_examples=10, phases=[Phase.generate], **_QUIET)

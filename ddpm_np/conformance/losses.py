@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -10,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.arrays import FAULTS, Unusable, floats, line, to_numpy
+from ddpm_np.conformance.arrays import FAULTS, Unusable, floats
 from ddpm_np.conformance.calls import Caller
-from ddpm_np.conformance.diagnosis import LIMIT
+from ddpm_np.conformance.judged import LIMIT
 from ddpm_np.conformance.report import Row
 from ddpm_np.conformance.subject import Subject
 from ddpm_np.proof.reference import ulp_error
 
-# Differences that tell squares, magnitudes and their mixtures apart; all exact in float32. The
-# second pair is the second opinion: what explains the first must explain it, too.
+# Noise, and differences that tell squares, magnitudes and their mixtures apart; all exact in
+# float32. What explains the first pair must explain the second one, too.
 _PROBES = (
     (
         np.array([[0.5, -1.0, 0.25, 2.0], [1.5, 0.0, -0.75, 1.0], [-2.0, 0.5, 1.0, -0.25]]),
@@ -31,164 +30,120 @@ _PROBES = (
 )
 
 
-def _pairwise(a: Array, b: Array) -> float:
-    return float(((a[:, None] - b[None]) ** 2).mean())
+def _huber(d: Array, delta: float) -> Array:
+    return np.where(np.abs(d) < delta, d**2 / 2, delta * (np.abs(d) - delta / 2))
 
 
-_OTHERS: dict[str, Callable[[Array, Array], float]] = {
-    "the sum of squares for their mean": lambda a, b: ((a - b) ** 2).sum(),
-    "summed over the coordinates, averaged over the batch only": lambda a, b: (
-        ((a - b) ** 2).sum(1).mean()
-    ),
-    "summed over the batch, averaged over the coordinates only": lambda a, b: (
-        ((a - b) ** 2).sum(0).mean()
-    ),
-    "half the mean square": lambda a, b: ((a - b) ** 2).mean() / 2,
-    "half the sum of squares": lambda a, b: ((a - b) ** 2).sum() / 2,
-    "half the squared length, averaged over the batch": lambda a, b: (
-        ((a - b) ** 2).sum(1).mean() / 2
-    ),
-    "twice the mean square": lambda a, b: 2 * ((a - b) ** 2).mean(),
-    "the mean magnitude (L1) for the mean square": lambda a, b: np.abs(a - b).mean(),
-    "the sum of magnitudes (L1) for the mean square": lambda a, b: np.abs(a - b).sum(),
-    "the root of the mean square": lambda a, b: np.sqrt(((a - b) ** 2).mean()),
-    "the length of the whole difference (a norm) for the mean square": lambda a, b: np.sqrt(
-        ((a - b) ** 2).sum()
-    ),
-    "the mean length for the mean square": lambda a, b: np.sqrt(((a - b) ** 2).sum(1)).mean(),
-    "a Huber loss (smooth L1) for the mean square": lambda a, b: np.where(
-        np.abs(a - b) < 1, (a - b) ** 2 / 2, np.abs(a - b) - 0.5
+# Other losses, of the difference; those that compare what does not belong together take both.
+_OTHERS: dict[str, Callable[[Array], Any]] = {
+    "the sum of squares for their mean": lambda d: (d**2).sum(),
+    "summed over the coordinates, averaged over the batch only": lambda d: (d**2).sum(1).mean(),
+    "summed over the batch, averaged over the coordinates only": lambda d: (d**2).sum(0).mean(),
+    "half the mean square": lambda d: (d**2).mean() / 2,
+    "half the sum of squares": lambda d: (d**2).sum() / 2,
+    "half the squared length, averaged over the batch": lambda d: (d**2).sum(1).mean() / 2,
+    "twice the mean square": lambda d: 2 * (d**2).mean(),
+    "the mean magnitude (L1) for the mean square": lambda d: np.abs(d).mean(),
+    "the sum of magnitudes (L1) for the mean square": lambda d: np.abs(d).sum(),
+    "the root of the mean square": lambda d: np.sqrt((d**2).mean()),
+    "the length of the whole difference (a norm) for the mean square": np.linalg.norm,
+    "the mean length for the mean square": lambda d: np.linalg.norm(d, axis=1).mean(),
+    "a Huber loss (smooth L1) for the mean square": lambda d: _huber(d, 1).mean(),
+    "a Huber loss with delta = 0.1 for the mean square": lambda d: _huber(d, 0.1).mean(),
+    "a smooth L1 loss with beta = 0.1 for the mean square": lambda d: _huber(d, 0.1).mean() / 0.1,
+    "the signed mean: errors cancel": lambda d: d.mean(),
+    "the magnitude of the signed mean: errors cancel": lambda d: abs(d.mean()),
+    "the square of a signed mean: errors cancel": lambda d: d.mean() ** 2,
+    "the square of each row's signed mean: errors cancel": lambda d: (d.mean(1) ** 2).mean(),
+    "the square of each coordinate's signed mean: errors cancel": lambda d: (d.mean(0) ** 2).mean(),
+    "the sign is turned": lambda d: -(d**2).mean(),
+    "the variance of the difference: its mean is taken out": np.var,
+    "the first row only": lambda d: (d[0] ** 2).mean(),
+    "the last row only": lambda d: (d[-1] ** 2).mean(),
+}
+_CROSSED: dict[str, Callable[[Array, Array], Any]] = {
+    "broadcast: every row against every other": lambda a, b: ((a[:, None] - b) ** 2).mean(),
+    "broadcast: every coordinate against every other": lambda a, b: (
+        (a.T[:, None] - b.T) ** 2
     ).mean(),
-    "the signed mean: errors cancel": lambda a, b: (a - b).mean(),
-    "the magnitude of the signed mean: errors cancel": lambda a, b: abs((a - b).mean()),
-    "the square of a signed mean: errors cancel": lambda a, b: (a - b).mean() ** 2,
-    "the square of each row's signed mean: errors cancel": lambda a, b: (
-        (a - b).mean(1) ** 2
-    ).mean(),
-    "the square of each coordinate's signed mean: errors cancel": lambda a, b: (
-        (a - b).mean(0) ** 2
-    ).mean(),
-    "the sign is turned": lambda a, b: -((a - b) ** 2).mean(),
-    "the variance of the difference: its mean is taken out": lambda a, b: (a - b).var(),
-    "broadcast: every row against every other": _pairwise,
-    "broadcast: every coordinate against every other": lambda a, b: _pairwise(a.T, b.T),
-    "the first row only": lambda a, b: ((a[0] - b[0]) ** 2).mean(),
-    "the last row only": lambda a, b: ((a[-1] - b[-1]) ** 2).mean(),
 }
 
 
-def loss_rows(view: Subject, operation: str, caller: Caller) -> list[Row]:
+def loss_rows(caller: Caller) -> list[Row]:
     """A row for the mean square; of a loss that asks a model, also one for a right answer."""
-    takes_t = operation == "p_losses" or _takes_t(caller)
-    steps = list(range(1, view.T + 1)) if takes_t else [None]
+    view, operation = caller.view, caller.operation
+    takes_t = operation == "p_losses" or "t" in caller.names
+    steps = list(range(1, view.T + 1)) if takes_t else [1]
     if len(steps) > 200:
-        steps = sorted({*steps[:20], *(int(t) for t in np.linspace(1, view.T, 180))})
-    if not takes_t:
-        caller.form = "int"
-    elif operation == "loss":
-        _settle(caller, view)
-    key = ("E15", operation)
+        steps = sorted({*steps[:20], *np.linspace(1, view.T, 180).astype(int).tolist()})
+    if operation == "loss":
+        caller.settle([(steps[len(steps) // 2], 0, 0.0)])
+    middle = steps[len(steps) // 2]
     (eps, off), (other_eps, other_off) = _PROBES
     exact = sum(Fraction(float(d)) ** 2 for d in off.flat) / off.size
+
+    def row(verdict: str, ulp: float, t: int, *texts: str, what: str = "mean square") -> Row:
+        return Row("E15", operation, what, verdict, ulp, t if takes_t else None, *texts)
+
     try:
-        values, dtype = [], np.dtype(view.dtype)
-        for t in steps:
-            value, dtype = _value(caller, t, eps + off, eps)
-            values.append(value)
+        results = [_value(caller, t, eps + off, eps) for t in steps]
         second, _ = _value(caller, steps[0], other_eps + other_off, other_eps)
-        at_eps = _value(caller, steps[len(steps) // 2], eps, eps)[0]
+        at_eps, dtype = _value(caller, middle, eps, eps)
     except Unusable as why:
-        return [Row(*key, "mean square", "differs", np.nan, steps[0], str(why), "")]
+        return [row("differs", np.nan, 1, str(why), "")]
     except FAULTS as error:
-        return [Row(*key, "mean square", "raises", np.nan, steps[0], line(error), "")]
+        return [row("raises", np.nan, 1, caller.message(error), "")]
     rows = []
     if operation == "p_losses" and abs(at_eps) > 1e-5:
-        text = f"the model answers {_answer(view)} and the loss is {at_eps:.4g}, not 0"
-        middle = steps[len(steps) // 2]
-        rows.append(Row(*key, "right answer", "differs", np.nan, middle, text, ""))
-    got = np.array(values)
+        answer = {"eps": "the noise"}.get(view.prediction, view.prediction)
+        text = f"the model answers {answer} and the loss is {at_eps:.4g}, not 0"
+        rows.append(row("differs", np.nan, middle, text, "", what="right answer"))
+    got = np.array([value for value, _ in results])
     errors = ulp_error(got.astype(dtype), np.full(len(got), exact, dtype=object))
     i = int(np.argmax(errors))
     t, ulp = steps[i], float(errors[i])
     if ulp <= LIMIT:
-        return [*rows, Row(*key, "mean square", "holds", ulp, t, "", "")]
+        return [*rows, row("holds", ulp, t, "", "")]
     if np.all(np.abs(got / float(exact) - 1) <= 2.0**-20):
-        return [*rows, Row(*key, "mean square", "digits", ulp, t, "float32 arithmetic", "")]
+        return [*rows, row("digits", ulp, t, "float32 arithmetic", "")]
     if takes_t and np.ptp(got) > 1e-6 * np.abs(got).max():
         reason = _weight(view, np.array(steps), got / float(exact))
     else:
         reason = _other(got[0], second)
     text = f"eps_hat - eps = {off[0].tolist()}, ...: {got[i]:.6g}, not {float(exact):.6g}"
-    return [*rows, Row(*key, "mean square", "differs", ulp, t, reason, text)]
+    return [*rows, row("differs", ulp, t, reason, text)]
 
 
-def _answer(view: Subject) -> str:
-    return {"eps": "the noise", "x_0": "x_0", "v": "v"}[view.prediction]
-
-
-def _takes_t(caller: Caller) -> bool:
-    if caller.method.roles is not None:
-        return caller.method.takes("t")
-    try:
-        return "t" in inspect.signature(caller.method.function).parameters
-    except FAULTS:
-        return False
-
-
-def _settle(caller: Caller, view: Subject) -> None:
-    """The form of t with which the loss works."""
-    eps, off = _PROBES[0]
-    for caller.form in ("int", "rows", "scalar", "column"):
-        try:
-            _value(caller, max(view.T // 2, 1), eps + off, eps)
-            return
-        except FAULTS:
-            continue
-    caller.form = "int"
-
-
-def _value(caller: Caller, t: int | None, eps_hat: Array, eps: Array) -> tuple[float, Any]:
-    """The loss as a number: of one for each row the mean."""
+def _value(caller: Caller, t: int, eps_hat: Array, eps: Array) -> tuple[float, Any]:
+    """The loss as a number, the mean of what is not averaged yet; and its dtype."""
     if caller.operation == "p_losses":
-        bar = float(caller.view.exact.alpha_bar[t or 1])
-        x_0 = np.roll(eps, 1, axis=1)
+        bar, x_0 = float(caller.view.exact.alpha_bar[t]), np.roll(eps, 1, axis=1)
         right = {"eps": eps, "x_0": x_0, "v": bar**0.5 * eps - (1 - bar) ** 0.5 * x_0}
         answer = right[caller.view.prediction] + (eps_hat - eps)
-        result = caller.raw(t or 1, 0, x_0=x_0, noise=eps, eps=answer)
+        result = caller.raw(t, 0, x_0=x_0, noise=eps, eps=answer)
     else:
-        values: Any = {"eps_hat": eps_hat, "eps": eps}
-        if t is None:
-            wide = {k: a.astype(caller.view.dtype) for k, a in values.items()}
-            own = {k: caller._own(a[(..., *(None,) * caller.axes)]) for k, a in wide.items()}
-            result = caller.native(own)
-            for name, before in wide.items():
-                after = to_numpy(own[name]).reshape(before.shape)
-                if not np.array_equal(before, after):
-                    raise Unusable(f"changes its argument {name} in place")
-        else:
-            result = caller.raw(t, 0, **values)
+        result = caller.raw(t, 0, eps_hat=eps_hat, eps=eps)
     if isinstance(result, dict):
         result = result["loss"] if "loss" in result else next(iter(result.values()))
-    if isinstance(result, tuple):
-        result = result[0]
-    array = floats(result, None, "loss")
-    if array.size not in (1, len(eps)):
+    array = floats(result[0] if isinstance(result, tuple) else result, None, "loss")
+    if array.size not in (1, len(eps), eps.size):
         raise Unusable(f"returns shape {array.shape}, not a number")
     return float(array.astype(np.float64).mean()), array.dtype
 
 
 def _other(value: float, second: float) -> str:
-    for name, loss in _OTHERS.items():
-        expected = [float(loss(e + d, e)) for e, d in _PROBES]
-        if all(abs(v - x) <= 1e-5 * abs(x) for v, x in zip((value, second), expected)):
+    known = {name: [loss(d) for _, d in _PROBES] for name, loss in _OTHERS.items()}
+    known |= {name: [loss(e + d, e) for e, d in _PROBES] for name, loss in _CROSSED.items()}
+    for name, expected in known.items():
+        if np.allclose((value, second), expected, rtol=1e-5, atol=0):
             return name
     if value != value:
         return "NaN"
-    means = [float((d**2).mean()) for _, d in _PROBES]
     if abs(value) < 1e-12 and abs(second) < 1e-12:
         return "it is 0 whatever the difference"
-    if abs(value / means[0] - second / means[1]) <= 1e-5 * abs(value / means[0]):
-        return f"a constant factor: {value / means[0]:.4g} times the mean square"
+    factor, again = (v / (d**2).mean() for v, (_, d) in zip((value, second), _PROBES))
+    if abs(factor - again) <= 1e-5 * abs(factor):
+        return f"a constant factor: {factor:.4g} times the mean square"
     return "no loss that is known here"
 
 
@@ -219,15 +174,13 @@ def _weight(view: Subject, t: Array, weights: Array) -> str:
         for gamma in (0.5, 1.0, 2.0):
             for k in (1, 0.5, 2):
                 known[f"1 / ({k:g} + snr_t)^{gamma:g} (P2)"] = (k + snr) ** -gamma
-    for name, table in known.items():
-        defined = np.isfinite(table)
-        if np.allclose(weights[defined], table[defined], rtol=1e-4, atol=0):
-            return f"the wrong SNR weight: {name} for 1"
-    for name, table in known.items():
-        defined = np.isfinite(table) & (table != 0)
-        ratio = weights[defined] / table[defined]
-        if len(ratio) > 2 and np.ptp(ratio) <= 1e-4 * np.abs(ratio).max():
-            return f"the wrong SNR weight: {np.median(ratio):.4g} times {name} for 1"
+        for factor_is_1 in (True, False):
+            for name, table in known.items():
+                ratio = (weights / table)[np.isfinite(table) & (table != 0)]
+                factor = 1.0 if factor_is_1 else float(np.median(ratio))
+                if len(ratio) > 2 and np.all(np.abs(ratio / factor - 1) <= 1e-4):
+                    times = "" if factor_is_1 else f"{factor:.4g} times "
+                    return f"the wrong SNR weight: {times}{name} for 1"
     wrong = t[np.abs(weights - 1) > 1e-5]
     return (
         f"the loss depends on t, by no weight that is known here; wrong at {len(wrong)} of "

@@ -27,35 +27,37 @@ OPERATIONS = {
     "p_losses": ("x_0", "t", "noise"),
 }
 _METHODS = {
-    "q_step": r"(q|forward|noise|noising|diffusion|diffuse|add_noise|q_sample)_(one_|single_)?step"
+    "q_step": r"(q|forward|nois(e|ing)|diffusion|diffuse|add_noise|q_sample)_((one|single)_)?step"
     r"|step_forward|one_step_forward",
     "q_mean_variance": r"q_(mean_var\w*|xt_x0)|marginal(_prob|_mean\w*|_distribution)?",
     "q_posterior_mean_variance": r"(q_)?posterior(_mean)?(_variance|_var|_mean|_and_variance)?"
     r"|(get|compute|q)_(q_)?posterior\w*|true_posterior\w*",
     "predict_eps": r"(predict|pred|get|compute|recover)_(noise|eps|epsilon)(_from_\w+)?",
-    "predict_x0": r"(predict|pred|reconstruct|recover|estimate|get|compute|calc|to)_?(x_?0|xstart|"
-    r"x_start|start|original|clean|signal|original_sample)(_\w+)?|(eps|noise)_to_x_?0|x_?0_(hat|pred"
-    r"|from_\w+)|denoise_to_x_?0|remove_all_noise",
+    "predict_x0": r"(predict|pred|reconstruct|recover|estimate|get|compute|calc|to)_?"
+    r"(x_?0|xstart|x_start|start|original|clean|signal|original_sample)(_\w+)?|(eps|noise)_to_x_?0"
+    r"|x_?0_(hat|pred|from_\w+)|denoise_to_x_?0|remove_all_noise",
     "p_mean_variance": r"p_mean_var\w*|p_mean_and_variance",
     "ddim_step": r"(p_sample_)?ddim\w*|(sample|reverse|p_sample|denoise)_ddim(_step)?"
     r"|p_sample|step|denoise_step|sample_step",
     "reverse_step": r"reverse(_\w*step|_diffusion|_process|_sample)?|p_(sample|step)(_step|_ddpm)?"
-    r"|step|denoise_add_noise|(ddpm|ancestral|denoise|denoising|backward|sampling|sample|strided)(_sample)?_step"
-    r"|sample_(prev|previous)\w*|step_back(ward)?|denoise|remove_noise|sample_(one_step|timestep)"
+    r"|(ddpm|ancestral|denoise|denoising|backward|sampling|sample|strided)(_sample)?_step"
+    r"|step|denoise_add_noise|sample_(prev|previous)\w*|step_back(ward)?|denoise|remove_noise"
+    r"|sample_(one_step|timestep)"
     r"|sample_p|prev_sample|backward",
     "p_losses": r"p_loss(es)?|(training|train|diffusion|compute|get|calc|denoising|simple)_loss"
-    r"(es)?|loss(_fn|_simple)?|training_step_loss",
+    r"(es)?|loss(_fn|_simple)?|training_step_loss|forward",
     "loss": r"loss(_fn|_simple)?|mse(_loss)?|criterion|(eps|noise|denoising|simple|compute|get|calc"
     r"|train|training)_loss",
     "q_sample": r"q_sample|q|add_noise\w*|noise_(images?|samples?|data|signal)|noisify|make_noisy"
     r"|forward(_diffusion|_process|_noise|_sample)?(_sample)?|diffuse\w*|perturb\w*|corrupt\w*"
-    r"|noising|(get|to|apply)_nois\w+|sample_(q|xt|x_t)|noise",
+    r"|noising|noise_to|(get|to|apply)_nois\w+|sample_(q|xt|x_t)|noise",
 }
 _TIMES = r"ts?|tt|times?|(time|t)?steps?|t?(step)?(index|idx|ind)|batch_?times?|timecond|[ikn]"
+_X_0 = r"\w*x_?0\w*|\w*x?start\w*"
 _WORDS = {
     "eta": "eta|ddimeta",
-    "model": r"(\w*model|modelfn|denoise(fn|r)|\w*network|net|unet|predictor|fn|f|denoisemodel"
-    r"|epsfn|noisefn|score(fn|model))",
+    "model": r"\w*model|modelfn|denoise(fn|r)|\w*network|net|unet|predictor|fn|denoisemodel"
+    r"|epsfn|noisefn|score(fn|model)",
     "device": "device",
     "rng": "rng|generator|gen|key|rngkey|prngkey|randomstate|rngs",
     "s": r"s|(t|step|timestep|time)s?(prev\w*|next|to|target)|(prev|next|previous|target)t"
@@ -73,10 +75,13 @@ _NOISE = re.compile(
     r"\w*noise\w*|\w*eps(ilon)?\w*|z|e|et|pred(iction)?s?|(model)?out(put)?s?|model(out|pred)|pred"
     r"\w*|\w*pred|score|input|target|n|rand\w*|fresh\w*|theirs|ours|hat\w*|\w*hat|labels?"
 )
+_NO_NOISE = re.compile("fn|func|clip|kwarg|schedule|level|steps|type|scale|weight")
 _MODELS = ("model", "epsmodel", "denoisefn", "denoiser", "network", "net", "unet", "epstheta")
-_ANSWERS = {"eps", "x_0", "v"}
 _PREDICTED = re.compile(r"pred|hat|theta|model|output|out$|^input$|score|^e_?t$")
 _FRESH = re.compile(r"^z|fresh|variance|rand|stoch|^n$|^noise")
+STEPS = ("reverse_step", "ddim_step")
+_OF_MODEL = (*STEPS, "p_mean_variance", "p_losses")
+_PAIRS = ("q_posterior_mean_variance", "predict_eps")  # two signals, and no noise
 
 
 class Method(NamedTuple):
@@ -117,56 +122,41 @@ def bind(operation: str, name: str, function: Callable[..., Any], has_model: boo
         bind("p_losses", name, function, has_model), str
     ):
         return "is used for p_losses"
-    if operation == "loss" and _takes_signal(function):
-        return "a loss that draws its t within"
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except FAULTS:
         parameters = []
     fixed = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    needed = [p for p in fixed if p.default is p.empty]
     roles = _roles(operation, fixed, has_model)
-    found = _checked(operation, name, roles, needed, has_model)
-    if found is None:
+    strange = [p.name for p in fixed if p.default is p.empty and p.name not in roles]
+    code = read(function, "__code__")
+    draws_t = code is not None and {"randint", "integers", "rand"} & set(code.co_names)
+    optional = {"z", "s", "eta", "noise"}
+    if operation in ("loss", "p_losses") and (name != "forward" or draws_t):
+        optional.add("t")
+    missing = _missing(operation, name, roles, strange, has_model, optional)
+    if missing is None:
         positional = tuple(p.name for p in fixed if p.kind is p.POSITIONAL_ONLY)
-        given = set(roles.values())
-        by_model = _of_model(operation) and (operation == "p_losses" or not given & _ANSWERS)
+        answered = {"eps", "x_0", "v"} & set(roles.values())
+        by_model = operation in _OF_MODEL and (operation == "p_losses" or not answered)
         return Method(name, function, roles, positional, by_model)
-    if name == operation:  # our own name: it will be called by position, and say what is wrong
-        return Method(name, function, None)
-    return found
+    # Under our own name it is called by position, and says itself what is wrong.
+    return Method(name, function, None) if name == operation else missing
 
 
-def _takes_signal(function: Callable[..., Any]) -> bool:
-    """Whether a function takes the signal, and no step."""
-    try:
-        taken = [plain(n) for n in inspect.signature(function).parameters]
-    except FAULTS:
-        return False
-    return bool({"x0", "xstart", "x"} & set(taken)) and "t" not in taken
-
-
-def _of_model(operation: str) -> bool:
-    return operation in ("reverse_step", "ddim_step", "p_mean_variance", "p_losses")
-
-
-def _checked(
+def _missing(
     operation: str,
     name: str,
     roles: dict[str, str],
-    needed: list[inspect.Parameter],
+    strange: list[str],
     has_model: bool,
+    optional: set[str],
 ) -> str | None:
     """What is missing, in words; None where nothing is."""
-    strange = [p.name for p in needed if p.name not in roles]
     if strange:
-        many = "parameters" if len(strange) > 1 else "parameter"
-        return f"{many} {', '.join(strange)} not known"
+        return f"parameter{'s' * (len(strange) > 1)} {', '.join(strange)} not known"
     given = set(roles.values())
-    optional = {"z", "s", "eta", "noise"} | ({"t"} if operation == "loss" else set())
-    if _of_model(operation):
-        optional |= {"eps"} if has_model or given & {"model", "x_0", "v"} else set()
-    if operation == "predict_x0" and "v" in given:
+    if operation in _OF_MODEL and (has_model or given & {"model", "x_0", "v"}) or "v" in given:
         optional |= {"eps"}
     missing = [role for role in OPERATIONS[operation] if role not in given | optional]
     if missing == ["eps"]:
@@ -183,78 +173,53 @@ def _checked(
 
 
 def _roles(operation: str, parameters: list[inspect.Parameter], has_model: bool) -> dict[str, str]:
-    """Our name for each parameter that is understood."""
-    usable = [p for p in parameters if not isinstance(p.default, (bool, str))]
-    rng = re.compile(_WORDS["rng"])
-    usable = [p for p in usable if p.default is not None or not rng.fullmatch(plain(p.name))]
-    left = [p.name for p in usable]
-    roles: dict[str, str] = {}
-    optional = {p.name for p in usable if p.default is not p.empty}
+    """Our name for each parameter that is understood; the surest ones are given first."""
+    ours, roles = OPERATIONS[operation], dict[str, str]()
+    left = [p.name for p in parameters if not isinstance(p.default, (bool, str))]
+    optional = {p.name for p in parameters if p.default is not p.empty}
+    unset = {p.name for p in parameters if p.default is None}
 
-    def give(role: str, name: str) -> None:
-        roles[name] = role
-        left.remove(name)
+    def give(role: str, names: list[str]) -> None:
+        for name in names:
+            roles[name] = role
+            left.remove(name)
 
-    def match(role: str, many: bool = False) -> None:
-        names = [n for n in left if re.fullmatch(_WORDS[role], plain(n))]
-        exact = [n for n in names if n == role or plain(n) == plain(role)]
-        for name in names if many else (exact or names)[:1]:
-            give(role, name)
+    def match(role: str, pattern: str = "", needed: bool = False) -> None:
+        fits = [n for n in left if re.fullmatch(pattern or _WORDS[role], plain(n))]
+        fits = [n for n in fits if not (needed and n in optional)]
+        give(role, [*(n for n in fits if plain(n) == plain(role)), *fits][:1])
 
-    ours = OPERATIONS[operation]
-    exact = [n for n in left if n in ours]
-    if set(exact) == set(ours):  # every name is ours
-        for name in exact:
-            give(name, name)
+    left = [n for n in left if n not in unset or not re.fullmatch(_WORDS["rng"], plain(n))]
+    if set(ours) <= set(left):
+        for name in ours:
+            give(name, [name])
     match("rng")
-    if any(n not in optional for n in left if n == "device"):
-        match("device")
-    if _of_model(operation):
-        for n in left:
-            if re.fullmatch(_WORDS["model"], plain(n)) and n not in optional | {"f"}:
-                give("model", n)
-                break
-    if operation == "ddim_step":
+    match("device", needed=True)
+    if operation in _OF_MODEL:
+        match("model", needed=True)
+    if operation in STEPS:
         match("eta")
-    elif operation == "reverse_step" and any(n in ("eta", "ddim_eta") for n in left):
-        match("eta")
-    if operation in ("reverse_step", "ddim_step"):
         match("s")
     if "t" in ours or operation == "loss":
         times = [n for n in left if re.fullmatch(_WORDS["t"], plain(n))]
-        if len(times) > 1:  # a single letter may be something else
-            times = [n for n in times if len(n) > 1 or n == "t"]
-        for name in times:
-            give("t", name)
-    first = next((r for r in ("x_t", "x_prev", "x_0") if r in ours), None)
-    both = operation in ("q_posterior_mean_variance", "predict_eps")
-    if both:
-        strict = [
-            n
-            for n in left
-            if re.fullmatch(r"x?0\w*|x0\w*|\w*start\w*|\w*orig\w*|\w*clean\w*", plain(n))
-        ]
-        for name in strict[:1]:
-            give("x_0", name)
-    if operation in ("reverse_step", "ddim_step", "p_mean_variance", "predict_x0"):
+        # One of several single letters may be something else.
+        give("t", times if len(times) < 2 else [n for n in times if len(n) > 1 or n == "t"])
+    if operation in _PAIRS:
+        match("x_0", r"x?0\w*|x0\w*|\w*start\w*|\w*orig\w*|\w*clean\w*")
+    if operation in (*STEPS, "p_mean_variance", "predict_x0"):
         match("v")
-        if operation != "predict_x0":
-            for n in left:
-                if re.fullmatch(r"\w*x_?0\w*|\w*x?start\w*", plain(n)) and n not in optional:
-                    give("x_0", n)
-                    break
-    other = re.compile("fn|func|clip|kwarg|schedule|level|steps|type|scale|weight")
-    noises = [n for n in left if _NOISE.fullmatch(plain(n)) and not other.search(plain(n))]
+    if operation in (*STEPS, "p_mean_variance"):
+        match("x_0", _X_0, needed=True)
+    noises = [n for n in left if _NOISE.fullmatch(plain(n)) and not _NO_NOISE.search(plain(n))]
     for role, name in _noise_roles(operation, noises, roles, optional, has_model).items():
-        give(role, name)
-    for role in [r for r in (first, "x_0" if both else None) if r and r not in roles.values()]:
-        match(role)
-    open_roles = [r for r in (first,) if r and r not in roles.values()]
-    required = [n for n in left if n not in optional]
-    if len(open_roles) == len(required) == 1 and re.match(
-        "x|im|sa|si|da|ob|fe", plain(required[0])
-    ):
-        give(open_roles[0], required[0])
+        give(role, [name])
+    signals = [r for r in ("x_t", "x_prev", "x_0") if r in ours]
+    for signal in signals[: 2 if operation in _PAIRS else 1]:
+        if signal not in roles.values():
+            match(signal)
+    needed = [n for n in left if n not in optional]
+    if signals and signals[0] not in roles.values() and len(needed) == 1:
+        give(signals[0], [n for n in needed if re.match("x(?!t)|im|sa|si|da|ob|fe", plain(n))])
     return roles
 
 
@@ -262,28 +227,25 @@ def _noise_roles(
     operation: str, names: list[str], roles: dict[str, str], optional: set[str], has_model: bool
 ) -> dict[str, str]:
     """Which of the parameters that may be noise is which."""
+    given = set(roles.values())
     if operation == "loss":
         return dict(zip(("eps_hat", "eps"), names))
     if operation in ("q_sample", "q_step", "p_losses"):
-        names = sorted(names, key=lambda n: ("noise" not in n and "eps" not in n, n in optional))
-        return {"noise": names[0]} if names else {}
+        names.sort(key=lambda n: ("noise" not in n and "eps" not in n, n in optional))
+        return dict(zip(("noise",), names))
     if operation in ("predict_x0", "p_mean_variance"):
-        given = {"v", "x_0"} & set(roles.values())
-        return {"eps": names[0]} if names and not given and "model" not in roles.values() else {}
-    if operation not in ("reverse_step", "ddim_step"):
+        return {} if given & {"v", "x_0", "model"} else dict(zip(("eps",), names))
+    if operation not in STEPS:
         return {}
-    answered = {"model", "x_0", "v"} & set(roles.values())
-    ranked = sorted(
-        names,
-        key=lambda n: (
-            not _PREDICTED.search(plain(n)),
-            bool(_FRESH.search(plain(n))),
-            n in optional,
-        ),
-    )
-    if answered or (len(ranked) == 1 and has_model and _FRESH.search(plain(ranked[0]))):
-        return {"z": ranked[0]} if ranked else {}
-    return dict(zip(("eps", "z"), ranked))
+
+    def rank(name: str) -> tuple[bool, bool, bool]:
+        short = plain(name)
+        return not _PREDICTED.search(short), bool(_FRESH.search(short)), name in optional
+
+    names.sort(key=rank)
+    fresh_only = len(names) == 1 and has_model and _FRESH.search(plain(names[0]))
+    answered = given & {"model", "x_0", "v"} or fresh_only
+    return dict(zip(("z",) if answered else ("eps", "z"), names))
 
 
 def models_in(obj: Any, functions: list[Any]) -> list[tuple[Any, str]]:
@@ -293,12 +255,11 @@ def models_in(obj: Any, functions: list[Any]) -> list[tuple[Any, str]]:
     attributes = [*(read(obj, "_modules") or {}), *(read(obj, "__dict__") or {}), *methods]
     found: list[tuple[Any, str]] = []
     for name in dict.fromkeys(a for a in attributes if not a.startswith("__")):
-        if pattern.fullmatch(plain(name)) and plain(name) not in ("f", "fn"):
-            if callable(read(obj, name)):
-                found.append((obj, name))
+        if pattern.fullmatch(plain(name)) and plain(name) != "fn" and callable(read(obj, name)):
+            found.append((obj, name))
     for function in functions:
-        code, space = read(function, "__code__"), read(function, "__globals__")
+        code, space = read(function, "__code__"), read(function, "__globals__") or {}
         for name in code.co_names if code else ():
-            if pattern.fullmatch(plain(name)) and callable((space or {}).get(name)):
+            if pattern.fullmatch(plain(name)) and callable(space.get(name)):
                 found.append((space, name))
     return found

@@ -1,4 +1,4 @@
-"""Taking over the noise that somebody's code draws: for one call it gets ours.
+"""Taking over what somebody's code draws: for one call it gets our noise, and our t.
 
 NumPy's generators are replaced where the object, its classes, its module or its closures hold them,
 and NumPy's, JAX's and Python's functions under every name that they were imported by; PyTorch's
@@ -18,36 +18,61 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.conformance.arrays import from_numpy
-from ddpm_np.conformance.state import Place, code_places, places
+from ddpm_np.conformance.state import Place, places, places_of_code
 
 
 class Draws:
-    """The noise that one call gets, and what is odd about the way it asks for it."""
+    """What one call gets, and what is odd about the way it asks for it.
 
-    def __init__(self, z: Array) -> None:
-        self.z, self.used, self.fault = z, 0, ""
+    z: the noise; again: what it is multiplied by where it is drawn a second time. t: the steps that
+    a loss draws, in its own count; ends: its first step and its last.
+    """
 
-    def take(self, shape: Any, uniform: bool = False) -> Array:
+    def __init__(self, z: Array, again: int, t: Array | None, ends: tuple[int, int]) -> None:
+        self.z, self.again, self.t, self.ends = z, again, t, ends
+        self.used, self.times, self.fault = 0, 0, ""
+        self.last: tuple[int, ...] = ()
+        self.one_t = False  # whether a batch of several rows gets one t
+
+    def take(self, size: Any, uniform: bool = False) -> Any:
         """The next numbers, in this shape: all of z, or its rows or entries one after the other."""
-        shape = tuple(np.atleast_1d(shape).astype(int)) if shape is not None else ()
-        size, whole = int(np.prod(shape)), self.z.size
-        if uniform and size >= self.z[0].size:
+        shape = _shape(size)
+        number, whole = int(np.prod(shape)), self.z.size
+        for_rows = number == len(self.z) and self.t is not None
+        if uniform and (for_rows or number < self.z[0].size):  # a share of T, or a toss of a coin
+            share = (self.ends[0] if self.t is None else self.t) - self.ends[0] + 0.5
+            return np.resize(share / (self.ends[1] - self.ends[0] + 1), shape)[()]
+        if uniform:
             self.fault = "draws uniform noise, not normal"
-        if size == whole:
-            return self.z.reshape(shape)
-        if size > 1 or whole == 1:
+        if number == whole:
+            self.times += 1
+            return self.z.reshape(shape) * (self.again if self.times > 1 else 1)
+        if number > 1 or whole == 1:
             self.last = shape
-        found = np.resize(np.roll(self.z.reshape(-1), -(self.used % whole)), size)
-        self.used += size
-        return found.reshape(shape)
+        found = np.resize(np.roll(self.z.reshape(-1), -(self.used % whole)), number)
+        self.used += number
+        return found.reshape(shape)[()]
+
+    def integers(self, low: Any, high: Any, size: Any) -> Any:
+        """The steps where a loss draws them; None for any other draw of integers."""
+        if self.t is None or np.ndim(low) or np.ndim(high):
+            return None
+        drawn, own = (int(low), int(high) - 1), self.ends
+        if drawn != own:
+            self.fault = f"draws t from {drawn[0]} to {drawn[1]}, not from {own[0]} to {own[1]}"
+        self.one_t = size is None and len(self.t) > 1
+        return np.resize(self.t, _shape(size))[()]
 
     def verdict(self) -> str:
         """What was wrong with the draws, or ""."""
         if self.used % self.z.size and not self.fault:
-            shape = getattr(self, "last", ())
-            kind = "one noise for the whole batch: " if shape[-1:] == self.z.shape[-1:] else ""
-            return f"{kind}draws noise of shape {shape} for arrays of shape {self.z.shape}"
+            kind = "one noise for the whole batch: " if self.last[-1:] == self.z.shape[-1:] else ""
+            return f"{kind}draws noise of shape {self.last} for arrays of shape {self.z.shape}"
         return self.fault
+
+
+def _shape(size: Any) -> tuple[int, ...]:
+    return () if size is None else tuple(np.atleast_1d(size).astype(int))
 
 
 class _Fake:
@@ -55,30 +80,51 @@ class _Fake:
 
     draws: Draws
 
-    def standard_normal(self, size: Any = None, *_: Any, **__: Any) -> Any:
-        return self.draws.take(size)[()]
+    def standard_normal(self, size: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        if out is None:
+            return self.draws.take(size)
+        out[...] = self.draws.take(out.shape)
+        return out
 
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
-        shape = np.broadcast(loc, scale).shape if size is None else size
-        return loc + scale * self.draws.take(shape)[()]
+        return loc + scale * self.draws.take(
+            np.broadcast(loc, scale).shape if size is None else size
+        )
 
     def multivariate_normal(self, mean: Any, cov: Any, size: Any = (), *_: Any, **__: Any) -> Any:
-        shape = (*np.atleast_1d(() if size is None else size).astype(int), len(mean))
-        return mean + self.draws.take(shape) @ np.linalg.cholesky(cov).T
+        return mean + self.draws.take((*_shape(size), len(mean))) @ np.linalg.cholesky(cov).T
 
     def randn(self, *shape: int) -> Any:
-        return self.draws.take(shape)[()]
+        return self.draws.take(shape)
 
     def random(self, size: Any = None, *_: Any, **__: Any) -> Any:
-        return self.draws.take(size, uniform=True)[()]
-
-    random_sample = random
+        return self.draws.take(size, uniform=True)
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
-        return self.draws.take(size, uniform=True)[()]
+        return low + (high - low) * self.draws.take(size, uniform=True)
 
     def rand(self, *shape: int) -> Any:
-        return self.draws.take(shape, uniform=True)[()]
+        return self.draws.take(shape, uniform=True)
+
+    def integers(
+        self,
+        low: Any,
+        high: Any = None,
+        size: Any = None,
+        *_: Any,
+        endpoint: bool = False,
+        **__: Any,
+    ) -> Any:
+        low, high = (0, low) if high is None else (low, high)
+        found = self.draws.integers(low, high + endpoint, size)
+        plain = np.random.RandomState.randint
+        return plain(_PLAIN, low, high + endpoint, size) if found is None else found
+
+    def choice(self, a: Any, size: Any = None, *_: Any, **__: Any) -> Any:
+        entries = np.arange(a) if np.ndim(a) == 0 else np.asarray(a)
+        return entries[self.integers(entries[0], entries[-1] + 1, size) - entries[0]]
+
+    random_sample, randint = random, integers
 
 
 class _Generator(_Fake, np.random.Generator):
@@ -89,24 +135,32 @@ class _State(_Fake, np.random.RandomState):
     pass
 
 
+_PLAIN = np.random.RandomState(0)
+
+
 class Takeover:
     """Where an object's noise comes from, found once; :meth:`of` replaces it for one call."""
 
-    def __init__(self, obj: Any, functions: list[Any]) -> None:
+    def __init__(self, obj: Any, function: Any) -> None:
         self.generator, self.state = _Generator(np.random.PCG64(0)), _State(0)
         jax = sys.modules.get("jax")
         self._jax = jax if jax is not None and hasattr(jax, "random") else None
         names = "randn normal standard_normal multivariate_normal rand uniform random random_sample"
-        self._functions = [(np.random, n, getattr(self.state, n)) for n in names.split()]
-        self._functions.append((np.random, "default_rng", self._default_rng))
-        self._functions += [(random, n, self._gauss) for n in ("gauss", "normalvariate")]
+        replaced = [
+            (np.random, n, getattr(self.state, n)) for n in (*names.split(), "randint", "choice")
+        ]
+        replaced.append((np.random, "default_rng", self._default_rng))
+        replaced += [(random, n, self._gauss) for n in ("gauss", "normalvariate")]
+        replaced.append((random, "randint", self._randint))
         if self._jax:
-            self._functions.append((self._jax.random, "normal", self._jax_normal))
+            replaced.append((self._jax.random, "normal", self._jax_normal))
+            replaced.append((self._jax.random, "randint", self._jax_randint))
         if "scipy.stats" in sys.modules:
-            self._functions.append((sys.modules["scipy.stats"].norm, "_random_state", self.state))
+            replaced.append((sys.modules["scipy.stats"].norm, "_random_state", self.state))
+        self._functions = replaced
         self._places: list[tuple[Place, Any]] = []
-        instead = {id(getattr(where, n)): new for where, n, new in self._functions}
-        for place in [*places(obj), *code_places(functions)]:
+        instead = {id(getattr(where, n)): new for where, n, new in replaced}
+        for place in [*places(obj), *places_of_code(obj, [function])]:
             value = place.value
             if isinstance(value, np.random.Generator):
                 self._places.append((place, self.generator))
@@ -120,9 +174,8 @@ class Takeover:
                     self._places.append((place, getattr(self.state, value.__name__)))
 
     @contextmanager
-    def of(self, z: Array) -> Iterator[Draws]:
-        """For one call every draw is from z."""
-        draws = Draws(np.array(z, dtype=np.float64))
+    def of(self, draws: Draws) -> Iterator[None]:
+        """For one call every draw is from these."""
         self.draws = self.generator.draws = self.state.draws = draws
         before = [(place, place.value) for place, _ in self._places]
         with ExitStack() as stack:
@@ -135,7 +188,7 @@ class Takeover:
             for place, new in self._places:
                 place.put(new)
             try:
-                yield draws
+                yield
             finally:
                 for place, old in before:
                     place.put(old)
@@ -148,8 +201,15 @@ class Takeover:
     def _gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float:
         return mu + sigma * float(self.draws.take(()))
 
+    def _randint(self, low: int, high: int) -> int:
+        return int(self.state.integers(low, high + 1))
+
     def _jax_normal(self, key: Any, shape: Any = (), dtype: Any = np.float32) -> Any:
-        return from_numpy(self.draws.take(shape).astype(dtype), "jax")
+        return from_numpy(np.asarray(self.draws.take(shape), dtype), "jax")
+
+    def _jax_randint(self, key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = int) -> Any:
+        drawn = self.state.integers(int(minval), int(maxval), shape)
+        return from_numpy(np.asarray(drawn, np.int32), "jax")
 
 
 def _torch_mode(draws: Draws) -> Any:
@@ -158,17 +218,26 @@ def _torch_mode(draws: Draws) -> Any:
     from torch.utils._python_dispatch import TorchDispatchMode
 
     def dispatched(_: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out, name = func(*args, **(kwargs or {})), func.overloadpacket.__name__
-        if name not in ("randn", "randn_like", "normal", "normal_", "rand", "rand_like"):
+        kwargs = kwargs or {}
+        out, name = func(*args, **kwargs), func.overloadpacket.__name__
+        in_place, shape = name.endswith("_"), tuple(out.shape) if hasattr(out, "shape") else ()
+        numbers = [a for a in args if isinstance(a, (int, float, torch.Tensor))]
+        numbers = numbers[in_place or name.endswith("_like") :]  # without the array itself
+        fresh: Any = None
+        if name in ("randint", "randint_like", "random_") and numbers:
+            low, high = (0, *numbers)[-2:]
+            fresh = draws.integers(low, high, shape or None)
+        elif name in ("randn", "randn_like", "normal", "normal_"):
+            given = dict(zip(("mean", "std"), numbers)) | kwargs
+            drawn = torch.from_numpy(np.array(draws.take(shape), dtype=np.float64))
+            fresh = given.get("mean", 0.0) + given.get("std", 1.0) * drawn
+        elif name in ("rand", "rand_like", "uniform_"):
+            low, high = (*numbers, 0.0, 1.0)[:2] if len(numbers) == 2 else (0.0, 1.0)
+            fresh = low + (high - low) * draws.take(shape, uniform=True)
+        if fresh is None:
             return out
-        mean, std = 0.0, 1.0
-        if name.startswith("normal"):
-            given = [*args, *(v for k, v in (kwargs or {}).items() if k in ("mean", "std"))]
-            given = given[name == "normal_" :]
-            mean, std = (*given[:1], 0.0)[0], (*given[1:2], 1.0)[0]
-        taken = draws.take(tuple(out.shape), uniform=name in ("rand", "rand_like"))
-        fresh = mean + std * torch.from_numpy(np.array(taken)).to(out.device, out.dtype)
-        return out.copy_(fresh) if name == "normal_" else fresh
+        fresh = torch.as_tensor(fresh).to(out.device, out.dtype)
+        return out.copy_(fresh) if in_place else fresh
 
     base: Any = TorchDispatchMode
     return type("Mode", (base,), {"__torch_dispatch__": dispatched})()

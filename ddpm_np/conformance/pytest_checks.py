@@ -21,36 +21,26 @@ Expected = Callable[[Any], Mapping[str, str] | Collection[str] | None]
 
 
 class Check:
-    """One equation of one subject; calling it raises :class:`ConformanceError` where it fails."""
+    """One equation of one subject; calling it raises :class:`ConformanceError` where it fails.
 
-    def __init__(self, view: Subject, name: str) -> None:
-        self.view, self.name = view, name
+    Of what is no subject there is one check, "recognised", which raises why it is none.
+    """
+
+    def __init__(self, of: str, name: str, view: Subject | None, error: Exception | None) -> None:
+        self.of, self.name, self.view, self.error = of, name, view, error
 
     def __call__(self, subject: Any = None) -> None:
         """subject: another one than the one that it was made for."""
+        import pytest
+
+        if self.error is not None or self.view is None:
+            raise self.error or TypeError(self.of)
         view = self.view if subject is None or subject is self.view.given else subject_of(subject)
         report = check_one(view, self.name)
         if not report.rows:
-            import pytest
-
             pytest.skip(f"{view.name} has no {check_names()[self.name]}")
         if report.failures:
             raise ConformanceError(report)
-
-    def __repr__(self) -> str:
-        return f"{self.view.name}: {self.name}"
-
-
-class Unrecognised:
-    """Stands for the checks of what is no subject; calling it raises why."""
-
-    def __init__(self, given: Any, error: Exception) -> None:
-        self.error, self.name = error, "recognised"
-        self.of = type(given).__name__
-
-    def __call__(self, subject: Any = None) -> None:
-        """Raises the error."""
-        raise self.error
 
     def __repr__(self) -> str:
         return f"{self.of}: {self.name}"
@@ -77,23 +67,21 @@ def parametrize_with_checks(
         raise TypeError(f"subjects must be a list of subjects, got {type(subjects).__name__}")
     if expected_failed_checks is not None and not callable(expected_failed_checks):
         raise TypeError("expected_failed_checks must be a callable: subject -> {check: reason}")
-    rows: list[tuple[Any, Any, list[Any]]] = []
+    rows: list[tuple[Any, Check, list[Any]]] = []
     for given in subjects:
         try:
             view = subject_of(given)
+            if not view.methods:
+                raise TypeError(nothing_in(view))
         except (TypeError, ValueError) as error:
-            rows.append((given, Unrecognised(given, error), []))
+            rows.append((given, Check(type(given).__name__, "recognised", None, error), []))
             continue
-        if not view.methods:
-            rows.append((given, Unrecognised(given, TypeError(nothing_in(view))), []))
         expected = expected_of(expected_failed_checks(given) if expected_failed_checks else None)
         for name in checks_of(view):
-            marks = (
-                [pytest.mark.xfail(reason=expected[name], strict=True, raises=ConformanceError)]
-                if name in expected
-                else []
-            )
-            rows.append((given, Check(view, name), marks))
+            why: dict[str, Any] = {"strict": True, "raises": ConformanceError}
+            mark = pytest.mark.xfail(reason=expected.get(name, ""), **why)
+            marks = [mark] if name in expected else []
+            rows.append((given, Check(view.name, name, view, None), marks))
 
     def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
         both = "subject" in inspect.signature(test).parameters

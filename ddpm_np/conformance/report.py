@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 VERDICTS = {
@@ -29,10 +31,10 @@ class Row(NamedTuple):
     operation: str
     coefficient: str
     verdict: str
-    ulp: float
-    t: int | None
-    diagnosis: str
-    smallest_example: str
+    ulp: float = math.nan
+    t: int | None = None
+    diagnosis: str = ""
+    smallest_example: str = ""
 
     @property
     def fails(self) -> bool:
@@ -46,20 +48,13 @@ class Row(NamedTuple):
 
 
 def check_name(equation: str, operation: str) -> str:
-    if operation == "p_losses":
-        return f"{equation} p_losses"
-    short = {
-        "reverse_step": "step",
-        "q_mean_variance": "q_mean_variance",
-        "p_mean_variance": "p_mean_variance",
-        "ddim_step": "ddim",
-        "alphas_cumprod": "alpha_bar",
-        "q_posterior_mean_variance": "variance" if equation == "E11" else "mean",
-    }
+    if operation == "q_posterior_mean_variance":
+        return f"{equation} {'variance' if equation == 'E11' else 'mean'}"
+    short = {"reverse_step": "step", "ddim_step": "ddim", "alphas_cumprod": "alpha_bar"}
     return f"{equation} {short.get(operation, operation)}"
 
 
-class Law(NamedTuple):
+class Output(NamedTuple):
     """The output variance of a sampler on N(0, v) data with the ideal denoiser.
 
     subject: with the subject's coefficients; exact: with those of the equation. From x_T ~ N(0, 1),
@@ -73,28 +68,23 @@ class Law(NamedTuple):
     exact: float
 
 
+@dataclass(eq=False, repr=False)
 class Report:
     """The rows of a check, what was not looked at, and the output variances.
 
-    skipped: the checks whose operation is not there; unused: methods that were seen and not used,
-    each with the reason; notes: what else was left out. ``str(report)`` is a table for a terminal
-    and :meth:`to_markdown` one for a page.
+    skipped: the checks whose operation is not there; expected: those that may fail, each with the
+    reason; unused: methods that were seen and not used, each with the reason; notes: what else was
+    left out. ``str(report)`` is a table for a terminal and :meth:`to_markdown` one for a page.
     """
 
-    def __init__(
-        self,
-        name: str,
-        about: str,
-        rows: list[Row],
-        skipped: list[str],
-        laws: list[Law],
-        expected: dict[str, str] | None = None,
-        unused: dict[str, str] | None = None,
-        notes: list[str] | None = None,
-    ) -> None:
-        self.name, self.about, self.rows = name, about, rows
-        self.skipped, self.laws, self.expected = skipped, laws, expected or {}
-        self.unused, self.notes = unused or {}, notes or []
+    name: str
+    about: str
+    rows: list[Row]
+    skipped: list[str]
+    outputs: list[Output]
+    expected: dict[str, str]
+    unused: dict[str, str]
+    notes: list[str]
 
     @property
     def failures(self) -> list[Row]:
@@ -143,9 +133,9 @@ class Report:
             what = "expected to fail" if check in failing else "expected to fail, but holds"
             notes.append(f"{what}: {check}{f' ({reason})' if reason else ''}")
         notes += [
-            f"output variance of {law.operation} on N(0, {law.v:g}) data, ideal denoiser: "
-            f"{law.subject:.4g}, by the equation {law.exact:.4g}"
-            for law in self.laws
+            f"output variance of {output.operation} on N(0, {output.v:g}) data, ideal denoiser: "
+            f"{output.subject:.4g}, by the equation {output.exact:.4g}"
+            for output in self.outputs
         ]
         return notes
 

@@ -1,11 +1,12 @@
 """The state of somebody's object: kept before the checks, put back after them.
 
-A place is where a value is held: an attribute, an entry of a dict or a list, a class attribute, a
-module's global or a cell of a closure.
+A place is where a value is held: an attribute, an entry of a dict, a list or a tuple, a class
+attribute, a module's global or a cell of a closure.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 import types
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np.conformance.arrays import FAULTS, from_numpy, library_of, read, to_numpy
+from ddpm_np.conformance.arrays import FAULTS, dtype_name, from_numpy, library_of, read, to_numpy
 
 LIBRARIES = ("torch", "diffusers", "jax", "jaxlib", "flax", "numpy", "builtins", "huggingface_hub")
 _LARGEST = 1_000_000  # entries; what is larger is a network's weight
@@ -30,25 +31,56 @@ class Place(NamedTuple):
     @property
     def value(self) -> Any:
         """What is there now."""
-        if isinstance(self.holder, types.CellType):
-            return self.holder.cell_contents
-        return (vars(self.holder) if isinstance(self.holder, type) else self.holder)[self.key]
+        if isinstance(self.holder, (dict, list, tuple)):
+            return self.holder[self.key]
+        own = vars(self.holder) if isinstance(self.holder, type) else {}
+        return own[self.key] if self.key in own else getattr(self.holder, self.key)
 
     def put(self, value: Any) -> None:
-        """Puts a value there, past every ``__setattr__``."""
-        if isinstance(self.holder, types.CellType):
-            self.holder.cell_contents = value
-        elif isinstance(self.holder, type):
-            setattr(self.holder, self.key, value)
-        elif isinstance(self.holder, dict):
+        """Puts a value there, past every ``__setattr__``; a tuple keeps what it has."""
+        if isinstance(self.holder, dict):
             dict.__setitem__(self.holder, self.key, value)
-        else:
+        elif isinstance(self.holder, list):
             self.holder[self.key] = value
+        elif isinstance(self.holder, (type, types.CellType)):
+            setattr(self.holder, self.key, value)
+        elif not isinstance(self.holder, tuple):
+            object.__setattr__(self.holder, self.key, value)
+
+    def drop(self) -> None:
+        """Takes away what was not there before."""
+        if isinstance(self.holder, dict):
+            dict.pop(self.holder, self.key)
+        elif isinstance(self.holder, type):
+            delattr(self.holder, self.key)
+
+
+def _theirs(thing: Any) -> bool:
+    """Whether a class, a module or a function is its author's, and not a library's."""
+    module = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
+    return str(module).partition(".")[0] not in LIBRARIES
 
 
 def own_classes(obj: Any) -> list[type]:
     """The classes of an object that are its author's."""
-    return [c for c in type(obj).__mro__ if c.__module__.partition(".")[0] not in LIBRARIES]
+    return [c for c in type(obj).__mro__ if _theirs(c)]
+
+
+def _inside(thing: Any, whole: bool) -> Iterator[tuple[Any, Any]]:
+    """The holders in a thing, each with its keys."""
+    if isinstance(thing, (list, tuple)):
+        yield thing, range(len(thing))
+    elif isinstance(thing, dict):
+        yield thing, list(thing)
+    elif not isinstance(thing, (type, types.ModuleType, types.FunctionType)):
+        attributes = read(thing, "__dict__")
+        if isinstance(attributes, dict):
+            yield attributes, list(attributes)
+        slots = [n for c in type(thing).__mro__ for n in vars(c).get("__slots__", ()) if n]
+        if _theirs(type(thing)):
+            yield thing, [n for n in slots if hasattr(thing, n)]
+        if whole or isinstance(attributes, dict):
+            yield from ((c, list(vars(c))) for c in own_classes(thing))
 
 
 def places(obj: Any, depth: int = 3) -> Iterator[Place]:
@@ -60,80 +92,78 @@ def places(obj: Any, depth: int = 3) -> Iterator[Place]:
         if id(thing) in seen or len(seen) > 2000:
             continue
         seen.add(id(thing))
-        holders: list[Any] = [thing] if isinstance(thing, (dict, list)) else []
-        if not holders and not isinstance(thing, (type, types.ModuleType, types.FunctionType)):
-            attributes = read(thing, "__dict__")
-            holders += [attributes] if isinstance(attributes, dict) else []
-            holders += own_classes(thing) if thing is obj or holders else []
-        for holder in holders:
-            keys = range(len(holder)) if isinstance(holder, list) else list(_entries(holder))
+        for holder, keys in _inside(thing, thing is obj):
             for key in keys[:500]:
+                if isinstance(key, str) and key.startswith("__"):
+                    continue
                 place = Place(holder, key, f"{name}.{key}".lstrip("."))
                 yield place
                 if left and library_of(place.value) is None:
                     stack.append((place.value, place.name, left - 1))
 
 
-def _entries(holder: Any) -> Any:
-    entries = vars(holder) if isinstance(holder, type) else holder
-    return [k for k in entries if not (isinstance(k, str) and k.startswith("__"))]
-
-
-def code_places(functions: list[Any]) -> Iterator[Place]:
-    """The globals and the closures of some functions."""
+def places_of_code(obj: Any, functions: list[Any] | None = None) -> Iterator[Place]:
+    """The globals and the closures of an object's functions, and of those that they call."""
+    own = [f for c in own_classes(obj) for f in vars(c).values()]
+    stack = [*(functions or ()), *own, *(read(obj, "__dict__") or {}).values()]
     seen: set[int] = set()
-    for function in functions:
-        while function is not None:
-            plain = read(function, "__func__", function)
-            for cell in read(plain, "__closure__") or ():
-                try:
-                    yield Place(cell, None, "a closure")
-                    if isinstance(cell.cell_contents, types.FunctionType):
-                        yield from code_places([cell.cell_contents])
-                except ValueError:  # an empty cell
-                    continue
-            space = read(plain, "__globals__")
-            if isinstance(space, dict) and id(space) not in seen:
-                seen.add(id(space))
-                yield from (Place(space, key, str(key)) for key in list(space))
-            function = read(plain, "__wrapped__")
+    while stack:
+        function = stack.pop()
+        function = read(function, "__func__", function)
+        stack += [f for f in (read(function, "__wrapped__"), read(function, "func")) if f]
+        if id(function) in seen or not isinstance(function, types.FunctionType):
+            continue
+        seen.add(id(function))
+        space, code = function.__globals__, function.__code__
+        used = [space[n] for n in code.co_names if n in space]
+        for cell in function.__closure__ or ():
+            with contextlib.suppress(ValueError):  # an empty cell
+                used.append(cell.cell_contents)
+                yield Place(cell, "cell_contents", "a closure")
+        for held in used:
+            if isinstance(held, (dict, list, tuple)):
+                yield from places(held, depth=1)
+        spaces = [space, *(vars(m) for m in used if isinstance(m, types.ModuleType) and _theirs(m))]
+        stack += [f for f in used if isinstance(f, types.FunctionType) and _theirs(f)]
+        stack += [s[n] for s in spaces[1:] for n in code.co_names if n in s]
+        for entries in spaces:
+            if id(entries) not in seen:
+                seen.add(id(entries))
+                yield from (Place(entries, key, str(key)) for key in list(entries))
 
 
 class Snapshot:
     """The values at all places of an object, with copies of its arrays and generators."""
 
     def __init__(self, obj: Any, T: int = 0) -> None:
+        torch = sys.modules.get("torch")
+        generators = [np.random, random, *([torch] if torch is not None else [])]
+        generators += [place.value for place in places_of_code(obj)]
         self._before: list[tuple[Place, Any]] = []
-        self._keys: list[tuple[Any, set[Any]]] = []
         self._copies: dict[int, tuple[Any, Any]] = {}
-        self._states = [_state_of(g) for g in _global_generators()]
         self._tables: list[tuple[Place, Any]] = []
-        holders: dict[int, Any] = {}
         for place in places(obj):
             value = place.value
             self._before.append((place, value))
-            if isinstance(place.holder, dict):
-                holders[id(place.holder)] = place.holder
-            if library_of(value) in ("numpy", "torch") and value.size != 0:
-                if _size(value) <= _LARGEST:
-                    self._copies[id(value)] = (value, np.array(to_numpy(value)))
+            if library_of(value) not in ("numpy", "torch"):
+                generators.append(value)
+            elif 0 < _size(value) <= _LARGEST:
+                self._copies[id(value)] = (value, np.array(to_numpy(value)))
                 if T and any(abs(n - T) <= 1 for n in value.shape) and _size(value) < 10 * T + 20:
                     self._tables.append((place, value))
-            elif (state := _state_of(value)) is not None:
-                self._states.append(state)
-        self._keys = [(holder, set(holder)) for holder in holders.values()]
+        self._states = [state for g in generators if (state := _state_of(g)) is not None]
+        self._keys = {id(p.holder): (p.holder, set(_keys(p.holder))) for p, _ in self._before}
 
     def changed_table(self) -> str | None:
         """The name of a table that is no longer what it was, which is then put back."""
         for place, value in self._tables:
             now, (_, copy) = _safely(place), self._copies[id(value)]
-            if now is value and _same(value, copy):
-                continue
-            if library_of(now) is not None and _same(now, copy) and _kind(now) == _kind(value):
-                continue  # another array with the same numbers, on another device for instance
             what = "changes"
-            if library_of(now) is not None and _kind(now) != _kind(value):
-                what = f"casts to {_kind(now)}"
+            if library_of(now) is not None:
+                if now.dtype != value.dtype:
+                    what = f"casts to {dtype_name(now)}"
+                elif _same(now, copy):
+                    continue  # perhaps another array with the same numbers, on another device
             self.restore()
             return f"{what} the table {place.name} of the object"
         return None
@@ -142,25 +172,25 @@ class Snapshot:
         """Puts everything back."""
         for value, copy in self._copies.values():
             if not _same(value, copy):
-                try:
+                with contextlib.suppress(*FAULTS):
                     if library_of(value) == "torch":
                         value.data.copy_(from_numpy(copy, "torch"))
                     else:
                         value[...] = copy
-                except FAULTS:
-                    continue
-        for holder, keys in self._keys:
-            for key in set(holder) - keys:
-                if not (isinstance(key, str) and key.startswith("__")):
-                    dict.pop(holder, key, None)
+        for holder, keys in self._keys.values():
+            for key in _keys(holder) - keys:
+                Place(holder, key, "").drop()
         for place, value in self._before:
             if _safely(place) is not value:
-                try:
+                with contextlib.suppress(*FAULTS):
                     place.put(value)
-                except FAULTS:
-                    continue
-        for put, state in filter(None, self._states):
+        for put, state in self._states:
             put(state)
+
+
+def _keys(holder: Any) -> set[Any]:
+    found = vars(holder) if isinstance(holder, type) else holder
+    return {k for k in found if not str(k).startswith("__")} if hasattr(found, "keys") else set()
 
 
 def _safely(place: Place) -> Any:
@@ -174,21 +204,9 @@ def _size(value: Any) -> int:
     return int(np.prod(value.shape))
 
 
-def _kind(value: Any) -> str:
-    return str(value.dtype).removeprefix("torch.")
-
-
 def _same(value: Any, copy: Any) -> bool:
     now = to_numpy(value)
-    return now.shape == copy.shape and (
-        now.tobytes() == copy.tobytes()
-        or np.array_equal(now, copy, equal_nan=now.dtype.kind == "f")
-    )
-
-
-def _global_generators() -> list[Any]:
-    torch = sys.modules.get("torch")
-    return [np.random, random, *([torch] if torch is not None else [])]
+    return now.shape == copy.shape and now.tobytes() == copy.tobytes()
 
 
 def _state_of(g: Any) -> tuple[Callable[[Any], Any], Any] | None:

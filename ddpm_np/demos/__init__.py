@@ -16,24 +16,26 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np import _figure_style
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import check_count
 from ddpm_np._measurement import Measurement, text_table
-from ddpm_np.demos.shown import Shown
 from ddpm_np.equations.blocks import read_file
 from ddpm_np.equations.words import Words
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 __all__ = ["DEMOS", "Demo", "Measurement", "Shown", "gallery", "run_demo"]
 
-
 DPI = 160  # of the pictures, which the gallery shows at about half their size
+
+
+class Shown(NamedTuple):
+    """What a demo shows: its numbers, and the arrays of its picture."""
+
+    rows: list[Measurement]
+    drawn: Any
 
 
 @dataclass(frozen=True)
@@ -57,17 +59,18 @@ class Demo:
 
     @property
     def module(self) -> ModuleType:
+        """The module of that name, with its ``show`` and ``draw``."""
         return import_module(f"{__name__}.{self.name.replace('-', '_')}")
 
-    @_figure_style.styled
-    def picture(self, drawn: Any) -> Figure:
+    @style.styled
+    def picture(self, drawn: Any) -> style.Figure:
         """Its picture, with the caption."""
-        figure: Figure = self.module.draw(drawn)
-        _figure_style.caption(figure, self.caption)
+        figure: style.Figure = self.module.draw(drawn)
+        style.caption(figure, self.caption)
         return figure
 
 
-def _read() -> Iterator[Demo]:
+def _demos() -> Iterator[Demo]:
     keys = "follows, about, about zh, notice, caption, alt, look, look zh"
     for block in read_file(__name__, "demos.txt", keys):
         about, look = block.words("about"), block.words("look")
@@ -75,7 +78,7 @@ def _read() -> Iterator[Demo]:
         yield Demo(block.heading, block.text("follows"), about, notice, caption, alt, look)
 
 
-DEMOS: dict[str, Demo] = {demo.name: demo for demo in _read()}
+DEMOS: dict[str, Demo] = {demo.name: demo for demo in _demos()}
 """The demos by name, in order."""
 
 
@@ -113,7 +116,7 @@ def run_demo(
         if folder is not None:
             path = folder / f"{each}.png"
             figure = demo.picture(shown[each].drawn)
-            write(f"picture: {_figure_style.save(figure, path, dpi=DPI)}")
+            write(f"picture: {style.save(figure, path, dpi=DPI)}")
         write("")
     return shown
 
@@ -137,8 +140,8 @@ def gallery() -> str:
 
 def _folder(folder: Path, write: Callable[[str], object]) -> Path | None:
     """The folder for the pictures, created; None where matplotlib is missing."""
-    if not _figure_style.available():
-        write(_figure_style.MISSING)
+    if not style.available():
+        write(style.MISSING)
         return None
     try:
         folder.mkdir(parents=True, exist_ok=True)

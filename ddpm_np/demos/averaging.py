@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    DATA,
-    EXACT,
-    LEARNED,
-    colour_bar,
-    label,
-    legend,
-    name_line,
-    new_figure,
-    styled,
-)
 from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.covariance import chi_mean, error_of_mean
-from ddpm_np.demos.shown import Shown
+from ddpm_np.demos import Shown
 from ddpm_np.signals import multi_sine_curve
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 EDGE = 10  # of the picture whose pixels are the numbers of the signal
 DEVIATIONS = (1.0, 0.5, 0.1)
@@ -78,42 +65,43 @@ def _distance(x: Array, curve: Array) -> Array:
     return np.linalg.norm(x - curve, axis=1)
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
+def draw(drawn: Drawn) -> style.Figure:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     title = "A signal, noise around it, and what averaging removes"
-    figure, axes = new_figure(2, 3, title, panel=(3.5, 2.6))
+    figure, axes = style.new_figure(2, 3, title, panel=(3.5, 2.6))
     (picture, *clouds), (last, left, right) = axes
     picture.imshow(drawn.curve.reshape(EDGE, EDGE), cmap="Greys")
     picture.grid(False)
-    label(picture, "column", "row", "A picture of 10 x 10 pixels ...")
+    style.label(picture, "column", "row", "A picture of 10 x 10 pixels ...")
     colours = ScalarMappable(Normalize(-5, 18), cmap="Blues")
     titles = "... is a vector of 100 numbers", "Half the noise", "A tenth: the signal shows"
     for panel, (sd, x), text in zip((*clouds, last), drawn.noisy.items(), titles):
         distance = _distance(x, drawn.curve)
         for k in np.argsort(-distance):  # the farthest first
             panel.plot(x[k], color=colours.to_rgba(distance[k]), lw=0.5)
-        panel.plot(drawn.curve, color=DATA, lw=1.4)
+        panel.plot(drawn.curve, color=style.DATA, lw=1.4)
         panel.set_ylim(-5, 5.8)
-        label(panel, "pixel", f"value, $\\sigma = {sd:g}$", text)
-    colour_bar(colours, last, "distance to it").ax.set_ylim(0, 12)
-    name_line(clouds[0], 2, 4.7, "the signal", DATA)
-    for (n, mean), shade in zip(drawn.means.items(), ("0.8", "0.5", LEARNED)):
+        style.label(panel, "pixel", f"value, $\\sigma = {sd:g}$", text)
+    style.colour_bar(colours, last, "distance to it").ax.set_ylim(0, 12)
+    style.name_line(clouds[0], 2, 4.7, "the signal", style.DATA)
+    for (n, mean), shade in zip(drawn.means.items(), ("0.8", "0.5", style.LEARNED)):
         left.plot(mean, color=shade, lw=1.2, label=f"mean of {n}")
-    left.plot(drawn.curve, color=DATA, lw=1, ls="--", label="the signal")
+    left.plot(drawn.curve, color=style.DATA, lw=1, ls="--", label="the signal")
     left.set_ylim(-5, 7.5)
-    label(left, "pixel", "value", "The mean of 1000 is the signal")
-    legend(left, loc="upper center", ncols=2)
+    style.label(left, "pixel", "value", "The mean of 1000 is the signal")
+    style.legend(left, loc="upper center", ncols=2)
     for (case, (measured, error, exact)), marker in zip(drawn.errors.items(), "os^"):
-        right.plot(drawn.numbers, exact, color=EXACT, lw=1.2)
-        right.errorbar(drawn.numbers, measured, 5 * error, color=LEARNED, fmt=marker, capsize=2)
-        name_line(right, drawn.numbers[-1] * 1.3, exact[-1], case, EXACT, va="center")
+        right.plot(drawn.numbers, exact, color=style.EXACT, lw=1.2)
+        right.errorbar(
+            drawn.numbers, measured, 5 * error, color=style.LEARNED, fmt=marker, capsize=2
+        )
+        style.name_line(right, drawn.numbers[-1] * 1.3, exact[-1], case, style.EXACT, va="center")
     right.set(xscale="log", yscale="log", xlim=(0.8, drawn.numbers[-1] * 30))
-    right.plot([], [], color=EXACT, label="exact")
-    right.errorbar([], [], [], color=LEARNED, fmt="o", capsize=2, label="simulated, 5 s.e.")
-    legend(right, loc="lower left")
+    right.plot([], [], color=style.EXACT, label="exact")
+    right.errorbar([], [], [], color=style.LEARNED, fmt="o", capsize=2, label="simulated, 5 s.e.")
+    style.legend(right, loc="lower left")
     what = "squared error of the mean"
-    label(right, "observations $n$", what, "Only independent noise goes away")
+    style.label(right, "observations $n$", what, "Only independent noise goes away")
     return figure

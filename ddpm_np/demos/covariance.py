@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    DATA,
-    EXACT,
-    MAP,
-    NOISE,
-    SIGNED_MAP,
-    WRONG,
-    colour_bar,
-    label,
-    legend,
-    name_line,
-    new_figure,
-    styled,
-)
 from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.covariance import (
     effective_rank,
@@ -30,11 +17,8 @@ from ddpm_np.closed_form.covariance import (
     sample_covariance,
     spectrum,
 )
-from ddpm_np.demos.shown import Shown
+from ddpm_np.demos import Shown
 from ddpm_np.signals import MultiSine, multi_sine_curve
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Hz; five uniform numbers, drawn once and used by all demos.
 FREQUENCIES = (0.0826, 0.2049, 1.3489, 3.1848, 4.0664)
@@ -92,10 +76,9 @@ def _ranks(matrices: Iterable[Array]) -> Array:
     return np.array([effective_rank(C) for C in matrices])
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
+def draw(drawn: Drawn) -> style.Figure:
     title = "Does the spectrum of a kernel see a signal?"
-    figure, axes = new_figure(2, 4, title, panel=(2.9, 2.6))
+    figure, axes = style.new_figure(2, 4, title, panel=(2.9, 2.6))
     titles = (
         "A signal's kernel",
         "Shuffled: another pattern",
@@ -104,45 +87,49 @@ def draw(drawn: Drawn) -> Figure:
     )
     for ax, (name, C), title in zip(axes[0], drawn.matrices.items(), titles):
         span = {"vmin": 0, "vmax": 1} if name in drawn.curves else {"vmin": -60, "vmax": 60}
-        image = ax.imshow(C, **span, cmap=MAP if name in drawn.curves else SIGNED_MAP)
+        image = ax.imshow(C, **span, cmap=style.MAP if name in drawn.curves else style.SIGNED_MAP)
         ax.grid(False)
-        label(ax, "sample $i$", "sample $j$" if ax is axes[0, 0] else "", title)
+        style.label(ax, "sample $i$", "sample $j$" if ax is axes[0, 0] else "", title)
         if name in ("white noise", "X^T X"):
-            colour_bar(image, ax, "")
+            style.colour_bar(image, ax, "")
     curves, spectra, ranks, ensemble = axes[1]
-    looks = {"signal": (DATA, 1.8), "shuffled": (WRONG, 0.8), "white noise": (NOISE, 1.2)}
+    looks = {
+        "signal": (style.DATA, 1.8),
+        "shuffled": (style.WRONG, 0.8),
+        "white noise": (style.NOISE, 1.2),
+    }
     for name in ("shuffled", "signal"):
         curves.plot(drawn.curves[name], color=looks[name][0], lw=looks[name][1], label=name)
     curves.set_ylim(-3, 4.4)
-    label(curves, "sample", "value", "The same values, shuffled")
-    legend(curves, loc="upper center", ncols=2)
+    style.label(curves, "sample", "value", "The same values, shuffled")
+    style.legend(curves, loc="upper center", ncols=2)
     index = np.arange(1, 31)
     for name, (colour, width) in looks.items():
         values = np.maximum(spectrum(drawn.matrices[name])[:30], 1e-17)
         width = 4.0 if name == "signal" else 1.4
         spectra.plot(index, values / values.sum(), lw=width, color=colour, label=name)
     values = spectrum(drawn.matrices["X^T X"])[:30]
-    spectra.plot(index, values / values.sum(), ":", color=NOISE, label="$X^T X$")
+    spectra.plot(index, values / values.sum(), ":", color=style.NOISE, label="$X^T X$")
     spectra.set(yscale="log", ylim=(1e-16, 10), xticks=[1, 10, 20, 30])
-    label(spectra, "number of the eigenvalue", "share", "Shuffling moves no eigenvalue")
-    legend(spectra, loc="lower left")
+    style.label(spectra, "number of the eigenvalue", "share", "Shuffling moves no eigenvalue")
+    style.legend(spectra, loc="lower left")
     bins = np.geomspace(2, 50, 60)
-    for (name, values), colour in zip(drawn.ranks.items(), (DATA, NOISE, WRONG)):
+    for (name, values), colour in zip(drawn.ranks.items(), (style.DATA, style.NOISE, style.WRONG)):
         weights = np.full(len(values), 100 / len(values))
-        filled = {"color": colour, "alpha": 0.7} if colour != DATA else {"histtype": "step"}
-        ranks.hist(values, bins, weights=weights, label=name, ec=DATA, **filled)
+        filled = {"color": colour, "alpha": 0.7} if colour != style.DATA else {"histtype": "step"}
+        ranks.hist(values, bins, weights=weights, label=name, ec=style.DATA, **filled)
     ranks.set(xscale="log", ylim=(0, 165))
     ranks.set_xticks([2, 3, 5, 10, 20, 50], ["2", "3", "5", "10", "20", "50"])
     ranks.minorticks_off()
-    label(ranks, "effective rank", "per cent", "Two matrices, not two curves")
-    legend(ranks, loc="upper left")
+    style.label(ranks, "effective rank", "per cent", "Two matrices, not two curves")
+    style.legend(ranks, loc="upper left")
     above_rounding = np.where(drawn.fixed > 1e-12, drawn.fixed, np.nan)[:30]
-    ensemble.plot(index, above_rounding, "o-", color=EXACT)
-    ensemble.plot(index, drawn.random[:30], "s-", ms=3, color=EXACT, mfc="white")
-    ensemble.axhline(1, color=NOISE, lw=1)
-    name_line(ensemble, 30, 1.6, "white noise", NOISE, ha="right")
-    name_line(ensemble, 8.6, 3e-5, "5 fixed\nfrequencies", EXACT, ha="right", va="top")
-    name_line(ensemble, 18.5, 1e-5, "random\nfrequencies", EXACT)
+    ensemble.plot(index, above_rounding, "o-", color=style.EXACT)
+    ensemble.plot(index, drawn.random[:30], "s-", ms=3, color=style.EXACT, mfc="white")
+    ensemble.axhline(1, color=style.NOISE, lw=1)
+    style.name_line(ensemble, 30, 1.6, "white noise", style.NOISE, ha="right")
+    style.name_line(ensemble, 8.6, 3e-5, "5 fixed\nfrequencies", style.EXACT, ha="right", va="top")
+    style.name_line(ensemble, 18.5, 1e-5, "random\nfrequencies", style.EXACT)
     ensemble.set(yscale="log", ylim=(1e-12, 1e2), xticks=[1, 10, 20, 30])
-    label(ensemble, "number of the eigenvalue", "eigenvalue", "The ensemble's rank is low")
+    style.label(ensemble, "number of the eigenvalue", "eigenvalue", "The ensemble's rank is low")
     return figure

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    EXACT,
-    LEARNED,
-    SIGNED_MAP,
-    colour_bar,
-    label,
-    legend,
-    name_line,
-    new_figure,
-    styled,
-)
 from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.covariance import spectrum_at
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.shown import Shown
 from ddpm_np.forward import covariance_at, q_sample, q_step
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 AXES = (0, 1, 2, 4, 6, 20)  # the principal axes that are followed
 SCALES = (0.25, 1.0, 4.0)  # variance of the data per coordinate, for the entropy
@@ -80,38 +67,37 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
     return Shown(rows, drawn)
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
-    figure, axes = new_figure(2, 3, "The covariance, replaced step by step", panel=(3.3, 2.7))
+def draw(drawn: Drawn) -> style.Figure:
+    figure, axes = style.new_figure(2, 3, "The covariance, replaced step by step", panel=(3.3, 2.7))
     largest = np.abs(drawn.covariances[0]).max()
     titles = "$t = {}$: the signals", "$t = {}$: fading", "$t = {}$: the identity, nearly"
     for ax, title, (t, C) in zip(axes[0], titles, drawn.covariances.items()):
-        image = ax.imshow(C, vmin=-largest, vmax=largest, cmap=SIGNED_MAP)
+        image = ax.imshow(C, vmin=-largest, vmax=largest, cmap=style.SIGNED_MAP)
         ax.grid(False)
-        label(ax, "sample $i$", "sample $j$", title.format(t))
-    bar = colour_bar(image, axes[0, 2], "covariance of $x_t$")
+        style.label(ax, "sample $i$", "sample $j$", title.format(t))
+    bar = style.colour_bar(image, axes[0, 2], "covariance of $x_t$")
     lowest = min(C.min() for C in drawn.covariances.values())
     bar.ax.set_ylim(lowest - 0.02, largest)  # the part of the map that occurs
     walk, kl, entropy = axes[1]
     steps = np.arange(len(drawn.walks))
     for k in range(drawn.walks.shape[1]):
         above = drawn.walks[:, k] > 0
-        walk.plot(steps[above], drawn.walks[above, k], color=EXACT, lw=1.2)
-        walk.plot(drawn.seen[0], drawn.seen[1][:, k], "o", ms=3.5, color=LEARNED)
-    walk.plot([], [], color=EXACT, lw=1.2, label="exact")
-    walk.plot([], [], "o", ms=3.5, color=LEARNED, label="simulated chain")
+        walk.plot(steps[above], drawn.walks[above, k], color=style.EXACT, lw=1.2)
+        walk.plot(drawn.seen[0], drawn.seen[1][:, k], "o", ms=3.5, color=style.LEARNED)
+    walk.plot([], [], color=style.EXACT, lw=1.2, label="exact")
+    walk.plot([], [], "o", ms=3.5, color=style.LEARNED, label="simulated chain")
     walk.set(yscale="log", ylim=(1e-3, 200))
-    legend(walk, loc="upper right", ncols=2)
-    label(walk, "step $t$", "variance along an axis", "Every variance goes to 1")
-    kl.plot(steps, drawn.kl, color=EXACT)
+    style.legend(walk, loc="upper right", ncols=2)
+    style.label(walk, "step $t$", "variance along an axis", "Every variance goes to 1")
+    kl.plot(steps, drawn.kl, color=style.EXACT)
     kl.set(yscale="log")
-    label(
+    style.label(
         kl, "step $t$", "KL of $q(x_t)$ to $N(0, I)$ in nats", "The distance to white noise falls"
     )
     for scale, values in drawn.entropies.items():
-        entropy.plot(steps, values, color=EXACT)
+        entropy.plot(steps, values, color=style.EXACT)
         y = values[0] + (0.05 if scale >= 1 else -0.15)
-        name_line(entropy, 2, y, f"data of variance {scale:g}", EXACT)
+        style.name_line(entropy, 2, y, f"data of variance {scale:g}", style.EXACT)
     entropy.set_ylim(-1.0, 1.0)
-    label(entropy, "step $t$", "nats per coordinate", "Entropy may rise or fall")
+    style.label(entropy, "step $t$", "nats per coordinate", "Entropy may rise or fall")
     return figure

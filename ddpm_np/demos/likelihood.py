@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    DATA,
-    EXACT,
-    GREEN,
-    LEARNED,
-    ORANGE,
-    SKY,
-    WRONG,
-    label,
-    legend,
-    name_line,
-    new_figure,
-    plain_log,
-    styled,
-)
-from ddpm_np._measurement import Measurement, computed, sampled
+from ddpm_np._measurement import Measurement, computed, mean_and_error, sampled
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.latent import (
@@ -34,13 +20,10 @@ from ddpm_np.closed_form.latent import (
     zero_one,
 )
 from ddpm_np.closed_form.likelihood import nll, vlb_terms
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.shown import Shown
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LATENT = (1, 2, 5, 10, 20, 50)
 NOISE_STD = 0.3  # standard deviation of the decoder's noise, and of the ensemble's white part
@@ -65,15 +48,10 @@ def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Sho
     models = [ppca(ensemble.mean, ensemble.cov, int(k)).marginal for k in latents]
     losses = np.array([nll(model, x) for model in models])
     kl = np.array([kl_divergence(ensemble, model) for model in models])
-    fitted = losses.mean(axis=1), losses.std(axis=1, ddof=1) / np.sqrt(n)
-    rows = [
-        sampled(
-            f"-ln p of the data, PPCA, latents: {k}; H + KL",
-            losses[k - 1],
-            ensemble.entropy + kl[k - 1],
-        )
-        for k in (1, 4, 10)
-    ]
+    exact = ensemble.entropy + kl
+    fitted = tuple(np.array([mean_and_error(loss) for loss in losses]).T)
+    what = "-ln p of the data, PPCA, latents: {}; H + KL"
+    rows = [sampled(what.format(k), losses[k - 1], exact[k - 1]) for k in (1, 4, 10)]
     what = "... KL left with 10 latents, as many as the signals have"
     rows.append(computed(what, kl[9], 0.0))
     integrals, estimates = _integrals(draws, rng)
@@ -99,17 +77,12 @@ def _integrals(draws: int, rng: np.random.Generator) -> tuple[list[Measurement],
         for name, evidence in (("naive mean", naive), ("importance sampling", weighted)):
             found[name].append((evidence.log_p - exact, evidence.standard_error))
         if k in (1, 10, 50):
+            what = f"ln p(x), latents: {k}, naive mean over {draws} draws"
             trusted = naive.standard_error if k == 1 else None
+            error = weighted.standard_error
             rows += [
-                Measurement(
-                    f"ln p(x), latents: {k}, naive mean over {draws} draws",
-                    naive.log_p,
-                    exact,
-                    trusted,
-                ),
-                Measurement(
-                    "... importance sampling", weighted.log_p, exact, weighted.standard_error
-                ),
+                Measurement(what, naive.log_p, exact, trusted),
+                Measurement("... importance sampling", weighted.log_p, exact, error),
                 Measurement("... share of naive draws that count", naive.effective_draws / draws),
             ]
         if k == 1:
@@ -133,59 +106,52 @@ def _bounds(
     start = kl_divergence(ensemble.diffuse(schedule, schedule.T), white)
     # Wrapped, the ideal denoiser is one like any other, so its bound is simulated.
     simulated = vlb_terms(lambda x_t, t: ideal(x_t, t), ensemble, schedule, n=n, rng=rng)
+    total, exact = simulated.total, gaps["beta_tilde"] + ensemble.entropy
     return [
         Measurement("entropy of the data in nats", ensemble.entropy),
         Measurement("diffusion bound above it, beta_tilde", gaps["beta_tilde"]),
         Measurement("... beta", gaps["beta"]),
         computed("... true reverse kernel; KL(q(x_T) || N(0, I))", gaps["true kernel"], start),
-        Measurement(
-            "the bound, beta_tilde, simulated",
-            simulated.total,
-            gaps["beta_tilde"] + ensemble.entropy,
-            simulated.standard_error,
-        ),
+        Measurement("the bound, beta_tilde, simulated", total, exact, simulated.standard_error),
     ], gaps
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
-    figure, axes = new_figure(
+def draw(drawn: Drawn) -> style.Figure:
+    figure, axes = style.new_figure(
         1, 3, "Likelihood: the fit, the integral and the bound", panel=(3.4, 2.9)
     )
     fitted, integral, bound = axes[0]
-    fitted.plot(drawn.latents, drawn.entropy + drawn.kl, color=EXACT)
+    fitted.plot(drawn.latents, drawn.entropy + drawn.kl, color=style.EXACT)
     nll, error = drawn.nll
-    fitted.errorbar(drawn.latents, nll, 5 * error, fmt="o", color=LEARNED, capsize=2)
-    fitted.axhline(drawn.entropy, color=EXACT, lw=1, ls="--")
+    fitted.errorbar(drawn.latents, nll, 5 * error, fmt="o", color=style.LEARNED, capsize=2)
+    fitted.axhline(drawn.entropy, color=style.EXACT, lw=1, ls="--")
     fitted.set_ylim(20, 88)
     last = drawn.latents[-1]
-    name_line(fitted, last, drawn.entropy - 5, "entropy of the data", EXACT, ha="right")
-    name_line(fitted, 4.3, 64, "entropy + KL, exact", EXACT)
-    name_line(fitted, 4.3, 70, "mean of $-\\ln p$ over the data", LEARNED)
-    label(fitted, "latents of the linear decoder", "nats", "The best fit has the least KL")
+    style.name_line(fitted, last, drawn.entropy - 5, "entropy of the data", style.EXACT, ha="right")
+    style.name_line(fitted, 4.3, 64, "entropy + KL, exact", style.EXACT)
+    style.name_line(fitted, 4.3, 70, "mean of $-\\ln p$ over the data", style.LEARNED)
+    style.label(fitted, "latents of the linear decoder", "nats", "The best fit has the least KL")
     for (which, (off, error)), colour, marker in zip(
-        drawn.estimates.items(), (WRONG, LEARNED), "os"
+        drawn.estimates.items(), (style.WRONG, style.LEARNED), "os"
     ):
         integral.plot(drawn.dims, np.abs(off), marker + "-", color=colour, label=which)
         integral.plot(drawn.dims, error, ":", color=colour, lw=1.2)
-    integral.plot([], [], ":", color=WRONG, lw=1.2, label="error that is claimed")
+    integral.plot([], [], ":", color=style.WRONG, lw=1.2, label="error that is claimed")
     integral.set(xscale="log", yscale="log", ylim=(1e-6, 1e7))
     integral.set_xticks(drawn.dims, [str(d) for d in drawn.dims])
     integral.minorticks_off()
-    label(
-        integral,
-        "number of latents",
-        "error of $\\ln p(x)$ in nats",
-        "A naive mean is confidently wrong",
-    )
-    legend(integral, loc="upper left")
+    title = "A naive mean is confidently wrong"
+    style.label(integral, "number of latents", "error of $\\ln p(x)$ in nats", title)
+    style.legend(integral, loc="upper left")
     names = [r"$\tilde\beta_t$", r"$\beta_t$", "true\nkernel"]
-    for place, (gap, colour) in enumerate(zip(drawn.gaps.values(), (SKY, ORANGE, GREEN))):
+    for place, (gap, colour) in enumerate(
+        zip(drawn.gaps.values(), (style.SKY, style.ORANGE, style.GREEN))
+    ):
         bound.plot(gap, place, "o", color=colour, ms=9)
-        name_line(bound, gap, place - 0.2, f"{gap:.2g}", DATA, ha="center")
+        style.name_line(bound, gap, place - 0.2, f"{gap:.2g}", style.DATA, ha="center")
     bound.set(xlim=(1e-3, 200), ylim=(2.4, -0.6))
-    plain_log(bound, "x")
+    style.plain_log(bound, "x")
     bound.set_yticks(range(3), names)
     what = "variance of the reverse step"
-    label(bound, "nats above the entropy", what, "The true kernel closes the bound")
+    style.label(bound, "nats above the entropy", what, "The true kernel closes the bound")
     return figure

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import DATA, EXACT, FAINT, LEARNED, label, legend, new_figure, styled
 from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.closed_form.ideal import IdealDenoiser
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest, share_at_points
-from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.signals import MultiSine
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 SIZES = (1, 8, 4096)
 COPY = 0.1  # a sample this close to a training signal, in root mean square, counts as a copy
@@ -31,10 +27,6 @@ class DataSet(NamedTuple):
     distances: dict[str, Array]  # to the nearest training signal, by who made the samples
     samples: Array  # the network's
     copies: float  # the share of copies among them
-
-
-class Drawn(NamedTuple):
-    sets: dict[int, DataSet]
 
 
 def show(
@@ -64,42 +56,41 @@ def show(
         if size == 1:
             expected = np.mean(np.diag(ensemble.cov) + points[0] ** 2)
             rows.append(sampled("... mean squared distance, new signals", new**2, expected))
-    return Shown(rows, Drawn(sets))
+    return Shown(rows, sets)
 
 
 def _signals(size: int) -> str:
     return f"{size} signal{'s' if size > 1 else ''}"
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
+def draw(drawn: dict[int, DataSet]) -> style.Figure:
     title = "Memorise or generalise?"
-    figure, axes = new_figure(2, len(drawn.sets), title, panel=(3.3, 2.5))
-    for column, (size, data) in enumerate(drawn.sets.items()):
+    figure, axes = style.new_figure(2, len(drawn), title, panel=(3.3, 2.5))
+    for column, (size, data) in enumerate(drawn.items()):
         curves, distances = axes[:, column]
-        curves.plot(data.points[:40].T, color=FAINT, lw=4 if size == 1 else 1.8)
+        curves.plot(data.points[:40].T, color=style.FAINT, lw=4 if size == 1 else 1.8)
         text = "data" if size <= 40 else "40 of the data"
-        curves.plot([], [], color=FAINT, lw=1.8, label=text)
-        curves.plot(data.samples[:6].T, color=LEARNED, lw=0.9)
-        curves.plot([], [], color=LEARNED, lw=0.9, label="network")
+        curves.plot([], [], color=style.FAINT, lw=1.8, label=text)
+        curves.plot(data.samples[:6].T, color=style.LEARNED, lw=0.9)
+        curves.plot([], [], color=style.LEARNED, lw=0.9, label="network")
         curves.set_ylim(-3.6, 4.8)
-        label(curves, "sample", "value", f"{_signals(size)}: {100 * data.copies:.0f} % copies")
-        legend(curves, loc="upper right", ncols=2)
-        for (which, values), colour in zip(data.distances.items(), (EXACT, LEARNED, DATA)):
+        style.label(
+            curves, "sample", "value", f"{_signals(size)}: {100 * data.copies:.0f} % copies"
+        )
+        style.legend(curves, loc="upper right", ncols=2)
+        for (which, values), colour in zip(
+            data.distances.items(), (style.EXACT, style.LEARNED, style.DATA)
+        ):
             _distribution(distances, np.maximum(values, 1e-4), colour, which)
         distances.set(xscale="log", xlim=(7e-5, 9), ylim=(0, 1.55), yticks=[0, 0.5, 1])
         median = np.median(data.distances["network"])
-        label(
-            distances,
-            "distance to the nearest training signal",
-            "share below",
-            f"The network's median distance: {median:.2g}",
-        )
-        legend(distances, loc="upper left")
+        text = f"The network's median distance: {median:.2g}"
+        style.label(distances, "distance to the nearest training signal", "share below", text)
+        style.legend(distances, loc="upper left")
     return figure
 
 
-def _distribution(axes: Axes, values: Array, colour: str, text: str) -> None:
+def _distribution(axes: style.Axes, values: Array, colour: str, text: str) -> None:
     """The share of values below each distance."""
     ordered = np.sort(values)
     shares = np.arange(1, len(ordered) + 1) / len(ordered)

@@ -7,16 +7,17 @@ fraction k of every row is lit, and of the disc. Full is k = 1, half is k = 1/2.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array, check_array, check_count
-from ddpm_np._figure_style import EXACT, LEARNED, WRONG, label, name_line, new_figure, styled
 from ddpm_np._measurement import Measurement, computed
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser
+from ddpm_np.demos import Shown
 from ddpm_np.demos.interpolation import (
     affine_distribution,
     line_position,
@@ -26,12 +27,7 @@ from ddpm_np.demos.interpolation import (
 )
 from ddpm_np.demos.learned import SCHEDULE, trained_on
 from ddpm_np.demos.points import nearest
-from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import Denoiser, ancestral_sample
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 STARTS = (40, 60, 80)
 PHASES = 64
@@ -141,11 +137,10 @@ def _against_the_affine_distribution(
     noise = SCHEDULE.one_minus_alpha_bar[t] * np.eye(half.size)
     mean, cov = affine_distribution(fit, SCHEDULE, centre, noise, t)
     place, sd, n = float(along @ (mean - half)), float(np.sqrt(along @ cov @ along)), len(w)
+    measured, error = float(w.std(ddof=1)), sd / np.sqrt(2 * (n - 1))
     return [
         Measurement(f"{what}: mean position", float(w.mean()), place, sd / np.sqrt(n)),
-        Measurement(
-            "... its standard deviation", float(w.std(ddof=1)), sd, sd / np.sqrt(2 * (n - 1))
-        ),
+        Measurement("... its standard deviation", measured, sd, error),
     ]
 
 
@@ -159,21 +154,14 @@ def _mixed_noise(
         pairs = np.array([rule(w) for w in weights])
         variances[name] = np.square(pairs).sum(axis=1)
         measured[name] = np.square(pairs @ eps).mean(axis=1)
-        exact = float(variances[name][10])
-        rows.append(
-            Measurement(
-                f"variance of half-and-half noise, {name}",
-                float(measured[name][10]),
-                exact,
-                float(exact * np.sqrt(2 / n)),
-            )
-        )
+        half, exact = float(measured[name][10]), float(variances[name][10])
+        what, error = f"variance of half-and-half noise, {name}", float(exact * np.sqrt(2 / n))
+        rows.append(Measurement(what, half, exact, error))
     return rows, weights, variances, measured
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
-    figure, axes = new_figure(
+def draw(drawn: Drawn) -> style.Figure:
+    figure, axes = style.new_figure(
         2, 2, "Between half moon and full moon", panel=(4.9, 3.1), height_ratios=(1.35, 1)
     )
     grid = axes[0, 0].get_gridspec()
@@ -184,33 +172,25 @@ def draw(drawn: Drawn) -> Figure:
     for k, per_start in enumerate(drawn.positions.values()):
         w = per_start[max(per_start)]
         jitter = 0.3 * np.sin(np.arange(len(w)) * 2.4)  # so that equal values show as many
-        positions.plot(w, k + jitter, ".", color=LEARNED, ms=3, alpha=0.6)
+        positions.plot(w, k + jitter, ".", color=style.LEARNED, ms=3, alpha=0.6)
     names = "ideal, two", "Gaussian fit", "network, two", "network, phases"
     positions.set_yticks(range(4), names)
     positions.invert_yaxis()
     positions.set(xlim=(-0.8, 1.8), xticks=[0, 1], xticklabels=["half", "full"])
-    label(
-        positions,
-        "position on the line from half to full",
-        "",
-        "From two pictures: an end, or a blend",
-    )
-    for (which, exact), colour in zip(drawn.variances.items(), (WRONG, EXACT)):
+    title = "From two pictures: an end, or a blend"
+    style.label(positions, "position on the line from half to full", "", title)
+    for (which, exact), colour in zip(drawn.variances.items(), (style.WRONG, style.EXACT)):
         mixing.plot(drawn.weights, exact, color=colour)
-        mixing.plot(drawn.weights, drawn.measured[which], "o", ms=3, color=LEARNED)
+        mixing.plot(drawn.weights, drawn.measured[which], "o", ms=3, color=style.LEARNED)
     mixing.set_ylim(0, 1.3)
-    name_line(mixing, 0.5, 1.1, "weights on a quarter circle", EXACT, ha="center")
-    name_line(mixing, 0.5, 0.32, "weights on a line", WRONG, ha="center")
-    label(
-        mixing,
-        "weight of the second noise",
-        "variance of the mixture",
-        "Mixing on a line loses noise",
-    )
+    style.name_line(mixing, 0.5, 1.1, "weights on a quarter circle", style.EXACT, ha="center")
+    style.name_line(mixing, 0.5, 0.32, "weights on a line", style.WRONG, ha="center")
+    title = "Mixing on a line loses noise"
+    style.label(mixing, "weight of the second noise", "variance of the mixture", title)
     return figure
 
 
-def _gallery(axes: Axes, drawn: Drawn) -> None:
+def _gallery(axes: style.Axes, drawn: Drawn) -> None:
     """One row of moons for each denoiser, below a row of true phases."""
     size = int(np.sqrt(drawn.phases.shape[1]))
     reference = drawn.phases[np.linspace(0, len(drawn.phases) - 1, COLUMNS).astype(int)]

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    DATA,
-    EXACT,
-    GREEN,
-    LEARNED,
-    NOISE,
-    WRONG,
-    label,
-    legend,
-    new_figure,
-    styled,
-)
 from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.interpolation import affine_distribution
-from ddpm_np.demos.shown import Shown
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Task(NamedTuple):
@@ -87,10 +73,9 @@ def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
     return Shown(rows, solved)
 
 
-@styled
-def draw(drawn: dict[str, Solved]) -> Figure:
+def draw(drawn: dict[str, Solved]) -> style.Figure:
     title = "Signals, given a measurement"
-    figure, axes = new_figure(2, 2, title, panel=(4.6, 2.7), sharex=True)
+    figure, axes = style.new_figure(2, 2, title, panel=(4.6, 2.7), sharex=True)
     messages = {
         "denoising": (
             "Denoising: every sample measured, noise {}",
@@ -105,30 +90,24 @@ def draw(drawn: dict[str, Solved]) -> Figure:
         signal, spread = axes[:, column]
         places = np.arange(len(solved.truth))
         mean, deviation = solved.posterior.mean, solved.deviations["exact posterior"]
-        signal.plot(places, solved.samples[:12].T, color=LEARNED, lw=0.6, alpha=0.5)
-        signal.plot([], [], color=LEARNED, lw=0.8, label="guided samples")
-        signal.fill_between(
-            places,
-            mean - 2 * deviation,
-            mean + 2 * deviation,
-            color=EXACT,
-            alpha=0.25,
-            lw=0,
-            label="exact posterior, 2 s.d.",
-        )
-        signal.plot(places, solved.truth, color=DATA, lw=1.4, label="true signal")
-        signal.plot(solved.task.observed, solved.y, "o", color=NOISE, ms=3.5, label="measured")
+        signal.plot(places, solved.samples[:12].T, color=style.LEARNED, lw=0.6, alpha=0.5)
+        signal.plot([], [], color=style.LEARNED, lw=0.8, label="guided samples")
+        band, text = (mean - 2 * deviation, mean + 2 * deviation), "exact posterior, 2 s.d."
+        signal.fill_between(places, *band, color=style.EXACT, alpha=0.25, lw=0, label=text)
+        signal.plot(places, solved.truth, color=style.DATA, lw=1.4, label="true signal")
+        measured = solved.task.observed, solved.y
+        signal.plot(*measured, "o", color=style.NOISE, ms=3.5, label="measured")
         bottom, top = signal.get_ylim()
         signal.set_ylim(bottom, top + 0.45 * (top - bottom))  # room for the legend
         above, below = messages[name]
         numbers = [len(solved.y), solved.task.noise_std][-above.count("{}") :]
-        label(signal, "", "value", above.format(*numbers))
-        legend(signal, loc="upper center", ncols=2)
-        looks = (EXACT, "-"), (GREEN, "--"), (WRONG, "-.")
-        for (kind, values), (colour, style) in zip(solved.deviations.items(), looks):
-            width = 2.4 if style == "-" else 1.4
-            spread.plot(places, values, style, color=colour, lw=width, label=kind)
+        style.label(signal, "", "value", above.format(*numbers))
+        style.legend(signal, loc="upper center", ncols=2)
+        looks = (style.EXACT, "-"), (style.GREEN, "--"), (style.WRONG, "-.")
+        for (kind, values), (colour, dashes) in zip(solved.deviations.items(), looks):
+            width = 2.4 if dashes == "-" else 1.4
+            spread.plot(places, values, dashes, color=colour, lw=width, label=kind)
         spread.set_ylim(0, 1.5 * max(v.max() for v in solved.deviations.values()))
-        label(spread, "sample", "standard deviation", below)
-        legend(spread, loc="upper center", ncols=2)
+        style.label(spread, "sample", "standard deviation", below)
+        style.legend(spread, loc="upper center", ncols=2)
     return figure

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    DATA,
-    EXACT,
-    GREEN,
-    NOISE,
-    ORANGE,
-    label,
-    legend,
-    new_figure,
-    styled,
-    trail,
-)
 from ddpm_np._measurement import Measurement, sampled
 from ddpm_np.closed_form.distributions import Empirical
 from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.closed_form.reverse import sampler_distribution
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.learned import SCHEDULE, trained_on
-from ddpm_np.demos.shown import Shown
 from ddpm_np.forward import q_step
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.signals import MultiSine
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SHOWN = (25, 50, 100)  # steps whose distribution of values is drawn
 
@@ -56,26 +42,15 @@ def show(
         exact = SCHEDULE.alpha_bar[t] * curve @ curve / dim + SCHEDULE.one_minus_alpha_bar[t]
         square = np.square(into[t]).mean(axis=1)
         rows.append(sampled(f"mean square of x_{t}, given the signal", square, exact))
-    learned = trained_on(
-        ensemble.sample(signals, rng=rng),
-        skip=np.sqrt(SCHEDULE.one_minus_alpha_bar),
-        steps=steps,
-        rng=rng,
-    )
+    skip = np.sqrt(SCHEDULE.one_minus_alpha_bar)
+    learned = trained_on(ensemble.sample(signals, rng=rng), skip=skip, steps=steps, rng=rng)
     ideal = IdealDenoiser(ensemble, SCHEDULE)
-    seed = int(rng.integers(2**63))
-    paths = {
-        name: ancestral_sample(
-            denoiser,
-            SCHEDULE,
-            n,
-            dim,
-            rng=np.random.default_rng(seed),  # the same noise for both
-            trajectory=True,
-            dtype=np.float64,
+    seed, paths = int(rng.integers(2**63)), {}
+    for name, denoiser in (("network", learned), ("ideal denoiser", ideal)):
+        noise = np.random.default_rng(seed)  # the same for both
+        paths[name] = ancestral_sample(
+            denoiser, SCHEDULE, n, dim, rng=noise, trajectory=True, dtype=np.float64
         )
-        for name, denoiser in (("network", learned), ("ideal denoiser", ideal))
-    }
     exact = np.trace(sampler_distribution(ensemble, SCHEDULE).cov) / dim
     for name, path in paths.items():
         square = np.square(path[0]).mean(axis=1)
@@ -94,23 +69,22 @@ def _density(curve: Array, t: int, grid: Array) -> Array:
     return np.exp(Empirical(curve[:, None]).diffuse(SCHEDULE, t).logpdf(grid[:, None]))
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
+def draw(drawn: Drawn) -> style.Figure:
     title = "Into noise, and out of noise again"
-    figure, axes = new_figure(2, 2, title, panel=(4.9, 2.7))
+    figure, axes = style.new_figure(2, 2, title, panel=(4.9, 2.7))
     (into, values), out = axes
-    lines = trail(into, drawn.into, None, "A signal turns into noise ...")
+    lines = style.trail(into, drawn.into, None, "A signal turns into noise ...")
     bins = np.linspace(-3.5, 3.5, 29)
-    values.hist(drawn.into[0], bins, density=True, color=DATA, alpha=0.25, label="the signal")
-    for (t, density), colour in zip(drawn.values.items(), (ORANGE, GREEN, EXACT)):
+    values.hist(drawn.into[0], bins, density=True, color=style.DATA, alpha=0.25, label="the signal")
+    for (t, density), colour in zip(drawn.values.items(), (style.ORANGE, style.GREEN, style.EXACT)):
         values.plot(drawn.grid, density, color=colour, label=f"$x_{{{t}}}$")
     normal = np.exp(-(drawn.grid**2) / 2) / np.sqrt(2 * np.pi)
-    values.plot(drawn.grid, normal, "--", color=NOISE, lw=1, label="$N(0, 1)$")
-    label(values, "value of a sample", "density", "... and its values become normal")
-    legend(values, loc="upper right")
+    values.plot(drawn.grid, normal, "--", color=style.NOISE, lw=1, label="$N(0, 1)$")
+    style.label(values, "value of a sample", "density", "... and its values become normal")
+    style.legend(values, loc="upper right")
     titles = "Out of noise by a trained network ...", "... and by the ideal denoiser, same noise"
     for panel, path, text in zip(out, drawn.out.values(), titles):
-        trail(panel, path, None, text)
+        style.trail(panel, path, None, text)
         panel.set_ylim(-3.6, 3.6)
     into.set_ylim(-3.6, 3.6)
     bar = figure.colorbar(lines, ax=list(axes.flat), pad=0.01, fraction=0.03)

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    DATA,
-    EXACT,
-    LEARNED,
-    NOISE,
-    WRONG,
-    label,
-    legend,
-    name_line,
-    new_figure,
-    styled,
-)
-from ddpm_np._measurement import Measurement
+from ddpm_np._measurement import Measurement, mean_and_error
 from ddpm_np.closed_form.covariance import end_noise_correlation, end_noise_loss
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.shown import Shown
 from ddpm_np.forward import q_sample, q_skip
 from ddpm_np.posterior import predict_eps
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 SHOWN = (1, 10, 25, 50, 75, 90, 100)
 
@@ -83,41 +68,39 @@ def _mean(per_coordinate: Array) -> tuple[float, float]:
 
     Signals are independent; the coordinates of one signal are not.
     """
-    values = per_coordinate.mean(axis=1)
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+    return mean_and_error(per_coordinate.mean(axis=1))
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
-    figure, axes = new_figure(1, 3, "What the network is asked for", panel=(3.3, 2.8))
+def draw(drawn: Drawn) -> style.Figure:
+    figure, axes = style.new_figure(1, 3, "What the network is asked for", panel=(3.3, 2.8))
     example, size, target = axes[0]
-    example.plot(drawn.example[0], color=DATA, lw=1.2, label="the signal")
-    example.plot(drawn.example[1], color=EXACT, lw=1.2, label="$\\epsilon$ - best prediction")
+    example.plot(drawn.example[0], color=style.DATA, lw=1.2, label="the signal")
+    example.plot(drawn.example[1], color=style.EXACT, lw=1.2, label="$\\epsilon$ - best prediction")
     example.set_ylim(-3.2, 4.4)
-    label(example, "sample", "value, at $t = 50$", "What is missed looks like a signal")
-    legend(example, loc="upper right", ncols=2)
+    style.label(example, "sample", "value, at $t = 50$", "What is missed looks like a signal")
+    style.legend(example, loc="upper right", ncols=2)
     steps = np.arange(len(drawn.floor))
-    size.plot(steps, 1 - drawn.floor, color=EXACT)
-    size.plot(steps, drawn.floor, color=EXACT)
+    size.plot(steps, 1 - drawn.floor, color=style.EXACT)
+    size.plot(steps, drawn.floor, color=style.EXACT)
     _dots(size, drawn.size)
     _dots(size, drawn.loss)
     size.set_ylim(0, 1.25)
-    name_line(size, 2, 0.88, "size of the prediction", EXACT)
-    name_line(size, 2, 0.23, "loss that remains", EXACT)
-    label(size, "step $t$", "mean square per coordinate", "Size and loss add up to 1")
-    target.plot(steps, drawn.end_loss, color=WRONG)
-    target.plot(steps, drawn.floor, color=EXACT)
-    target.plot(steps, drawn.correlation, "--", color=NOISE)
+    style.name_line(size, 2, 0.88, "size of the prediction", style.EXACT)
+    style.name_line(size, 2, 0.23, "loss that remains", style.EXACT)
+    style.label(size, "step $t$", "mean square per coordinate", "Size and loss add up to 1")
+    target.plot(steps, drawn.end_loss, color=style.WRONG)
+    target.plot(steps, drawn.floor, color=style.EXACT)
+    target.plot(steps, drawn.correlation, "--", color=style.NOISE)
     _dots(target, drawn.seen)
     target.set_ylim(-0.05, 1.25)
-    name_line(target, 2, 1.05, "loss, end of the chain", WRONG)
-    name_line(target, 2, 0.22, "loss, $\\epsilon$ in $x_t$", EXACT)
-    name_line(target, 72, 0.36, "correlation\nof the two", NOISE, ha="right")
-    label(target, "step $t$", "loss, or correlation", "The chain's end cannot be predicted")
+    style.name_line(target, 2, 1.05, "loss, end of the chain", style.WRONG)
+    style.name_line(target, 2, 0.22, "loss, $\\epsilon$ in $x_t$", style.EXACT)
+    style.name_line(target, 72, 0.36, "correlation\nof the two", style.NOISE, ha="right")
+    style.label(target, "step $t$", "loss, or correlation", "The chain's end cannot be predicted")
     return figure
 
 
-def _dots(axes: Axes, seen: dict[int, tuple[float, float]]) -> None:
+def _dots(axes: style.Axes, seen: dict[int, tuple[float, float]]) -> None:
     """Measured values by step, with bars of five standard errors."""
     values, errors = zip(*seen.values())
-    axes.errorbar(list(seen), values, 5 * np.array(errors), fmt="o", color=LEARNED, capsize=2)
+    axes.errorbar(list(seen), values, 5 * np.array(errors), fmt="o", color=style.LEARNED, capsize=2)

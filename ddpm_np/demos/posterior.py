@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    EXACT,
-    ORANGE,
-    SKY,
-    WRONG,
-    label,
-    legend,
-    new_figure,
-    plain_log,
-    styled,
-)
 from ddpm_np._measurement import Measurement, computed
 from ddpm_np.closed_form.distributions import Gaussian
+from ddpm_np.demos import Shown
 from ddpm_np.demos.points import chain_gap, reverse_mixture
-from ddpm_np.demos.shown import Shown
 from ddpm_np.forward import q_mean_variance, q_sample, q_step
 from ddpm_np.posterior import posterior_exponent, posterior_mean_variance, psi_1, psi_2
 from ddpm_np.schedule import Schedule
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 SCHEDULE, T_SHOWN = Schedule.from_beta([0.25, 0.55, 0.55]), 2  # one coarse step, from t = 2 to 1
 X_0, X_T = 1.0, -0.3  # the clean signal and x_t
 POINTS = np.array([[-1.0], [1.0]])  # the data when x_0 is not known
-STEPS = (1, 2, 3, 5, 10, 20, 50, 100)
+CHAIN_LENGTHS = (1, 2, 3, 5, 10, 20, 50, 100)
 # alpha_bar_T of the chains with so many steps, and the noise that gives the points a density.
 END, BLUR = 0.005, 0.1
 
@@ -47,20 +34,20 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 200_000) -> Shown:
-    gaps = np.array([_gap(k) for k in STEPS])
+    gaps = np.array([_gap(k) for k in CHAIN_LENGTHS])
     rows = [
         *_square_completed(),
         *_simulated_given_x_0(n, rng),
         *_simulated_given_x_t_alone(n, rng),
         *(
             Measurement(f"nats lost by the best Gaussian chain, T = {k}", gap)
-            for k, gap in zip(STEPS, gaps)
+            for k, gap in zip(CHAIN_LENGTHS, gaps)
             if k in (1, 10, 100)
         ),
     ]
     x, wide = np.linspace(-1.2, 2.4, 400), np.linspace(-2.6, 2.6, 400)
     densities, kernels = _densities_given_x_0(x), _kernels_given_x_t_alone(wide)
-    return Shown(rows, Drawn(x, densities, wide, kernels, np.array(STEPS), gaps))
+    return Shown(rows, Drawn(x, densities, wide, kernels, np.array(CHAIN_LENGTHS), gaps))
 
 
 def _square_completed() -> list[Measurement]:
@@ -96,19 +83,11 @@ def _simulated_given_x_0(n: int, rng: np.random.Generator) -> list[Measurement]:
     slope, start = np.polyfit(after[:, 0] - X_T, before[:, 0], 1)
     left = before[:, 0] - start - slope * (after[:, 0] - X_T)
     error = np.sqrt(left.var() / n * (1 + (after.mean() - X_T) ** 2 / after.var()))
+    what = f"mean of x_{t - 1} where x_{t} = {X_T}, simulated chain"
+    spread, its_error = float(left.var(ddof=2)), float(left.var() * np.sqrt(2 / n))
     return [
-        Measurement(
-            f"mean of x_{t - 1} where x_{t} = {X_T}, simulated chain",
-            float(start),
-            float(mean[0]),
-            float(error),
-        ),
-        Measurement(
-            "variance there",
-            float(left.var(ddof=2)),
-            float(variance),
-            float(left.var() * np.sqrt(2 / n)),
-        ),
+        Measurement(what, float(start), float(mean[0]), float(error)),
+        Measurement("variance there", spread, float(variance), its_error),
     ]
 
 
@@ -168,24 +147,30 @@ def _gap(steps: int) -> float:
     return float(chain_gap(POINTS, schedule, blur=BLUR))
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
-    figure, axes = new_figure(1, 3, "One step back, with and without $x_0$", panel=(3.3, 2.8))
+def draw(drawn: Drawn) -> style.Figure:
+    figure, axes = style.new_figure(1, 3, "One step back, with and without $x_0$", panel=(3.3, 2.8))
     known, unknown, chain = axes[0]
-    styles = (SKY, "-"), (ORANGE, "--"), (EXACT, "-")
-    for (which, p), (colour, style) in zip(drawn.densities.items(), styles):
-        known.plot(drawn.x, p, style, color=colour, label=which)
+    styles = (style.SKY, "-"), (style.ORANGE, "--"), (style.EXACT, "-")
+    for (which, p), (colour, dashes) in zip(drawn.densities.items(), styles):
+        known.plot(drawn.x, p, dashes, color=colour, label=which)
     known.set_ylim(0, 1.65 * max(p.max() for p in drawn.densities.values()))
-    label(known, "$x_{t-1}$", "density", "$x_0 = 1$ known: one Gaussian")
-    legend(known, loc="upper right")
-    looks = (EXACT, "-", 2.2), (WRONG, "--", 1.6), (SKY, ":", 1.6), (SKY, "-.", 1.4)
-    for (which, p), (colour, style, width) in zip(drawn.kernels.items(), looks):
-        unknown.plot(drawn.wide, p, style, color=colour, lw=width, label=which)
+    style.label(known, "$x_{t-1}$", "density", "$x_0 = 1$ known: one Gaussian")
+    style.legend(known, loc="upper right")
+    looks = (
+        (style.EXACT, "-", 2.2),
+        (style.WRONG, "--", 1.6),
+        (style.SKY, ":", 1.6),
+        (style.SKY, "-.", 1.4),
+    )
+    for (which, p), (colour, dashes, width) in zip(drawn.kernels.items(), looks):
+        unknown.plot(drawn.wide, p, dashes, color=colour, lw=width, label=which)
     unknown.set_ylim(0, 1.75 * max(p.max() for p in drawn.kernels.values()))
-    label(unknown, "$x_{t-1}$", "density", "$x_0 = \\pm 1$ unknown: a mixture")
-    legend(unknown, loc="upper right")
-    chain.plot(drawn.steps, drawn.gaps, "o-", color=EXACT)
-    plain_log(chain, "x")
-    plain_log(chain)
-    label(chain, "number of steps $T$", "nats lost by Gaussian steps", "Small steps lose little")
+    style.label(unknown, "$x_{t-1}$", "density", "$x_0 = \\pm 1$ unknown: a mixture")
+    style.legend(unknown, loc="upper right")
+    chain.plot(drawn.steps, drawn.gaps, "o-", color=style.EXACT)
+    style.plain_log(chain, "x")
+    style.plain_log(chain)
+    style.label(
+        chain, "number of steps $T$", "nats lost by Gaussian steps", "Small steps lose little"
+    )
     return figure

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import (
-    DATA,
-    EXACT,
-    LEARNED,
-    MAP,
-    NOISE,
-    SIGNED_MAP,
-    WRONG,
-    colour_bar,
-    label,
-    legend,
-    name_line,
-    new_figure,
-    styled,
-)
 from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np.closed_form.covariance import (
     kernel_covariance,
@@ -31,12 +17,9 @@ from ddpm_np.closed_form.covariance import (
     transport_map,
 )
 from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserstein2
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
-from ddpm_np.demos.shown import Shown
 from ddpm_np.signals import MultiSine
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FLOOR = 0.1  # variance of white noise added to every covariance, so that all have densities
 
@@ -72,6 +55,9 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
     def missed(C: Array, C1: Array) -> float:
         return float(np.linalg.norm(C - C1))
 
+    def missed_by(noise: Array) -> float:
+        return missed(sample_covariance(noise), target)
+
     def moved(y: Array) -> float:
         return float(np.mean(np.sum((y - noise) ** 2, axis=1)))
 
@@ -80,38 +66,23 @@ def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: in
     distances = {"before": noise, "after": shaped}
     squares = {name: np.sum((y - x[0]) ** 2, axis=1) for name, y in distances.items()}
     from_mean = {"before": np.trace(white), "after": np.trace(target)}
-    most = f"{rows} rows of reshaped noise"
-    size = float(np.linalg.norm(target))
+    most = f"kernel missed by {rows} rows of reshaped noise"
+    size, to_mean = float(np.linalg.norm(target)), "mean square distance to the signal"
+    lifted_missed = missed(sample_covariance(transported), target + lifted)
     table = [
-        computed(
-            f"kernel missed by {most}",
-            missed(sample_covariance(shaped), target),
-            reshaping_error(target, rows - 1),
-        ),
-        computed(
-            f"... by {few} rows",
-            missed(sample_covariance(short), target),
-            reshaping_error(target, few - 1),
-        ),
+        computed(most, missed_by(shaped), reshaping_error(target, rows - 1)),
+        computed(f"... by {few} rows", missed_by(short), reshaping_error(target, few - 1)),
         computed("... by Y^T Y of 50 rows, relative", missed(y.T @ y, target) / size, 0.0),
         Measurement("... and where the rows are normalised", missed(normalised, target) / size),
         *(
-            computed(
-                f"mean square distance to the signal, {name}",
-                square.mean(),
-                from_mean[name] + x[0] @ x[0],
-            )
+            computed(f"{to_mean}, {name}", square.mean(), from_mean[name] + x[0] @ x[0])
             for name, square in squares.items()
         ),
         *(
             Measurement(f"least distance to the signal, {name}", float(np.sqrt(square.min())))
             for name, square in squares.items()
         ),
-        computed(
-            f"kernel + {FLOOR} I missed by {rows} rows, transported",
-            missed(sample_covariance(transported), target + lifted),
-            0.0,
-        ),
+        computed(f"kernel + {FLOOR} I missed by {rows} rows, transported", lifted_missed, 0.0),
         computed("squared distance that transport moves", moved(transported), least),
         Measurement("... and X V Psi V_1^T, to the same covariance", moved(turned)),
         *(
@@ -150,43 +121,49 @@ def _densities(
     return densities, exact
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
-    figure, axes = new_figure(2, 3, "Noise that is given a covariance", panel=(3.4, 2.7))
+def draw(drawn: Drawn) -> style.Figure:
+    figure, axes = style.new_figure(2, 3, "Noise that is given a covariance", panel=(3.4, 2.7))
     reached, normalised, distance = axes[0]
     largest = float(np.abs(drawn.normalised).max())
     shown = (
-        (reached, drawn.reached, "Reshaped: the signal's kernel", (0, 1, MAP)),
-        (normalised, drawn.normalised, "Rows normalised after it", (-largest, largest, SIGNED_MAP)),
+        (reached, drawn.reached, "Reshaped: the signal's kernel", (0, 1, style.MAP)),
+        (
+            normalised,
+            drawn.normalised,
+            "Rows normalised after it",
+            (-largest, largest, style.SIGNED_MAP),
+        ),
     )
     for ax, C, title, (low, high, colours) in shown:
         image = ax.imshow(C, vmin=low, vmax=high, cmap=colours)
         ax.grid(False)
-        label(ax, "sample $i$", "sample $j$", title)
-        colour_bar(image, ax, "")
+        style.label(ax, "sample $i$", "sample $j$", title)
+        style.colour_bar(image, ax, "")
     bins = np.linspace(0, 1.05 * max(v.max() for v in drawn.distances.values()), 40)
-    for (when, values), colour in zip(drawn.distances.items(), (NOISE, LEARNED)):
+    for (when, values), colour in zip(drawn.distances.items(), (style.NOISE, style.LEARNED)):
         distance.hist(values, bins, color=colour, alpha=0.6, label=when)
-    label(distance, "distance to the signal", "noises", "Some come nearer, some go farther")
-    legend(distance, loc="upper left")
+    style.label(distance, "distance to the signal", "noises", "Some come nearer, some go farther")
+    style.legend(distance, loc="upper left")
     before, after, densities = axes[1]
     panels = (before, drawn.noise, "Noise before"), (after, drawn.shaped, "Reshaped, it is smooth")
     for ax, rows, title in panels:
-        ax.plot(rows[:6].T, color=NOISE, lw=0.8, alpha=0.8)
-        ax.plot(drawn.signal, color=DATA, lw=1.8)
-        label(ax, "sample", "value", title)
+        ax.plot(rows[:6].T, color=style.NOISE, lw=0.8, alpha=0.8)
+        ax.plot(drawn.signal, color=style.DATA, lw=1.8)
+        style.label(ax, "sample", "value", title)
         ax.set_ylim(-4.2, 4.2)
-        name_line(ax, 0, 3.5, "the signal", DATA)
-        name_line(ax, 16, 3.5, "six noises", NOISE)
+        style.name_line(ax, 0, 3.5, "the signal", style.DATA)
+        style.name_line(ax, 16, 3.5, "six noises", style.NOISE)
     names = list(drawn.densities)
-    for place, (which, colour) in enumerate(zip(names, (NOISE, WRONG, WRONG, EXACT)), 1):
+    for place, (which, colour) in enumerate(
+        zip(names, (style.NOISE, style.WRONG, style.WRONG, style.EXACT)), 1
+    ):
         low, quarter, middle, three, high = np.percentile(
             drawn.densities[which], [5, 25, 50, 75, 95]
         )
         densities.plot([low, high], [place, place], color=colour, lw=2)
         densities.plot([quarter, three], [place, place], color=colour, lw=9, solid_capstyle="butt")
-        densities.plot(middle, place, "o", color=DATA, ms=3)
+        densities.plot(middle, place, "o", color=style.DATA, ms=3)
     densities.set_ylim(0.5, 4.5)
     densities.set_yticks(range(1, 5), [n.replace("'s ", "'s\n", 1) for n in names])
-    label(densities, "log density of a signal in nats", "", "Another signal's kernel hurts")
+    style.label(densities, "log density of a signal in nats", "", "Another signal's kernel hurts")
     return figure

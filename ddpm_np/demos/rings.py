@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 import numpy as np
 
-from ddpm_np import _figure_style
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
 from ddpm_np._measurement import Measurement, computed, sampled
 from ddpm_np._picture_grid import picture_grid
@@ -14,25 +12,18 @@ from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.closed_form.patches import PatchDenoiser
+from ddpm_np.demos import Shown
 from ddpm_np.demos.points import nearest, share_at_points
-from ddpm_np.demos.shown import Shown
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import trained
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 SCHEDULE = Schedule.sigmoid(40, beta_min=1e-3)
 FAMILY = Rings(12, radius=3.4, spread=1.0)
 PATCH = 5
 SEEN = f"sees {PATCH} x {PATCH}"
-
-
-class Drawn(NamedTuple):
-    rows: dict[str, Array]  # (columns, pixels) by what made them
 
 
 def show(
@@ -78,14 +69,9 @@ def show(
     rows.append(Measurement("least loss, all pixels of the five", float(floor[1:].mean())))
     first = Schedule.from_beta([1e-4])
     floor, error = estimate_floor(FAMILY, first, n=16, rng=rng)
-    rows.append(
-        Measurement(
-            f"least loss of the family at little noise, in 1/{FAMILY.dim}",
-            float(FAMILY.dim * floor[1]),
-            2.0,
-        )
-    )
-    return Shown(rows, Drawn(drawn))
+    what = f"least loss of the family at little noise, in 1/{FAMILY.dim}"
+    rows.append(Measurement(what, float(FAMILY.dim * floor[1]), 2.0))
+    return Shown(rows, drawn)
 
 
 def _trained(
@@ -98,8 +84,6 @@ def _trained(
     return trained(network, points, schedule, rng=rng, ema_decay=0.98, **settings)
 
 
-@_figure_style.styled
-def draw(drawn: Drawn) -> Figure:
-    """One row for each denoiser, one column for each noise."""
-    figure = picture_grid(drawn.rows, title="Circles that are not round", aside=2.4)
-    return figure
+def draw(drawn: dict[str, Array]) -> style.Figure:
+    """One row of pictures for each denoiser, by its name, and one column for each noise."""
+    return picture_grid(drawn, title="Circles that are not round", aside=2.4)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._figure_style import EXACT, LEARNED, label, name_line, new_figure, styled
 from ddpm_np._measurement import Measurement, sampled
+from ddpm_np.demos import Shown
 from ddpm_np.demos.covariance import FREQUENCIES
 from ddpm_np.demos.moon import moon
-from ddpm_np.demos.shown import Shown
 from ddpm_np.signals import MultiSine
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 DIMS = (20, 50, 100, 256)
 NEAR = 0.5  # root mean square difference to the nearest signal
@@ -61,10 +58,9 @@ def _share(radius: Array | float, dim: int, rank: int) -> Array:
     return gammainc(left / 2, dim * np.square(radius) / 2)
 
 
-@styled
-def draw(drawn: Drawn) -> Figure:
+def draw(drawn: Drawn) -> style.Figure:
     title = "Most of the space is noise"
-    figure, axes = new_figure(1, 2, title, panel=(4.9, 2.7), width_ratios=(1.15, 1))
+    figure, axes = style.new_figure(1, 2, title, panel=(4.9, 2.7), width_ratios=(1.15, 1))
     pictures, share = axes[0]
     framed = [
         np.hstack([np.pad(x.reshape(16, 16), 1, constant_values=1) for x in row])
@@ -74,14 +70,18 @@ def draw(drawn: Drawn) -> Figure:
     pictures.set_yticks([9, 27], ["five moons", "five random\npoints"])
     pictures.set_xticks([])
     pictures.grid(False)
-    label(pictures, "pictures of 16 x 16 pixels", "", "Points of one space")
+    style.label(pictures, "pictures of 16 x 16 pixels", "", "Points of one space")
     for dim, values in drawn.exact.items():
-        share.plot(RADII, np.maximum(values, 1e-300), color=EXACT, lw=1.2)
+        share.plot(RADII, np.maximum(values, 1e-300), color=style.EXACT, lw=1.2)
         low = np.interp(-19, np.log10(np.maximum(values, 1e-300)), RADII)
-        name_line(share, low + 0.012, 1e-19, f"{dim}", EXACT)
+        style.name_line(share, low + 0.012, 1e-19, f"{dim}", style.EXACT)
     for radii, values in drawn.counted.values():
-        share.plot(radii[values > 0], values[values > 0], "o", color=LEARNED, ms=3)
+        share.plot(radii[values > 0], values[values > 0], "o", color=style.LEARNED, ms=3)
     share.set(yscale="log", ylim=(1e-20, 5), xlim=(0.1, 1))
-    name_line(share, 0.99, 1e-16, "numbers in a point:\n20, 50, 100, 256", EXACT, ha="right")
-    label(share, "distance to the nearest signal", "share of points", "The larger, the emptier")
+    style.name_line(
+        share, 0.99, 1e-16, "numbers in a point:\n20, 50, 100, 256", style.EXACT, ha="right"
+    )
+    style.label(
+        share, "distance to the nearest signal", "share of points", "The larger, the emptier"
+    )
     return figure

@@ -50,6 +50,7 @@ class Block:
         return " ".join(text for _, text in self.entries.get(key, [])).split()
 
     def error(self, message: object, line: int = 0) -> ValueError:
+        """The error to raise, with the file and the line, by default the block's."""
         return ValueError(f"{self.file}:{line or self.line}: {message}")
 
     def read(self, key: str, as_: Callable[[str], _T], text: str) -> _T:

@@ -93,15 +93,12 @@ class Formula:
     def exact(self) -> bool:
         return not self.stated and all(is_exact(part) for part in self.parts)
 
-    def value(self, numbers: Mapping[str, Any]) -> Any:
-        """The right-hand side for these numbers, keyed by the names of the symbols."""
-        return value(self.right, Defined(numbers, self.block))
-
-    def values(self, numbers: Mapping[str, Any]) -> list[Any]:
-        """All parts, which must be equal."""
-        return [value(part, Defined(numbers, self.block)) for part in self.parts]
+    def value(self, numbers: Mapping[str, Any], part: int = -1) -> Any:
+        """A part, by default the last, for these numbers, keyed by the names of the symbols."""
+        return value(self.parts[part], Defined(numbers, self.block))
 
     def latex(self) -> str:
+        """The whole formula in LaTeX."""
         return latex(self.tree)
 
 
@@ -114,29 +111,28 @@ class Defined(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name in self.numbers:
             return self.numbers[name]
-        for formula in self.block:
-            if formula.left == Node("name", name) or f"{formula.squared}^2" == name != "^2":
-                return value(formula.right, self)
-            if formula.squared == name:
-                return _root(value(formula.right, self))
-        raise KeyError(name)
+        formula = self._defining(name)
+        if formula is None:
+            raise KeyError(name)
+        found = value(formula.right, self)
+        return value(parse("sqrt(x)"), {"x": found}) if formula.squared == name else found
 
     def __contains__(self, name: object) -> bool:
-        return name in self.numbers or any(
-            name and (f.left == Node("name", str(name)) or name in (f.squared, f"{f.squared}^2"))
-            for f in self.block
-            if f.squared or name != "^2"
-        )
+        return name in self.numbers or self._defining(str(name)) is not None
+
+    def _defining(self, name: str) -> Formula | None:
+        """The equation of which the name, or its square, is the left-hand side."""
+        for formula in self.block:
+            square = formula.squared
+            if formula.left == Node("name", name) or square and name in (square, f"{square}^2"):
+                return formula
+        return None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.numbers)
 
     def __len__(self) -> int:
         return len(self.numbers)
-
-
-def _root(square: Any) -> Any:
-    return value(parse("sqrt(x)"), {"x": square})
 
 
 def function_at(path: str) -> Any:
@@ -150,13 +146,13 @@ def formulas(function: str | Callable[..., Any]) -> tuple[Formula, ...]:
     None where the docstring has no equation number. ValueError for one that cannot be read.
     """
     found = function_at(function) if isinstance(function, str) else function
-    return _read(_name(found), inspect.getdoc(found) or "")
+    return _formulas_in(_name(found), inspect.getdoc(found) or "")
 
 
 @lru_cache(maxsize=1024)
-def _read(name: str, doc: str) -> tuple[Formula, ...]:
+def _formulas_in(name: str, doc: str) -> tuple[Formula, ...]:
     read: list[Formula] = []
-    for paragraph in doc.split("\n\n")[1:] if _numbers(doc) else ():
+    for paragraph in doc.split("\n\n")[1:] if _equation_numbers(doc) else ():
         if _is_equation(paragraph):
             try:
                 read += _block(list(_statements(paragraph)))
@@ -167,10 +163,10 @@ def _read(name: str, doc: str) -> tuple[Formula, ...]:
 
 def equation_numbers(found: Any) -> tuple[str, ...]:
     """The numbers in the first line of a docstring: "(E9)", "(E11, E12)", "(E3 to E6)"."""
-    return _numbers(inspect.getdoc(found) or "")
+    return _equation_numbers(inspect.getdoc(found) or "")
 
 
-def _numbers(doc: str) -> tuple[str, ...]:
+def _equation_numbers(doc: str) -> tuple[str, ...]:
     first = doc.partition("\n\n")[0]
     numbers: list[str] = []
     for inside in re.findall(r"\(([^()]*\bE\d[^()]*)\)", first):

@@ -53,6 +53,7 @@ class Place(str):
 
     @property
     def lines(self) -> range:
+        """The numbers of its lines."""
         return range(self.first, self.last + 1)
 
     def overlaps(self, other: Place) -> bool:
@@ -78,6 +79,7 @@ class Printed:
 
     @property
     def latex(self) -> str:
+        """The LaTeX as one text."""
         return "\n".join(self.lines)
 
 

@@ -7,12 +7,12 @@ the nine steps, what comes before and after them, the sections of the notes, all
 from __future__ import annotations
 
 import inspect
-import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ddpm_np.equations import EQUATIONS, SECTIONS, equations_of
+from ddpm_np.equations.docstrings import function_at
 from ddpm_np.equations.notes import Heading, notes
 from ddpm_np.equations.telling import PARTS, STEPS, Step, told
 from ddpm_np.equations.typeset import latex, sentence
@@ -118,7 +118,7 @@ def _link(function: str, up: str) -> str:
 
 def where(function: str) -> tuple[str, int]:
     """The file and the line in which a function of the register stands."""
-    found = pkgutil.resolve_name(f"ddpm_np.{function}")
+    found = function_at(function)
     found = inspect.unwrap(getattr(found, "fget", None) or found)
     path = Path(inspect.getfile(found)).relative_to(ROOT).as_posix()
     return path, inspect.getsourcelines(found)[1]

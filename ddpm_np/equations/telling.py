@@ -61,6 +61,7 @@ class Step(NamedTuple):
 
     @property
     def because(self) -> Words:
+        """Why the step follows: its own words, else the equation's sentence."""
         return self.own or EQUATIONS[self.equation].sentence
 
 

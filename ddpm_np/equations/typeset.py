@@ -10,28 +10,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html import escape
-from typing import Protocol
 
 from ddpm_np.equations.formula import Node, parse
 
-GREEK = {
-    "alpha": "α",
-    "beta": "β",
-    "eps": "ε",
-    "psi": "ψ",
-    "Psi": "Ψ",
-    "phi": "φ",
-    "Phi": "Φ",
-    "Sigma": "Σ",
-    "sigma": "σ",
-    "theta": "θ",
-    "lambda": "λ",
-    "Lambda": "Λ",
-    "mu": "μ",
-    "eta": "η",
-    "pi": "π",
-    "tau": "τ",
-}
+_NAMES = "alpha beta eps psi Psi phi Phi Sigma sigma theta lambda Lambda mu eta pi tau"
+GREEK = dict(zip(_NAMES.split(), "αβεψΨφΦΣσθλΛμηπτ", strict=True))
 ACCENTS = {
     "bar": ("¯", r"\bar"),
     "tilde": ("~", r"\tilde"),
@@ -53,19 +36,6 @@ TEX_SIGNS = {
     "of;": ";",  # within a function: N(x; mu, Sigma)
     ",": ",",
 }
-
-
-class _Writer(Protocol):
-    def number(self, text: str) -> str: ...
-    def name(self, name: str) -> str: ...
-    def sign(self, sign: str, *, prefix: bool = False) -> str: ...
-    def product(self, left: str, right: str) -> str: ...
-    def fraction(self, above: str, below: str) -> str: ...
-    def power(self, base: str, exponent: str) -> str: ...
-    def root(self, inside: str) -> str: ...
-    def operator(self, operator: str, index: str) -> str: ...
-    def fence(self, kind: str, inside: str) -> str: ...
-    def function(self, name: str) -> str: ...
 
 
 def latex(tree: Node) -> str:
@@ -101,18 +71,14 @@ def sentence(text: str, write: Callable[[Node], str], plain: Callable[[str], str
 
 def _statements(tree: Node) -> list[Node]:
     """The parts of a chain between semicolons."""
-    signs = tree.text.split(" ") if tree.kind == "chain" else []
-    cuts = [0, *(i + 1 for i, sign in enumerate(signs) if sign == ";"), len(signs) + 1]
-    return (
-        [
-            Node("chain", " ".join(signs[a : b - 1]), tree.parts[a:b])
-            if b - a > 1
-            else tree.parts[a]
-            for a, b in zip(cuts, cuts[1:])
-        ]
-        if signs
-        else [tree]
-    )
+    if tree.kind != "chain":
+        return [tree]
+    signs = tree.text.split(" ")
+    cuts = [0, *(i + 1 for i, sign in enumerate(signs) if sign == ";"), len(tree.parts)]
+    return [
+        tree.parts[a] if b == a + 1 else Node("chain", " ".join(signs[a : b - 1]), tree.parts[a:b])
+        for a, b in zip(cuts, cuts[1:])
+    ]
 
 
 def _terms(tree: Node) -> list[tuple[str, Node]]:
@@ -147,7 +113,7 @@ def _split(name: str) -> tuple[str, list[str], str]:
     return letters, accents, " ".join(subscript)
 
 
-def _write(tree: Node, to: _Writer) -> str:
+def _write(tree: Node, to: _LaTeX | _MathML) -> str:
     kind, parts = tree.kind, tree.parts
     if kind == "number":
         return to.number(tree.text)
@@ -201,13 +167,9 @@ class _LaTeX:
         base, accents, subscript = _split(name)
         if base == "grad":
             return r"\nabla "
-        letter = (
-            "\\epsilon"
-            if base == "eps"
-            else "\\" + base
-            if base in GREEK
-            else (rf"\mathrm{{{base}}}" if len(base) > 1 else base)
-        )
+        letter = rf"\mathrm{{{base}}}" if len(base) > 1 else base
+        if base in GREEK:
+            letter = r"\epsilon" if base == "eps" else f"\\{base}"
         for accent in accents:
             mark = ACCENTS[accent][1]
             letter = f"{letter}^{{*}}" if mark == "*" else f"{mark}{{{letter}}}"
@@ -229,11 +191,8 @@ class _LaTeX:
         return rf"\frac{{{above}}}{{{below}}}"
 
     def power(self, base: str, exponent: str) -> str:
-        return (
-            f"{{{base}}}^{{{exponent}}}"
-            if "^" in base or "_" in base
-            else (f"{base}^{{{exponent}}}")
-        )
+        base = f"{{{base}}}" if "^" in base or "_" in base else base
+        return f"{base}^{{{exponent}}}"
 
     def root(self, inside: str) -> str:
         return rf"\sqrt{{{inside}}}"
@@ -250,13 +209,7 @@ class _LaTeX:
     def function(self, name: str) -> str:
         if name in FUNCTIONS:
             return "\\" + name
-        return (
-            r"\mathcal{N}"
-            if name == "N"
-            else rf"\mathrm{{{name}}}"
-            if name == "E"
-            else (self.name(name))
-        )
+        return {"N": r"\mathcal{N}", "E": r"\mathrm{E}"}.get(name) or self.name(name)
 
 
 class _MathML:

@@ -1,6 +1,6 @@
 """The numbers that a formula's symbols stand for, and the exact value of a formula.
 
-:class:`Numbers` looks up ``alpha_bar_{t-1}``, ``beta_{t|s}`` or ``psi_2`` for a schedule and a
+:class:`SymbolValues` looks up ``alpha_bar_{t-1}``, ``beta_{t|s}`` or ``psi_2`` for a schedule and a
 step; the schedule may be one of floats, of symbols or of :class:`Rounded` decimals. With the
 last, :func:`exact` gives the value of what a function returns in 120 digits, the unit in which
 its rounding is measured, and how many roundings the formula takes.
@@ -30,7 +30,7 @@ TABLES = ("beta", "alpha", "alpha_bar", "beta_tilde", "log_snr")
 DEFINED = {"psi_1": "posterior.psi_1", "psi_2": "posterior.psi_2_simplified"}
 
 
-class Numbers(Mapping[str, Any]):
+class SymbolValues(Mapping[str, Any]):
     """The numbers by the names that formulas use, for a schedule and the step from t to s.
 
     schedule : what holds the tables, index t; None where all symbols are given
@@ -123,6 +123,16 @@ def arguments(path: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
 # ---- exact values -------------------------------------------------------------------------------
 
 
+def _operation(of: Callable[[Rounded, Rounded], Rounded]) -> Any:
+    def method(self: Rounded, other: Any) -> Any:
+        if isinstance(other, np.ndarray):
+            return NotImplemented  # NumPy then goes through its elements
+        with localcontext(DIGITS):
+            return of(self, other if isinstance(other, Rounded) else Rounded(other))
+
+    return method
+
+
 class Rounded:
     """A number in 120 digits, and what floating point may make of it.
 
@@ -137,35 +147,12 @@ class Rounded:
         self.scale = abs(self.value) if scale is None else scale
         self.roundings = roundings
 
-    def _with(self, other: Any, operation: Callable[[Rounded, Rounded], Rounded]) -> Any:
-        if isinstance(other, np.ndarray):
-            return NotImplemented
-        with localcontext(DIGITS):
-            return operation(self, other if isinstance(other, Rounded) else Rounded(other))
-
-    def __add__(self, other: Any) -> Any:
-        return self._with(other, _add)
-
-    def __radd__(self, other: Any) -> Any:
-        return self._with(other, _add)
-
-    def __sub__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: _add(a, -b))
-
-    def __rsub__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: _add(-a, b))
-
-    def __mul__(self, other: Any) -> Any:
-        return self._with(other, _times)
-
-    def __rmul__(self, other: Any) -> Any:
-        return self._with(other, _times)
-
-    def __truediv__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: _times(a, _inverse(b)))
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: _times(b, _inverse(a)))
+    __add__ = __radd__ = _operation(lambda a, b: _add(a, b))
+    __sub__ = _operation(lambda a, b: _add(a, -b))
+    __rsub__ = _operation(lambda a, b: _add(-a, b))
+    __mul__ = __rmul__ = _operation(lambda a, b: _times(a, b))
+    __truediv__ = _operation(lambda a, b: _times(a, _inverse(b)))
+    __rtruediv__ = _operation(lambda a, b: _times(b, _inverse(a)))
 
     def __neg__(self) -> Rounded:
         with localcontext(DIGITS):
@@ -250,23 +237,24 @@ class ExactTables:
             tilde = [b * n / m if m else b for b, n, m in zip(betas, [noise[0], *noise], noise)]
             snr = [a / n if n else Decimal("inf") for a, n in zip(alpha_bar, noise)]
         self.T = len(betas) - 1
-        self.beta, self.alpha, self.alpha_bar = map(_table, (betas, alpha, alpha_bar))
-        self.one_minus_alpha_bar, self.beta_tilde = _table(noise), _table(tilde)
+        self.beta, self.alpha, self.alpha_bar = map(_exact_table, (betas, alpha, alpha_bar))
+        self.one_minus_alpha_bar, self.beta_tilde = _exact_table(noise), _exact_table(tilde)
         self._snr = snr
 
     @property
     def log_snr(self) -> Any:
+        """ln(alpha_bar_t / (1 - alpha_bar_t)), found only where it is asked for."""
         with localcontext(DIGITS):
-            return _table([ratio.ln() for ratio in self._snr])
+            return _exact_table([ratio.ln() for ratio in self._snr])
 
 
-def _table(values: list[Decimal]) -> Any:
+def _exact_table(values: list[Decimal]) -> Any:
     """Each entry is rounded once in floating point; 0 and 1 are exact."""
     return as_exact([Rounded(v, None, 0 if v in (0, 1) else 1) for v in values])
 
 
 def as_exact(x: Any) -> Any:
-    """Numbers at their exact value: an object array of :class:`Rounded`, or one of them."""
+    """SymbolValues at their exact value: an object array of :class:`Rounded`, or one of them."""
     found = np.asarray(x)
     out = np.empty(found.size, dtype=object)
     out[:] = [v if isinstance(v, Rounded) else Rounded(v) for v in found.ravel().tolist()]
@@ -287,7 +275,7 @@ def exact(
     Returns a :class:`Rounded`, or an object array of them.
     """
     tables = beta if isinstance(beta, ExactTables) else ExactTables(beta)
-    numbers = Numbers(tables, t, s, **{name: as_exact(x) for name, x in given.items()})
+    numbers = SymbolValues(tables, t, s, **{name: as_exact(x) for name, x in given.items()})
     sizes = [np.shape(x)[-1] for x in given.values() if np.ndim(x) == 2]
     numbers.given |= {"I": np.eye(sizes[0], dtype=int).astype(object)} if sizes else {}
     chosen = [f for f in formulas(path) if not f.is_distribution] or formulas(path)

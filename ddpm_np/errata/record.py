@@ -3,8 +3,8 @@
 ``n0.txt`` to ``n4.txt`` hold one block per erratum, after a first block that introduces the file::
 
     N2:351 | slip | E3
-    printed: b = beta_t
-    corrected: b = sqrt(beta_t)
+    printed: $b = beta_t$
+    corrected: $b = sqrt(beta_t)$
     quantity: ...
     所比较的量: ...
     why: ...
@@ -13,10 +13,10 @@
 First its place in the note, its kind (one of :data:`KINDS`) and the equation that the corrected
 form carries or uses, if there is one; ``also:`` names places that repeat the error. Each text is
 followed by its Chinese (原文, 更正, 所比较的量, 理由), which for the printed form is the note's own
-words; without it the two read the same. Formulas are in the notation of
+words; without it the two read the same. Formulas stand between dollar signs, in the notation of
 :mod:`ddpm_np.equations.formula`. A text in both languages that is one is the entry's formula;
-where the text says more, ``printed formula:`` and ``corrected formula:`` hold it, between dollar
-signs as LaTeX where the notation does not reach.
+where the text says more, ``printed formula:`` and ``corrected formula:`` hold it, and
+``printed latex:`` and ``corrected latex:`` where the notation does not reach.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from ddpm_np.equations.blocks import Block, blocks
 from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import Place, heading_of
+from ddpm_np.equations.typeset import latex
 from ddpm_np.equations.words import Words
 from ddpm_np.errata.numbers import Numbers
 
@@ -56,6 +57,7 @@ class Erratum:
     equation : the equation that the corrected form carries or uses, "E3", where there is one
     also : other places with the same error
     numbers : computes the counterexample
+    marked : the four texts by their labels, with dollar signs around their formulas
     """
 
     place: Place
@@ -68,6 +70,7 @@ class Erratum:
     equation: str | None
     also: tuple[Place, ...]
     numbers: Callable[[], Numbers] = field(repr=False, compare=False)
+    marked: Mapping[str, Words] = field(repr=False, compare=False)
 
     @property
     def section(self) -> str:
@@ -77,8 +80,6 @@ class Erratum:
     @property
     def latex(self) -> tuple[str, str] | None:
         """The formula in LaTeX, as printed and as corrected."""
-        from ddpm_np.equations.typeset import latex
-
         if self.formula is None:
             return None
         printed, corrected = (
@@ -86,11 +87,6 @@ class Erratum:
             for text in self.formula
         )
         return printed, corrected
-
-    @property
-    def strikes(self) -> bool:
-        """Whether what is printed should be struck out; what is only imprecise can stand."""
-        return self.kind in ("wrong formula", "wrong claim", "slip")
 
     def rule_holds(self) -> bool:
         """Whether its counterexample decides: what is printed fails, the correction holds."""
@@ -110,7 +106,9 @@ def read(
         yield entry
 
 
-_FORMULAS = "printed formula", "corrected formula"
+_FORMULAS = [
+    f"{label} {kind}" for label in ("printed", "corrected") for kind in ("formula", "latex")
+]
 _KEYS = ", ".join(("also", *_FORMULAS, *(key for pair in LABELS.items() for key in pair)))
 
 
@@ -123,12 +121,14 @@ def _entry(block: Block, counterexamples: Mapping[str, Callable[[], Numbers]]) -
         raise block.error(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if place not in counterexamples:
         raise block.error(f"{place} has no counterexample")
-    words = {label: block.words(label, chinese) for label, chinese in LABELS.items()}
+    marked = {label: block.words(label, chinese) for label, chinese in LABELS.items()}
+    words = {k: Words(*(text.replace("$", "") for text in of)) for k, of in marked.items()}
     formulas = []
-    for key in _FORMULAS:
-        en, zh = words[key.removesuffix(" formula")]
-        formulas.append(block.text(key, en if en == zh else ""))
-        if key in block.entries and not formulas[-1].startswith("$"):
+    for label in ("printed", "corrected"):
+        en, zh = words[label]
+        key, in_latex = f"{label} formula", block.text(f"{label} latex", "")
+        formulas.append(f"${in_latex}$" if in_latex else block.text(key, en if en == zh else ""))
+        if key in block.entries:
             block.read(key, parse, formulas[-1])
     also = block.text("also", "")
     return Erratum(
@@ -139,4 +139,5 @@ def _entry(block: Block, counterexamples: Mapping[str, Callable[[], Numbers]]) -
         equation=equation or None,
         also=tuple(block.read("also", Place, text) for text in also.split(", ") if text),
         numbers=counterexamples[place],
+        marked=marked,
     )

@@ -13,35 +13,18 @@ of what it gets. :mod:`ddpm_np.proof.verify` prints the errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np import sampling
-from ddpm_np._checks import Array
-from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.equations import EQUATIONS
-from ddpm_np.equations.docstrings import formulas, symbol_of
-from ddpm_np.equations.values import ExactTables, Numbers, Rounded, as_exact, parameters_of
+from ddpm_np.equations.docstrings import formulas
+from ddpm_np.equations.values import SymbolValues, as_exact
+from ddpm_np.proof.draws import ARGUMENTS, DIM, EXAMPLES, Compared, Draw, compared, one_call
+from ddpm_np.proof.parts import ROWS, WITHOUT_FORMULA, is_kernel, taken_by, takes_route
 from ddpm_np.proof.reference import ulp_error
-from ddpm_np.proof.theorems import (
-    MATRICES,
-    NO_VALUE,
-    ROWS,
-    WITHOUT_FORMULA,
-    is_kernel,
-    parts_of,
-    result_of,
-    taken_by,
-    takes_route,
-)
-from ddpm_np.schedule import Schedule
-from ddpm_np.signals import MultiSine
 
-SCHEDULES = 12
-DIM = 3
 # What these return is the exact value, rounded once.
 ROUNDED_ONCE = ("schedule.Schedule.from_beta", "schedule.Schedule.between")
 # What these return is right to the last places of itself: no cancellation is left in them.
@@ -55,41 +38,12 @@ NOTHING_CANCELS = (
 )
 
 
-class Draw(NamedTuple):
-    """A random schedule, the same in 120 digits, and a route s < t through it."""
-
-    schedule: Schedule
-    exact: ExactTables
-    s: int
-    t: int
-    rng: np.random.Generator
-
-
 class Worst(NamedTuple):
     """The largest error and what is allowed there, in ulp; what is wrong, if anything is."""
 
     error: float
     allowed: float
     failure: str = ""
-
-
-Compared = tuple[str, Any, Any]
-
-
-def draws(rng: np.random.Generator, number: int = SCHEDULES) -> Iterator[Draw]:
-    """Betas spread evenly over their logits, from 1e-12 to 1 - 1e-6, and every kind of route.
-
-    T is 1, 2, 3 or 10; the last three draws are mild betas and the usual schedules with T = 1000.
-    """
-    schedules = []
-    for _ in range(number):
-        T = int(rng.choice([1, 2, 3, 10]))
-        beta = 1 / (1 + np.exp(-rng.uniform(np.log(1e-12), np.log(1e6), T)))
-        schedules.append(Schedule.from_beta(beta))
-    mild = Schedule.from_beta(1 / (1 + np.exp(-rng.uniform(-9, 3, 6))))
-    for schedule in [*schedules, mild, Schedule.linear(1000), Schedule.cosine(1000)]:
-        t = int(rng.integers(1, schedule.T + 1))
-        yield Draw(schedule, ExactTables(schedule.beta[1:]), int(rng.integers(0, t)), t, rng)
 
 
 def measured_paths() -> list[str]:
@@ -108,15 +62,12 @@ def _has_value(path: str) -> bool:
 
 def worst_error(path: str, drawn: list[Draw]) -> Worst:
     """The largest error relative to what is allowed. A function that raises is a failure too."""
-    worst = Worst(0.0, 1.0)
-    for draw in drawn:
-        place = f"for T = {draw.schedule.T}, s = {draw.s}, t = {draw.t}"
-        if draw.schedule.T <= 10:
-            place += f", beta = {draw.schedule.beta[1:].tolist()}"
-        worst = _joined(worst, path, _one_call(path, draw), place)
-        if worst.failure:
-            break
-    return worst
+
+    def place(d: Draw) -> str:
+        betas = f", beta = {d.schedule.beta[1:].tolist()}" if d.schedule.T <= 10 else ""
+        return f"for T = {d.schedule.T}, s = {d.s}, t = {d.t}{betas}"
+
+    return _worst(path, ((one_call(path, draw), place(draw)) for draw in drawn))
 
 
 def worst_in_batches(path: str, dtype: Any, drawn: list[Draw], rng: np.random.Generator) -> Worst:
@@ -124,236 +75,54 @@ def worst_in_batches(path: str, dtype: Any, drawn: list[Draw], rng: np.random.Ge
 
     Where coefficients do not underflow float32: T = 10 with mild betas, and T = 1000.
     """
-    worst = Worst(0.0, 1.0)
-    for schedule, exact in ((d.schedule, d.exact) for d in drawn[-3:]):
-        T = schedule.T
+
+    def calls() -> Iterator[tuple[Iterator[Compared], str]]:
         first = 2 if path.endswith("psi_1") else 1
-        t = np.array([T, first, *rng.integers(first, T + 1, 4), T])
-        given = {name: rng.standard_normal((len(t), DIM)).astype(dtype) for name in ROWS}
-        worst = _joined(
-            worst,
-            path,
-            _compared(
-                path,
-                Numbers(schedule, t, axes=1, **given),
-                Numbers(exact, t, axes=1, **{k: as_exact(x) for k, x in given.items()}),
-                dtype,
-            ),
-            f"for T = {T}, t = {t.tolist()}, {np.dtype(dtype)}",
-        )
-    return worst
+        for schedule, exact in ((d.schedule, d.exact) for d in drawn[-3:]):
+            t = np.array([schedule.T, first, *rng.integers(first, schedule.T + 1, 4), schedule.T])
+            given = {name: rng.standard_normal((len(t), DIM)).astype(dtype) for name in ROWS}
+            floats = SymbolValues(schedule, t, axes=1, **given)
+            precise = SymbolValues(exact, t, axes=1, **{k: as_exact(x) for k, x in given.items()})
+            place = f"for T = {schedule.T}, t = {t.tolist()}, {np.dtype(dtype)}"
+            yield compared(path, floats, precise, dtype), place
+
+    return _worst(path, calls())
 
 
 def in_batches(path: str) -> bool:
     """Whether a function takes rows and a step for each."""
     return (
-        path not in EXAMPLES
+        path not in (*EXAMPLES, *ARGUMENTS)
         and bool(taken_by(path) & {*ROWS})
         and not is_kernel(path)
         and not takes_route(path)
     )
 
 
-def _joined(worst: Worst, path: str, compared: Iterator[Compared], place: str) -> Worst:
-    try:
-        for name, actual, exact in compared:
-            worst = _worse(worst, path, name, actual, exact, place)
-    except Exception as problem:
-        why = f"{path}: {type(problem).__name__}: {problem}, {place}"
-        return Worst(float("inf"), worst.allowed, why)
+def _worst(path: str, calls: Iterable[tuple[Iterator[Compared], str]]) -> Worst:
+    worst = Worst(0.0, 1.0)
+    for pairs, place in calls:
+        try:
+            for name, actual, exact in pairs:
+                found = _distance(path, actual, exact)
+                if not found.error <= found.allowed:
+                    off = f"off by {found.error:.3g} ulp, {found.allowed:g} allowed"
+                    return found._replace(failure=f"{path}: {name} is {off}, {place}")
+                if found.error / found.allowed >= worst.error / worst.allowed:
+                    worst = found
+        except Exception as problem:
+            why = f"{path}: {type(problem).__name__}: {problem}, {place}"
+            return Worst(float("inf"), worst.allowed, why)
     return worst
 
 
-def _worse(worst: Worst, path: str, name: str, actual: Any, exact: Any, place: str) -> Worst:
-    terms = np.broadcast_to(as_exact(exact), np.shape(actual))
-    value, scale = (
-        np.array([getattr(x, what) for x in terms.ravel()] + [None], dtype=object)[:-1]
-        for what in ("value", "scale")
-    )
+def _distance(path: str, actual: Any, exact: Any) -> Worst:
+    """The largest error of some numbers, and what is allowed."""
+    terms = np.broadcast_to(as_exact(exact), np.shape(actual)).ravel()
+    value, scale = np.empty((2, len(terms)), dtype=object)
+    value[:], scale[:] = [x.value for x in terms], [x.scale for x in terms]
     if path in NOTHING_CANCELS:
         scale = abs(value)
-    allowed = max(1.0, *(float(x.roundings) for x in terms.ravel()))
-    if path in ROUNDED_ONCE:
-        allowed = 1.0
+    allowed = max(1.0, *(float(x.roundings) for x in terms))
     error = float(ulp_error(np.ravel(actual), value, scale=scale).max())
-    if not error <= allowed and not worst.failure:
-        why = f"{path}: {name} is off by {error:.3g} ulp, {allowed:g} allowed, {place}"
-        return Worst(error, allowed, why)
-    return Worst(error, allowed) if error / allowed >= worst.error / worst.allowed else worst
-
-
-def _compared(
-    path: str, floats: Mapping[str, Any], exact: Mapping[str, Any], dtype: Any = np.float64
-) -> Iterator[Compared]:
-    """What the function returns, with what the last part of its formula says.
-
-    And the parts before it where they are not proved, as their formula holds more than roots.
-    """
-    result = result_of(path, floats)
-    for part in parts_of(path, result, floats, floating=True):
-        formula = part.formula
-        if np.asarray(part.actual).dtype not in (dtype, np.float64):
-            raise TypeError(f"{path} returns {np.asarray(part.actual).dtype}")
-        if formula.is_distribution:
-            if len(result) == 2:
-                yield formula.text, part.actual, formula.value(exact)[part.place]
-        elif part.place == len(formula.parts) - 1:
-            yield formula.text, part.actual, formula.value(exact)
-        elif not formula.exact and part.place >= 0:
-            yield formula.text, part.actual, formula.values(exact)[part.place]
-
-
-def _one_call(path: str, d: Draw) -> Iterator[Compared]:
-    if path in EXAMPLES:
-        yield from EXAMPLES[path](d)
-        return
-    taken, rng = taken_by(path), d.rng
-    given: dict[str, Any] = {name: rng.standard_normal(DIM) for name in ROWS}
-    given |= {name: np.outer(given["x_0"], given["x_t"]) for name in MATRICES}
-    # Variances of 0, and as small as the noise, tell whether 1 - alpha_bar lost its digits.
-    noise = float(d.schedule.one_minus_alpha_bar[d.t])
-    values = np.array([0.0, noise * rng.uniform(0.1, 2.0), *rng.uniform(0.1, 3.0, 2)])
-    given |= {"values": values, "eta": float(rng.choice([0, 1, rng.uniform()]))}
-    precise = {name: as_exact(x) for name, x in given.items()}
-    if "distribution" in taken:
-        gaussian = Gaussian.from_spectrum(np.zeros(4), np.eye(4), values)
-        given |= {"distribution": gaussian, "lambda_i": gaussian.spectrum}
-        precise["lambda_i"] = as_exact(gaussian.spectrum)
-    if taken & {*MATRICES}:
-        given["I"], precise["I"] = np.eye(DIM), np.eye(DIM, dtype=int).astype(object)
-    s = d.s if takes_route(path) else None
-    axes = 0 if is_kernel(path) else 1 if taken & {*ROWS} else 0
-    floats = Numbers(d.schedule, d.t, s, axes=axes, **given)
-    exact = Numbers(d.exact, d.t, s, axes=axes, **precise)
-    if is_kernel(path):
-        if s is not None:
-            given["alpha_{t|s}"], given["beta_{t|s}"] = d.schedule.between(s, d.t)
-        floats, exact = _of_kernel(path, Numbers(d.schedule, d.t, s, **given), exact, rng)
-    try:
-        with np.errstate(all="ignore"):
-            yield from _compared(path, floats, exact)
-    except (ArithmeticError, *NO_VALUE) as error:  # psi_1 and psi_2 are infinite at t = 1
-        if d.t > 1 and d.s > 0:
-            raise error
-
-
-def _of_kernel(
-    path: str, floats: Numbers, exact: Numbers, rng: np.random.Generator
-) -> tuple[Numbers, Numbers]:
-    """The parameters of a kernel and nothing else: what it subtracts itself, it rounds itself."""
-    given, precise = {}, {}
-    for symbol in map(symbol_of, parameters_of(path)):
-        if symbol in floats:
-            given[symbol], precise[symbol] = floats[symbol], exact[symbol]
-        else:
-            number = float(rng.uniform(0.1, 2.0))
-            given[symbol], precise[symbol] = number, Rounded(number)
-    return Numbers(None, None, **given), Numbers(None, None, **precise)
-
-
-# ---- functions of other arguments, and loops ----------------------------------------------------
-
-
-def _alike(path: str, t: int | None = None, **given: Any) -> Iterator[Compared]:
-    """The function and its formula with the same numbers; whole numbers stay what they are."""
-    exact = {k: x if isinstance(x, int) else as_exact(x) for k, x in given.items()}
-    yield from _compared(path, Numbers(None, t, **given), Numbers(None, t, **exact))
-
-
-def _sigmoid(d: Draw) -> Iterator[Compared]:
-    low, high = np.sort(d.rng.uniform(0.0, 1.0, 2)).tolist()
-    T, span = int(d.rng.integers(2, 100)), float(d.rng.uniform(1.0, 10.0))
-    numbers: dict[str, Any] = {"T": T, "beta_min": low, "beta_max": high, "span": span}
-    yield from _alike("schedule.Schedule.sigmoid", int(d.rng.integers(1, T + 1)), **numbers)
-
-
-def _denoising_loss(d: Draw) -> Iterator[Compared]:
-    eps_hat, eps = d.rng.standard_normal((2, 4, DIM))
-    yield from _alike("training.denoising_loss", eps_hat=eps_hat, eps=eps, n=4, dim=DIM)
-
-
-def _variance_of_mean(d: Draw) -> Iterator[Compared]:
-    numbers: dict[str, Any] = {"variance": float(d.rng.uniform(0.1, 9))}
-    numbers |= {"n": int(d.rng.integers(1, 99)), "correlation": float(d.rng.uniform())}
-    yield from _alike("closed_form.covariance.variance_of_mean", **numbers)
-
-
-def _kernel_covariance(d: Draw) -> Iterator[Compared]:
-    v = d.rng.standard_normal((4, 2))
-    path = "closed_form.covariance.kernel_covariance"
-    yield from _alike(path, v=v, v_i=v[:, None], v_j=v[None])
-
-
-def _effective_rank(d: Draw) -> Iterator[Compared]:
-    values = d.rng.uniform(0.1, 3.0, 5)
-    yield from _alike("closed_form.covariance.effective_rank", C=np.diag(values), lambda_k=values)
-
-
-def _kl_divergence(d: Draw) -> Iterator[Compared]:
-    mean, variance = d.rng.standard_normal(DIM), d.rng.uniform(0.2, 3.0, DIM)
-    white = Gaussian(np.zeros(DIM), np.eye(DIM))
-    exact = {"w": as_exact(mean), "k_i": np.sqrt(as_exact(variance))}
-    floats = Numbers(None, None, p=Gaussian(mean, np.diag(variance)), q=white)
-    path = "closed_form.distributions.kl_divergence"
-    yield from _compared(path, floats, Numbers(None, None, **exact))
-
-
-def _multi_sine(d: Draw) -> Iterator[Compared]:
-    frequencies, coefficients = d.rng.uniform(0.2, 5.0, 3), d.rng.standard_normal((2, 3))
-    signals = MultiSine(frequencies, scale=1.0, dim=6)
-    exact = {"tau": as_exact(np.linspace(0, 1, 6)), "noise": 0, "eps": 0, "pi": Rounded(np.pi)}
-    for name, values in zip(("f_k", "a_k", "b_k"), (frequencies, *coefficients)):
-        exact[name] = as_exact(values[:, None])
-    [formula, *_] = formulas("signals.MultiSine")
-    x = coefficients.ravel() @ signals.factor
-    yield formula.text, x, formula.value(Numbers(None, None, **exact))
-
-
-def _sampled(d: Draw, step: str, sample: Callable[..., Array], eta: float) -> Iterator[Compared]:
-    """Each step of a sampler's trajectory, computed from the one before it.
-
-    The sampler draws its start, and then the noise of each step that adds some. A second
-    generator with the same seed draws the same numbers again.
-    """
-    if d.schedule.T > 10:
-        return
-    T, seed = d.schedule.T, int(d.rng.integers(2**32))
-    few = sorted({d.t, T, *([d.s] if d.s else [])})
-    visited = [list(range(1, T + 1)), few][d.rng.integers(2)]
-    rng, again = (np.random.default_rng(seed) for _ in range(2))
-    path = sample(_denoiser, d.schedule, 2, DIM, rng=rng, steps=visited, trajectory=True)
-    yield "the start of the sampler", path[-1], as_exact(again.standard_normal((2, DIM)))
-    [formula, *_] = formulas(step)
-    for i in range(len(visited) - 1, -1, -1):
-        t, s, x_t = visited[i], visited[i - 1] if i else 0, path[i + 1]
-        z = again.standard_normal((2, DIM)) if s and eta else np.zeros((2, DIM))
-        vectors = {"x_t": x_t, "eps_hat": _denoiser(x_t, t), "z": z, "eta": eta}
-        numbers = Numbers(d.exact, t, s, **{k: as_exact(x) for k, x in vectors.items()})
-        yield f"the step from {t} to {s}", path[i], formula.value(numbers)
-
-
-def _denoiser(x_t: Array, t: int) -> Array:
-    return x_t / 2 + t / 8
-
-
-def _ancestral(d: Draw) -> Iterator[Compared]:
-    yield from _sampled(d, "sampling.ancestral_step", sampling.ancestral_sample, 1.0)
-
-
-def _ddim(d: Draw) -> Iterator[Compared]:
-    eta = float(d.rng.choice([0.0, 1.0, d.rng.uniform()]))
-    sample = partial(sampling.ddim_sample, eta=eta)
-    yield from _sampled(d, "sampling.ddim_step", sample, eta)
-
-
-EXAMPLES: dict[str, Callable[[Draw], Iterator[Compared]]] = {
-    "schedule.Schedule.sigmoid": _sigmoid,
-    "training.denoising_loss": _denoising_loss,
-    "sampling.ancestral_sample": _ancestral,
-    "sampling.ddim_sample": _ddim,
-    "signals.MultiSine": _multi_sine,
-    "closed_form.covariance.kernel_covariance": _kernel_covariance,
-    "closed_form.covariance.effective_rank": _effective_rank,
-    "closed_form.distributions.kl_divergence": _kl_divergence,
-    "closed_form.covariance.variance_of_mean": _variance_of_mean,
-}
+    return Worst(error, 1.0 if path in ROUNDED_ONCE else allowed)

@@ -29,6 +29,10 @@ def _operation(operation: Callable[[Any, Any], Fraction]) -> Callable[[Exact, ob
     return method
 
 
+def _comparison(operation: Callable[[Any, Any], bool]) -> Any:
+    return lambda self, other: operation(self.fraction, _fraction(other))
+
+
 class Exact(ExactNumber):
     """A rational number that refuses floats and whose square root refuses non-squares.
 
@@ -82,20 +86,11 @@ class Exact(ExactNumber):
             raise TypeError(f"an exact number has whole powers only, not {exponent!r}")
         return self._of(self.fraction**exponent)
 
-    def __eq__(self, other: object) -> bool:
-        return self.fraction == _fraction(other)
-
-    def __lt__(self, other: object) -> bool:
-        return self.fraction < _fraction(other)
-
-    def __le__(self, other: object) -> bool:
-        return self.fraction <= _fraction(other)
-
-    def __gt__(self, other: object) -> bool:
-        return self.fraction > _fraction(other)
-
-    def __ge__(self, other: object) -> bool:
-        return self.fraction >= _fraction(other)
+    __eq__ = _comparison(operator.eq)
+    __lt__ = _comparison(operator.lt)
+    __le__ = _comparison(operator.le)
+    __gt__ = _comparison(operator.gt)
+    __ge__ = _comparison(operator.ge)
 
     def sqrt(self) -> Exact:
         """The root, if it is rational; ValueError if it is not, never an approximation."""

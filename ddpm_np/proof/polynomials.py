@@ -11,6 +11,7 @@ is 1) and whose coefficient at the largest monomial is positive.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache, reduce
 from math import gcd
 from operator import or_
@@ -121,3 +122,40 @@ def _small_exponents(p: Polynomial) -> None:
         if together >> BITS - 1 & 1:
             raise OverflowError("an exponent has become too large")
         together >>= BITS
+
+
+# ---- products of powers of factors: their exponents, of either sign -----------------------------
+
+ONE: Factor = frozenset({(0, 1)})
+
+
+def joined(a: Mapping[Factor, int], b: Mapping[Factor, int]) -> dict[Factor, int]:
+    """The exponents of a product."""
+    result = dict(a)
+    for f, k in b.items():
+        result[f] = result.get(f, 0) + k
+    return {f: k for f, k in result.items() if k and f != ONE}
+
+
+def expanded(factors: Mapping[Factor, int], without: Mapping[Factor, int]) -> Polynomial:
+    """The product of the factors' powers, divided by those of ``without``, multiplied out."""
+    result = {0: 1}
+    for f in {**without, **factors}:
+        if n := factors.get(f, 0) - without.get(f, 0):
+            result = multiply(result, power(f, n))
+    return result
+
+
+def reduced(factors: dict[Factor, int]) -> dict[Factor, int]:
+    """The same product without the factors below that divide one above."""
+    below = [f for f, k in factors.items() if k < 0]
+    above = [f for f, k in factors.items() if k > 0]
+    while below and above:
+        f = above.pop()
+        for d in below:
+            if factors.get(d, 0) < 0 and (rest := quotient(f, d)) is not None:
+                n = min(factors[f], -factors[d])
+                factors = joined(joined(factors, {f: -n, d: n}), {rest: n})
+                above += [g for g in (f, rest) if factors.get(g, 0) > 0]
+                break
+    return factors

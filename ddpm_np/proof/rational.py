@@ -15,7 +15,7 @@ import numpy as np
 
 from ddpm_np._checks import ExactNumber
 from ddpm_np.proof import polynomials as poly
-from ddpm_np.proof.printing import in_latex, in_text
+from ddpm_np.proof.printing import in_text
 
 Key = tuple[Fraction, frozenset[tuple[poly.Factor, int]]]
 
@@ -36,6 +36,15 @@ def _untraced(operation: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def _refused(what: str) -> Any:
+    """A method that refuses: the symbol ..., since the answer depends on its value."""
+
+    def refuse(self: Symbol, *_: object) -> NoReturn:
+        raise self.domain.refusal(TypeError, f"a symbol {what}, {DEPENDS}")
+
+    return refuse
+
+
 class Symbol(ExactNumber):
     """A rational function on a :class:`Domain`.
 
@@ -54,9 +63,6 @@ class Symbol(ExactNumber):
     def __init__(self, domain: Any, scale: Fraction, factors: dict[poly.Factor, int]) -> None:
         self.domain, self.scale, self.factors = domain, scale, factors
 
-    def _constant(self, value: Any) -> Symbol:
-        return Symbol(self.domain, Fraction(value), {})
-
     # ---- arithmetic
 
     @_untraced
@@ -74,15 +80,15 @@ class Symbol(ExactNumber):
         below = lcm(a.denominator, b.denominator)
         total = poly.combine(
             int(a * below),
-            _expanded(self.factors, common),
+            poly.expanded(self.factors, common),
             int(b * below),
-            _expanded(other.factors, common),
+            poly.expanded(other.factors, common),
         )
         if not total:
-            return self._constant(0)
+            return self.domain.constant(0)
         content, rest = poly.factor(total)
         scale = Fraction(content, below)
-        return _reduced(self.domain, scale, _joined(common, {rest: 1}))
+        return Symbol(self.domain, scale, poly.reduced(poly.joined(common, {rest: 1})))
 
     @_untraced
     def __mul__(self, operand: object) -> Symbol:
@@ -90,9 +96,9 @@ class Symbol(ExactNumber):
         if other is NotImplemented:
             return NotImplemented
         if not self.scale or not other.scale:
-            return self._constant(0)
-        scale, factors = self.scale * other.scale, _joined(self.factors, other.factors)
-        return _reduced(self.domain, scale, factors)
+            return self.domain.constant(0)
+        scale, factors = self.scale * other.scale, poly.joined(self.factors, other.factors)
+        return Symbol(self.domain, scale, poly.reduced(factors))
 
     @_untraced
     def __truediv__(self, operand: object) -> Symbol:
@@ -127,7 +133,7 @@ class Symbol(ExactNumber):
         if n < 0 and not self.scale:
             raise self.domain.refusal(ZeroDivisionError, "division by a symbol that is 0")
         if not self.scale:
-            return self._constant(int(n == 0))
+            return self.domain.constant(int(n == 0))
         return Symbol(self.domain, self.scale**n, {f: n * k for f, k in self.factors.items() if n})
 
     @_untraced
@@ -169,12 +175,12 @@ class Symbol(ExactNumber):
     def _partial(self, name: str) -> Symbol:
         """The derivative while the variables that stand for tanh are held fixed."""
         i = self.domain.index[name]
-        total = self._constant(0)
+        total = self.domain.constant(0)
         for f, k in self.factors.items():  # (f^k)' = k f^k f' / f
             if inner := poly.derivative(dict(f), i):
                 content, factor = poly.factor(inner)
-                factors = _joined(_joined(self.factors, {f: -1}), {factor: 1})
-                total += _reduced(self.domain, k * content * self.scale, factors)
+                factors = poly.joined(poly.joined(self.factors, {f: -1}), {factor: 1})
+                total += Symbol(self.domain, k * content * self.scale, poly.reduced(factors))
         return total
 
     def at(self, values: Mapping[str, Any], known: dict[poly.Factor, Any] | None = None) -> Any:
@@ -211,7 +217,7 @@ class Symbol(ExactNumber):
     @property
     def numerator(self) -> poly.Polynomial:
         """The numerator, multiplied out, without the fraction in front."""
-        return _expanded(self.factors, {f: min(k, 0) for f, k in self.factors.items()})
+        return poly.expanded(self.factors, {f: min(k, 0) for f, k in self.factors.items()})
 
     @property
     def denominator(self) -> dict[poly.Factor, int]:
@@ -225,17 +231,6 @@ class Symbol(ExactNumber):
         names = list(self.domain.variables)
         return in_text(self.numerator, self.denominator, self.scale, names)
 
-    def latex(self, names: Mapping[str, str] | None = None) -> str:
-        r"""The function in LaTeX; ``names`` says how variables are written.
-
-        >>> from ddpm_np.proof.symbols import ANY, UNIT, Domain
-        >>> x, beta = Domain(x=ANY, beta=UNIT).symbols
-        >>> print((x / (2 * beta**2)).latex({"beta": "b_t"}))
-        \frac{x}{2 b_t^{2}}
-        """
-        written = [(names or {}).get(name, name) for name in self.domain.variables]
-        return in_latex(self.numerator, self.denominator, self.scale, written)
-
     def _lift(self, other: object) -> Any:
         """The other operand as a symbol; NotImplemented for an array, which has its elements."""
         if isinstance(other, Symbol):
@@ -247,7 +242,7 @@ class Symbol(ExactNumber):
         self._unwrapped(other)
         if isinstance(other, Rational):
             whole = int(other) if isinstance(other, np.integer) else other
-            return self._constant(whole)
+            return self.domain.constant(whole)
         raise self.domain.refusal(TypeError, f"a symbol met the {type(other).__name__} {other!r}")
 
     def _unwrapped(self, other: object) -> None:
@@ -268,14 +263,13 @@ class Symbol(ExactNumber):
             raise AttributeError(name)
         raise self.domain.refusal(AttributeError, f"a symbol has no {name}, as a float may have")
 
-    def _refuse(self, what: str) -> NoReturn:
-        raise self.domain.refusal(TypeError, f"a symbol {what}, {DEPENDS}")
-
-    def __eq__(self, other: object) -> bool:
-        self._refuse("cannot be compared (==)")
-
-    def __ne__(self, other: object) -> bool:
-        self._refuse("cannot be compared (!=)")
+    __eq__ = _refused("cannot be compared (==)")
+    __ne__ = _refused("cannot be compared (!=)")
+    __bool__ = _refused("has no truth value")
+    __hash__ = _refused("cannot be looked up")
+    __abs__ = _refused("has no magnitude")
+    __float__ = _refused("cannot be rounded to a float")
+    __int__ = _refused("cannot be made a whole number")
 
     def __lt__(self, other: object) -> bool:
         return self.domain.sign(self - other, "<") < 0
@@ -289,32 +283,16 @@ class Symbol(ExactNumber):
     def __ge__(self, other: object) -> bool:
         return self.domain.sign(self - other, ">=") > 0
 
-    def __bool__(self) -> bool:
-        self._refuse("has no truth value")
-
-    def __hash__(self) -> int:
-        self._refuse("cannot be looked up")
-
-    def __abs__(self) -> Symbol:
-        self._refuse("has no magnitude")
-
-    def __float__(self) -> float:
-        self._refuse("cannot be rounded to a float")
-
-    def __int__(self) -> int:
-        self._refuse("cannot be made a whole number")
-
 
 # The files that are looked through for the line that asked for an operation.
 OWN = (__file__, str(Path(__file__).with_name("symbols.py")))
 DEPENDS = "since the answer depends on its value"
-ONE: poly.Factor = frozenset({(0, 1)})
 
 
 def polynomial(domain: Any, p: poly.Polynomial) -> Symbol:
     """A polynomial, not 0, as a symbol."""
     content, factor = poly.factor(p)
-    return Symbol(domain, Fraction(content), _joined({}, {factor: 1}))
+    return Symbol(domain, Fraction(content), poly.joined({}, {factor: 1}))
 
 
 def plain(number: Symbol) -> Symbol:
@@ -326,40 +304,6 @@ def same(a: Any, b: Any) -> bool:
     """Whether two numbers, at least one of them a symbol, are equal as rational functions."""
     difference = a - b
     return difference.is_zero() if isinstance(difference, Symbol) else not difference
-
-
-def _joined(a: Mapping[poly.Factor, int], b: Mapping[poly.Factor, int]) -> dict[poly.Factor, int]:
-    """The exponents of a product."""
-    result = dict(a)
-    for f, k in b.items():
-        result[f] = result.get(f, 0) + k
-    return {f: k for f, k in result.items() if k and f != ONE}
-
-
-def _expanded(
-    factors: Mapping[poly.Factor, int], without: Mapping[poly.Factor, int]
-) -> poly.Polynomial:
-    """The product of the factors' powers, divided by those of ``without``, multiplied out."""
-    result = {0: 1}
-    for f in {**without, **factors}:
-        if n := factors.get(f, 0) - without.get(f, 0):
-            result = poly.multiply(result, poly.power(f, n))
-    return result
-
-
-def _reduced(domain: Any, scale: Fraction, factors: dict[poly.Factor, int]) -> Symbol:
-    """The number without the factors of its denominator that divide one of its numerator."""
-    below = [f for f, k in factors.items() if k < 0]
-    above = [f for f, k in factors.items() if k > 0]
-    while below and above:
-        f = above.pop()
-        for d in below:
-            if factors.get(d, 0) < 0 and (rest := poly.quotient(f, d)) is not None:
-                n = min(factors[f], -factors[d])
-                factors = _joined(_joined(factors, {f: -n, d: n}), {rest: n})
-                above += [g for g in (f, rest) if factors.get(g, 0) > 0]
-                break
-    return Symbol(domain, scale, factors)
 
 
 def _in_numpy() -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ddpm_np._checks import Array
 from ddpm_np.equations.values import DIGITS, decimal
 
 
@@ -31,8 +30,7 @@ def ulp_error(
     )
     unit = np.spacing(np.abs(scale.astype(actual.dtype)))
     with localcontext(DIGITS):
-        errors = [_error(*v) for v in zip(_decimals(actual).flat, exact.flat, unit.flat)]
-    return np.array(errors, dtype=np.float64).reshape(actual.shape)
+        return np.asarray(_errors(_decimals(actual), exact, unit))
 
 
 def _error(actual: Decimal, exact: Decimal, unit: Any) -> float:
@@ -43,10 +41,6 @@ def _error(actual: Decimal, exact: Decimal, unit: Any) -> float:
     return float(abs(actual - exact) / Decimal(float(unit)))
 
 
-def _decimals(x: ArrayLike) -> Array:
-    """The exact values of floats, or of decimals and fractions, as an object array of decimals."""
-    x = np.asarray(x)
-    values = [decimal(v) for v in x.flat]
-    out = np.empty(len(values), dtype=object)
-    out[:] = values
-    return out.reshape(x.shape)
+# The exact values of floats, or of decimals and fractions, in an object array of decimals.
+_decimals = np.vectorize(decimal, otypes=[object])
+_errors = np.vectorize(_error, otypes=[np.float64])

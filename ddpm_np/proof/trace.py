@@ -24,7 +24,7 @@ import sys
 import sysconfig
 import textwrap
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -56,13 +56,16 @@ IGNORED, CHECKING, COMPARED = range(3)
 
 @dataclass
 class Coverage:
-    """On what a function was run: T of the schedules, kinds of t, shapes of the arrays, lines."""
+    """On what a function was run: T of the schedules, kinds of t, shapes of the arrays, lines.
 
-    calls: int = 0
+    places : the instructions, each with the first line of its code object
+    """
+
     T: set[int] = field(default_factory=set)
     t: set[str] = field(default_factory=set)
     shapes: set[tuple[int, ...]] = field(default_factory=set)
     lines: set[int] = field(default_factory=set)
+    places: set[tuple[int, int]] = field(default_factory=set)
 
     def __str__(self) -> str:
         parts = []
@@ -78,7 +81,6 @@ class Coverage:
 
     def add(self, arguments: dict[str, Any]) -> None:
         """One more call, with these arguments."""
-        self.calls += 1
         for name, value in arguments.items():
             if name == "self" and not isinstance(value, Schedule):
                 value = getattr(value, "schedule", None)
@@ -91,14 +93,8 @@ class Coverage:
 
     def join(self, other: Coverage) -> None:
         """Also what the other covers."""
-        self.calls += other.calls
-        for mine, theirs in (
-            (self.T, other.T),
-            (self.t, other.t),
-            (self.shapes, other.shapes),
-            (self.lines, other.lines),
-        ):
-            mine.update(theirs)  # type: ignore[arg-type]
+        for name, mine in vars(self).items():
+            mine.update(vars(other)[name])
 
 
 class Trace:
@@ -114,9 +110,10 @@ class Trace:
 
     def close(self) -> None:
         """Keep the lines and forget the order."""
-        lines = {number: _lines(code) for number, code in self.codes.items()}
+        lines = {number: _line_by_place(code) for number, code in self.codes.items()}
         for code, place in set(self.instructions):
             self.calls[code].lines.add(lines[code][place])
+            self.calls[code].places.add((self.codes[code].co_firstlineno, place))
         self.instructions.clear()
 
     def coverage(self, function: Any) -> Coverage | None:
@@ -128,9 +125,11 @@ class Trace:
         found.join(self.calls[id(first)])
         for code in inside:
             found.lines |= self.calls.get(id(code), Coverage()).lines
+            found.places |= self.calls.get(id(code), Coverage()).places
         return found
 
     def called(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """The tracer of calls: says whether and how a frame is followed."""
         code = frame.f_code
         kind = self._kinds.get(id(code))
         if kind is None:
@@ -158,6 +157,7 @@ class Trace:
         return IGNORED if path.startswith((*LIBRARIES, "<frozen")) else COMPARED
 
     def ran(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """The tracer within a frame: keeps its instructions and exceptions."""
         if event == "opcode":
             self.instructions.append((id(frame.f_code), frame.f_lasti))
         elif event == "exception" and not _end_of_a_loop(frame, arg[0]):
@@ -208,10 +208,13 @@ def function_of(name: str) -> Any:
     return getattr(found, "__func__", getattr(found, "fget", found))
 
 
-def lines_not_run(function: Any, lines: Iterable[int]) -> list[str]:
+def lines_not_run(
+    function: Any, lines: Iterable[int], places: Container[tuple[int, int]] | None = None
+) -> list[str]:
     """Where a function has lines that are not among these, as "lines 5 to 8: text"; refusals aside.
 
-    The text is that of the first line.
+    The text is that of the first line. With places, those of the instructions that ran, also lines
+    of which one side of a conditional expression did not, as "a side of line 5: text".
     """
     source, first = inspect.getsourcelines(function)
     tree = ast.parse(textwrap.dedent("".join(source)))
@@ -224,10 +227,26 @@ def lines_not_run(function: Any, lines: Iterable[int]) -> list[str]:
     missing = sorted(own - set(lines) - {line + first - 1 for line in aside} - definition)
     starts = [line for line in missing if not {line - 1, line - 2} & set(missing)]
     ends = [line for line in missing if not {line + 1, line + 2} & set(missing)]
-    return [
+    found = [
         (f"line {a}" if a == b else f"lines {a} to {b}") + f": {source[a - first].strip()}"
         for a, b in zip(starts, ends)
     ]
+    if places is not None:
+        choices = {n.lineno + first - 1 for n in ast.walk(tree) if isinstance(n, ast.IfExp)}
+        sides = _partly_run(function, places) & choices - set(missing) - aside
+        found += [f"a side of line {a}: {source[a - first].strip()}" for a in sorted(sides)]
+    return found
+
+
+def _partly_run(function: Any, places: Container[tuple[int, int]]) -> set[int]:
+    """The lines with an instruction that is not among the places."""
+    return {
+        _line_of(code, step.offset)
+        for code in _codes(function.__code__)
+        for step in dis.get_instructions(code)
+        if step.opname not in ("EXTENDED_ARG", "RESUME", "NOP", "CACHE")
+        and (code.co_firstlineno, step.offset) not in places
+    }
 
 
 def _first_statement(tree: ast.Module) -> int:
@@ -248,11 +267,11 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _line_of(code: CodeType, place: int) -> int:
-    return _lines(code).get(place, code.co_firstlineno)
+    return _line_by_place(code).get(place, code.co_firstlineno)
 
 
 @cache
-def _lines(code: CodeType) -> dict[int, int]:
+def _line_by_place(code: CodeType) -> dict[int, int]:
     """The line of each place in a code object."""
     found = code.co_firstlineno
     lines: dict[int, int] = {}

@@ -11,25 +11,19 @@ errors are.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import check_count
 from ddpm_np.equations import EQUATIONS, Formula, formulas
-from ddpm_np.proof.errors import (
-    Draw,
-    Worst,
-    draws,
-    in_batches,
-    measured_paths,
-    worst_error,
-    worst_in_batches,
-)
+from ddpm_np.proof.draws import Draw, draws
+from ddpm_np.proof.errors import Worst, in_batches, measured_paths, worst_error, worst_in_batches
 from ddpm_np.proof.identities import IDENTITIES
+from ddpm_np.proof.parts import WITHOUT_FORMULA
 from ddpm_np.proof.prover import Identity, Proof, prove
-from ddpm_np.proof.theorems import WITHOUT_FORMULA, theorems
+from ddpm_np.proof.theorems import theorems
 from ddpm_np.proof.trace import Coverage, function_of, lines_not_run
 
 # Functions that proofs run beside those that the register names.
@@ -88,7 +82,7 @@ def verify(*, seed: int = 0, out: Callable[[str], object] = print) -> bool:
     for row in rows(seed=seed):
         total += len(row.proofs)
         failed += len(row.failures)
-        for line in _lines(row):
+        for line in _report(row):
             out(line)
     out(f"{total} identities." if failed else f"{total} identities proved. Everything holds.")
     if failed:
@@ -103,7 +97,7 @@ def rows(*, seed: int = 0) -> Iterator[Row]:
     """
     rng = np.random.default_rng(check_count("seed", seed, low=0))
     drawn = list(draws(rng))
-    measured, errors = _measured(drawn, rng)
+    measured = _measured(drawn, rng)
     of_path, proofs, covered = _proved()
     for number, equation in EQUATIONS.items():
         paths = equation.functions
@@ -111,39 +105,35 @@ def rows(*, seed: int = 0) -> Iterator[Row]:
         found = [p for ps in concerned.values() for p in ps if number in p.identity.equations]
         found += proofs.get(number, [])
         failures = [f"{p.identity.name}: {p.failure}" for p in found if not p.proved]
-        failures += [errors[kind, path].failure for kind, path in errors if path in paths]
+        errors = {path: measured[path] for path in paths if path in measured}
+        failures += [worst.failure for of_path in errors.values() for worst in of_path.values()]
         failures += [f"{path} is not covered" for path in paths if not _is_known(path, covered)]
-        worst: dict[str, Worst] = {}
-        for (kind, path), error in errors.items():
-            if path in paths and error.error >= worst.get(kind, Worst(0.0, 1.0)).error:
-                worst[kind] = error
+        kinds = dict.fromkeys(kind for of_path in errors.values() for kind in of_path)
         yield Row(
             number,
             tuple(found),
             concerned,
             {name: covered[name] for name in FUNCTIONS[number] if name in covered},
-            {path: measured[path] for path in paths if path in measured},
-            worst,
+            {path: _largest(of_path.values()) for path, of_path in errors.items()},
+            {k: _largest(e[k] for e in errors.values() if k in e) for k in kinds},
             tuple(failure for failure in failures if failure),
         )
 
 
-def _measured(
-    drawn: list[Draw], rng: np.random.Generator
-) -> tuple[dict[str, Worst], dict[tuple[str, str], Worst]]:
-    """The worst error of each function, and by kind of call."""
-    errors: dict[tuple[str, str], Worst] = {}
+def _measured(drawn: list[Draw], rng: np.random.Generator) -> dict[str, dict[str, Worst]]:
+    """The worst error of each function, by kind of call."""
+    errors: dict[str, dict[str, Worst]] = {}
     for path in measured_paths():
-        errors["float64", path] = worst_error(path, drawn)
+        errors[path] = {"float64": worst_error(path, drawn)}
         if in_batches(path):
             for dtype in (np.float64, np.float32):
-                kind = f"{np.dtype(dtype)}, t as an array"
-                errors[kind, path] = worst_in_batches(path, dtype, drawn, rng)
-    worst: dict[str, Worst] = {}
-    for (_, path), error in errors.items():
-        if path not in worst or error.error > worst[path].error:
-            worst[path] = error
-    return worst, errors
+                worst = worst_in_batches(path, dtype, drawn, rng)
+                errors[path][f"{np.dtype(dtype)}, t as an array"] = worst
+    return errors
+
+
+def _largest(errors: Iterable[Worst]) -> Worst:
+    return max(errors, key=lambda worst: worst.error)
 
 
 def _proved() -> tuple[dict[str, list[Proof]], dict[str, list[Proof]], dict[str, Coverage]]:
@@ -180,7 +170,7 @@ def _is_known(path: str, covered: Mapping[str, Coverage]) -> bool:
     return any(not formula.exact or path in measured_paths() for formula in formulas(path))
 
 
-def _lines(row: Row) -> Iterator[str]:
+def _report(row: Row) -> Iterator[str]:
     """What is printed of an equation."""
     equation = EQUATIONS[row.equation]
     yield f"{row.equation:<4} {equation.title.en}"
@@ -199,7 +189,8 @@ def _lines(row: Row) -> Iterator[str]:
             known.append(f"no formula of its own: {WITHOUT_FORMULA[name]}")
         yield f"     {name}: {'; '.join(known) or 'stated and tested'}"
         if name in row.covered:
-            for line in lines_not_run(function_of(name), row.covered[name].lines):
+            covered = row.covered[name]
+            for line in lines_not_run(function_of(name), covered.lines, covered.places):
                 yield f"         but for {line}"
     for failure in row.failures:
         yield f"     FAILED {failure}"

@@ -10,7 +10,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ddpm_np.closed_form.covariance import chi_mean, kl_to_noise, reshaping_error, spectrum_at
+from ddpm_np import posterior
+from ddpm_np.closed_form.covariance import (
+    chi_mean,
+    covariance_of_sum,
+    end_noise_correlation,
+    end_noise_loss,
+    kernel_covariance,
+    kl_to_noise,
+    random_frequency_covariance,
+    reshaping_error,
+    sample_covariance,
+    spectrum_at,
+    variance_of_mean,
+)
 from ddpm_np.closed_form.distributions import (
     Empirical,
     Gaussian,
@@ -22,11 +35,17 @@ from ddpm_np.closed_form.distributions import (
 from ddpm_np.closed_form.distributions.distances import excess
 from ddpm_np.closed_form.guidance import GuidedDenoiser, condition
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_loss
-from ddpm_np.closed_form.latent import LinearDecoder, quadrature
+from ddpm_np.closed_form.latent import (
+    LinearDecoder,
+    decoder_log_likelihood,
+    importance_sampling,
+    ppca,
+    quadrature,
+)
 from ddpm_np.closed_form.likelihood import vlb_terms
 from ddpm_np.closed_form.patches import PatchDenoiser
-from ddpm_np.closed_form.reverse import reverse_kernel, sampler_distribution
-from ddpm_np.sampling import ddim_direction
+from ddpm_np.closed_form.reverse import reverse_kernel, reverse_variance, sampler_distribution
+from ddpm_np.sampling import ancestral_step, ddim_direction, ddim_step
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
@@ -253,3 +272,147 @@ def test_the_mean_distance_in_any_number_of_dimensions() -> None:
         assert chi_mean(n) * chi_mean(n + 1) == pytest.approx(n, rel=8 * EPS, abs=0)
         assert math.sqrt(n - 0.5) * (1 - 1e-15) <= chi_mean(n) <= math.sqrt(n - 0.5 + 1 / (4 * n))
     assert chi_mean(1) == pytest.approx(math.sqrt(2 / math.pi), rel=4 * EPS)
+
+
+@pytest.mark.E10
+@pytest.mark.E11
+@pytest.mark.E18
+@pytest.mark.E26
+def test_steps_whose_squares_underflow() -> None:
+    """Betas of 1e-200: what is a product of two of them, divided by a third, is none of them."""
+    b, schedule = 1e-200, Schedule.from_beta([1e-200] * 4)
+    assert posterior.psi_2(schedule, 2) == pytest.approx(2 / b, rel=4 * EPS)
+    assert posterior.posterior_variance(b, 2 * b, b) == pytest.approx(b / 2, rel=4 * EPS, abs=0)
+    for step in (ancestral_step(schedule, 4, 2), ddim_step(schedule, 4, 2, eta=1)):
+        assert step.std == pytest.approx(math.sqrt(b), rel=4 * EPS, abs=0)
+    for eta, exact in ((0.0, 2 * b), (1.0, b)):
+        found = ddim_direction(1.0, 2 * b, 4 * b, 2 * b, eta)
+        assert found == pytest.approx(exact, rel=4 * EPS, abs=0)
+    kernel = reverse_variance(PointMass([0.0]), schedule, 4, 2)
+    assert kernel[0] == pytest.approx(b, rel=4 * EPS, abs=0)
+    output = sampler_distribution(Gaussian([0.0], [[b]]), schedule, eta=0.0)
+    gain = math.prod((1 + math.sqrt(t * (t - 1))) / (1 + t) for t in (4, 3, 2, 1))
+    assert output.spectrum[0] == pytest.approx(gain**2, rel=50 * EPS)
+
+
+@pytest.mark.E3
+@pytest.mark.E23
+@pytest.mark.E33
+def test_products_that_are_floats_while_their_parts_are_not() -> None:
+    assert variance_of_mean(1e308, 10, correlation=0.5) == pytest.approx(5.5e307, rel=4 * EPS)
+    for a, b, size, exact in (
+        (1e-170, 1e-170, 1e300, 2e-40),
+        (1e150, 1e-170, 1e300, 2e280),
+        (1e150, 1e150, 1e-300, 2.0),
+    ):
+        cross = covariance_of_sum(a, [[0.0]], b, [[0.0]], [[size]])
+        assert cross[0, 0] == pytest.approx(exact, rel=8 * EPS, abs=0)
+    own = covariance_of_sum(1e-170, [[1e300]], 0.0, [[1.0]])
+    assert own[0, 0] == pytest.approx(1e-40, rel=8 * EPS, abs=0)
+    assert kernel_covariance([0.0, 1e200, -1e308, 1e308]).tolist() == np.eye(4).tolist()
+    with pytest.raises(ValueError, match="X must be small enough for its covariance"):
+        sample_covariance([[1e200, 1e200], [-1e200, 1e200], [3e200, 1e200]])
+    with pytest.raises(ValueError, match="band must be at most 1e"):
+        random_frequency_covariance(3, 1e308)
+    faded = Schedule.from_beta([1 - 1e-16] * 19 + [0.999999])
+    left = kl_to_noise(PointMass([1.5e308] * 3), faded)[-1]
+    exact = Fraction(float(faded.alpha_bar[-1])) * 3 * Fraction(1.5e308) ** 2 / 2
+    assert left == pytest.approx(float(exact), rel=8 * EPS)
+    with pytest.raises(ValueError, match="factor must be small enough"):
+        Gaussian.from_factor([0.0], [[1e200]])
+    with pytest.raises(ValueError, match="scale must be at most 1e140"):
+        MultiSine([1.0], scale=1e200)
+
+
+@pytest.mark.E6
+@pytest.mark.E25
+def test_the_noise_at_the_end_keeps_what_is_left_of_it() -> None:
+    tiny = Schedule.from_beta([1e-30, 1e-30])
+    loss = end_noise_loss(tiny, [np.nan, 1e-20, 1e-20])
+    np.testing.assert_allclose(loss[1:], [0.5 + 0.5e-20, 1e-20], rtol=4 * EPS)
+    faded = Schedule.from_beta([1e-20, *[1 - 1e-16] * 19])
+    with localcontext() as context:
+        context.prec = 60
+        kept = (1 - Decimal(float(faded.beta[2]))) ** 19
+        exact = (kept * Decimal(float(faded.beta[1]))).sqrt()
+    found = end_noise_correlation(faded, 1)
+    assert found == pytest.approx(float(exact), rel=8 * EPS, abs=0)
+    assert end_noise_correlation(Schedule.from_beta([0.3]), 1) == 1.0
+
+
+@pytest.mark.E31
+@pytest.mark.E32
+def test_a_latent_that_is_known_to_1e_200_is_no_point() -> None:
+    posterior_of_z = LinearDecoder([[1.0], [0.0]], [0.0, 0.0], 1e-200).posterior([1.0, 0.0])
+    assert posterior_of_z.deviations[0] == 1e-200 and posterior_of_z.has_density
+    peak = 200 * np.log(10) - np.log(2 * np.pi) / 2
+    assert posterior_of_z.logpdf([1.0]) == pytest.approx(peak, rel=4 * EPS)
+    assert decoder_log_likelihood([1.0], [0.0], 1e-200) == -np.inf
+    assert quadrature(lambda z: 0 * z, [1e300], 1.0, 1) == -np.inf
+    rng, white = np.random.default_rng(0), Gaussian([0.0], [[1.0]])
+    none = importance_sampling(lambda z: z, [1e200], 1.0, white, n=10, rng=rng)
+    assert none.log_p == -np.inf and none.effective_draws == 0
+    assert ppca([0.0] * 3, np.diag([1e308] * 3), 1).noise == pytest.approx(1e154)
+
+
+@pytest.mark.E24
+@pytest.mark.parametrize("spread", [1e-150, 1.0, 1e150])
+@pytest.mark.parametrize("noise", [1e-300, 1e-150, 1.0, 1e150, 1e300])
+def test_a_measurement_of_any_size(noise: float, spread: float) -> None:
+    prior = Gaussian.from_factor([0.0], [[spread]])
+    with localcontext() as context:
+        context.prec = 60
+        own, other = Decimal(spread) ** 2, Decimal(noise) ** 2
+        std = float((own * other / (own + other)).sqrt())
+        for y in (1e-300, 1.0, 1e300):
+            found = condition(prior, [0], [y], noise=noise)
+            mean = float(Decimal(y) * own / (own + other))
+            assert found.mean[0] == pytest.approx(mean, rel=8 * EPS, abs=0)
+            assert found.deviations[0] == pytest.approx(std, rel=8 * EPS, abs=0)
+
+
+@pytest.mark.E24
+def test_a_measurement_that_says_nothing_pulls_at_nothing() -> None:
+    schedule, x = Schedule.from_beta([0.1, 0.5]), np.array([[0.3, -0.2]])
+    prior = Gaussian([0.0, 1.0], np.eye(2))
+    ideal = IdealDenoiser(prior, schedule)(x, 2)
+    for way in ("exact", "identity"):
+        guided = GuidedDenoiser(prior, schedule, [0], [0.7], noise=1e200, spread=way)
+        np.testing.assert_allclose(guided(x, 2), ideal, rtol=4 * EPS)
+
+
+@pytest.mark.E6
+@pytest.mark.E24
+def test_points_that_are_near_each_other_and_far_from_0() -> None:
+    """The distances count, not how far away everything is."""
+    near = Empirical([[0.0, 0.0], [1e200, 0.0], [1e200, 3.0]]).noised(1.0, 1.0)
+    shares = np.exp([-0.5, -2.0])
+    expected = [[0.0, 3 * shares[1] / shares.sum() - 1], [0.0, -1.0]]
+    np.testing.assert_allclose(near.score([[1e200, 1.0], [0.0, 1.0]]), expected, rtol=8 * EPS)
+    wide = Empirical([[0.0], [1e160]]).noised(1.0, 1e308)
+    peak = -np.log(2) - (np.log(2 * np.pi) + 308 * np.log(10)) / 2
+    assert wide.logpdf([0.0]) == pytest.approx(peak, rel=8 * EPS)
+    pictures = np.random.default_rng(0).standard_normal((3, 16))
+    patches = PatchDenoiser(pictures, Schedule.from_beta([0.1, 0.5]), patch=3)
+    assert np.isfinite(patches(np.full((1, 16), 1e200), 2)).all()
+
+
+@pytest.mark.E30
+def test_divergences_between_a_wide_and_a_narrow_one() -> None:
+    for dim in (1, 2):
+        turn = np.array([[0.6, 0.8], [-0.8, 0.6]])[:dim, :dim] if dim == 2 else np.eye(1)
+        wide = Gaussian.from_factor(np.zeros(dim), np.eye(dim))
+        narrow = Gaussian.from_factor(np.zeros(dim), 1e-200 * turn)
+        expected = dim * (400 * np.log(10) - 1) / 2
+        assert kl_divergence(narrow, wide) == pytest.approx(expected, rel=1e-14)
+        assert kl_divergence(wide, narrow) == np.inf
+        far = Gaussian.from_factor(np.zeros(dim), 1e140 * np.eye(dim))
+        assert kl_divergence(far, narrow) == np.inf
+
+
+@pytest.mark.E19
+def test_schedules_whose_numbers_are_no_floats_are_refused() -> None:
+    with pytest.raises(ValueError, match="span must be at most 1e"):
+        Schedule.sigmoid(3, span=1e308)
+    with pytest.raises(ValueError, match="s must be at most 1e"):
+        Schedule.cosine(3, s=1e200)

@@ -81,13 +81,13 @@ def test_a_grid_around_the_mode_a_fixed_one_and_cells_give_the_same(
     dist: Rings, sigma: float
 ) -> None:
     noised, integrals = at_level(sigma, dist), dist._integrals
-    x, unit = noised.sample(4, rng=np.random.default_rng(0)), sigma
+    x, unit = noised.sample(2, rng=np.random.default_rng(0)), sigma
     signal, grid = x / np.sqrt(noised.kept), integrals.grid(noised.kept, noised.noise)
     ways = [integrals._around_the_mode(signal, unit**2)]
     if grid is not None:
         ways.append(integrals._on_the_grid(grid, x, noised.kept, noised.noise))
     compared = 0
-    for row in range(4):
+    for row in range(2):
         mean, trace, log = integrals._by_cells(signal[row], unit**2)
         for means, traces, logs, sound in ways:
             if sound[row]:
@@ -101,10 +101,10 @@ def test_a_grid_around_the_mode_a_fixed_one_and_cells_give_the_same(
 @pytest.mark.parametrize(
     "dist, sigma",
     [
-        (Rings(4), 0.16),
-        (Rings(8, radius=2.0, spread=3.0), 0.8),
-        (Rings(8, radius=0.5), 0.5),
         (Rings(8, radius=2.0), 0.4),
+        (Rings(8, radius=0.5), 0.5),
+        pytest.param(Rings(8, radius=2.0, spread=3.0), 0.8, marks=pytest.mark.long),
+        (Rings(4), 0.16),
     ],
     ids=repr,
 )
@@ -115,7 +115,7 @@ def test_rings_that_leave_the_picture_or_have_a_kink_are_summed_right(
     x = at_level(sigma, dist).sample(2, rng=np.random.default_rng(3))
     signal = x * np.sqrt(1 + sigma**2)
     h = 0.5 * sigma / dist._integrals.slope
-    along = np.arange(-6, 6 + h, h)
+    along = np.arange(-5, 5 + h, h)
     pixel = np.arange(dist.size) - (dist.size - 1) / 2
     sums = np.zeros((2, 1 + dist.dim))
     for z in along:
@@ -183,9 +183,9 @@ def test_two_unknown_numbers_cost_two_shares_of_the_loss() -> None:
 def test_it_serves_the_ideal_denoiser_in_any_shape_and_dtype() -> None:
     schedule = Schedule.from_beta([0.01, 0.6])
     ideal = IdealDenoiser(SMALL, schedule)
-    x = SMALL.diffuse(schedule, 2).sample(6, rng=np.random.default_rng(0))
+    x = SMALL.diffuse(schedule, 2).sample(2, rng=np.random.default_rng(0))
     whole = ideal(x, 2)
-    assert np.array_equal(ideal(x.reshape(2, 3, 64), 2), whole.reshape(2, 3, 64))
+    assert np.array_equal(ideal(x.reshape(2, 1, 64), 2), whole.reshape(2, 1, 64))
     assert ideal(x.astype(np.float32), 1).dtype == np.float32
     assert SMALL.logpdf is not None and np.shape(at_level(1.0).logpdf(x[0])) == ()
     assert SMALL.sample(3, rng=np.random.default_rng(0), dtype=np.float32).dtype == np.float32

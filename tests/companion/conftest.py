@@ -12,7 +12,7 @@ def quick():
 
     known = evidence.Known(("a = b",), {"forward.q_sample": "t = 1, 2, 3"}, (1.5, 4.0))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numbers, "STEPS", 25)
+        patch.setattr(numbers, "TRAINING_STEPS", 25)
         patch.setattr(evidence, "proofs", lambda: {"E6": known})
         patch.setattr(page, "_picture", lambda name: "data:,")
         numbers.learned.cache_clear()

@@ -168,11 +168,11 @@ def decoded(data, name):
     values, text, i = [], data["curves"][name], 0
     while i < len(text):
         if text[i] == "/":
-            a, b = (module.DIGITS.index(c) for c in text[i + 1 : i + 3])
+            a, b = (numbers.DIGITS.index(c) for c in text[i + 1 : i + 3])
             values.append(64 * a + b)
             i += 2
         else:
-            values.append(values[-200] + module.DIGITS.index(text[i]) - 31)
+            values.append(values[-200] + numbers.DIGITS.index(text[i]) - 31)
         i += 1
     return np.reshape(values, (-1, 4, 50)) / 256 - data["range"]
 

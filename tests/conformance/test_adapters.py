@@ -44,7 +44,7 @@ def each(operation, t, *rows):
 
 
 class Rowwise:
-    """One step a row, a model within, its own noise, a dict as the answer."""
+    """A step for each row, a model within, its own noise, a dict as the answer."""
 
     def __init__(self):
         self.inner, self.betas = SmallCode(BETAS), BETAS
@@ -104,7 +104,7 @@ def test_a_step_a_row_a_model_and_noise_within_are_recognised():
     failing, report = verdicts(Rowwise())
     assert not failing, report
     assert {row.equation for row in report.rows} == {"E6", "E11", "E12", "E13", "E17"}
-    assert report.laws[0].subject < 1e-30
+    assert report.outputs[0].subject < 1e-30
 
 
 def test_a_strided_step_is_ddim():
@@ -244,6 +244,34 @@ def test_the_object_is_left_as_it_was(steps):
     assert vars(made).keys() == before.keys() and made.num_inference_steps == steps
     assert all(vars(made)[name] is value for name, value in before.items())
     assert torch.equal(torch.random.get_rng_state(), random)
+
+
+def test_every_generator_and_every_place_is_put_back():
+    torch = pytest.importorskip("torch")
+    own = {"numpy": np.random.default_rng(0), "torch": torch.Generator().manual_seed(1)}
+
+    class Restless(SmallCode):
+        from_betas, count = None, 0
+        held = (np.random.default_rng(2), [np.random.RandomState(3)])
+
+        def q_sample(self, x_0, t, noise):
+            own["numpy"].bytes(1), self.held[0].bytes(1), self.held[1][0].randint(2)
+            torch.rand(1, generator=own["torch"]), torch.rand(1), np.random.bytes(1)  # noqa: NPY002
+            type(self).count, type(self).last, self.more = self.count + 1, t, t
+            return super().q_sample(x_0, t, noise)
+
+    def state():
+        numbers = [own["numpy"], Restless.held[0]]
+        found = [str(rng.bit_generator.state) for rng in numbers]
+        found += [str(Restless.held[1][0].get_state()), str(np.random.get_state())]  # noqa: NPY002
+        return [*found, own["torch"].get_state().tolist(), torch.random.get_rng_state().tolist()]
+
+    made = Restless(BETAS)
+    before, values = state(), dict(vars(made))
+    assert check_diffusion(made).passed
+    assert state() == before and Restless.count == 0 and not hasattr(Restless, "last")
+    assert vars(made).keys() == values.keys()
+    assert all(vars(made)[name] is value for name, value in values.items())
 
 
 @pytest.mark.parametrize("name, code", [("Good", 0), ("good", 0), ("Bad", 1)])

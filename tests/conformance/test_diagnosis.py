@@ -9,6 +9,8 @@ import pytest
 from planted_bugs import read
 
 from ddpm_np.conformance import check_diffusion
+from ddpm_np.conformance.checks import check_one
+from ddpm_np.conformance.subject import Subject
 from ddpm_np.schedule import Schedule
 
 SOURCE = (Path(__file__).parents[1] / "small_code.py").read_text()
@@ -30,8 +32,8 @@ def planted(right: str, wrong: str, *, T: int = 25, first: int = 0, dtype=np.flo
 @pytest.mark.parametrize("first, dtype", [(0, np.float64), (1, np.float32)])
 def test_a_planted_bug_is_named(bug, first, dtype):
     _, check, right, wrong, _, words = BUGS[bug]
-    report = check_diffusion(planted(right, wrong, first=first, dtype=dtype), on_fail=None)
-    found = [row for row in report.failures if row.check == check]
+    report = check_one(Subject(planted(right, wrong, first=first, dtype=dtype)), check)
+    found = report.failures
     assert any(", ".join(words) in row.diagnosis for row in found), f"{words} not in\n{report}"
 
 

@@ -143,7 +143,7 @@ def test_exact_schedules_have_rational_roots() -> None:
 
 
 def test_gaussians_have_every_rank_and_rotations_either_determinant() -> None:
-    drawn = examples(gaussians(), 500)
+    drawn = examples(gaussians(), 250)
     assert {g.dim for g in drawn} == {1, 2, 3, 4, 5}
     assert {g.rank for g in drawn} == {0, 1, 2, 3, 4, 5}
     assert {g.rank < g.dim for g in drawn} == {True, False}

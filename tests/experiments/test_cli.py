@@ -25,7 +25,7 @@ from ddpm_np.learning.fast import denoiser
 from ddpm_np.sampling import ancestral_sample, ddim_sample
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has one way only to end a process
-LONG = 6000  # steps of a tiny training that lasts long enough to be stopped in the middle
+LONG = 4000  # steps of a tiny training that lasts long enough to be stopped in the middle
 
 
 def weights(path):
@@ -101,10 +101,10 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.E16
-@pytest.mark.parametrize("stop", [KILL, signal.SIGINT])
+@pytest.mark.parametrize("stop", [pytest.param(KILL, marks=pytest.mark.long), signal.SIGINT])
 def test_a_stopped_run_resumes_bit_for_bit(tiny, capsys, uninterrupted, stop):
     process = start("run", "--experiment", "ensemble", "--steps", str(LONG), "--out", "x")
-    while "step 1800/" not in (line := process.stdout.readline()):
+    while "step 800/" not in (line := process.stdout.readline()):
         assert line, process.stderr.read()
     process.send_signal(stop)
     _, error = process.communicate()
@@ -167,7 +167,13 @@ def test_divergence_stops_with_the_step_and_keeps_the_checkpoint(tiny, capsys, m
     assert np.isfinite(load_checkpoint("x/checkpoint.npz", KINDS).state.network.flat).all()
 
 
-@pytest.mark.parametrize("argv", [["errata"], ["run", "--experiment", "curve", "--out", "x"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        pytest.param(["errata"], marks=pytest.mark.long),
+        ["run", "--experiment", "curve", "--out", "x"],
+    ],
+)
 def test_a_reader_that_leaves_does_no_harm(tiny, argv):
     process = start(*argv)
     process.stdout.readline()
@@ -279,19 +285,16 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tiny, capsys, damage):
     assert "checkpoint.npz" in refused(capsys, "run", "--resume", "--out", "x")
 
 
-def test_a_damaged_configuration_is_refused(tiny, capsys):
-    main("run", "--experiment", "curve", "--out", "x")
-    Path("x/run.json").write_text("{}")
-    capsys.readouterr()
-    assert "run.json" in refused(capsys, "run", "--resume", "--out", "x")
-
-
 # ---- text --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "encoding, argv",
-    [("ascii", ["errata"]), ("cp1252", ["demo"]), ("latin-1", ["run", "--out", "一条 曲线"])],
+    [
+        ("ascii", ["errata", "N2:351"]),
+        ("cp1252", ["demo"]),
+        ("latin-1", ["run", "--out", "一条 曲线"]),
+    ],
 )
 def test_any_encoding_of_standard_output_will_do(tiny, argv, encoding):
     process = start(*argv, env={"PYTHONIOENCODING": encoding}, text=False)
@@ -307,8 +310,6 @@ def test_a_folder_whose_name_is_no_text_can_be_used(tiny):
     assert process.communicate()[1] == b"" and process.returncode == 0
     with open(name + b"/report.md", encoding="utf-8") as page:
         assert "a\\udcff/checkpoint.npz" in page.read()
-    process = start("run", "--resume", "--out", name, text=False)
-    assert process.communicate()[1] == b"" and process.returncode == 0
 
 
 # ---- sample, demo --------------------------------------------------------------------------------
@@ -364,11 +365,6 @@ def test_demo_refuses_a_file_for_a_folder(tiny, capsys, monkeypatch):
     assert "file" in refused(capsys, "demo", "averaging", "--out", "file")
 
 
-def test_errata_are_printed(tiny, capsys):
-    assert main("errata") == 0
-    assert "N2" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("holds, code", [(True, 0), (False, 1)])
 def test_verify_tells_by_its_exit_code(monkeypatch, capsys, holds, code):
     from ddpm_np.proof import verify
@@ -394,8 +390,7 @@ def test_sample_takes_a_folder_and_writes_what_the_ending_says(tiny, capsys):
     assert "not standard output" in refused(capsys, "sample", "x/curve", "--out", "-")
 
 
-def test_sample_draws_a_picture_of_what_it_sampled(tiny, capsys, monkeypatch):
-    pytest.importorskip("matplotlib")
+def test_sample_draws_a_picture_of_what_it_sampled(tiny, quick_pictures, capsys, monkeypatch):
     main("run", "--experiment", "curve", "--out", "x")
     argv = ["sample", "x", "--out", "s.npy", "--plot"]
     assert main(*argv) == 1 and "matplotlib is not installed" in capsys.readouterr().err

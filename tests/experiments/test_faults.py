@@ -24,7 +24,8 @@ from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
 
-RUN = ["run", "--experiment", "curve", "--steps", "20000", "--out", "x"]
+RUN = ["run", "--experiment", "curve", "--steps", "8000", "--out", "x"]
+long = pytest.mark.long
 linux = pytest.mark.skipif(sys.platform != "linux", reason="devices, signals and limits of Linux")
 
 
@@ -44,7 +45,10 @@ def one_line(text):
 
 
 @linux
-@pytest.mark.parametrize("then", ["moved", "moved and made again", "lock deleted"])
+@pytest.mark.parametrize(
+    "then",
+    [*(pytest.param(t, marks=long) for t in ("moved", "lock deleted")), "moved and made again"],
+)
 def test_a_run_whose_folder_is_another_stops_and_writes_no_more(tiny, then):
     process = start(*RUN)
     while "step" not in (line := process.stdout.readline()):
@@ -88,11 +92,9 @@ def test_a_lock_that_was_taken_over_is_not_removed(tmp_path):
 @pytest.mark.parametrize(
     "line",
     [
-        "$RUN --help > /dev/full",
         "$RUN run --help > /dev/full",
-        "$RUN --version > /dev/full",
-        "$RUN errata > /dev/full",
         "$RUN run --experiment curve --out x > /dev/full",
+        *(pytest.param(f"$RUN {c} > /dev/full", marks=long) for c in ("--version", "errata")),
     ],
 )
 def test_standard_output_on_a_full_disk_is_told_and_leaves_no_lock(tiny, line):
@@ -122,7 +124,7 @@ def test_too_little_memory_is_one_line(tiny, monkeypatch, capsys):
 
 
 @linux
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=long)])
 def test_the_end_of_a_job_or_a_terminal_saves_as_an_interrupt_does(tiny, number):
     # The tests may themselves run under nohup, which a child inherits.
     process = start(*RUN, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
@@ -131,16 +133,17 @@ def test_the_end_of_a_job_or_a_terminal_saves_as_an_interrupt_does(tiny, number)
     process.send_signal(number)
     error = one_line(process.communicate()[1])
     step = load_checkpoint("x/checkpoint.npz", KINDS).state.step
-    assert process.returncode == 130 and error.startswith(f"stopped at step {step} of 20000")
+    assert process.returncode == 130 and error.startswith(f"stopped at step {step} of 8000")
     assert "run.lock" not in files("x")
 
 
 @linux
+@long
 def test_a_run_under_nohup_ignores_the_terminal(tiny):
     process = start(*RUN, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.stdout.readline()
     process.send_signal(signal.SIGHUP)
-    while "step 4000/" not in (line := process.stdout.readline()):
+    while "step 1600/" not in (line := process.stdout.readline()):
         assert line, process.stderr.read()
     process.kill()
     process.communicate()
@@ -150,17 +153,11 @@ def test_a_run_under_nohup_ignores_the_terminal(tiny):
 
 
 @pytest.mark.parametrize(
-    "name, damage",
-    [
-        ("samples.png", "deleted"),
-        ("loss.png", "empty"),
-        ("samples.npz", "empty"),
-        ("samples.npz", "cut"),
-        ("report.md", "deleted"),
-    ],
+    "name, damage", [("loss.png", "empty"), ("samples.npz", "cut"), ("report.md", "deleted")]
 )
-def test_results_that_are_missing_or_not_whole_are_made_again(tiny, monkeypatch, name, damage):
-    pytest.importorskip("matplotlib")
+def test_results_that_are_missing_or_not_whole_are_made_again(
+    tiny, quick_pictures, monkeypatch, name, damage
+):
     monkeypatch.setattr(_figure_style, "available", lambda: True)
     monkeypatch.setattr(
         "ddpm_np.experiments.figures.pictures",
@@ -242,11 +239,8 @@ def test_an_interrupt_during_a_further_training_keeps_what_is_done(tiny, monkeyp
     "package, argv",
     [
         ("scipy", ["run", "--out", "x"]),
-        ("scipy", ["errata"]),
-        ("scipy", ["demo", "noise-target"]),
-        ("scipy", ["verify"]),
+        *(pytest.param("scipy", [command], marks=long) for command in ("errata", "verify")),
         ("matplotlib", ["run", "--out", "x"]),
-        ("matplotlib", ["demo", "averaging"]),
     ],
 )
 def test_without_a_package_one_line_says_what_to_install(tmp_path, package, argv):

@@ -67,7 +67,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
 
 
 def test_a_second_process_is_refused_while_a_run_goes_on(tiny, capsys):
-    process = start("run", "--experiment", "curve", "--steps", "50000", "--out", "x")
+    process = start("run", "--experiment", "curve", "--steps", "10000", "--out", "x")
     while "step" not in (line := process.stdout.readline()):
         assert line, process.stderr.read()
     for argv in (["run", "--resume", "--out", "x"], ["run", "--out", "x", "--seed", "1"]):
@@ -80,9 +80,9 @@ def test_a_second_process_is_refused_while_a_run_goes_on(tiny, capsys):
 
 
 def test_of_two_runs_that_start_at_once_one_is_refused(tiny):
-    processes = [start("run", "--out", "x", "--seed", str(seed)) for seed in range(3)]
+    processes = [start("run", "--out", "x", "--seed", str(seed)) for seed in range(2)]
     codes = [(p.communicate(), p.returncode)[1] for p in processes]
-    assert sorted(codes) == [0, 2, 2]
+    assert sorted(codes) == [0, 2]
     seed = codes.index(0)
     found = {json.loads(Path(f"x/{name}/report.json").read_text())["seed"] for name in TINY}
     assert found == {seed} and "run.lock" not in files("x")
@@ -100,8 +100,17 @@ def test_no_lock_is_left_behind(tiny):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The files of a tiny run of the curve that is complete."""
-    folder = tmp_path_factory.mktemp("whole")
-    process = start("run", "--experiment", "curve", "--steps", "1000", "--out", str(folder))
+    return complete(tmp_path_factory.mktemp("whole"), steps=1000)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """The files of a shorter one."""
+    return complete(tmp_path_factory.mktemp("short"), steps=250)
+
+
+def complete(folder, steps):
+    process = start("run", "--experiment", "curve", "--steps", str(steps), "--out", str(folder))
     _, error = process.communicate()
     assert process.returncode == 0, error
     return files(folder)
@@ -160,14 +169,18 @@ def test_files_left_by_a_killed_process_are_removed(tiny, whole):
     assert files("x").keys() == whole.keys()
 
 
-def mutations(config):
+VALUES = [None, "x", [], {}, -1, 1.5, True, float("nan"), 1e400, 10**400, "../evil"]
+
+
+def mutations(config, every):
     """Edits of a run.json, each of which must be refused, with the name that the line must hold."""
     first = config["experiments"][0]
     for key in first:
         edited = copy.deepcopy(config)
         del edited["experiments"][0][key]
         yield edited, key
-        for value in (None, "x", [], {}, -1, 1.5, True, float("nan"), 1e400, 10**400, "../evil"):
+        some = VALUES if every else random.Random(key).sample(VALUES, 4)
+        for value in some:
             valid = [("quick", True), ("mirrored", True), ("learning_rate", 1.5), ("max_norm", 1.5)]
             if (key, value) not in [*valid, ("seed", 10**400)]:
                 edited = copy.deepcopy(config)
@@ -193,15 +206,15 @@ def mutations(config):
         yield {**config, **edit}, name
 
 
-def test_every_edit_of_run_json_is_refused_by_name(tiny, capsys, whole):
+def test_every_edit_of_run_json_is_refused_by_name(tiny, capsys, whole, pytestconfig):
     laid(whole, **{"checkpoint.npz": None, "report.json": None})
     config, tried = json.loads(whole["run.json"]), 0
-    for edited, name in mutations(config):
+    for edited, name in mutations(config, every=pytestconfig.getoption("--long")):
         Path("x/run.json").write_text(json.dumps(edited))
         error = refused(capsys, "run", "--resume", "--out", "x")
         assert "run.json" in error and name in error, edited
         tried += 1
-    assert tried > 150
+    assert tried > 90
 
 
 @pytest.mark.parametrize(
@@ -209,6 +222,7 @@ def test_every_edit_of_run_json_is_refused_by_name(tiny, capsys, whole):
     [
         b"",
         b"{",
+        b"{}",
         b"[]",
         b"null",
         b"3",
@@ -264,12 +278,6 @@ def trained(steps=450, stop=301):
 @pytest.mark.parametrize(
     "change, said",
     [
-        (lambda t: setattr(t, "losses", t.losses[:-1]), "losses"),
-        (lambda t: setattr(t, "losses", None), "losses"),
-        (lambda t: setattr(t, "losses", [None] * 150), "losses"),
-        (lambda t: setattr(t, "losses", ["x"] * 150), "losses"),
-        (lambda t: setattr(t, "block", []), "block"),
-        (lambda t: setattr(t, "block", [-1.0]), "block"),
         (lambda t: setattr(t.state, "step", 451), "step 451"),
         (lambda t: setattr(t.state.ema, "decay", 0.5), "network differs"),
         (
@@ -280,6 +288,12 @@ def trained(steps=450, stop=301):
             "schedule or network differs",
         ),
         (lambda t: setattr(t, "experiment", replace(t.experiment, seed=1)), "its seed is 1, not 0"),
+        (lambda t: setattr(t, "losses", t.losses[:-1]), "losses"),
+        (lambda t: setattr(t, "losses", None), "losses"),
+        (lambda t: setattr(t, "losses", [None] * 150), "losses"),
+        (lambda t: setattr(t, "losses", ["x"] * 150), "losses"),
+        (lambda t: setattr(t, "block", []), "block"),
+        (lambda t: setattr(t, "block", [-1.0]), "block"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_its_experiment_is_refused(tmp_path, change, said):
@@ -307,9 +321,9 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
 
 @pytest.mark.parametrize("fails_at", range(10))
 def test_a_full_disk_is_told_with_file_step_and_how_to_continue(
-    tiny, whole, capsys, monkeypatch, fails_at
+    tiny, short, capsys, monkeypatch, fails_at
 ):
-    monkeypatch.setattr(folders, "CHECKPOINT_EVERY", 400)
+    monkeypatch.setattr(folders, "CHECKPOINT_EVERY", 100)
     calls, fsync = [], _files.os.fsync
 
     def full(handle):
@@ -319,7 +333,7 @@ def test_a_full_disk_is_told_with_file_step_and_how_to_continue(
         fsync(handle)
 
     monkeypatch.setattr(_files.os, "fsync", full)
-    argv = ["run", "--experiment", "curve", "--steps", "1000", "--out", "x"]
+    argv = ["run", "--experiment", "curve", "--steps", "250", "--out", "x"]
     code = main(*argv)
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "No space left on device" in error
@@ -327,13 +341,13 @@ def test_a_full_disk_is_told_with_file_step_and_how_to_continue(
         assert code == 1 and "x/run.json" in error
     else:
         assert code == 1 and "--resume --out x" in error and "is kept" in error
-        assert re.search(r"step (0|400|800|1000) of 1000 is kept", error)
+        assert re.search(r"step (0|100|200|250) of 250 is kept", error)
     monkeypatch.setattr(_files.os, "fsync", fsync)
     assert not [name for name in files("x") if name.endswith((".tmp", ".lock"))]
     resume = Path("x/run.json").exists()
     assert main(*(["run", "--resume", "--out", "x"] if resume else argv)) == 0
-    assert files("x")["checkpoint.npz"] == whole["checkpoint.npz"]
-    assert numbers("x") == json.loads(whole["report.json"])["numbers"]
+    assert files("x")["checkpoint.npz"] == short["checkpoint.npz"]
+    assert numbers("x") == json.loads(short["report.json"])["numbers"]
 
 
 def test_an_interrupt_saves_the_step_at_which_it_came(tiny, capsys, monkeypatch):
@@ -361,7 +375,7 @@ def test_an_interrupt_saves_the_step_at_which_it_came(tiny, capsys, monkeypatch)
 def test_runs_killed_anywhere_end_with_the_same_bits(tiny, whole):
     rng = random.Random(13)
     argv = ["run", "--experiment", "curve", "--steps", "1000", "--out", "x"]
-    for _ in range(4):
+    for _ in range(3):
         resume = Path("x/run.json").exists()
         process = start(*(["run", "--resume", "--out", "x"] if resume else argv))
         for _ in range(rng.randrange(1, 8)):  # lines that it may still print

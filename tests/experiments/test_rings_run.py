@@ -23,7 +23,8 @@ SMALL = replace(
     RINGS,
     hidden=(4, 4),
     dim=64,
-    T=6,
+    T=4,
+    noise="linear",
     beta_max=0.9,
     steps=20,
     batch_size=4,
@@ -43,6 +44,7 @@ def test_the_experiment_has_a_unet_and_a_family_of_rings() -> None:
     assert isinstance(dist, Rings) and RINGS.variant(quick=True).steps < 100
 
 
+@pytest.mark.usefixtures("quick_pictures")
 def test_a_whole_run_reports_and_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +119,17 @@ def test_small_t_are_drawn_more_often_and_the_kernels_are_those_of_muon() -> Non
     assert training.state.muon_rate == SMALL.muon_rate > 0
     mlp = next(job for job in SMALL.further() if job.name == "mlp")
     assert Training(SMALL, mlp).state.muon_rate == 0 and mlp.step_density is None
+
+
+def test_the_further_trainings_take_shares_of_the_main_ones_steps() -> None:
+    jobs = {job.name: job for job in RINGS.further()}
+    steps = {name: job.steps for name, job in jobs.items()}
+    memories = {f"unet-{k}": 1200 for k in (5, 16, 64, 256)}
+    assert steps == {"mlp": 6000, **memories, "short": 300, "three-layers": 1200}
+    assert (jobs["mlp"].learning_rate, jobs["mlp"].cost, jobs["short"].cost) == (5e-4, 0.3, 1.0)
+    quick = RINGS.variant(quick=True)
+    assert (quick.steps, quick.samples, quick.ema_decay) == (40, 16, 0.9)
+    assert [job.steps for job in quick.further()] == [40, 8, 8, 2, 8]
 
 
 def test_settings_survive_their_config() -> None:

@@ -1,4 +1,4 @@
-"""Convolution, pooling and joining: against SciPy, and each backward pass as a transpose."""
+"""Convolution, pooling and joining: as defined, and each backward pass as a transpose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.signal import correlate2d
 
 from ddpm_np.learning import convolution as c
 from ddpm_np.proof.symbols import ANY, Domain, same
@@ -25,20 +24,16 @@ def integers(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 @pytest.mark.E15
 @given(shape=SHAPES, c_out=st.integers(1, 3), wrap=st.booleans(), seed=st.integers(0, 99))
-def test_convolution_is_that_of_scipy(
+def test_convolution_is_its_definition(
     shape: tuple[int, ...], c_out: int, wrap: bool, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     h, kernel = integers(shape, rng), integers((3, 3, shape[3], c_out), rng)
     u = c.convolve(c.neighbours(h, wrap), kernel.reshape(3, -1, c_out))
-    boundary = "wrap" if wrap else "fill"
-    for n in range(shape[1]):
-        for o in range(c_out):
-            expected = sum(
-                correlate2d(h[:, n, :, i], kernel[:, :, i, o], "same", boundary)
-                for i in range(shape[3])
-            )
-            assert np.array_equal(u[:, n, :, o], expected)
+    padded = np.pad(h, ((1, 1), (0, 0), (1, 1), (0, 0)), mode="wrap" if wrap else "constant")
+    rows, _, columns, _ = shape
+    moved = {(i, j): padded[i : i + rows, :, j : j + columns] for i in range(3) for j in range(3)}
+    assert np.array_equal(u, sum(part @ kernel[place] for place, part in moved.items()))
 
 
 @pytest.mark.E15

@@ -38,8 +38,10 @@ for _identity in IDENTITIES:
         for (_, equations), family in FAMILIES.items()
     ],
 )
-def test_identities_are_proved(family: list[Identity]) -> None:
-    for identity in family:
+def test_identities_are_proved(family: list[Identity], pytestconfig: pytest.Config) -> None:
+    """Of a large family some ten, in the long form all."""
+    every = 1 if pytestconfig.getoption("--long") else 1 + len(family) // 10
+    for identity in family[::every]:
         proof = prove(identity)
         assert proof.proved and proof.equal > 0, proof
 

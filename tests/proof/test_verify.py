@@ -93,6 +93,12 @@ def test_branches_that_no_proof_runs_are_named(found: dict[str, verify.Row]) -> 
 
     assert "halve_backward" in missing("E15", "learning.unet.UNet.backward")
     assert "np.broadcast_to(t" in missing("E24", "closed_form.ideal.IdealDenoiser")
+    backward = found["E15"].covered["learning.unet.UNet.backward"]
+    function = function_of("learning.unet.UNet.backward")
+    sides = [n for n in lines_not_run(function, backward.lines, backward.places) if "side" in n]
+    assert [side.partition(": ")[2].partition(" else ")[0] for side in sides] == [
+        "d_F = d_eps_hat if self.gain is None"
+    ]
     assert missing("E6", "forward.q_sample") == "" == missing("E10", "posterior.psi_2")
     assert function_of("closed_form.ideal.IdealDenoiser") is ideal.IdealDenoiser.__call__
 

@@ -68,8 +68,11 @@ def kl_divergence(p: Gaussian, q: Gaussian) -> float:
     if p.on_axes_of(q):
         k, off = ours / theirs, (ours - theirs) / theirs
     else:
-        units = q.axes[:, q.varies] / theirs
-        k = np.linalg.svd(p.root @ units, compute_uv=False).astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            relative = p.root @ (q.axes[:, q.varies] / theirs)
+        if not np.isfinite(relative).all():
+            return np.inf
+        k = np.linalg.svd(relative, compute_uv=False).astype(np.float64)
         off = k - 1
     with np.errstate(over="ignore"):
         return float(0.5 * (q.distance(p.mean) ** 2 + excess(off * (k + 1), 2 * np.log(k)).sum()))
@@ -82,11 +85,12 @@ def excess(d: ArrayLike, log: ArrayLike) -> NDArray[np.float64]:
     r (d - 2 (r^2/3 + r^4/5 + ...)). log: ln(1 + d), for the other d.
     """
     d, log = np.broadcast_arrays(d, log)
-    r = np.where(np.abs(d) < 0.5, d / (2 + d), 0.0)
+    near = np.where(np.abs(d) < 0.5, d, 0.0)
+    r = near / (2 + near)
     tail = np.zeros_like(r)
     for k in range(35, 1, -2):
         tail = r**2 * (tail + 1 / k)
-    return np.where(np.abs(d) < 0.5, r * (d - 2 * tail), d - log)
+    return np.where(np.abs(d) < 0.5, r * (near - 2 * tail), d - log)
 
 
 def _check(p: Gaussian, q: Gaussian) -> None:

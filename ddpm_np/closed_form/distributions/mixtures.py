@@ -164,6 +164,28 @@ class GaussianMixture(Diffusing["GaussianMixture"]):
         return r, scores, np.einsum("k...,k...d->...d", r, scores), nowhere
 
 
+def log_weights(rows: Array, points: Array, variance: float) -> tuple[Array, Array]:
+    """-|row - point|^2 / (2 variance) plus its least size, (rows, points), and that, (rows,).
+
+    As sums of squared differences: |a|^2 - 2 a.b + |b|^2 would cancel. The logs themselves may be
+    too large for a float.
+    """
+    from scipy.spatial.distance import cdist
+
+    squares, unit = cdist(rows, points, "sqeuclidean"), np.ones((len(rows), 1))
+    largest = np.maximum(np.abs(rows).max(1), np.abs(points).max())
+    # Rows that are far from all points, or whose squares may vanish: in a unit of their own.
+    for i in np.flatnonzero((squares.min(1) == np.inf) | (largest < 1e-140)):
+        unit[i] = np.ldexp(1.0, np.frexp(largest[i])[1] - 1) if largest[i] else 1.0
+        squares[i] = cdist(rows[i : i + 1] / unit[i], points / unit[i], "sqeuclidean")
+    nearest = squares.min(1, keepdims=True)
+    with np.errstate(over="ignore"):
+        logs, least = ((v * (unit / 2)) / variance for v in (nearest - squares, nearest))
+        if (unit != 1).any():
+            logs *= unit
+        return logs, (least * unit)[:, 0]
+
+
 class Empirical(Diffusing["Empirical"]):
     """Equal mass on each of the given points: what a network learns that memorises its data.
 
@@ -226,9 +248,9 @@ class Empirical(Diffusing["Empirical"]):
 
         x = checked_points(x, self.dim)
         sums = [logsumexp(logs, axis=1) - nearest for _, logs, nearest in self._rows(x)]
-        volume = self.dim * np.log(2 * np.pi * self.variance) / 2 if self.variance else 0.0
-        logpdf = np.concatenate(sums).reshape(x.shape[:-1]) - np.log(len(self.points)) - volume
-        return np.asarray(logpdf)[()]
+        height = np.log(2 * np.pi) + np.log(self.variance) if self.variance else 0.0
+        logpdf = np.concatenate(sums).reshape(x.shape[:-1]) - np.log(len(self.points))
+        return np.asarray(logpdf - self.dim * height / 2)[()]
 
     def score(self, x: ArrayLike) -> Array:
         """grad log p(x), (..., dim) in the dtype of x: (sum_i r_i point_i - x) / variance."""
@@ -270,14 +292,7 @@ class Empirical(Diffusing["Empirical"]):
                 off = cdist(rows, self.points, "chebyshev") > 100 * self.dim * eps * lengths
                 yield rows, np.where(off, -np.inf, 0.0), np.zeros(len(rows))
                 continue
-            # in units whose squares are floats; the logs themselves may be too large for one
-            largest = max(np.abs(rows).max(), np.abs(self.points).max())
-            unit = 1.0 if 1e-140 < largest < 1e140 else np.ldexp(1.0, np.frexp(largest)[1] - 1)
-            squares = cdist(rows / unit, self.points / unit, "sqeuclidean")
-            nearest = squares.min(1)
-            with np.errstate(over="ignore"):
-                logs = (nearest[:, None] - squares) * unit / (2 * self.variance) * unit
-                yield rows, logs, nearest * unit / (2 * self.variance) * unit
+            yield rows, *log_weights(rows, self.points, self.variance)
 
     def _score(self, rows: Array, logs: Array) -> Array:
         """(sum_i r_i point_i - row) / variance, (rows, dim); without noise 0, or NaN elsewhere."""

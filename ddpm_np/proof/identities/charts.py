@@ -17,7 +17,7 @@ from typing import Any
 from ddpm_np.proof.exact import Root
 from ddpm_np.proof.prover import Chart
 from ddpm_np.proof.rational import Symbol
-from ddpm_np.proof.symbols import POSITIVE, UNIT
+from ddpm_np.proof.symbols import UNIT
 
 TS = (1, 2, 3, 4, 5)
 
@@ -27,7 +27,7 @@ def routes(T: int) -> list[tuple[int, int]]:
     return [(s, t) for t in range(1, T + 1) for s in range(t)]
 
 
-def _circle(w: Any) -> tuple[Any, Any]:
+def circle(w: Any) -> tuple[Any, Any]:
     """The point (x, y) of x^2 + y^2 = 1 with w = y / (1 + x): each of the quarter circle once."""
     radius = 1 + w * w
     return (1 - w * w) / radius, 2 * w / radius
@@ -35,11 +35,6 @@ def _circle(w: Any) -> tuple[Any, Any]:
 
 def _names(letter: str, T: int) -> list[str]:
     return [f"{letter}{t}" for t in range(1, T + 1)]
-
-
-def _declared(v: SimpleNamespace) -> list[Any]:
-    roots: list[Any] = v.roots
-    return roots
 
 
 # ---- schedules ----------------------------------------------------------------------------------
@@ -55,20 +50,6 @@ def betas(T: int) -> Chart:
     return Chart(dict.fromkeys(_names("beta_", T), UNIT), build)
 
 
-def signal_roots(T: int) -> Chart:
-    """a[t] = sqrt(alpha_t) are the variables, p[t] = sqrt(alpha_bar_t)."""
-
-    def build(**of_t: Symbol) -> SimpleNamespace:
-        a: list[Any] = [1, *of_t.values()]
-        p = [1]
-        for x in a[1:]:
-            p.append(p[-1] * x)
-        schedule = a[1].domain.schedule([1 - x * x for x in a[1:]])
-        return SimpleNamespace(T=T, a=a, p=p, schedule=schedule, roots=[*a[1:], *p[2:]])
-
-    return Chart(dict.fromkeys(_names("a", T), UNIT), build, _declared)
-
-
 def levels(T: int) -> Chart:
     """p[t] = sqrt(alpha_bar_t) and c[t] = sqrt(1 - alpha_bar_t), with sqrt(alpha_{t|s}) for s < t.
 
@@ -76,7 +57,7 @@ def levels(T: int) -> Chart:
     """
 
     def build(**u: Symbol) -> SimpleNamespace:
-        p, c = map(list, zip((1, 0), *map(_circle, u.values())))
+        p, c = map(list, zip((1, 0), *map(circle, u.values())))
         schedule = u["u1"].domain.schedule([1 - (b / a) ** 2 for a, b in zip(p, p[1:])])
         forward = [p[t] / p[s] for s, t in routes(T)]
         backward = [c[t] * p[s] / p[t] for s, t in routes(T)]
@@ -85,7 +66,7 @@ def levels(T: int) -> Chart:
 
     names = _names("u", T)
     lows: list[int | str] = [0, *names]
-    return Chart({name: (low, 1) for low, name in zip(lows, names)}, build, _declared)
+    return Chart({name: (low, 1) for low, name in zip(lows, names)}, build)
 
 
 def segments(T: int, *cuts: int) -> Chart:
@@ -101,7 +82,7 @@ def segments(T: int, *cuts: int) -> Chart:
     def build(**variables: Symbol) -> SimpleNamespace:
         alpha, kept, noise = [], [], []
         for s, t in spans:
-            root, rest = _circle(variables[f"w{t}"])
+            root, rest = circle(variables[f"w{t}"])
             kept.append(root)
             noise.append(rest)
             level: Any = 1
@@ -116,10 +97,10 @@ def segments(T: int, *cuts: int) -> Chart:
         )
 
     names = [f"w{t}" if t in ends else f"m{t}" for t in range(1, T + 1)]
-    return Chart(dict.fromkeys(names, UNIT), build, _declared)
+    return Chart(dict.fromkeys(names, UNIT), build)
 
 
-def _route(T: int, s: int, t: int, at_s: Any, at_t: Any, m: dict[str, Symbol]) -> Any:
+def _schedule_with(T: int, s: int, t: int, at_s: Any, at_t: Any, m: dict[str, Symbol]) -> Any:
     """A schedule of T steps with alpha_bar_s and alpha_bar_t as given, 1 <= s < t, others free."""
     levels: list[Any] = [1]
     for k in range(1, T + 1):
@@ -146,24 +127,16 @@ def reverse_step(T: int, s: int, t: int) -> Chart:
     """
 
     def build(w: Symbol, n: Symbol, **m: Symbol) -> SimpleNamespace:
-        a, b = _circle(w)
+        a, b = circle(w)
         c, c_s = b * (1 + n * n) / (2 * n), b * (1 - n * n) / (2 * n * a)
         std = b * c_s / c
-        schedule = _route(T, s, t, 1 - c_s * c_s, 1 - c * c, m)
+        schedule = _schedule_with(T, s, t, 1 - c_s * c_s, 1 - c * c, m)
         roots = [a, b, c, std, a * c_s * c_s / c, c / a]
         return SimpleNamespace(
-            T=T,
-            a=a,
-            b=b,
-            c=c,
-            c_s=c_s,
-            std=std,
-            schedule=schedule,
-            route=(schedule, t, s),
-            roots=roots,
+            a=a, b=b, c=c, std=std, schedule=schedule, route=(schedule, t, s), roots=roots
         )
 
-    return Chart({"w": UNIT, "n": ("w", 1), **_others(T, s, t)}, build, _declared)
+    return Chart({"w": UNIT, "n": ("w", 1), **_others(T, s, t)}, build)
 
 
 def ddim_step(T: int, s: int, t: int) -> Chart:
@@ -174,15 +147,13 @@ def ddim_step(T: int, s: int, t: int) -> Chart:
     """
 
     def build(u_s: Symbol, u_t: Symbol, w: Symbol, **m: Symbol) -> SimpleNamespace:
-        (p_s, c_s), (p, c), (x, y) = map(_circle, (u_s, u_t, w))
+        (p_s, c_s), (p, c), (x, y) = map(circle, (u_s, u_t, w))
         g, near, std = p_s / p, c_s * x, c_s * y
-        schedule = _route(T, s, t, p_s * p_s, p * p, m)
+        schedule = _schedule_with(T, s, t, p_s * p_s, p * p, m)
         return SimpleNamespace(
-            T=T,
-            g=g,
-            far=c * g,
-            near=near,
-            std=std,
+            c=c,
+            c_s=c_s,
+            p_s=p_s,
             schedule=schedule,
             eta=Root((y * c) ** 2 / (1 - 1 / (g * g))),
             route=(schedule, t, s),
@@ -190,66 +161,32 @@ def ddim_step(T: int, s: int, t: int) -> Chart:
         )
 
     variables: dict[str, Any] = {"u_s": UNIT, "u_t": ("u_s", 1), "w": UNIT}
-    return Chart(variables | _others(T, s, t), build, _declared)
+    return Chart(variables | _others(T, s, t), build)
 
 
 # ---- the symbols of one step, for the scalar kernels ---------------------------------------------
 
 
-def _step(a: Symbol, p: Symbol) -> SimpleNamespace:
-    """The symbols of one step, from a = sqrt(alpha_t) and p = sqrt(alpha_bar_{t-1})."""
-    alpha, before = a * a, p * p
-    now = alpha * before
-    return SimpleNamespace(
-        a=a,
-        p=p,
-        alpha=alpha,
-        beta=1 - alpha,
-        alpha_bar_prev=before,
-        alpha_bar=now,
-        one_minus_prev=1 - before,
-        one_minus=1 - now,
-        roots=[a, p, a * p],
-    )
+def _step(u_s: Symbol, u_t: Symbol) -> SimpleNamespace:
+    """p = sqrt(alpha_bar_{t-1}), q = sqrt(alpha_bar_t), their noises, and the kernels' parameters.
 
-
-def _step_between_levels(u_s: Symbol, u_t: Symbol) -> SimpleNamespace:
-    """The same symbols from the levels, with c = sqrt(1 - alpha_bar_t), q = sqrt(alpha_bar_t)."""
-    (p, c_prev), (q, c) = _circle(u_s), _circle(u_t)
+    These have the names that the kernels give them (:func:`ddpm_np.proof.identities.entry.of`).
+    """
+    (p, c_prev), (q, c) = circle(u_s), circle(u_t)
     a = q / p
     return SimpleNamespace(
         a=a,
         p=p,
         q=q,
         c=c,
-        c_prev=c_prev,
-        alpha=a * a,
-        beta=1 - a * a,
+        alpha_t=a * a,
+        beta_t=1 - a * a,
         alpha_bar_prev=p * p,
-        alpha_bar=q * q,
-        one_minus_prev=c_prev * c_prev,
-        one_minus=c * c,
+        alpha_bar_t=q * q,
+        one_minus_alpha_bar_prev=c_prev * c_prev,
+        one_minus_alpha_bar_t=c * c,
         roots=[a, p, q, c, c_prev],
     )
 
 
-def _ddim_kernel(a: Symbol, far: Symbol, near: Symbol) -> SimpleNamespace:
-    """The symbols of a DDIM step: far^2 = (1 - alpha_bar_t) / alpha, near^2 is its direction."""
-    alpha, beta = a * a, 1 - a * a
-    now, before = alpha * far * far, far * far - beta / alpha
-    eta = Root((before - near * near) * now / (beta * before))
-    return SimpleNamespace(
-        far=far,
-        near=near,
-        alpha=alpha,
-        beta=beta,
-        one_minus=now,
-        one_minus_prev=before,
-        eta=eta,
-        roots=[a, far, near, a * far],
-    )
-
-
-STEP = Chart({"a": UNIT, "p": UNIT}, _step, _declared)
-STEP_BETWEEN_LEVELS = Chart({"u_s": UNIT, "u_t": ("u_s", 1)}, _step_between_levels, _declared)
-DDIM_STEP = Chart({"a": UNIT, "far": POSITIVE, "near": POSITIVE}, _ddim_kernel, _declared)
+STEP = Chart({"u_s": UNIT, "u_t": ("u_s", 1)}, _step)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,22 +28,20 @@ def identity(equations: str, chart: Chart | Cases, **arrays: Shape) -> Callable[
     shape as a function of the case.
     """
 
+    cases: Cases = {"": (chart, None)} if isinstance(chart, Chart) else chart
+
     def enter(sides: Callable[..., Sides]) -> Callable[..., Sides]:
         name = sides.__name__.strip("_").replace("_", " ")
         statement = " ".join((sides.__doc__ or "").split()).rstrip(".")
-        if isinstance(chart, Chart):
-            its = chart.with_arrays(**{k: s for k, s in arrays.items() if isinstance(s, tuple)})
-            IDENTITIES.append(Identity(name, tuple(equations.split()), statement, its, sides))
-            return sides
-        for label, (of_case, case) in chart.items():
+        for label, (of_case, case) in cases.items():
             shapes = {k: s if isinstance(s, tuple) else s(case) for k, s in arrays.items()}
             IDENTITIES.append(
                 Identity(
-                    f"{name}, {label}",
+                    f"{name}, {label}".rstrip(", "),
                     tuple(equations.split()),
                     statement,
                     of_case.with_arrays(**shapes),
-                    _at_case(sides, case),
+                    sides if case is None else partial(_at_case, sides, case),
                 )
             )
         return sides
@@ -49,8 +49,14 @@ def identity(equations: str, chart: Chart | Cases, **arrays: Shape) -> Callable[
     return enter
 
 
-def _at_case(sides: Callable[..., Sides], case: Any) -> Callable[[V], Sides]:
-    return lambda v: sides(v, case)
+def _at_case(sides: Callable[..., Sides], case: Any, v: V) -> Sides:
+    return sides(v, case)
+
+
+def of(kernel: Callable[..., Any], v: V, **given: Any) -> Any:
+    """What a kernel returns, with its parameters found in v by their names, or given."""
+    names = inspect.signature(kernel).parameters
+    return kernel(**{n: given[n] if n in given else getattr(v, n) for n in names})
 
 
 # ---- the cases ----------------------------------------------------------------------------------

@@ -64,17 +64,7 @@ def _skipping_one_step(v: V, t: int) -> Sides:
 
 
 @identity("E3 E5", each_step(betas), Sigma=(2, 2))
-def _the_covariance_in_closed_form(v: V, t: int) -> Sides:
-    """covariance_step, t times from Sigma_0, is covariance_at."""
-    Sigma = v.Sigma
-    for i in range(1, t + 1):
-        Sigma = forward.covariance_step(v.schedule, Sigma, i)
-    return Sigma, forward.covariance_at(v.schedule, v.Sigma, t)
-
-
-@identity("E3 E5", each_step(betas), Sigma=(2, 2))
-def _the_covariance_induction_step(v: V, t: int) -> Sides:
-    """(1 - beta_t) Sigma_{t-1} + beta_t I = Sigma_t, both in closed form."""
-    before = forward.covariance_at(v.schedule, v.Sigma, t - 1)
-    after = forward.covariance_step(v.schedule, before, t)
-    return after, forward.covariance_at(v.schedule, v.Sigma, t)
+def _the_covariance_by_induction(v: V, t: int) -> Sides:
+    """(1 - beta_t) Sigma_{t-1} + beta_t I = Sigma_t, both in closed form, and Sigma_0 as given."""
+    start, before, now = (forward.covariance_at(v.schedule, v.Sigma, i) for i in (0, t - 1, t))
+    return [start, forward.covariance_step(v.schedule, before, t)], [v.Sigma, now]

@@ -7,16 +7,18 @@ those axes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from ddpm_np import sampling
+from ddpm_np import posterior, sampling
 from ddpm_np._checks import Array
 from ddpm_np.closed_form import ideal, reverse
 from ddpm_np.closed_form.gaussian import Axes, Gaussian
-from ddpm_np.proof.identities.charts import STEP_BETWEEN_LEVELS, levels
+from ddpm_np.proof.identities.charts import STEP, circle, ddim_step, levels
 from ddpm_np.proof.identities.entry import (
     BATCH,
     Sides,
@@ -25,21 +27,14 @@ from ddpm_np.proof.identities.entry import (
     each_route,
     each_T,
     identity,
+    of,
     steps_in_batch,
 )
 from ddpm_np.proof.prover import Chart, derivative
 from ddpm_np.proof.rational import Symbol
 from ddpm_np.proof.symbols import POSITIVE, UNIT
 
-
-def _level(u: Symbol) -> SimpleNamespace:
-    """p = sqrt(alpha_bar_t), c = sqrt(1 - alpha_bar_t)."""
-    p, c = (1 - u * u) / (1 + u * u), 2 * u / (1 + u * u)
-    return SimpleNamespace(p=p, c=c, roots=[p, c])
-
-
-LEVEL = Chart({"u": UNIT}, _level, lambda v: list(v.roots)).also(variance=POSITIVE)
-STEP = STEP_BETWEEN_LEVELS.also(variance=POSITIVE)
+ONE_AXIS = STEP.also(variance=POSITIVE)
 
 
 def _with_distribution(T: int) -> Chart:
@@ -49,8 +44,7 @@ def _with_distribution(T: int) -> Chart:
 
 
 def _distribution(v: V) -> Gaussian:
-    w = v.turn
-    cos, sin = (1 - w * w) / (1 + w * w), 2 * w / (1 + w * w)
+    cos, sin = circle(v.turn)
     axes = np.array([[cos, -sin], [sin, cos]])
     return on_axes(v.mean, axes, [v.variance_1, v.variance_2])
 
@@ -66,14 +60,14 @@ def on_axes(mean: Array, axes: Array, spectrum: list[Symbol]) -> Gaussian:
 # ---- E24, E25: the noise, given x_t -------------------------------------------------------------
 
 
-@identity("E24 E25", LEVEL, x=(), eps=(), mean=())
+@identity("E24 E25", ONE_AXIS, x=(), eps=(), mean=())
 def _Bayes_rule_for_the_noise(v: V) -> Sides:
     """p(eps|x) p(x) = p(x|eps) p(eps) along an axis, with mean eps_star and variance floor.
 
     The exponents are equal as polynomials in x and eps, and the products of the variances.
     """
-    kept, noise = v.p**2, v.c**2
-    away = v.x - v.p * v.mean
+    kept, noise = v.q**2, v.c**2
+    away = v.x - v.q * v.mean
     eps_star = ideal.eps_star_gain(kept, noise, v.variance) * away
     floor = ideal.bayes_floor(kept, noise, v.variance)
     marginal = ideal.marginal_variance(kept, noise, v.variance)
@@ -82,12 +76,12 @@ def _Bayes_rule_for_the_noise(v: V) -> Sides:
     return [left, floor * marginal], [right, kept * v.variance]
 
 
-@identity("E5 E24", LEVEL, x=(), mean=())
+@identity("E5 E24", ONE_AXIS, x=(), mean=())
 def _the_noise_is_a_score(v: V) -> Sides:
     """eps_star = -sqrt(1 - alpha_bar_t) d/dx log q(x), q = N(sqrt(alpha_bar_t) mean, v_t)."""
-    marginal = ideal.marginal_variance(v.p**2, v.c**2, v.variance)
-    log_density = -((v.x - v.p * v.mean) ** 2) / (2 * marginal)
-    eps_star = ideal.eps_star_gain(v.p**2, v.c**2, v.variance) * (v.x - v.p * v.mean)
+    marginal = ideal.marginal_variance(v.q**2, v.c**2, v.variance)
+    log_density = -((v.x - v.q * v.mean) ** 2) / (2 * marginal)
+    eps_star = ideal.eps_star_gain(v.q**2, v.c**2, v.variance) * (v.x - v.q * v.mean)
     return eps_star, -v.c * derivative(log_density, "x")
 
 
@@ -112,19 +106,19 @@ def _the_optimal_variance(v: V, T: int) -> Sides:
     return ideal.optimal_variance(_distribution(v), v.schedule)[1:], expected
 
 
-@identity("E25 E26", STEP)
+@identity("E25 E26", ONE_AXIS)
 def _the_best_variance_of_a_reverse_step(v: V) -> Sides:
     """beta_tilde_t + (eps coefficient)^2 floor_t = beta_t v_{t-1} / v_t."""
-    beta_tilde = v.beta * v.one_minus_prev / v.one_minus
-    floor = ideal.bayes_floor(v.alpha_bar, v.one_minus, v.variance)
-    best = ideal.variance_from_loss(v.alpha, v.beta, v.one_minus, beta_tilde, floor)
-    return best, reverse.kernel_variance(v.beta, *_variances(v))
+    beta_tilde = of(posterior.posterior_variance, v)
+    floor = ideal.bayes_floor(v.alpha_bar_t, v.one_minus_alpha_bar_t, v.variance)
+    best = ideal.variance_from_loss(v.alpha_t, v.beta_t, v.one_minus_alpha_bar_t, beta_tilde, floor)
+    return best, reverse.kernel_variance(v.beta_t, *_variances(v))
 
 
 # ---- E26: the true reverse kernel ---------------------------------------------------------------
 
 
-@identity("E26", STEP, x_s=(), x_t=(), mean=())
+@identity("E26", ONE_AXIS, x_s=(), x_t=(), mean=())
 def _Bayes_rule_without_the_signal(v: V) -> Sides:
     """q(x_s|x_t) q(x_t) = q(x_t|x_s) q(x_s) along an axis.
 
@@ -132,11 +126,11 @@ def _Bayes_rule_without_the_signal(v: V) -> Sides:
     """
     v_s, v_t = _variances(v)
     m_s, m_t = v.p * v.mean, v.q * v.mean
-    mean = m_s + reverse.kernel_gain(v.alpha, v_s, v_t) * (v.x_t - m_t)
-    variance = reverse.kernel_variance(v.beta, v_s, v_t)
+    mean = m_s + reverse.kernel_gain(v.alpha_t, v_s, v_t) * (v.x_t - m_t)
+    variance = reverse.kernel_variance(v.beta_t, v_s, v_t)
     left = (v.x_s - mean) ** 2 / variance + (v.x_t - m_t) ** 2 / v_t
-    right = (v.x_t - v.a * v.x_s) ** 2 / v.beta + (v.x_s - m_s) ** 2 / v_s
-    return [left, variance * v_t], [right, v.beta * v_s]
+    right = (v.x_t - v.a * v.x_s) ** 2 / v.beta_t + (v.x_s - m_s) ** 2 / v_s
+    return [left, variance * v_t], [right, v.beta_t * v_s]
 
 
 @identity("E26", each_route(lambda T, s, t: _with_distribution(T), (1, 2, 3)), x=(3, 2))
@@ -160,18 +154,18 @@ def _the_reverse_kernel(v: V, route: tuple[int, int]) -> Sides:
 # ---- E27: a sampler's step ----------------------------------------------------------------------
 
 
-@identity("E27", LEVEL, a=(), b=(), noise=(), x=(), mean=(), start=(), spread=())
+@identity("E27", ONE_AXIS, a=(), b=(), noise=(), x=(), mean=(), start=(), spread=())
 def _the_distribution_of_a_step(v: V) -> Sides:
     """x_s = a x_t + b eps_star(x_t) + noise, x_t ~ N(start, spread).
 
     Its mean is x_s at the mean of x_t, its variance the squared slope times spread, plus noise.
     """
-    kept, noise = v.p**2, v.c**2
-    eps_star = ideal.eps_star_gain(kept, noise, v.variance) * (v.x - v.p * v.mean)
+    kept, noise = v.q**2, v.c**2
+    eps_star = ideal.eps_star_gain(kept, noise, v.variance) * (v.x - v.q * v.mean)
     moved = v.a * v.x + v.b * eps_star
     rest = v.a * noise + v.b * v.c
     gain = reverse.step_gain(v.a, rest, kept, noise, v.variance)
-    dist = reverse.step_moments(gain, v.a, v.p * v.mean, v.start, v.spread, v.noise)
+    dist = reverse.step_moments(gain, v.a, v.q * v.mean, v.start, v.spread, v.noise)
     slope = derivative(moved, "x")
     return dist, [moved - slope * (v.x - v.start), slope**2 * v.spread + v.noise]
 
@@ -218,7 +212,92 @@ def _the_distribution_of_a_sampler(v: V, T: int) -> Sides:
     return distribution_of_x, [x, [derivative(x[0], "start") ** 2]]
 
 
+def _two_steps() -> Chart:
+    """A DDIM step with any eta and the one to the signal, along one axis."""
+    chart = ddim_step(2, 1, 2).also(variance=POSITIVE).with_arrays(mean=(1,))
+    return replace(chart, roots=lambda v: [*v.roots, v.c_s / v.p_s])
+
+
+@identity("E27", _two_steps(), start=(), spread=())
+def _the_distribution_of_a_sampler_with_fresh_noise(v: V) -> Sides:
+    """With DDIM and any eta the noise of the first of two steps is added to its variance.
+
+    The last step stretches it, and adds none.
+    """
+    dist = on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
+    denoiser, start = ideal.IdealDenoiser(dist, v.schedule), np.array([v.start])
+    first, last = (sampling.ddim_step(v.schedule, t, t - 1, eta=v.eta) for t in (2, 1))
+    x = first.xt_coef * start + first.eps_coef * denoiser(start, 2)
+    end = last.xt_coef * x + last.eps_coef * denoiser(x, 1)
+    slope, both = (derivative(of_start[0], "start") for of_start in (x, end))
+    spread = both**2 * v.spread + (both / slope) ** 2 * first.std**2
+    moments = reverse.sampler_moments(
+        dist, v.schedule, [1, 2], start, np.array([v.spread]), "posterior", v.eta, centre=v.mean
+    )
+    return moments, [end, [spread]]
+
+
+def _one_schedule() -> Chart:
+    """Two steps whose betas make every root of the ancestral sampler rational; there are few."""
+    a, b, p, c = Fraction(8, 17), Fraction(15, 17), Fraction(33, 65), Fraction(56, 65)
+    noise = Fraction(1073, 1105)  # sqrt(1 - (a p)^2)
+
+    def build(variance: Symbol) -> SimpleNamespace:
+        number = variance.domain.constant
+        schedule = variance.domain.schedule([number(c * c), number(b * b)])
+        roots = [a, b, p, c, a * p, noise, b * c / noise, a * c * c / noise]
+        return SimpleNamespace(
+            variance=variance, schedule=schedule, roots=[number(root) for root in roots]
+        )
+
+    return Chart({"variance": POSITIVE}, build).with_arrays(mean=(1,))
+
+
+@identity(
+    "E26 E27",
+    {"the last step": (_on_a_line(1), 1), "two steps of one schedule": (_one_schedule(), 2)},
+    start=(),
+    spread=(),
+)
+def _the_distribution_of_an_ancestral_sampler(v: V, T: int) -> Sides:
+    """The noise of each step is added, with each name of a variance, and stretched by the next."""
+    dist, start = on_axes(v.mean, np.eye(1, dtype=int), [v.variance]), np.array([v.start])
+    denoiser, x, slopes = ideal.IdealDenoiser(dist, v.schedule), start, [v.schedule.alpha[0]]
+    tables = v.schedule.alpha_bar, v.schedule.one_minus_alpha_bar
+    kernel, given = [0], {"posterior": v.schedule.beta_tilde, "beta": v.schedule.beta}
+    for t in range(1, T + 1):
+        before, now = (
+            kept * v.variance + noise
+            for kept, noise in zip(*(table[t - 1 : t + 1] for table in tables))
+        )
+        kernel.append(v.schedule.beta[t] * before / now)
+    for t in range(T, 0, -1):
+        step = sampling.ancestral_step(v.schedule, t)
+        x = step.xt_coef * x + step.eps_coef * denoiser(x, t)
+        slopes.append(derivative(x[0], "start"))
+    moments, expected = [], []
+    for name, added in (given | {"kernel": kernel}).items():
+        moments.append(
+            reverse.sampler_moments(
+                dist,
+                v.schedule,
+                [*range(1, T + 1)],
+                start,
+                np.array([v.spread]),
+                name,
+                None,
+                centre=v.mean,
+            )
+        )
+        spread = v.spread
+        for t, one, other in zip(range(T, 0, -1), slopes, slopes[1:]):
+            of_step = added[t] if t > 1 or name == "kernel" else 0
+            spread = (other / one) ** 2 * spread + of_step
+        expected.append([x, [spread]])
+    return moments, expected
+
+
 def _variances(v: V) -> tuple[Any, Any]:
     """v_s and v_t, the variances of the data at both ends of the step."""
-    before = ideal.marginal_variance(v.alpha_bar_prev, v.one_minus_prev, v.variance)
-    return before, ideal.marginal_variance(v.alpha_bar, v.one_minus, v.variance)
+    before = ideal.marginal_variance(v.alpha_bar_prev, v.one_minus_alpha_bar_prev, v.variance)
+    return before, ideal.marginal_variance(v.alpha_bar_t, v.one_minus_alpha_bar_t, v.variance)

@@ -57,27 +57,23 @@ def _cases(
     }
 
 
-def _on_symbols(v: V, network: Network) -> Any:
-    """The network with its parameters replaced by symbols; its public methods work as ever."""
+def _sides(v: V, case: Any, loss: Callable[[V, Array], tuple[Any, Array]], **given: Any) -> Sides:
+    """What backward returns, and the derivatives of the loss by each parameter.
+
+    The network's parameters are replaced by symbols, and its attributes by what is given; its
+    public methods work as ever.
+    """
+    make, t = case
+    network = make()
     layout = network.params.layout
     flat = np.concatenate([vars(v)[p.name].ravel() for p in layout])
     network.dtype, network.flat = flat.dtype, flat
     network.params = Parameters(layout, flat)
-    return network
-
-
-def _sides(v: V, network: Any, t: Any, loss: Callable[[Array], tuple[Any, Array]]) -> Sides:
-    """What backward returns, and the derivatives of the loss by each parameter."""
-    t = t if isinstance(t, int) else np.array(t)
-    eps_hat, cache = network.forward(v.x, t)
-    number, d_eps_hat = loss(eps_hat)
+    vars(network).update(given)
+    eps_hat, cache = network.forward(v.x, t if isinstance(t, int) else np.array(t))
+    number, d_eps_hat = loss(v, eps_hat)
     gradient = network.backward(d_eps_hat, cache)
-    derivatives = [derivative(number, _name(parameter)) for parameter in network.flat]
-    return gradient.flat, np.array(derivatives)
-
-
-def _name(parameter: Any) -> str:
-    return str(parameter)
+    return gradient.flat, [derivative(number, str(parameter)) for parameter in flat]
 
 
 def _mean_square(v: V, eps_hat: Array) -> tuple[Any, Array]:
@@ -94,8 +90,7 @@ def _any_loss(v: V, eps_hat: Array) -> tuple[Any, Array]:
     return (eps_hat * v.eps).sum(), v.eps
 
 
-STEPS = ("gate", "shift", "none")
-ONE = {f"one layer, {s}": _mlp(Layer(2, "identity", s)) for s in STEPS}
+ONE = {f"one layer, {s}": _mlp(Layer(2, "identity", s)) for s in ("gate", "shift", "none")}
 TWO = {
     f"two layers, {a} and {b}": _mlp(Layer(2, "identity", a), Layer(2, "identity", b))
     for a, b in (("gate", "gate"), ("none", "shift"), ("shift", "gate"))
@@ -105,10 +100,7 @@ TWO = {
 @identity("E15", _cases(ONE))
 def _back_propagation(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of the mean squared error, with skip."""
-    make, t = case
-    network = _on_symbols(v, make())
-    network.skip = v.skip
-    return _sides(v, network, t, partial(_mean_square, v))
+    return _sides(v, case, _mean_square, skip=v.skip)
 
 
 def _with_basis() -> MLP:
@@ -119,17 +111,13 @@ def _with_basis() -> MLP:
 @identity("E15", _cases({"two layers": _with_basis}), basis=(T + 1, 2))
 def _back_propagation_with_a_basis(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of any loss where gates and shifts are basis[t] times rows."""
-    make, t = case
-    network = _on_symbols(v, make())
-    network.basis = v.basis
-    return _sides(v, network, t, partial(_any_loss, v))
+    return _sides(v, case, _any_loss, basis=v.basis)
 
 
 @identity("E15", _cases(TWO))
 def _back_propagation_through_two_layers(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of any loss, without skip."""
-    make, t = case
-    return _sides(v, _on_symbols(v, make()), t, partial(_any_loss, v))
+    return _sides(v, case, _any_loss)
 
 
 # ---- leaky ReLU and SiLU ------------------------------------------------------------------------
@@ -154,7 +142,7 @@ LEAKY = {
     {
         f"{name}, signs {''.join('-+'[s > 0] for s in signs)}": (
             _network_chart(make, n, domain=partial(SignPattern, signs)),
-            (make, n),
+            (make, [2] * n),
         )
         for name, (make, n, number) in LEAKY.items()
         for signs in product((1, -1), repeat=number)
@@ -162,8 +150,7 @@ LEAKY = {
 )
 def _back_propagation_through_leaky_ReLU(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of the mean squared error on this piece."""
-    make, n = case
-    return _sides(v, _on_symbols(v, make()), [2] * n, partial(_mean_square, v))
+    return _sides(v, case, _mean_square)
 
 
 SILU = {
@@ -175,8 +162,7 @@ SILU = {
 @identity("E15", _cases(SILU))
 def _back_propagation_through_SiLU(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of any loss."""
-    make, t = case
-    return _sides(v, _on_symbols(v, make()), t, partial(_any_loss, v))
+    return _sides(v, case, _any_loss)
 
 
 UNETS = {
@@ -190,10 +176,7 @@ UNETS = {
 @identity("E15", _cases(UNETS, BATCHES[1:3]))
 def _back_propagation_through_the_U_Net(v: V, case: Any) -> Sides:
     """UNet.backward is the derivative of any loss, with skip and gain."""
-    make, t = case
-    network = _on_symbols(v, make())
-    network.skip, network.gain = v.skip, v.skip + 1
-    return _sides(v, network, t, partial(_any_loss, v))
+    return _sides(v, case, _any_loss, skip=v.skip, gain=v.skip + 1)
 
 
 # ---- the parts of the U-Net, on pictures of 4 x 4 pixels ----------------------------------------
@@ -234,5 +217,5 @@ def _a_convolution_and_its_derivatives(v: V, wrap: bool) -> Sides:
     d_kernel, d_wide = np.empty_like(v.kernel), convolution.neighbours(v.d, wrap)
     convolution.kernel_backward(d_wide, v.h, d_kernel)
     d_h = convolution.convolve(d_wide, convolution.turned(v.kernel))
-    by_all = [[derivative(total, _name(x)) for x in array.flat] for array in (v.h, v.kernel)]
+    by_all = [[derivative(total, str(x)) for x in array.flat] for array in (v.h, v.kernel)]
     return [d_h.ravel(), d_kernel.ravel()], by_all

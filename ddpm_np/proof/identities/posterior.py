@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ddpm_np import forward, posterior
-from ddpm_np.proof.identities.charts import STEP, STEP_BETWEEN_LEVELS, levels, signal_roots
-from ddpm_np.proof.identities.entry import Sides, V, each_step, identity
+from ddpm_np.proof.identities.charts import STEP, levels
+from ddpm_np.proof.identities.entry import Sides, V, each_step, identity, of
 
 # ---- the scalar kernels -------------------------------------------------------------------------
 
@@ -19,62 +19,64 @@ def _psi_2_three_ways(v: V) -> Sides:
 
     alpha_t + beta_t = 1; beta_tilde_t is 1 over each.
     """
-    expanded = posterior.psi_2_expanded(v.alpha, v.beta, v.one_minus_prev)
-    collected = posterior.psi_2_collected(v.alpha, v.beta, v.alpha_bar, v.one_minus_prev)
-    return [expanded, collected, 1 / expanded], [_psi_2(v), _psi_2(v), _beta_tilde(v)]
+    expanded, collected = of(posterior.psi_2_expanded, v), of(posterior.psi_2_collected, v)
+    simplified, beta_tilde = of(posterior.psi_2_simplified, v), of(posterior.posterior_variance, v)
+    return [expanded, collected, 1 / expanded], [simplified, simplified, beta_tilde]
 
 
 @identity("E8", STEP, x_t=(), x_0=())
 def _the_left_over_constant(v: V) -> Sides:
     """The exponent at x_{t-1} = 0, minus psi_1^2 / psi_2, is exactly 0."""
-    return _exponent(v, 0) - _psi_1(v) ** 2 / _psi_2(v), 0
+    psi_1, psi_2 = _psi_1_and_2(v)
+    return of(posterior.posterior_exponent, v, x_prev=0) - psi_1**2 / psi_2, 0
 
 
 @identity("E7 E8", STEP, x_prev=(), x_t=(), x_0=())
 def _the_completed_square(v: V) -> Sides:
     """exponent = psi_2 (x_{t-1} - psi_1 / psi_2)^2, as polynomials in x_{t-1}, x_t, x_0."""
-    return _exponent(v, v.x_prev), _psi_2(v) * (v.x_prev - _psi_1(v) / _psi_2(v)) ** 2
+    psi_1, psi_2 = _psi_1_and_2(v)
+    return of(posterior.posterior_exponent, v), psi_2 * (v.x_prev - psi_1 / psi_2) ** 2
 
 
 @identity("E12", STEP)
 def _the_mean_of_the_mean(v: V) -> Sides:
     """mean_x0_coef + mean_xt_coef sqrt(alpha_bar_t) = sqrt(alpha_bar_{t-1})."""
-    return _mean_x0_coef(v) + _mean_xt_coef(v) * np.sqrt(v.alpha_bar), v.p
+    return of(posterior.mean_x0_coef, v) + of(posterior.mean_xt_coef, v) * v.q, v.p
 
 
 @identity("E11 E12", STEP)
 def _the_variance_of_the_mean(v: V) -> Sides:
     """mean_xt_coef^2 (1 - alpha_bar_t) + beta_tilde_t = 1 - alpha_bar_{t-1}."""
-    return _mean_xt_coef(v) ** 2 * v.one_minus + _beta_tilde(v), v.one_minus_prev
+    coef, beta_tilde = of(posterior.mean_xt_coef, v), of(posterior.posterior_variance, v)
+    return coef**2 * v.one_minus_alpha_bar_t + beta_tilde, v.one_minus_alpha_bar_prev
 
 
 @identity("E14", STEP)
 def _the_coefficient_of_x_t_collapses(v: V) -> Sides:
     """mean_xt_coef + mean_x0_coef / sqrt(alpha_bar_t) is 1 / sqrt(alpha_t), as are later forms."""
-    forms = posterior.mean_xt_coef_expanded, posterior.mean_xt_coef_collected
-    left = [
-        _mean_xt_coef(v) + _mean_x0_coef(v) / np.sqrt(v.alpha_bar),
-        *(form(v.alpha, v.beta, v.alpha_bar, v.alpha_bar_prev) for form in forms),
-        posterior.mean_xt_coef_in_eps_form(v.alpha),
-    ]
-    return left, [1 / v.a] * 4
+    forms = (
+        posterior.mean_xt_coef_expanded,
+        posterior.mean_xt_coef_collected,
+        posterior.mean_xt_coef_in_eps_form,
+    )
+    first = of(posterior.mean_xt_coef, v) + of(posterior.mean_x0_coef, v) / v.q
+    return [first, *(of(form, v) for form in forms)], [1 / v.a] * 4
 
 
-@identity("E14", STEP_BETWEEN_LEVELS)
+@identity("E14", STEP)
 def _the_coefficient_of_eps(v: V) -> Sides:
     """-mean_x0_coef sqrt(1 - alpha_bar_t) / sqrt(alpha_bar_t) is
 
     -beta_t / (sqrt(alpha_t) sqrt(1 - alpha_bar_t)).
     """
-    from_x0 = -_mean_x0_coef(v) * v.c / v.q
-    from_eps = posterior.mean_eps_coef(v.alpha, v.beta, v.one_minus)
-    return [from_x0, from_eps], [-v.beta / (v.a * v.c)] * 2
+    from_x0 = -of(posterior.mean_x0_coef, v) * v.c / v.q
+    return [from_x0, of(posterior.mean_eps_coef, v)], [-v.beta_t / (v.a * v.c)] * 2
 
 
 # ---- the public functions -----------------------------------------------------------------------
 
 
-@identity("E7", each_step(signal_roots, 2), x_prev=(2,), x_t=(2,), x_0=(2,))
+@identity("E7", each_step(levels, 2), x_prev=(2,), x_t=(2,), x_0=(2,))
 def _Bayes_rule(v: V, t: int) -> Sides:
     """q(x_{t-1}|x_t,x_0) q(x_t|x_0) = q(x_t|x_{t-1}) q(x_{t-1}|x_0).
 
@@ -104,32 +106,11 @@ def _the_mean_from_eps(v: V, t: int) -> Sides:
     return posterior.posterior_mean_from_eps(v.schedule, v.x, t, v.eps), mean
 
 
-def _exponent(v: V, x_prev: Any) -> Any:
-    symbols = v.alpha, v.beta, v.alpha_bar_prev, v.alpha_bar
-    return posterior.posterior_exponent(x_prev, v.x_t, v.x_0, *symbols)
-
-
 def _exponent_of(x: Any, mean: Any, variance: Any) -> Any:
     """Minus twice the exponent of N(x; mean, variance)."""
     return (x - mean) ** 2 / variance
 
 
-def _psi_1(v: V) -> Any:
-    from_xt = posterior.psi_1_xt_coef(v.alpha, v.beta)
-    return from_xt * v.x_t + posterior.psi_1_x0_coef(v.alpha_bar_prev, v.one_minus_prev) * v.x_0
-
-
-def _psi_2(v: V) -> Any:
-    return posterior.psi_2_simplified(v.beta, v.one_minus, v.one_minus_prev)
-
-
-def _beta_tilde(v: V) -> Any:
-    return posterior.posterior_variance(v.beta, v.one_minus, v.one_minus_prev)
-
-
-def _mean_x0_coef(v: V) -> Any:
-    return posterior.mean_x0_coef(v.beta, v.alpha_bar_prev, v.one_minus)
-
-
-def _mean_xt_coef(v: V) -> Any:
-    return posterior.mean_xt_coef(v.alpha, v.one_minus, v.one_minus_prev)
+def _psi_1_and_2(v: V) -> tuple[Any, Any]:
+    psi_1 = of(posterior.psi_1_xt_coef, v) * v.x_t + of(posterior.psi_1_x0_coef, v) * v.x_0
+    return psi_1, of(posterior.psi_2_simplified, v)

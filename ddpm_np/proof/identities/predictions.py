@@ -9,8 +9,8 @@ from typing import Any
 
 from ddpm_np import forward, posterior
 from ddpm_np.closed_form import ideal
-from ddpm_np.proof.identities.charts import STEP_BETWEEN_LEVELS, levels
-from ddpm_np.proof.identities.entry import Sides, V, each_step, identity
+from ddpm_np.proof.identities.charts import STEP, levels
+from ddpm_np.proof.identities.entry import Sides, V, each_step, identity, of
 
 
 @identity("E13 E24", each_step(levels), x_0=(2,), eps=(2,))
@@ -43,17 +43,17 @@ def _losses_of_the_forms(v: V, t: int) -> Sides:
     return weighted, [(v.eps - v.eps_hat) ** 2] * 3
 
 
-@identity("E14 E15", STEP_BETWEEN_LEVELS)
+@identity("E14 E15", STEP)
 def _weights_in_the_bound(v: V) -> Sides:
     """The weight of L_eps in the bound, (eps coefficient)^2 / (2 beta_tilde_t), is
 
     beta_t^2 / (2 beta_tilde_t alpha_t (1 - alpha_bar_t)); times SNR_t it is that of L_x0,
     (SNR_{t-1} - SNR_t) / 2.
     """
-    beta_tilde = posterior.posterior_variance(v.beta, v.one_minus, v.one_minus_prev)
-    weight = posterior.mean_eps_coef(v.alpha, v.beta, v.one_minus) ** 2 / (2 * beta_tilde)
-    snr_prev, snr = v.p * v.p / v.one_minus_prev, v.q * v.q / v.one_minus
-    expected = v.beta**2 / (2 * beta_tilde * v.alpha * v.one_minus)
+    beta_tilde = of(posterior.posterior_variance, v)
+    weight = of(posterior.mean_eps_coef, v) ** 2 / (2 * beta_tilde)
+    snr_prev, snr = v.p * v.p / v.one_minus_alpha_bar_prev, v.q * v.q / v.one_minus_alpha_bar_t
+    expected = v.beta_t**2 / (2 * beta_tilde * v.alpha_t * v.one_minus_alpha_bar_t)
     return [weight, weight * snr], [expected, (snr_prev - snr) / 2]
 
 

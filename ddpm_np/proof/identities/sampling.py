@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ddpm_np import forward, posterior, sampling
-from ddpm_np.proof.identities.charts import DDIM_STEP, STEP, TS, levels, reverse_step
+from ddpm_np.proof.identities.charts import TS, ddim_step, levels, reverse_step
 from ddpm_np.proof.identities.entry import Sides, V, each_route, each_step, each_T, identity
 from ddpm_np.proof.symbols import UNIT
 
@@ -16,14 +13,10 @@ ROUTE = tuple[int, int]
 
 
 @identity("E17", each_route(reverse_step, TS, first=1))
-def _the_ancestral_step(v: V, _: ROUTE) -> Sides:
-    """x_s = (x_t - beta_{t|s} / sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_{t|s}) + sqrt(variance) z,
-
-    for both named variances.
-    """
-    coefs = 1 / v.a, -v.b * v.b / (v.a * v.c)
-    steps = [sampling.ancestral_step(*v.route, variance=name) for name in ("posterior", "beta")]
-    return steps, [(*coefs, v.std), (*coefs, v.b)]
+def _the_ancestral_step_with_beta(v: V, _: ROUTE) -> Sides:
+    """With variance "beta" it is the same step, with the noise sqrt(beta_{t|s}) z."""
+    xt_coef, eps_coef, _std = sampling.ancestral_step(*v.route)
+    return sampling.ancestral_step(*v.route, variance="beta"), [xt_coef, eps_coef, v.b]
 
 
 @identity("E14 E17", each_step(levels), x=(2,), eps=(2,))
@@ -53,7 +46,7 @@ def _the_last_step(v: V, T: int) -> Sides:
 @identity("E17 E18", each_route(reverse_step, TS, first=1))
 def _DDIM_with_eta_1(v: V, _: ROUTE) -> Sides:
     """It is the ancestral step with the posterior variance, term by term."""
-    return sampling.ddim_step(*v.route, eta=1), [1 / v.a, -v.b * v.b / (v.a * v.c), v.std]
+    return sampling.ddim_step(*v.route, eta=1), sampling.ancestral_step(*v.route)
 
 
 @identity("E6 E18", each_route(lambda T, s, t: levels(T), TS), x_0=(2,), eps=(2,))
@@ -64,29 +57,13 @@ def _DDIM_on_the_forward_path(v: V, route: ROUTE) -> Sides:
     return _moved(sampling.ddim_step(v.schedule, t, s, eta=0), at_t, v.eps), [at_s, 0]
 
 
-@identity("E11 E18", STEP)
-def _the_variance_of_DDIM_with_eta_1(v: V) -> Sides:
-    """sigma^2 = beta_tilde_t."""
-    variance = sampling.ddim_variance(v.beta, v.one_minus, v.one_minus_prev, 1)
-    return variance, posterior.posterior_variance(v.beta, v.one_minus, v.one_minus_prev)
-
-
-def _variance(alpha: Any, *numbers: Any) -> Any:
-    return sampling.ddim_variance(*numbers)
-
-
-@identity("E6 E18", DDIM_STEP)
-def _DDIM_keeps_the_marginals(v: V) -> Sides:
+@identity("E6 E18", each_route(ddim_step, TS, first=1))
+def _DDIM_keeps_the_marginals(v: V, _: ROUTE) -> Sides:
     """For every eta, (xt_coef sqrt(1 - alpha_bar_t) + eps_coef)^2 + sigma^2 = 1 - alpha_bar_s."""
-    kept = posterior.mean_xt_coef_in_eps_form(v.alpha) * np.sqrt(v.one_minus)
-    noise = kept + _ddim(sampling.ddim_eps_coef, v)
-    return noise**2 + _ddim(_variance, v), v.one_minus_prev
+    step = sampling.ddim_step(*v.route, eta=v.eta)
+    return (step.xt_coef * v.c + step.eps_coef) ** 2 + step.std**2, v.c_s**2
 
 
 def _moved(step: sampling.ReverseStep, x: Any, eps: Any) -> list[Any]:
     """Where the step leads without fresh noise, and the standard deviation of that."""
     return [step.xt_coef * x + step.eps_coef * eps, step.std]
-
-
-def _ddim(kernel: Callable[..., Any], v: V) -> Any:
-    return kernel(v.alpha, v.beta, v.one_minus, v.one_minus_prev, v.eta)

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.conformance.diagnosis import Judged
-from ddpm_np.conformance.report import Law
-from ddpm_np.conformance.subject import DIGITS, Subject
+from ddpm_np.conformance.judged import Judged
+from ddpm_np.conformance.report import Output
+from ddpm_np.conformance.subject import Subject
+from ddpm_np.conformance.tables import DIGITS
 
 VARIANCES = (0.0, 0.25)  # a known signal, and a spread one
 
 
-def laws_of(judged: Judged) -> list[Law]:
+def outputs_of(judged: Judged) -> list[Output]:
     """The output variance for every v, where a sampler was measured at every step 1..T.
 
     The equation's is that with the same named variance. A DDIM step is taken with the eta that was
@@ -39,7 +40,7 @@ def laws_of(judged: Judged) -> list[Law]:
         return []
     of = judged.operation
     named = of if of == "reverse_step" else f"{of}, eta = 0.5"
-    return [Law(named, v, _output(view, own, v), _output(view, true, v)) for v in VARIANCES]
+    return [Output(named, v, _output(view, own, v), _output(view, true, v)) for v in VARIANCES]
 
 
 def _output(subject: Subject, coefficients: list[Any], v: float) -> float:
