@@ -56,9 +56,9 @@ class RingsExperiment(Experiment):
     short = {"steps": 40, "samples": 16, "ema_decay": 0.9}
 
     hidden: tuple[int, ...] = (16, 32, 64)
-    steps: int = 6000
-    batch_size: int = 8
-    learning_rate: float = 2.4e-2
+    steps: int = 4000
+    batch_size: int = 16
+    learning_rate: float = 3e-2
     ema_decay: float = 0.99
     basis_size: int = 12
     dim: int = 256
