@@ -148,6 +148,17 @@ def test_two_modes_share_what_lies_between_them() -> None:
     np.testing.assert_allclose(mean, mean[::-1], rtol=0, atol=1e-6)
 
 
+@pytest.mark.E24
+@pytest.mark.parametrize("spread", [1e-300, 1e-12])
+def test_rings_that_hardly_move_are_one_picture(spread: float) -> None:
+    noised = Rings(8, radius=2.2, spread=spread).noised(0.5, 0.5)
+    x = noised.sample(3, rng=np.random.default_rng(0))
+    picture = ring_pictures(np.zeros((1, 2)), 2.2, 8)[0]
+    still = Gaussian(np.sqrt(0.5) * picture, 0.5 * np.eye(64))
+    np.testing.assert_allclose(noised.logpdf(x), still.logpdf(x), rtol=1e-9)
+    np.testing.assert_allclose(noised.score(x), still.score(x), rtol=0, atol=1e-9)
+
+
 def test_what_cannot_be_integrated_is_refused() -> None:
     for dist, x in (
         (SMALL.noised(1.0, 1e-31), SMALL.sample(1, rng=np.random.default_rng(0))),
@@ -157,6 +168,9 @@ def test_what_cannot_be_integrated_is_refused() -> None:
             dist.score(x)
     with pytest.raises(ArithmeticError, match="at a spread of 1000 need a grid"):
         Rings(8, spread=1e3).mean
+    far = Rings(8, spread=1e100).noised(0.5, 0.5)
+    with pytest.raises(ArithmeticError, match="need a grid|cannot be integrated"):
+        far.logpdf(np.zeros(64))
 
 
 @pytest.mark.E24

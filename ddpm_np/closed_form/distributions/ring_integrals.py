@@ -90,8 +90,9 @@ class RingIntegrals:
     @cached_property
     def slope(self) -> float:
         """The largest |d picture / d z| anywhere, to the 10 % that a grid of places may miss."""
-        along = np.arange(0.0, 6 * self.spread + 0.2, min(0.2, self.spread / 4))
-        along = along[along <= self.size + self.radius]
+        end, step = self.size + self.radius, min(0.2, max(self.spread / 4, 0.01))
+        along = np.arange(0.0, min(6 * self.spread, end) + 0.2, step)
+        along = along[along <= end]
         place = np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
         largest = 0.0
         for some in np.array_split(place, 1 + len(place) * self.dim // 2**20):
