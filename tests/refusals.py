@@ -77,14 +77,15 @@ class Odd:
 
 
 class Good(NamedTuple):
-    """A good argument, and what is a TypeError and what a ValueError in its place."""
+    """A good argument, and what is a TypeError, a ValueError and just good in its place."""
 
     value: Any
     types: list[Any] = []
     values: list[Any] = []
+    edges: list[Any] = []
 
     def and_not(self, *values: Any, types: tuple[Any, ...] = ()) -> Good:
-        return Good(self.value, [*self.types, *types], [*self.values, *values])
+        return Good(self.value, [*self.types, *types], [*self.values, *values], self.edges)
 
     def but(self, *allowed: Any) -> Good:
         """The same where these are allowed."""
@@ -96,7 +97,7 @@ class Good(NamedTuple):
             ]
             for wrong in (self.types, self.values)
         ]
-        return Good(self.value, *kept)
+        return Good(self.value, *kept, self.edges)
 
 
 MASKED = np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])
@@ -134,7 +135,7 @@ def covariance_matrix(value: Any, *, dim: bool = True) -> Good:
 
 def step(value: int, low: int = 1, high: int = T) -> Good:
     wrong = [float(value), "1", 1j, None, True, [value], np.array([1, 2]), MASKED]
-    return Good(value, wrong, [low - 1, high + 1, HUGE, -HUGE])
+    return Good(value, wrong, [low - 1, high + 1, HUGE, -HUGE], [low, high])
 
 
 def steps(value: Any, low: int = 1, high: int = T, *, fits: bool = True) -> Good:
@@ -142,19 +143,19 @@ def steps(value: Any, low: int = 1, high: int = T, *, fits: bool = True) -> Good
     types = [1.0, "1", None, True, 1j, [1.0, 2.0], [True, False], [1, "2"], [1, None], MASKED]
     values = [low - 1, high + 1, 10**20, HUGE, [low, high + 1], np.array([2, low - 1]), [1, HUGE]]
     values += [np.array([], int), [[1], [1, 2]], np.array([2, 2, 2])][: 2 + fits]
-    return Good(value, types, values)
+    return Good(value, types, values, [low, high])
 
 
 def route(value: Any) -> Good:
     """How many steps, or which."""
     types = [2.0, "3", True, [1.0, 4.0], ["1", "4"], [True], []]
     values: list[Any] = [0, -1, T + 1, [1, 2], [4, 4], [2, 1, 4], [0, 4], [1, 5], [[1, 4]]]
-    return Good(value, types, [*values, np.array([], int), HUGE])
+    return Good(value, types, [*values, np.array([], int), HUGE], [1, T, [T], [1, T]])
 
 
 def count(value: int, low: int = 1) -> Good:
     wrong = [float(value), "1", 1j, None, True, np.True_, [value], np.array([1, 2])]
-    return Good(value, wrong, [low - 1, -1, HUGE, -HUGE])
+    return Good(value, wrong, [low - 1, -1, HUGE, -HUGE], [low])
 
 
 def real(value: float) -> Good:
@@ -166,15 +167,15 @@ def positive(value: float) -> Good:
 
 
 def not_negative(value: float) -> Good:
-    return real(value).and_not(-0.1, -5e-324)
+    return real(value).and_not(-0.1, -5e-324)._replace(edges=[0, 0.0])
 
 
 def fraction(value: float) -> Good:
-    return real(value).and_not(-0.1, 1.1)
+    return real(value).and_not(-0.1, 1.1)._replace(edges=[0, 1.0])
 
 
 def below_one(value: float) -> Good:
-    return fraction(value).and_not(1.0)
+    return fraction(value).and_not(1.0)._replace(edges=[0.0])
 
 
 def flag(value: bool) -> Good:
@@ -317,7 +318,7 @@ case(
 case(unet.preconditioning, mean_square=positive(0.5))
 case(
     unet.UNet,
-    size=count(4).and_not(5),
+    size=count(4).and_not(5)._replace(edges=[2]),
     widths=WIDTHS.but((4, 2)),
     layers=count(1).and_not(1001),
     skip=TABLE,

@@ -64,6 +64,17 @@ def test_the_good_arguments_are_taken(name):
     CASES[name].call(**copy.deepcopy(CASES[name].values))
 
 
+@pytest.mark.parametrize(
+    "name, argument", [(n, a) for n, a in ARGUMENTS if CASES[n].arguments[a].edges]
+)
+def test_what_is_just_good_is_taken(name, argument):
+    for edge in CASES[name].arguments[argument].edges:
+        try:
+            CASES[name].call(**copy.deepcopy(CASES[name].values) | {argument: edge})
+        except ValueError as refusal:  # of another argument, which it does not fit
+            assert str(refusal).split()[0] != argument
+
+
 def test_every_public_function_that_checks_its_arguments_is_in_the_table():
     known = ELSEWHERE | {name.partition(".")[0] for name in CASES}
     for module in pkgutil.walk_packages(ddpm_np.__path__, "ddpm_np."):

@@ -126,16 +126,12 @@ def test_tables_are_ordered_as_the_mathematics_says(schedule: Schedule) -> None:
         getattr(s, name).shape == (s.T + 1,) and getattr(s, name).dtype == np.float64
         for name in TABLES
     )
-    assert (
-        np.all(np.diff(s.alpha_bar) <= 0)
-        and np.all(np.diff(s.one_minus_alpha_bar) >= 0)
-        and np.all(np.diff(s.log_snr) <= 0)
-    )
-    assert (
-        s.beta_tilde[1] == 0
-        and np.all(s.beta_tilde[later] <= s.beta[later])
-        and np.all(s.beta_tilde[2:] > 0)
-    )
+    assert np.all(np.diff(s.alpha_bar) <= 0)
+    assert np.all(np.diff(s.one_minus_alpha_bar) >= 0)
+    assert np.all(np.diff(s.log_snr) <= 0)
+    assert s.beta_tilde[1] == 0
+    assert np.all(s.beta_tilde[later] <= s.beta[later])
+    assert np.all(s.beta_tilde[2:] > 0)
     assert np.all(s.alpha[later] < 1) and np.all(s.one_minus_alpha_bar[later] > 0)
 
 
@@ -178,11 +174,9 @@ def test_between_over_one_step_is_the_table_even_where_alpha_is_a_tie() -> None:
 @given(schedules_and_routes(stops=3, max_T=40))
 def test_between_composes(case: tuple[Schedule, int, int, int]) -> None:
     schedule, r, s, t = case
-    (a, b), (c, d), (alpha, beta) = (
-        schedule.between(r, s),
-        schedule.between(s, t),
-        schedule.between(r, t),
-    )
+    (a, b) = schedule.between(r, s)
+    (c, d) = schedule.between(s, t)
+    (alpha, beta) = schedule.between(r, t)
     assert_close(c * a, alpha, ulp=3)
     assert_close(c * b + d, beta, ulp=4)
 
@@ -226,10 +220,8 @@ def test_nothing_about_it_can_be_changed(schedule: Schedule, name: str) -> None:
 
 def test_equality_is_that_of_the_betas() -> None:
     schedule = Schedule.from_beta([0.25, 0.5])
-    assert (
-        schedule == Schedule.from_beta(np.array([0.25, 0.5], np.float32))
-        and len({schedule, Schedule.from_beta([0.25, 0.5])}) == 1
-    )
+    assert schedule == Schedule.from_beta(np.array([0.25, 0.5], np.float32))
+    assert len({schedule, Schedule.from_beta([0.25, 0.5])}) == 1
     for other in (
         Schedule.from_beta([0.25]),
         Schedule.from_beta([0.5, 0.25]),
@@ -242,11 +234,9 @@ def test_equality_is_that_of_the_betas() -> None:
     exact = Schedule.from_beta([Exact(1, 4), Exact(1, 2)])
     for twin in (copy.copy(exact), copy.deepcopy(exact), pickle.loads(pickle.dumps(exact))):
         assert twin == exact and hash(twin) == hash(exact)
-    assert (
-        exact != schedule
-        and schedule != exact
-        and exact == Schedule.from_beta([Exact(1, 4), Exact(2, 4)])
-    )
+    assert exact != schedule
+    assert schedule != exact
+    assert exact == Schedule.from_beta([Exact(1, 4), Exact(2, 4)])
 
 
 @given(schedules())
@@ -256,12 +246,10 @@ def test_its_repr_is_one_short_line(schedule: Schedule) -> None:
         == "Schedule(T=3, beta=0.125..0.25, alpha_bar_T=0.615)"
     )
     text = repr(schedule)
-    assert (
-        text.startswith(f"Schedule(T={schedule.T}, beta=")
-        and text.endswith(")")
-        and "\n" not in text
-        and len(text) < 80
-    )
+    assert text.startswith(f"Schedule(T={schedule.T}, beta=")
+    assert text.endswith(")")
+    assert "\n" not in text
+    assert len(text) < 80
 
 
 def test_the_logarithms_wait_until_they_are_asked_for() -> None:

@@ -23,10 +23,8 @@ def test_a_curve_has_unit_deviation_and_is_the_stated_sum(
 ) -> None:
     curve = multi_sine_curve(dim, n_frequencies, rng=np.random.default_rng(seed))
     rng, tau = np.random.default_rng(seed), np.linspace(0, 1, dim)
-    frequencies, phases = (
-        rng.uniform(0, dim / 10, n_frequencies),
-        rng.uniform(0, 2 * np.pi, n_frequencies),
-    )
+    frequencies = rng.uniform(0, dim / 10, n_frequencies)
+    phases = rng.uniform(0, 2 * np.pi, n_frequencies)
     plain = sum(np.cos(2 * np.pi * f * tau + phi) for f, phi in zip(frequencies, phases))
     assert curve.shape == (dim,) and curve.dtype == np.float64
     assert curve.std() == pytest.approx(1, rel=100 * EPS / plain.std())
@@ -127,11 +125,9 @@ def test_own_samples_always_have_a_density_and_points_beside_the_support_never(
     }[kind]
     ensemble = MultiSine(frequencies, dim=dim)
     x = ensemble.sample(20, rng=rng)
-    assert (
-        np.isfinite(ensemble.logpdf(x)).all()
-        and np.isfinite(ensemble.score(x)).all()
-        and np.isfinite(ensemble.entropy)
-    )
+    assert np.isfinite(ensemble.logpdf(x)).all()
+    assert np.isfinite(ensemble.score(x)).all()
+    assert np.isfinite(ensemble.entropy)
     assert np.isfinite(ensemble.logpdf(ensemble.sample(20, rng=rng, dtype=np.float32))).all()
     if ensemble.rank < dim:
         assert np.all(ensemble.logpdf(x + 1e-6 * ensemble.axes[:, -1]) == -np.inf)

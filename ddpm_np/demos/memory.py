@@ -29,10 +29,6 @@ class DataSet(NamedTuple):
     copies: float  # the share of copies among them
 
 
-class Drawn(NamedTuple):
-    sets: dict[int, DataSet]
-
-
 def show(
     *, rng: np.random.Generator, sizes: tuple[int, ...] = SIZES, steps: int = 3000, n: int = 200
 ) -> Shown:
@@ -60,17 +56,17 @@ def show(
         if size == 1:
             expected = np.mean(np.diag(ensemble.cov) + points[0] ** 2)
             rows.append(sampled("... mean squared distance, new signals", new**2, expected))
-    return Shown(rows, Drawn(sets))
+    return Shown(rows, sets)
 
 
 def _signals(size: int) -> str:
     return f"{size} signal{'s' if size > 1 else ''}"
 
 
-def draw(drawn: Drawn) -> style.Figure:
+def draw(drawn: dict[int, DataSet]) -> style.Figure:
     title = "Memorise or generalise?"
-    figure, axes = style.new_figure(2, len(drawn.sets), title, panel=(3.3, 2.5))
-    for column, (size, data) in enumerate(drawn.sets.items()):
+    figure, axes = style.new_figure(2, len(drawn), title, panel=(3.3, 2.5))
+    for column, (size, data) in enumerate(drawn.items()):
         curves, distances = axes[:, column]
         curves.plot(data.points[:40].T, color=style.FAINT, lw=4 if size == 1 else 1.8)
         text = "data" if size <= 40 else "40 of the data"

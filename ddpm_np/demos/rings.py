@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ddpm_np import _figure_style as style
@@ -26,10 +24,6 @@ SCHEDULE = Schedule.sigmoid(40, beta_min=1e-3)
 FAMILY = Rings(12, radius=3.4, spread=1.0)
 PATCH = 5
 SEEN = f"sees {PATCH} x {PATCH}"
-
-
-class Drawn(NamedTuple):
-    rows: dict[str, Array]  # (columns, pixels) by what made them
 
 
 def show(
@@ -77,7 +71,7 @@ def show(
     floor, error = estimate_floor(FAMILY, first, n=16, rng=rng)
     what = f"least loss of the family at little noise, in 1/{FAMILY.dim}"
     rows.append(Measurement(what, float(FAMILY.dim * floor[1]), 2.0))
-    return Shown(rows, Drawn(drawn))
+    return Shown(rows, drawn)
 
 
 def _trained(
@@ -90,6 +84,6 @@ def _trained(
     return trained(network, points, schedule, rng=rng, ema_decay=0.98, **settings)
 
 
-def draw(drawn: Drawn) -> style.Figure:
-    """One row for each denoiser, one column for each noise."""
-    return picture_grid(drawn.rows, title="Circles that are not round", aside=2.4)
+def draw(drawn: dict[str, Array]) -> style.Figure:
+    """One row of pictures for each denoiser, by its name, and one column for each noise."""
+    return picture_grid(drawn, title="Circles that are not round", aside=2.4)

@@ -95,7 +95,7 @@ def errata_table(place: str | None = None, *, lang: str = "en") -> Iterator[str]
 
 def _found(place: str, entries: tuple[Erratum, ...], lang: str) -> Iterator[str]:
     if not entries:
-        yield f"no error is known at {place}" if lang == "en" else f"{place} 处没有勘误"
+        yield Words(f"no error is known at {place}", f"{place} 处没有勘误").in_(lang)
     for i, entry in enumerate(entries):
         yield from ([""] if i else [])
         yield from _written(entry, lang)
@@ -109,9 +109,9 @@ def _all(lang: str) -> Iterator[str]:
         if is_first:
             yield from _written(entry, lang)
         else:
-            yield f"{place}  " + (f"see {entry.place}" if lang == "en" else f"见 {entry.place}")
+            yield f"{place}  {Words('see', '见').in_(lang)} {entry.place}"
         yield ""
-    yield from _wrapped("rule" if lang == "en" else "判定规则", RULE.in_(lang))
+    yield from _wrapped(Words("rule", "判定规则").in_(lang), RULE.in_(lang))
     counts = {kind: sum(entry.kind == kind for entry in ERRATA.values()) for kind in KINDS}
     if lang == "en":
         by_kind = ", ".join(f"{n} {kind}{_plural(kind, n)}" for kind, n in counts.items())
@@ -129,33 +129,35 @@ def _written(entry: Erratum, lang: str) -> Iterator[str]:
     equation = f"  ({entry.equation})" if entry.equation else ""
     kind = entry.kind if lang == "en" else KINDS[entry.kind].zh
     yield f"{entry.place}  [{kind}]  {entry.section}{equation}"
-    numbers = entry.numbers()
-    for label, chinese in LABELS.items():
-        text: Words = getattr(entry, label)
-        yield from _wrapped(label if lang == "en" else chinese, text.in_(lang))
-        if label == "printed" and lang == "en" and _width(text.zh) > len(text.zh):
+    for label, text in _rows(entry):
+        yield from _wrapped(label.in_(lang), text.in_(lang))
+        if label.en == "printed" and lang == "en" and _width(text.zh) > len(text.zh):
             yield from _wrapped("in Chinese", text.zh)
-        if label == "quantity":
-            yield from _wrapped(*_values(numbers, lang))
-            yield from _wrapped(*_decided(numbers, lang))
 
 
-def _values(numbers: Numbers, lang: str) -> tuple[str, str]:
+def _rows(entry: Erratum) -> Iterator[tuple[Words, Words]]:
+    """The labels and the texts of an entry, with its numbers after what they measure."""
+    numbers = entry.numbers()
     printed, corrected, truth = numbers.texts()
-    if lang == "en":
-        return "numbers", f"printed {printed}, corrected {corrected}, truth {truth}"
-    return "数值", f"按原文 {printed}，按更正 {corrected}，真值 {truth}"
-
-
-def _decided(numbers: Numbers, lang: str) -> tuple[str, str]:
-    """Whether the numbers decide the entry by :data:`ddpm_np.errata.numbers.RULE`."""
-    printed, corrected = (f"{miss:.2g}" for miss in numbers.misses)
+    off, left = (f"{miss:.2g}" for miss in numbers.misses)
     allowed = f"{float(numbers.tolerance):.2g}"
-    if lang == "en":
-        verdict = "decided" if numbers.decide else "undecided"
-        return verdict, f"printed off by {printed}, corrected by {corrected}, allowed {allowed}"
-    verdict = "成立" if numbers.decide else "不成立"
-    return verdict, f"原文偏差 {printed}，更正偏差 {corrected}，允许偏差 {allowed}"
+    for label, chinese in LABELS.items():
+        yield Words(label, chinese), getattr(entry, label)
+        if label == "quantity":
+            yield (
+                Words("numbers", "数值"),
+                Words(
+                    f"printed {printed}, corrected {corrected}, truth {truth}",
+                    f"按原文 {printed}，按更正 {corrected}，真值 {truth}",
+                ),
+            )
+            yield (
+                Words("decided", "成立") if numbers.decide else Words("undecided", "不成立"),
+                Words(
+                    f"printed off by {off}, corrected by {left}, allowed {allowed}",
+                    f"原文偏差 {off}，更正偏差 {left}，允许偏差 {allowed}",
+                ),
+            )
 
 
 # A line may break at a space, beside a Chinese character and after Chinese punctuation.

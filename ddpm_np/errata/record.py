@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from ddpm_np.equations.blocks import Block, blocks
 from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import Place, heading_of
+from ddpm_np.equations.typeset import latex
 from ddpm_np.equations.words import Words
 from ddpm_np.errata.numbers import Numbers
 
@@ -79,8 +80,6 @@ class Erratum:
     @property
     def latex(self) -> tuple[str, str] | None:
         """The formula in LaTeX, as printed and as corrected."""
-        from ddpm_np.equations.typeset import latex
-
         if self.formula is None:
             return None
         printed, corrected = (
@@ -127,8 +126,8 @@ def _entry(block: Block, counterexamples: Mapping[str, Callable[[], Numbers]]) -
     formulas = []
     for label in ("printed", "corrected"):
         en, zh = words[label]
-        key, latex = f"{label} formula", block.text(f"{label} latex", "")
-        formulas.append(f"${latex}$" if latex else block.text(key, en if en == zh else ""))
+        key, in_latex = f"{label} formula", block.text(f"{label} latex", "")
+        formulas.append(f"${in_latex}$" if in_latex else block.text(key, en if en == zh else ""))
         if key in block.entries:
             block.read(key, parse, formulas[-1])
     also = block.text("also", "")

@@ -48,7 +48,7 @@ What is proved is listed in :mod:`ddpm_np.proof.identities`.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import product
@@ -77,8 +77,8 @@ class Chart:
     variables : name -> the open interval it runs through, as for
         :class:`ddpm_np.proof.symbols.Domain`
     build : makes from the variables what the sides see: a namespace, by default of the variables
-    roots : the square roots that the formulas may take, computed from that namespace; 0 and 1 need
-        not be declared
+    roots : the square roots that the formulas may take, computed from that namespace, by default
+        its ``roots``; 0 and 1 need not be declared
     free : more variables, which the sides see as they are
     arrays : name -> shape: arrays in which each element is a variable of its own that runs
         through all real numbers; the shape () gives a single variable
@@ -87,7 +87,7 @@ class Chart:
 
     variables: dict[str, Interval]
     build: Callable[..., SimpleNamespace] = SimpleNamespace
-    roots: Callable[[SimpleNamespace], list[Any]] = lambda v: []
+    roots: Callable[[SimpleNamespace], Iterable[Any]] = lambda v: getattr(v, "roots", ())
     free: dict[str, Interval] = field(default_factory=dict)
     arrays: dict[str, tuple[int, ...]] = field(default_factory=dict)
     domain: Callable[..., Domain] = Domain

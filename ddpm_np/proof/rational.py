@@ -63,9 +63,6 @@ class Symbol(ExactNumber):
     def __init__(self, domain: Any, scale: Fraction, factors: dict[poly.Factor, int]) -> None:
         self.domain, self.scale, self.factors = domain, scale, factors
 
-    def _constant(self, value: Any) -> Symbol:
-        return Symbol(self.domain, Fraction(value), {})
-
     # ---- arithmetic
 
     @_untraced
@@ -88,7 +85,7 @@ class Symbol(ExactNumber):
             poly.expanded(other.factors, common),
         )
         if not total:
-            return self._constant(0)
+            return self.domain.constant(0)
         content, rest = poly.factor(total)
         scale = Fraction(content, below)
         return Symbol(self.domain, scale, poly.reduced(poly.joined(common, {rest: 1})))
@@ -99,7 +96,7 @@ class Symbol(ExactNumber):
         if other is NotImplemented:
             return NotImplemented
         if not self.scale or not other.scale:
-            return self._constant(0)
+            return self.domain.constant(0)
         scale, factors = self.scale * other.scale, poly.joined(self.factors, other.factors)
         return Symbol(self.domain, scale, poly.reduced(factors))
 
@@ -136,7 +133,7 @@ class Symbol(ExactNumber):
         if n < 0 and not self.scale:
             raise self.domain.refusal(ZeroDivisionError, "division by a symbol that is 0")
         if not self.scale:
-            return self._constant(int(n == 0))
+            return self.domain.constant(int(n == 0))
         return Symbol(self.domain, self.scale**n, {f: n * k for f, k in self.factors.items() if n})
 
     @_untraced
@@ -178,7 +175,7 @@ class Symbol(ExactNumber):
     def _partial(self, name: str) -> Symbol:
         """The derivative while the variables that stand for tanh are held fixed."""
         i = self.domain.index[name]
-        total = self._constant(0)
+        total = self.domain.constant(0)
         for f, k in self.factors.items():  # (f^k)' = k f^k f' / f
             if inner := poly.derivative(dict(f), i):
                 content, factor = poly.factor(inner)
@@ -245,7 +242,7 @@ class Symbol(ExactNumber):
         self._unwrapped(other)
         if isinstance(other, Rational):
             whole = int(other) if isinstance(other, np.integer) else other
-            return self._constant(whole)
+            return self.domain.constant(whole)
         raise self.domain.refusal(TypeError, f"a symbol met the {type(other).__name__} {other!r}")
 
     def _unwrapped(self, other: object) -> None:

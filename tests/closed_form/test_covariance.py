@@ -175,10 +175,8 @@ def test_noise_with_more_rows_than_columns_gets_the_covariance_exactly(
     seed: int, n: int, extra: int, shift: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    X, C1 = (
-        shift + rng.standard_normal((n + extra, n)),
-        random_covariance(rng, n, int(rng.integers(1, n + 1))),
-    )
+    X = shift + rng.standard_normal((n + extra, n))
+    C1 = random_covariance(rng, n, int(rng.integers(1, n + 1)))
     Y = reshape_noise(X, C1)
     scale = 64 * (n + extra) * EPS * np.linalg.norm(C1)
     assert np.max(np.abs(Y.T @ Y / len(Y) - C1)) <= scale
@@ -291,10 +289,8 @@ def test_kl_to_white_noise_falls_at_every_step_while_entropy_follows_the_eigenva
     schedule = Schedule.sigmoid(20)
     white = Gaussian(np.zeros(len(values)), np.eye(len(values)))
     along = [Gaussian(white.mean, np.diag(spectrum_at(schedule, values, t))) for t in range(1, 21)]
-    kl, entropy = (
-        np.array([kl_divergence(q, white) for q in along]),
-        np.array([q.entropy for q in along]),
-    )
+    kl = np.array([kl_divergence(q, white) for q in along])
+    entropy = np.array([q.entropy for q in along])
     rounding = 64 * EPS * (1 + kl[0] + max(values)) * len(values)
     assert np.all(np.diff(kl) <= rounding)
     if min(values) > 1:

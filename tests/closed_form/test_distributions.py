@@ -61,10 +61,8 @@ def test_density_integrates_to_one_on_the_support(g: Gaussian) -> None:
     grid = np.array(list(product(units, repeat=g.rank)))
     cell = h**g.rank * np.sqrt(g.spectrum[g.varies]).prod()
     total = np.exp(g.logpdf(g.mean + grid @ g.root)).sum() * cell
-    outside, aliasing = (
-        2 * g.rank * np.exp(-0.5 * 8.25**2),
-        2 * g.rank * np.exp(-2 * (np.pi / h) ** 2),
-    )
+    outside = 2 * g.rank * np.exp(-0.5 * 8.25**2)
+    aliasing = 2 * g.rank * np.exp(-2 * (np.pi / h) ** 2)
     # One standard deviation of the narrowest axis is 1e-3, the mean and the points are of size 1e2:
     # c / std is good to 1e5 eps.
     assert abs(total - 1) <= outside + aliasing + 100 * EPS * 1e5
@@ -132,11 +130,9 @@ def test_own_samples_lie_on_the_support_and_points_beside_it_do_not(
     for dist in (g, Gaussian(g.mean, g.cov)):
         x = dist.sample(20, rng=rng, dtype=dtype)
         assert x.shape == (20, dist.dim) and x.dtype == dtype
-        assert (
-            np.isfinite(dist.logpdf(x)).all()
-            and np.isfinite(dist.score(x)).all()
-            and np.isfinite(dist.divergence(x)).all()
-        )
+        assert np.isfinite(dist.logpdf(x)).all()
+        assert np.isfinite(dist.score(x)).all()
+        assert np.isfinite(dist.divergence(x)).all()
         assert dist.logpdf(x).dtype == np.float64 and dist.score(x).dtype == dtype
         if dist.rank < dist.dim:
             scale = np.abs(x).max() + np.abs(dist.mean).max() + np.sqrt(dist.spectrum.max()) or 1.0

@@ -163,10 +163,8 @@ def test_between_the_steps_and_in_the_flows_coordinates_it_is_the_same(
     points = Empirical(np.random.default_rng(seed).standard_normal((4, g.dim)))
     for dist in (g, points):
         schedule = Schedule.from_beta([noise])
-        denoiser, (_, _, x_t) = (
-            IdealDenoiser(dist, schedule),
-            draw_level(dist, schedule, 1, 3, seed),
-        )
+        denoiser = IdealDenoiser(dist, schedule)
+        _, _, x_t = draw_level(dist, schedule, 1, 3, seed)
         kept, noise = schedule.alpha_bar[1], schedule.one_minus_alpha_bar[1]
         tolerance = 1000 * g.dim * EPS * (np.abs(x_t).max() + 1) / noise**1.5
         assert np.array_equal(denoiser.at(x_t, kept, noise), denoiser(x_t, 1))
@@ -257,11 +255,9 @@ def test_excess_of_a_scaled_prediction_is_the_stated_share_of_the_floor() -> Non
 
 @pytest.mark.E25
 def test_standard_errors_are_the_scatter_of_repeated_estimates() -> None:
-    dist, schedule, repeats = (
-        Gaussian(np.zeros(4), np.eye(4)),
-        Schedule.from_beta([0.3, 0.3, 0.3, 0.3]),
-        300,
-    )
+    dist = Gaussian(np.zeros(4), np.eye(4))
+    schedule = Schedule.from_beta([0.3, 0.3, 0.3, 0.3])
+    repeats = 300
     rng, off = np.random.default_rng(0), lambda x, t: np.zeros_like(x)
     excess, claimed = np.array(
         [estimate_excess(off, dist, schedule, n=20, rng=rng) for _ in range(repeats)]
@@ -289,10 +285,8 @@ def test_the_floor_by_the_divergence_is_the_closed_form_of_a_gaussian() -> None:
 
 @pytest.mark.E25
 def test_the_floor_by_the_divergence_is_the_loss_of_the_ideal_denoiser() -> None:
-    dist, schedule = (
-        Empirical([[-1.0, 0.5], [1.0, 0.0], [0.3, 2.0]]),
-        Schedule.linear(6, beta_max=0.5),
-    )
+    dist = Empirical([[-1.0, 0.5], [1.0, 0.0], [0.3, 2.0]])
+    schedule = Schedule.linear(6, beta_max=0.5)
     floor, error = estimate_floor(dist, schedule, n=2000, rng=np.random.default_rng(0))
     loss, scatter = estimate_loss(
         IdealDenoiser(dist, schedule), dist, schedule, n=4000, rng=np.random.default_rng(1)
@@ -356,11 +350,9 @@ def test_optimal_variance_is_the_mean_variance_of_the_true_reverse_kernel(
 
 
 def test_optimal_variance_is_what_is_left_around_the_ideal_mean() -> None:
-    dist, schedule, n = (
-        Gaussian(np.zeros(3), np.diag([9.0, 0.1, 0.0])),
-        Schedule.from_beta([0.2, 0.5]),
-        40_000,
-    )
+    dist = Gaussian(np.zeros(3), np.diag([9.0, 0.1, 0.0]))
+    schedule = Schedule.from_beta([0.2, 0.5])
+    n = 40_000
     rng, variance = np.random.default_rng(0), optimal_variance(dist, schedule)
     x = dist.sample(n, rng=rng)
     for t in (1, 2):

@@ -48,10 +48,8 @@ def bound(dist: Gaussian, schedule: Schedule, **kwargs: Any) -> VLBTerms:
 @pytest.mark.E30
 def test_the_mean_nll_of_data_under_a_model_is_entropy_plus_kl() -> None:
     rng, n = np.random.default_rng(1), 20_000
-    data, model = (
-        Gaussian([0.3, 0.0], [[2.0, 0.6], [0.6, 1.0]]),
-        Gaussian([0.0, 0.2], [[1.0, 0.0], [0.0, 3.0]]),
-    )
+    data = Gaussian([0.3, 0.0], [[2.0, 0.6], [0.6, 1.0]])
+    model = Gaussian([0.0, 0.2], [[1.0, 0.0], [0.0, 3.0]])
     values = nll(model, data.sample(n, rng=rng))
     assert values.shape == (n,)
     assert abs(values.mean() - (data.entropy + kl_divergence(data, model))) <= 5 * values.std(
@@ -108,10 +106,8 @@ def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(
     if name == "array":
         variance = table = np.linspace(0.3, 0.1, schedule.T + 1)
     else:
-        variance, table = (
-            name,
-            (schedule.beta_tilde if name == "posterior" else schedule.beta).copy(),
-        )
+        variance = name
+        table = (schedule.beta_tilde if name == "posterior" else schedule.beta).copy()
         table[1] = schedule.beta[1]
     gap = bound(dist, schedule, variance=variance).total - dist.entropy
     expected = kl_divergence(dist.diffuse(schedule, schedule.T), white(dist.dim))

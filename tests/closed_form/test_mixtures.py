@@ -211,11 +211,9 @@ def test_diffusing_in_two_stages_is_diffusing_at_once() -> None:
         Empirical(points),
         GaussianMixture([0.25] * 4, points, 4 * [np.diag([1.0, 0.5, 0.0])]),
     ):
-        staged, at_once, x = (
-            dist.diffuse(schedule, 1).noised(*schedule.between(1, 3)),
-            dist.diffuse(schedule, 3),
-            points[:2],
-        )
+        staged = dist.diffuse(schedule, 1).noised(*schedule.between(1, 3))
+        at_once = dist.diffuse(schedule, 3)
+        x = points[:2]
         assert np.allclose(staged.logpdf(x), at_once.logpdf(x), rtol=0, atol=100 * EPS)
         assert np.allclose(staged.score(x), at_once.score(x), rtol=0, atol=100 * EPS)
 
@@ -270,11 +268,9 @@ def test_own_samples_have_a_density_in_either_dtype(dtype: type) -> None:
     for dist in (m, e, e.noised(0.5, 0.5)):
         x = dist.sample(50, rng=rng, dtype=dtype)
         assert x.shape == (50, 5) and x.dtype == dtype
-        assert (
-            np.isfinite(dist.logpdf(x)).all()
-            and np.isfinite(dist.score(x)).all()
-            and dist.score(x).dtype == dtype
-        )
+        assert np.isfinite(dist.logpdf(x)).all()
+        assert np.isfinite(dist.score(x)).all()
+        assert dist.score(x).dtype == dtype
 
 
 def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(

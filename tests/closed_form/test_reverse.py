@@ -42,10 +42,8 @@ def test_the_kernel_is_the_conditional_of_the_joint_distribution(
     V_s = schedule.alpha_bar[s] * dist.cov + schedule.one_minus_alpha_bar[s] * np.eye(dist.dim)
     V_t = schedule.alpha_bar[t] * dist.cov + schedule.one_minus_alpha_bar[t] * np.eye(dist.dim)
     G = np.linalg.solve(V_t, kept * V_s).T
-    m_s, m_t = (
-        np.sqrt(schedule.alpha_bar[s]) * dist.mean,
-        np.sqrt(schedule.alpha_bar[t]) * dist.mean,
-    )
+    m_s = np.sqrt(schedule.alpha_bar[s]) * dist.mean
+    m_t = np.sqrt(schedule.alpha_bar[t]) * dist.mean
     kernel = reverse_kernel(dist, schedule, x_t, t, s)
     # The dense way cancels: V_s less nearly all of itself, with an inverse of V_t in it.
     allowed = 100 * EPS * np.linalg.cond(V_t) * (1 + np.linalg.norm(V_s))
@@ -243,10 +241,8 @@ def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
     dist: Gaussian, schedule: Schedule, data: st.DataObject
 ) -> None:
     steps = data.draw(st.integers(1, schedule.T))
-    ancestral, ddim = (
-        sampler_distribution(dist, schedule, steps=steps),
-        sampler_distribution(dist, schedule, steps=steps, eta=1.0),
-    )
+    ancestral = sampler_distribution(dist, schedule, steps=steps)
+    ddim = sampler_distribution(dist, schedule, steps=steps, eta=1.0)
     scale = 1 + np.abs(dist.mean).max() + dist.spectrum.max()
     # The two coefficients of eps_hat differ by rounding of 1 / sqrt(alpha), the larger the skip.
     visited = step_sequence(schedule, steps)

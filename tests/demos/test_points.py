@@ -85,10 +85,8 @@ def test_reverse_mixture_is_bayes_rule_pointwise(t: int) -> None:
     ).logpdf(x)
     condition = (np.abs(x).max() + 3) ** 2 / SCHEDULE.beta_tilde[t]
     held = right > right.max() - 700  # below that, weights of 1e-304 and less are 0
-    assert (
-        held.sum() >= 3
-        and np.max(np.abs(left - right)[held]) <= 16 * np.finfo(float).eps * condition
-    )
+    assert held.sum() >= 3
+    assert np.max(np.abs(left - right)[held]) <= 16 * np.finfo(float).eps * condition
     assert np.all(left[~held] < right.max() - 700)
 
 

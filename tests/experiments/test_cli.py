@@ -285,13 +285,6 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tiny, capsys, damage):
     assert "checkpoint.npz" in refused(capsys, "run", "--resume", "--out", "x")
 
 
-def test_a_damaged_configuration_is_refused(tiny, capsys):
-    main("run", "--experiment", "curve", "--out", "x")
-    Path("x/run.json").write_text("{}")
-    capsys.readouterr()
-    assert "run.json" in refused(capsys, "run", "--resume", "--out", "x")
-
-
 # ---- text --------------------------------------------------------------------------------------
 
 

@@ -222,6 +222,7 @@ def test_every_edit_of_run_json_is_refused_by_name(tiny, capsys, whole, pytestco
     [
         b"",
         b"{",
+        b"{}",
         b"[]",
         b"null",
         b"3",

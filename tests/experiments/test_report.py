@@ -14,7 +14,7 @@ from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserste
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_excess, optimal_loss
 from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.experiments.evaluation import rms_distance
-from ddpm_np.experiments.experiment import CURVE, ENSEMBLE, from_config
+from ddpm_np.experiments.experiment import CURVE, ENSEMBLE, RINGS, from_config
 from ddpm_np.experiments.report import write_report, write_summary
 from ddpm_np.experiments.signals import chain_from_first_step
 from ddpm_np.experiments.training import Training
@@ -53,6 +53,36 @@ def test_curve_is_the_notes_experiment_and_ensemble_its_family():
     coefficients = np.linalg.lstsq(family.factor.T, curve.mean, rcond=None)[0]
     residual = curve.mean - family.factor.T @ coefficients
     assert np.abs(residual).max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    "experiment, settings",
+    [
+        (
+            CURVE,
+            "hidden=(256,), steps=6000, batch_size=100, learning_rate=0.02, ema_decay=0.99, "
+            "activation='silu', mirrored=False, basis_size=8, beta_2=0.99, max_norm=1.0, dim=50, "
+            "T=100, noise='sigmoid', beta_max=0.1, samples=2000, seed=0, quick=False, "
+            "n_frequencies=5",
+        ),
+        (
+            ENSEMBLE,
+            "hidden=(128,), steps=12000, batch_size=500, learning_rate=0.01, ema_decay=0.9993, "
+            "activation='silu', mirrored=True, basis_size=40, beta_2=0.99, max_norm=1.0, dim=50, "
+            "T=100, noise='sigmoid', beta_max=0.1, samples=2000, seed=0, quick=False, "
+            "n_frequencies=5",
+        ),
+        (
+            RINGS,
+            "hidden=(16, 32, 64), steps=6000, batch_size=8, learning_rate=0.024, ema_decay=0.99, "
+            "activation='silu', mirrored=False, basis_size=12, beta_2=0.999, max_norm=1.0, "
+            "dim=256, T=100, noise='sigmoid', beta_max=0.1, samples=64, seed=0, quick=False, "
+            "muon_rate=0.2, step_power=0.5",
+        ),
+    ],
+)
+def test_the_settings_by_which_reports_are_compared_stay(experiment, settings):
+    assert repr(experiment) == f"{type(experiment).__name__}({settings})"
 
 
 def test_a_configuration_comes_back_from_json():

@@ -37,12 +37,6 @@ def _names(letter: str, T: int) -> list[str]:
     return [f"{letter}{t}" for t in range(1, T + 1)]
 
 
-def declared(v: SimpleNamespace) -> list[Any]:
-    """The roots that a chart has built."""
-    roots: list[Any] = v.roots
-    return roots
-
-
 # ---- schedules ----------------------------------------------------------------------------------
 
 
@@ -72,7 +66,7 @@ def levels(T: int) -> Chart:
 
     names = _names("u", T)
     lows: list[int | str] = [0, *names]
-    return Chart({name: (low, 1) for low, name in zip(lows, names)}, build, declared)
+    return Chart({name: (low, 1) for low, name in zip(lows, names)}, build)
 
 
 def segments(T: int, *cuts: int) -> Chart:
@@ -103,7 +97,7 @@ def segments(T: int, *cuts: int) -> Chart:
         )
 
     names = [f"w{t}" if t in ends else f"m{t}" for t in range(1, T + 1)]
-    return Chart(dict.fromkeys(names, UNIT), build, declared)
+    return Chart(dict.fromkeys(names, UNIT), build)
 
 
 def _schedule_with(T: int, s: int, t: int, at_s: Any, at_t: Any, m: dict[str, Symbol]) -> Any:
@@ -142,7 +136,7 @@ def reverse_step(T: int, s: int, t: int) -> Chart:
             a=a, b=b, c=c, std=std, schedule=schedule, route=(schedule, t, s), roots=roots
         )
 
-    return Chart({"w": UNIT, "n": ("w", 1), **_others(T, s, t)}, build, declared)
+    return Chart({"w": UNIT, "n": ("w", 1), **_others(T, s, t)}, build)
 
 
 def ddim_step(T: int, s: int, t: int) -> Chart:
@@ -167,7 +161,7 @@ def ddim_step(T: int, s: int, t: int) -> Chart:
         )
 
     variables: dict[str, Any] = {"u_s": UNIT, "u_t": ("u_s", 1), "w": UNIT}
-    return Chart(variables | _others(T, s, t), build, declared)
+    return Chart(variables | _others(T, s, t), build)
 
 
 # ---- the symbols of one step, for the scalar kernels ---------------------------------------------
@@ -195,4 +189,4 @@ def _step(u_s: Symbol, u_t: Symbol) -> SimpleNamespace:
     )
 
 
-STEP = Chart({"u_s": UNIT, "u_t": ("u_s", 1)}, _step, declared)
+STEP = Chart({"u_s": UNIT, "u_t": ("u_s", 1)}, _step)

@@ -18,7 +18,7 @@ from ddpm_np import posterior, sampling
 from ddpm_np._checks import Array
 from ddpm_np.closed_form import ideal, reverse
 from ddpm_np.closed_form.gaussian import Axes, Gaussian
-from ddpm_np.proof.identities.charts import STEP, circle, ddim_step, declared, levels
+from ddpm_np.proof.identities.charts import STEP, circle, ddim_step, levels
 from ddpm_np.proof.identities.entry import (
     BATCH,
     Sides,
@@ -250,7 +250,7 @@ def _one_schedule() -> Chart:
             variance=variance, schedule=schedule, roots=[number(root) for root in roots]
         )
 
-    return Chart({"variance": POSITIVE}, build, declared).with_arrays(mean=(1,))
+    return Chart({"variance": POSITIVE}, build).with_arrays(mean=(1,))
 
 
 @identity(
