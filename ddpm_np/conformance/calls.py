@@ -89,6 +89,7 @@ class Caller:
         takes_over = self.draws or self.draws_t
         self.takeover = Takeover(view.given, self.method.function) if takes_over else None
         self.model: Model | None = None
+        self.one_t = sum(r == "t" for r in (self.method.roles or {}).values()) > 1
         self.asked: set[int] = set()  # how much later than t the model is asked
         self.judged: Any = None  # what came of it, once it was compared
 
@@ -181,18 +182,19 @@ class Caller:
                 draws = Draws(z, again, given.get("t_rows") if self.draws_t else None, ends)
                 stack.enter_context(self.takeover.of(draws))
                 given["rng"] = self.takeover.generator if self.library == "numpy" else given["rng"]
-            several = sum(r == "t" for r in method.roles.values()) > 1
             named = {}
             for name, role in method.roles.items():
                 role = self.output if role == "eps" else role
                 if role in given:
                     named[name] = given[role]
-                if role == "t" and several and plain(name) != "t" and "t_rows" in given:
+                if role == "t" and self.one_t and plain(name) != "t" and "t_rows" in given:
                     named[name] = int(given["t_rows"][0])
             positional = [named.pop(name) for name in method.positional if name in named]
             result = method.function(*positional, **named)
-            if draws is not None and draws.verdict():
-                raise Unusable(draws.verdict())
+            if draws is not None:
+                self.one_t |= draws.one_t
+                if draws.verdict():
+                    raise Unusable(draws.verdict())
             return result
 
     def _real_model(self) -> Any:

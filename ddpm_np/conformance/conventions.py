@@ -7,7 +7,7 @@ coefficients, at every step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -87,8 +87,8 @@ class World:
         """The coefficients of a form."""
         return self.found(Candidate("", form))
 
-    def found(self, c: Candidate) -> Found:
-        """The coefficients that a candidate gives."""
+    def found(self, c: Candidate, wanted: Collection[str] | None = None) -> Found:
+        """The coefficients that a candidate gives: of the wanted vectors, and the variance."""
         if c.output:
             found = World(self.operation, c.output, self.tables, self.steps, self.u).of(c.form)
             return {self.output if k == c.output else k: v for k, v in found.items()}
@@ -97,10 +97,11 @@ class World:
             index = c.read_at(steps.t, steps.s) if c.read_at else (None, None)
             at = (c.tables or self.tables).at(c.steps(steps) if c.steps else steps, *index)
             value_of = Evaluator(at, rounding(at, steps, self.u), self.u)
-        found = value_of.coefficients(c.form, self.vectors)
+        vectors = [n for n in self.vectors if wanted is None or n in wanted]
+        found = value_of.coefficients(c.form, vectors)
         with np.errstate(all="ignore"):
-            if c.instead:
-                name, first, usual = c.instead
+            name, first, usual = c.instead or ("z", "", "")
+            if first and (usual or name in found):
                 at_1 = value_of(parse(first))
                 there = value_of(parse(usual)) if usual else found[name]
                 value, off = (
@@ -108,7 +109,7 @@ class World:
                     for k in ("value", "off")
                 )
                 found[name] = Value(value, 1, off + 64 * self.u * abs(value))
-            elif self.operation == "reverse_step" and not c.last:
+            elif self.operation == "reverse_step" and name in found and not c.last:
                 # Without rounding where it was not 0 before.
                 z, none = found["z"], (steps.s == 0) | (steps.t <= c.none_to)
                 off = np.where(none & (z.value != 0), 0, z.off)

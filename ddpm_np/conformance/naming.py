@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.conventions import World, candidates
+from ddpm_np.conformance.conventions import candidates
 from ddpm_np.conformance.edits import edits_of
 from ddpm_np.conformance.values import Value
 
@@ -59,24 +59,16 @@ def _not_finite(judged: Judged, failing: list[str], finite: Array) -> dict[str, 
 def _explained(judged: Judged, failing: list[str]) -> dict[str, str]:
     """The first candidate that gives all the coefficients; else the first for each of them."""
     each: dict[str, str] = {}
-    probe = _telling_steps(judged, failing)
-    output, every = judged.measured.output, slice(None)
     for u in dict.fromkeys((judged.unit, max(_FLOAT32, judged.unit))):
         world = judged.world(u)
-        small = judged.world(0).only(probe)
-        for candidate in candidates(judged.operation, output, judged.tables, judged.single):
-            few, name = small.found(candidate), candidate.name
-            near = [n for n in failing if n in few and _may(judged, n, few[n], probe)]
-            if not near or (all(n in each for n in near) and len(near) < len(failing)):
-                continue
-            full = world.found(candidate)
-            near = [n for n in near if _agree(judged, n, full[n], world, every)]
-            right = [n for n in judged.names if n not in failing and n in full]
-            if len(near) == len(failing) and all(
-                _agree(judged, n, full[n], world, every) for n in right
-            ):
-                return dict.fromkeys(failing, name)
-            each |= {n: name for n in near if n not in each}
+        for candidate in candidates(judged.operation, world.output, judged.tables, judged.single):
+            found = world.found(candidate, failing)
+            near = [n for n in failing if n in found and _agree(judged, n, found[n], u)]
+            if len(near) == len(failing):
+                found = world.found(candidate)
+                if all(_agree(judged, n, found[n], u) for n in judged.names if n in found):
+                    return dict.fromkeys(failing, candidate.name)
+            each |= {n: candidate.name for n in near if n not in each}
         if len(each) == len(failing):
             return each
     missing = [n for n in failing if n not in each]
@@ -106,43 +98,23 @@ def _pairs(judged: Judged, failing: list[str]) -> dict[str, str]:
     return each
 
 
-def _telling_steps(judged: Judged, failing: list[str]) -> Array:
-    """Some steps that tell candidates apart: the worst and others, right ones among them."""
-    number = len(judged.steps.t)
-    chosen = {0, number - 1, number // 2}
-    for name in failing:
-        off = np.abs(judged.measured.values[name] - judged.right(name))
-        off = np.where(np.isfinite(off), off, 0)
-        chosen |= {int(np.argmax(off)), int(np.argmax(judged.grades[name] >= 2))}
-    return np.array(sorted(chosen))
-
-
-def _may(judged: Judged, name: str, value: Value, probe: Array) -> bool:
-    """A first look at a few steps, without the cost of rounding."""
-    actual, values = judged.measured.values[name][probe], np.asarray(value.value, dtype=float)
-    near = 0.05 * np.abs(values) + 1e-3 * np.max(np.abs(actual)) * (values == 0)
-    return not np.any(np.abs(actual - values) > near + 1e-3 * (name == "log variance"))
-
-
-def _agree(judged: Judged, name: str, value: Value, world: World, which: Any) -> bool:
+def _agree(judged: Judged, name: str, value: Value, u: float) -> bool:
     """Whether a candidate gives the measured values wherever it is defined."""
-    actual = judged.measured.values[name][which]
-    failing = (judged.grades[name] >= 2)[which]
+    actual, failing = judged.measured.values[name], judged.grades[name] >= 2
     with np.errstate(all="ignore"):
         values, off = (
             np.broadcast_to(np.asarray(x, dtype=np.float64), actual.shape)
             for x in (value.value, value.off)
         )
         defined = np.isfinite(values)
-        near = np.minimum(4 * off, 0.05 * np.abs(values)) + 64 * world.u * np.abs(values)
-        floor = 64 * world.u * np.median(np.abs(actual)) + 4 * np.where(np.isfinite(off), off, 0)
+        near = np.minimum(4 * off, 0.05 * np.abs(values)) + 64 * u * np.abs(values)
+        floor = 64 * u * np.median(np.abs(actual)) + 4 * np.where(np.isfinite(off), off, 0)
         near = np.where(values == 0, floor, near)
         if name == "log variance":
-            near = near + 64 * world.u * (1 + np.abs(values))
+            near = near + 64 * u * (1 + np.abs(values))
         right = (np.abs(actual - values) <= near) | ~defined
-    if failing.any() and not np.any(defined & failing):
-        return False
-    return bool(right.all()) and defined.sum() * 2 >= len(values)
+    told = np.any(defined & failing) or not failing.any()
+    return bool(told and right.all() and defined.sum() * 2 >= len(values))
 
 
 def _otherwise(judged: Judged, name: str) -> str:

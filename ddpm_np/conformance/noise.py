@@ -32,6 +32,7 @@ class Draws:
         self.z, self.again, self.t, self.ends = z, again, t, ends
         self.used, self.times, self.fault = 0, 0, ""
         self.last: tuple[int, ...] = ()
+        self.one_t = False  # whether a batch of several rows gets one t
 
     def take(self, size: Any, uniform: bool = False) -> Any:
         """The next numbers, in this shape: all of z, or its rows or entries one after the other."""
@@ -54,12 +55,12 @@ class Draws:
 
     def integers(self, low: Any, high: Any, size: Any) -> Any:
         """The steps where a loss draws them; None for any other draw of integers."""
-        low, high = (0, low) if high is None else (low, high)
         if self.t is None or np.ndim(low) or np.ndim(high):
             return None
         drawn, own = (int(low), int(high) - 1), self.ends
         if drawn != own:
             self.fault = f"draws t from {drawn[0]} to {drawn[1]}, not from {own[0]} to {own[1]}"
+        self.one_t = size is None and len(self.t) > 1
         return np.resize(self.t, _shape(size))[()]
 
     def verdict(self) -> str:
@@ -105,9 +106,23 @@ class _Fake:
     def rand(self, *shape: int) -> Any:
         return self.draws.take(shape, uniform=True)
 
-    def integers(self, low: Any, high: Any = None, size: Any = None, *_: Any, **__: Any) -> Any:
-        found = self.draws.integers(low, high, size)
-        return np.random.RandomState.randint(_PLAIN, low, high, size) if found is None else found
+    def integers(
+        self,
+        low: Any,
+        high: Any = None,
+        size: Any = None,
+        *_: Any,
+        endpoint: bool = False,
+        **__: Any,
+    ) -> Any:
+        low, high = (0, low) if high is None else (low, high)
+        found = self.draws.integers(low, high + endpoint, size)
+        plain = np.random.RandomState.randint
+        return plain(_PLAIN, low, high + endpoint, size) if found is None else found
+
+    def choice(self, a: Any, size: Any = None, *_: Any, **__: Any) -> Any:
+        entries = np.arange(a) if np.ndim(a) == 0 else np.asarray(a)
+        return entries[self.integers(entries[0], entries[-1] + 1, size) - entries[0]]
 
     random_sample, randint = random, integers
 
@@ -131,7 +146,9 @@ class Takeover:
         jax = sys.modules.get("jax")
         self._jax = jax if jax is not None and hasattr(jax, "random") else None
         names = "randn normal standard_normal multivariate_normal rand uniform random random_sample"
-        replaced = [(np.random, n, getattr(self.state, n)) for n in (*names.split(), "randint")]
+        replaced = [
+            (np.random, n, getattr(self.state, n)) for n in (*names.split(), "randint", "choice")
+        ]
         replaced.append((np.random, "default_rng", self._default_rng))
         replaced += [(random, n, self._gauss) for n in ("gauss", "normalvariate")]
         replaced.append((random, "randint", self._randint))
@@ -208,13 +225,15 @@ def _torch_mode(draws: Draws) -> Any:
         numbers = numbers[in_place or name.endswith("_like") :]  # without the array itself
         fresh: Any = None
         if name in ("randint", "randint_like", "random_") and numbers:
-            fresh = draws.integers(numbers[0], (*numbers, None)[1], shape)
+            low, high = (0, *numbers)[-2:]
+            fresh = draws.integers(low, high, shape or None)
         elif name in ("randn", "randn_like", "normal", "normal_"):
             given = dict(zip(("mean", "std"), numbers)) | kwargs
             drawn = torch.from_numpy(np.array(draws.take(shape), dtype=np.float64))
             fresh = given.get("mean", 0.0) + given.get("std", 1.0) * drawn
         elif name in ("rand", "rand_like", "uniform_"):
-            fresh = draws.take(shape, uniform=True)
+            low, high = (*numbers, 0.0, 1.0)[:2] if len(numbers) == 2 else (0.0, 1.0)
+            fresh = low + (high - low) * draws.take(shape, uniform=True)
         if fresh is None:
             return out
         fresh = torch.as_tensor(fresh).to(out.device, out.dtype)

@@ -70,7 +70,7 @@ def _look(caller: Caller, picked: list[Step], rows: dict[str, Array]) -> Rows:
     if len({t for t, _, _ in picked}) < 2:
         return Rows()
     one_only = Rows("", f"{caller.operation}{ONE_T}")
-    if sum(role == "t" for role in (caller.method.roles or {}).values()) > 1:
+    if caller.one_t:
         return one_only
     found: dict[str, str] = {}
     for caller.form in ("rows", "column"):
