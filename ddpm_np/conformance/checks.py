@@ -32,6 +32,7 @@ _EQUATIONS = {
 _EQUATIONS["p_losses"] = ["E15", "E16"]
 # What few codes have is no gap in the others.
 _RARE = ("q_step", "q_mean_variance", "predict_eps", "p_mean_variance", "p_losses")
+_SAMPLING = ("reverse_step", "ddim_step", "p_mean_variance")
 
 
 class ConformanceError(AssertionError):
@@ -203,7 +204,9 @@ def subject_of(given: Any) -> Subject:
 
 def check_one(view: Subject, check: str) -> Report:
     """A report of one check only."""
-    report = _report(view, [check_names()[check]], {})
+    operation = check_names()[check]
+    others = _SAMPLING if operation == "p_losses" else ()  # the model's t is compared with theirs
+    report = _report(view, [operation, *others], {})
     report.rows = [row for row in report.rows if row.check == check]
     report.outputs, report.skipped = [], []
     return report
@@ -259,7 +262,7 @@ def _rows(caller: Caller) -> list[Row]:
 def _other_times(view: Subject, asked: dict[str, set[int]]) -> list[Row]:
     """A row where the model is asked at another t in training than in sampling."""
     later = {o: times.pop() for o, times in asked.items() if len(times) == 1}
-    sampling = [o for o in ("reverse_step", "ddim_step", "p_mean_variance") if o in later]
+    sampling = [o for o in _SAMPLING if o in later]
     for operation in sampling:
         if "p_losses" in later and later[operation] != later["p_losses"]:
             text = "in training the model is asked at t {:+d}, in {} at t {:+d}"

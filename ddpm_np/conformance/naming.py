@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.conventions import candidates
+from ddpm_np.conformance.conventions import Candidate, World, candidates
 from ddpm_np.conformance.edits import edits_of
 from ddpm_np.conformance.values import Value
 
@@ -57,22 +57,37 @@ def _not_finite(judged: Judged, failing: list[str], finite: Array) -> dict[str, 
 
 
 def _explained(judged: Judged, failing: list[str]) -> dict[str, str]:
-    """The first candidate that gives all the coefficients; else the first for each of them."""
-    each: dict[str, str] = {}
-    for u in dict.fromkeys((judged.unit, max(_FLOAT32, judged.unit))):
-        world = judged.world(u)
-        for candidate in candidates(judged.operation, world.output, judged.tables, judged.single):
-            found = world.found(candidate, failing)
-            near = [n for n in failing if n in found and _agree(judged, n, found[n], u)]
-            if len(near) == len(failing):
-                found = world.found(candidate)
-                if all(_agree(judged, n, found[n], u) for n in judged.names if n in found):
+    """The first candidate that gives all the coefficients; else the first for each of them.
+
+    With the roundoff of its dtype, before one that does so only with that of float32.
+    """
+    worlds = [judged.world(u) for u in dict.fromkeys((max(_FLOAT32, judged.unit), judged.unit))]
+    coarse, fine = worlds[0], worlds[-1]
+    each: dict[World, dict[str, str]] = {world: {} for world in worlds}
+    wholly = ""
+    for candidate in candidates(judged.operation, coarse.output, judged.tables, judged.single):
+        if not _given(judged, coarse, candidate, failing):
+            continue
+        for world in reversed(worlds):
+            near = _given(judged, world, candidate, failing)
+            each[world] |= {n: candidate.name for n in near if n not in each[world]}
+            if len(near) < len(failing):
+                continue
+            if len(_given(judged, world, candidate, judged.names)) == len(judged.names):
+                if world is fine:
                     return dict.fromkeys(failing, candidate.name)
-            each |= {n: candidate.name for n in near if n not in each}
-        if len(each) == len(failing):
-            return each
-    missing = [n for n in failing if n not in each]
-    return each | _pairs(judged, missing) if len(judged.steps.t) >= 8 else each
+                wholly = wholly or candidate.name
+    if wholly and len(each[fine]) < len(failing):
+        return dict.fromkeys(failing, wholly)
+    found = each[coarse] | each[fine]
+    missing = [n for n in failing if n not in found]
+    return found | _pairs(judged, missing) if missing and len(judged.steps.t) >= 8 else found
+
+
+def _given(judged: Judged, world: World, candidate: Candidate, wanted: list[str]) -> list[str]:
+    """The wanted coefficients that a candidate gives."""
+    found = world.found(candidate, wanted)
+    return [n for n in wanted if n in found and _agree(judged, n, found[n], world.u)]
 
 
 def _pairs(judged: Judged, failing: list[str]) -> dict[str, str]:

@@ -78,8 +78,23 @@ def calls_of(path: str, T: int, first: int = 0) -> list[Call]:
     return [*routes(T)] if takes_route(path) else [(None, t) for t in range(first, T + 1)]
 
 
-def settings_of(path: str, kind: str, T: int, claims: set[Claim]) -> Iterator[Setting]:
-    """The calls of a function on the charts of one kind with T steps; dim is 2 or 3."""
+def kinds_of(path: str) -> list[str]:
+    """The kinds of charts to try: a kernel's parameters are free, if they can be."""
+    first = ["free"] if is_kernel(path) else []
+    return [*first, *SCHEDULES, *(ROUTES if takes_route(path) else ())]
+
+
+def settings_of(path: str, kind: str, claims: set[Claim]) -> Iterator[Setting]:
+    """The calls of a function on the charts of one kind."""
+    if kind == "free":
+        yield free(path)
+        return
+    for T in LENGTHS:
+        yield from _settings(path, kind, T, claims)
+
+
+def _settings(path: str, kind: str, T: int, claims: set[Claim]) -> Iterator[Setting]:
+    """Those with T steps; dim is 2 or 3."""
     taken, single = taken_by(path), (2 + T % 2,)
     calls = tuple(call for call in calls_of(path, T) if wanted_at(call, claims))
     if kind in ROUTES:

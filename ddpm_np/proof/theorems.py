@@ -33,7 +33,6 @@ from ddpm_np.proof.parts import (
     ROWS,
     WITHOUT_FORMULA,
     Part,
-    is_kernel,
     parts_of,
     taken_by,
     takes_route,
@@ -80,24 +79,16 @@ def _theorems(path: str) -> Iterator[Identity]:
     proved: set[Claim] = set()
     refused: dict[Claim, str] = {}  # claims without a value in a chart, and why
     nowhere: set[Claim] = set()
-    if is_kernel(path):
-        found = _free_claims(path)
-        proved = {claim for claim, why in found.items() if why == HAS_VALUE}
-        nowhere = {claim for claim, why in found.items() if why == NOWHERE}
-        refused = {claim: why for claim, why in found.items() if why not in (HAS_VALUE, NOWHERE)}
-        if proved:
-            yield _identity(path, calls.free(path), {*proved})
-    for kind in (*calls.SCHEDULES, *(calls.ROUTES if takes_route(path) else ())):
+    for kind in calls.kinds_of(path):
         if proved and not _lacking(refused, proved | nowhere):
             break
-        found = _claims(path, kind)
+        found = _free_claims(path) if kind == "free" else _claims(path, kind)
         here = {claim for claim, why in found.items() if why == HAS_VALUE}
         nowhere |= {claim for claim, why in found.items() if why == NOWHERE}
         refused |= {claim: why for claim, why in found.items() if why not in (HAS_VALUE, NOWHERE)}
         if here - proved and {"t >= 2", "s = 0", "s >= 1"} & {group for group, _ in here}:
-            for T in calls.LENGTHS:
-                for setting in calls.settings_of(path, kind, T, here):
-                    yield _identity(path, setting, here)
+            for setting in calls.settings_of(path, kind, here):
+                yield _identity(path, setting, here)
             proved |= here
     lacking = _lacking(refused, proved | nowhere)
     lacking |= {c for c in nowhere if c[1] not in (WHOLE, *(name for _, name in proved))}

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from ddpm_np.conformance import check_diffusion
+from ddpm_np.conformance.checks import check_one
+from ddpm_np.conformance.subject import Subject
 
 TEXT = Path(__file__).with_name("subjects.txt").read_text()
 BLOCKS = dict(block.split("\n", 1) for block in TEXT.split("\n==== ")[1:])
@@ -38,6 +40,12 @@ def test_a_subject_passes_or_is_named(head):
     missing = [w for w in words.split(" & ") if w and w not in str(report)]
     assert not missing, f"{missing} not in\n{report}"
     assert report.passed != bool(arrow) or "not a single-step" in words, str(report)
+
+
+def test_one_check_compares_the_t_of_the_model_too():
+    head = next(h for h in BLOCKS if h.startswith("asked at another t in training"))
+    report = check_one(Subject(made(BLOCKS[head])), "E16 p_losses")
+    assert [row.coefficient for row in report.failures] == ["t of the model"]
 
 
 def test_the_list_is_long():
