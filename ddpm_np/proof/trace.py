@@ -118,9 +118,9 @@ class Trace:
 
     def coverage(self, function: Any) -> Coverage | None:
         """What ran of a function, with the comprehensions in it; None if it was not called."""
-        first, *inside = _codes(function.__code__)
-        if id(first) not in self.calls:
+        if id(function.__code__) not in self.calls:
             return None
+        first, *inside = _codes(function.__code__)
         found = Coverage()
         found.join(self.calls[id(first)])
         for code in inside:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -149,7 +150,7 @@ def _proved() -> tuple[dict[str, list[Proof]], dict[str, list[Proof]], dict[str,
             ran = proof.trace.coverage(function) if proof.trace else None
             if ran:
                 covered.setdefault(name, Coverage()).join(ran)
-        return proof
+        return replace(proof, trace=None)
 
     for path in names:
         of_path[path] = [proved(i) for i in (theorems(path) if path in _PATHS else ())]

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ddpm_np.closed_form.distributions import Rings
-from ddpm_np.closed_form.distributions.ring_pictures import drawn
+from ddpm_np.closed_form.distributions.ring_pictures import drawn, steepest
 from ddpm_np.closed_form.distributions.rings import nearest_ring, ring_pictures
 from ddpm_np.closed_form.gaussian import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
@@ -43,6 +43,20 @@ def test_slopes_are_the_derivatives_of_the_picture() -> None:
         up = ring_pictures(place + step, radius + h * wider, 8)
         down = ring_pictures(place - step, radius - h * wider, 8)
         np.testing.assert_allclose(slope, (up - down)[0] / (2 * h), rtol=0, atol=1e-8)
+
+
+def test_no_ring_moves_faster_than_the_bound_which_is_no_wider_than_it_must_be() -> None:
+    rng = np.random.default_rng(0)
+    for radius, reach in ((1.0, 0.0), (2.5, 0.0), (2.5, 0.4), (4.0, 0.1)):
+        place, away = rng.uniform(-2, 2, (200, 2)), rng.standard_normal((200, 2))
+        near = place + reach * away / np.linalg.norm(away, axis=1, keepdims=True)
+        slopes = drawn(near, np.asarray(radius), 8, slopes=True)[1]
+        assert slopes is not None
+        fastest = np.linalg.norm(slopes[:, :2], 2, axis=(1, 2))
+        wider = np.linalg.norm(slopes[:, 2], axis=1)  # as if all pixels lay on the way
+        bound = steepest(place, reach, radius, 8)
+        assert np.all(fastest <= bound)
+        assert reach or np.all(wider <= bound) and np.all(bound <= 1.2 * wider)
 
 
 def test_moments_and_samples_agree() -> None:
