@@ -40,7 +40,8 @@ class _Parser(argparse.ArgumentParser):
     """argparse with errors of one line; --help shows the usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"error: {' '.join(message.split())} (see {self.prog} --help)\n")
+        text = _one_line(" ".join(message.split()))
+        self.exit(BAD_INPUT, f"error: {text} (see {self.prog} --help)\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         (file or sys.stderr).write(message or "")  # argparse would swallow that the disk is full
@@ -178,8 +179,13 @@ def _run_command(argv: Sequence[str] | None) -> int:
 
 def _end(end: Ended) -> int:
     prefix = "" if isinstance(end, Interrupted) else "error: "
-    print(f"{prefix}{end}", file=sys.stderr)
+    print(f"{prefix}{_one_line(str(end))}", file=sys.stderr)
     return end.code
+
+
+def _one_line(text: str) -> str:
+    """The text with escapes for line ends and control characters, which a file's name may hold."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ddpm_np.closed_form.distributions import Rings
-from ddpm_np.closed_form.distributions.ring_pictures import drawn
+from ddpm_np.closed_form.distributions.ring_pictures import drawn, steepest
 from ddpm_np.closed_form.distributions.rings import nearest_ring, ring_pictures
 from ddpm_np.closed_form.gaussian import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
@@ -43,6 +43,20 @@ def test_slopes_are_the_derivatives_of_the_picture() -> None:
         up = ring_pictures(place + step, radius + h * wider, 8)
         down = ring_pictures(place - step, radius - h * wider, 8)
         np.testing.assert_allclose(slope, (up - down)[0] / (2 * h), rtol=0, atol=1e-8)
+
+
+def test_no_ring_moves_faster_than_the_bound_which_is_no_wider_than_it_must_be() -> None:
+    rng = np.random.default_rng(0)
+    for radius, reach in ((1.0, 0.0), (2.5, 0.0), (2.5, 0.4), (4.0, 0.1)):
+        place, away = rng.uniform(-2, 2, (200, 2)), rng.standard_normal((200, 2))
+        near = place + reach * away / np.linalg.norm(away, axis=1, keepdims=True)
+        slopes = drawn(near, np.asarray(radius), 8, slopes=True)[1]
+        assert slopes is not None
+        fastest = np.linalg.norm(slopes[:, :2], 2, axis=(1, 2))
+        wider = np.linalg.norm(slopes[:, 2], axis=1)  # as if all pixels lay on the way
+        bound = steepest(place, reach, radius, 8)
+        assert np.all(fastest <= bound)
+        assert reach or np.all(wider <= bound) and np.all(bound <= 1.2 * wider)
 
 
 def test_moments_and_samples_agree() -> None:
@@ -148,6 +162,17 @@ def test_two_modes_share_what_lies_between_them() -> None:
     np.testing.assert_allclose(mean, mean[::-1], rtol=0, atol=1e-6)
 
 
+@pytest.mark.E24
+@pytest.mark.parametrize("spread", [1e-300, 1e-12])
+def test_rings_that_hardly_move_are_one_picture(spread: float) -> None:
+    noised = Rings(8, radius=2.2, spread=spread).noised(0.5, 0.5)
+    x = noised.sample(3, rng=np.random.default_rng(0))
+    picture = ring_pictures(np.zeros((1, 2)), 2.2, 8)[0]
+    still = Gaussian(np.sqrt(0.5) * picture, 0.5 * np.eye(64))
+    np.testing.assert_allclose(noised.logpdf(x), still.logpdf(x), rtol=1e-9)
+    np.testing.assert_allclose(noised.score(x), still.score(x), rtol=0, atol=1e-9)
+
+
 def test_what_cannot_be_integrated_is_refused() -> None:
     for dist, x in (
         (SMALL.noised(1.0, 1e-31), SMALL.sample(1, rng=np.random.default_rng(0))),
@@ -157,6 +182,9 @@ def test_what_cannot_be_integrated_is_refused() -> None:
             dist.score(x)
     with pytest.raises(ArithmeticError, match="at a spread of 1000 need a grid"):
         Rings(8, spread=1e3).mean
+    far = Rings(8, spread=1e100).noised(0.5, 0.5)
+    with pytest.raises(ArithmeticError, match="need a grid|cannot be integrated"):
+        far.logpdf(np.zeros(64))
 
 
 @pytest.mark.E24

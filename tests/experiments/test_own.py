@@ -109,6 +109,13 @@ def test_what_is_no_set_of_signals_is_refused_in_one_line_with_the_file(tiny, ca
     assert name in error and said in error
 
 
+def test_a_name_with_a_line_end_and_an_escape_code_stays_in_one_line(tiny, capsys):
+    Path("a\nb\x1b[31m.csv").write_text("1;2\n")
+    error = refused(capsys, "run", "--data", "a\nb\x1b[31m.csv")
+    assert r"a\nb\x1b[31m.csv must have commas" in error and "\x1b" not in error
+    assert r"\x1b" in refused(capsys, "run", "--datas\x1b[31m", "x.csv")
+
+
 def test_an_npz_of_two_unnamed_arrays_a_pickle_and_a_folder_are_refused(tiny, capsys):
     np.savez("two.npz", a=np.ones((3, 3)), b=np.ones((3, 3)))
     np.save("object.npy", np.array([[{}, 1], [2, 3]], object), allow_pickle=True)

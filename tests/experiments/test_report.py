@@ -332,3 +332,45 @@ def test_every_panel_says_what_it_shows(measured):
             assert panels and figure.get_suptitle(), name
             assert any(text.get_text() for text in figure.texts), name
             assert panels[-1].get_xlabel() and panels[0].get_ylabel(), name
+
+
+def band(axes):
+    """The lower and the upper edge of the first area that is filled."""
+    edges = axes.collections[0].get_paths()[0].vertices[:, 1]
+    n = (len(edges) - 3) // 2
+    return edges[1 : n + 1], edges[n + 2 : -1][::-1]
+
+
+def test_pictures_show_the_numbers_that_they_name(measured):
+    pytest.importorskip("matplotlib")
+    (_, of_curve), (training, found) = (measured[name] for name in ("curve", "ensemble"))
+    curve = measured["curve"][0].distribution.mean
+    pictures = {}
+    for name in measured:
+        for picture, figure in measured[name][0].experiment.pictures(*measured[name]):
+            pictures[name, picture] = [
+                ([line.get_ydata() for line in axes.lines], axes) for axes in figure.axes
+            ]
+    dist, losses = training.distribution, found.losses
+    std = np.sqrt(np.diag(dist.cov))
+    for k, (lines, axes) in enumerate(pictures["ensemble", "samples"]):
+        drawn, ideal = found.samples[k], found.ideal[k]
+        assert np.array_equal(lines, [ideal, drawn, 10 * (drawn - ideal)])
+        assert np.allclose(band(axes), [dist.mean - 2 * std, dist.mean + 2 * std])
+        assert axes.get_title("left").split()[1] == f"{rms_distance(drawn, ideal):.2g}"
+    (left, _), (middle, _), (right, axes) = pictures["ensemble", "loss"]
+    assert np.array_equal(left[0], training.losses)
+    assert np.array_equal(middle, [losses.loss[1:], losses.floor[1:]])
+    over, error = (100 * v[1:] / losses.floor[1:] for v in (losses.excess, losses.excess_error))
+    assert np.array_equal(right[0], over)
+    assert np.allclose(band(axes), [over - 2 * error, over + 2 * error])
+    for lines, axes in pictures["ensemble", "forward"]:
+        low, high = band(axes)
+        t = int(axes.get_title("left").split()[2].rstrip(":"))
+        spread = np.sqrt(training.schedule.one_minus_alpha_bar[t])
+        assert np.allclose([low + 2 * spread, high - 2 * spread], lines[-1])
+    (left, _), (right, axes) = pictures["curve", "samples"]
+    assert np.array_equal(left[:-1], [*of_curve.samples[:50], curve])
+    off = of_curve.samples - curve
+    assert np.allclose(band(axes), np.quantile(off, [0.05, 0.95], axis=0))
+    assert np.array_equal(right[50], np.median(off, axis=0))

@@ -90,8 +90,9 @@ class RingIntegrals:
     @cached_property
     def slope(self) -> float:
         """The largest |d picture / d z| anywhere, to the 10 % that a grid of places may miss."""
-        along = np.arange(0.0, 6 * self.spread + 0.2, min(0.2, self.spread / 4))
-        along = along[along <= self.size + self.radius]
+        end, step = self.size + self.radius, min(0.2, max(self.spread / 4, 0.01))
+        along = np.arange(0.0, min(6 * self.spread, end) + 0.2, step)
+        along = along[along <= end]
         place = np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
         largest = 0.0
         for some in np.array_split(place, 1 + len(place) * self.dim // 2**20):
@@ -124,12 +125,15 @@ class RingIntegrals:
             return self.prior
         return self._grid(step) if points * self.dim <= MOST_NUMBERS else None
 
-    def _grid(self, step: float) -> tuple[Array, ...]:
-        if np.pi * (GRID_REACH / step) ** 2 * self.dim > 4 * MOST_NUMBERS:
+    def _refuse_finer(self, step: float, most: int) -> None:
+        if np.pi * (GRID_REACH / step) ** 2 * self.dim > most:
             raise ArithmeticError(
                 f"rings of radius {self.radius:g} at a spread of {self.spread:g} need a grid of "
                 f"step {step:.2g}, which is too fine"
             )
+
+    def _grid(self, step: float) -> tuple[Array, ...]:
+        self._refuse_finer(step, 4 * MOST_NUMBERS)
         z, even = disc(step, GRID_REACH)
         pictures, log_prior = self.pictures(z), -np.square(z).sum(1) / 2
         squares = np.einsum("jp,jp->j", pictures, pictures)
@@ -203,6 +207,7 @@ class RingIntegrals:
     def _starts(self) -> tuple[Array, ...]:
         """Places z (G, G, 2), their rings, and how far a picture moves within half a mesh."""
         step = min(START_STEP, 0.3 / self.spread)
+        self._refuse_finer(step, 64 * MOST_NUMBERS)
         along = step * np.arange(-np.floor(GRID_REACH / step), np.floor(GRID_REACH / step) + 1)
         z = np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1)
         reach = self.spread * step / np.sqrt(2)

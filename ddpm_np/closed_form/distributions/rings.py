@@ -92,7 +92,7 @@ class Rings(Diffusing["Rings"]):
         self.dim = self.size**2
         self.radius, self.spread = (
             check_positive("radius", radius),
-            check_positive("spread", spread),
+            check_positive("spread", spread, most=1e100),
         )
         self.kept, self.noise = 1.0, 0.0
         self._integrals = RingIntegrals(self.size, self.radius, self.spread)
