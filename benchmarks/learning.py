@@ -213,8 +213,8 @@ def places(rows: list[dict[str, Any]]) -> Iterator[Place]:
         table.append([name, *excesses, f"{own[0]['floor']:.4f}"])
     excesses, seconds = ([row[key] for row in runs] for key in ("excess_percent", "seconds"))
     summary = (
-        f"Excess of the loss over its floor: worst of the {len(runs)} runs {max(excesses):.2f} %, median "
-        f"{statistics.median(excesses):.2f} %; training took {statistics.median(seconds):.0f} s "
+        f"Excess of the loss over its floor: worst of the {len(runs)} runs {max(excesses):.2f} %, "
+        f"median {statistics.median(excesses):.2f} %; training took {statistics.median(seconds):.0f} s "
         f"(median, at most {max(seconds):.0f} s)."
     )
     head = ["frequencies", *(f"seed {seed}" for seed in SEEDS), "floor"]

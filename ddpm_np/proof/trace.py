@@ -24,7 +24,7 @@ import sys
 import sysconfig
 import textwrap
 import threading
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -107,6 +107,7 @@ class Trace:
         self.codes: dict[int, CodeType] = {}  # kept alive, so that no identity is used twice
         self.outside = True
         self._kinds: dict[int, int] = {}
+        self._within: dict[int, Callable[[FrameType, str, Any], Any]] = {}
 
     def close(self) -> None:
         """Keep the lines and forget the order."""
@@ -139,8 +140,12 @@ class Trace:
             return None
         frame.f_trace_lines = False
         frame.f_trace_opcodes = kind == COMPARED
-        self.calls.setdefault(id(code), Coverage()).add(frame.f_locals)
-        return self.ran
+        number = id(code)
+        if number not in self.calls:
+            self.calls[number] = Coverage()
+            self._within[number] = self._tracer_within(number)
+        self.calls[number].add(frame.f_locals)
+        return self._within[number]
 
     def _kind(self, frame: FrameType) -> int:
         code, name, caller = frame.f_code, _module(frame), frame.f_back
@@ -156,14 +161,19 @@ class Trace:
         path = code.co_filename
         return IGNORED if path.startswith((*LIBRARIES, "<frozen")) else COMPARED
 
-    def ran(self, frame: FrameType, event: str, arg: Any) -> Any:
-        """The tracer within a frame: keeps its instructions and exceptions."""
-        if event == "opcode":
-            self.instructions.append((id(frame.f_code), frame.f_lasti))
-        elif event == "exception" and not _end_of_a_loop(frame, arg[0]):
-            place = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
-            self.caught.append(f"{arg[0].__name__} was raised and caught: {place}")
-        return self.ran
+    def _tracer_within(self, number: int) -> Callable[[FrameType, str, Any], Any]:
+        """The tracer within the frames of one code object: keeps instructions and exceptions."""
+        keep = self.instructions.append
+
+        def ran(frame: FrameType, event: str, arg: Any) -> Any:
+            if event == "opcode":
+                keep((number, frame.f_lasti))
+            elif event == "exception" and not _end_of_a_loop(frame, arg[0]):
+                place = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+                self.caught.append(f"{arg[0].__name__} was raised and caught: {place}")
+            return ran
+
+        return ran
 
 
 @contextmanager
