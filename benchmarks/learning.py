@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pages import HERE, README, TABLES, Place, markdown
+from benchmarks.pages import HERE, README, TABLES, Place, markdown, table_at
 from ddpm_np.closed_form.ideal import estimate_excess, optimal_loss
 from ddpm_np.experiments.experiment import ENSEMBLE
 from ddpm_np.learning.fast import FastGradient
@@ -214,11 +214,11 @@ def places(rows: list[dict[str, Any]]) -> Iterator[Place]:
     excesses, seconds = ([row[key] for row in runs] for key in ("excess_percent", "seconds"))
     summary = (
         f"Excess of the loss over its floor: worst of the {len(runs)} runs {max(excesses):.2f} %, "
-        f"median {statistics.median(excesses):.2f} %; training took {statistics.median(seconds):.0f} s "
-        f"(median, at most {max(seconds):.0f} s)."
+        f"median {statistics.median(excesses):.2f} %; training took "
+        f"{statistics.median(seconds):.0f} s (median, at most {max(seconds):.0f} s)."
     )
     head = ["frequencies", *(f"seed {seed}" for seed in SEEDS), "floor"]
-    yield Place(TABLES, "learning", f"{markdown(head, table)}\n\n{summary}")
+    yield table_at(TABLES, "learning", f"{markdown(head, table)}\n\n{summary}")
     yield Place(README, "learning", summary)
     columns = {"steps": "{}", "seconds": "{:.1f}", "excess_percent": "{:.3f}"}
     columns |= {"standard_error_percent": "{:.3f}"}
@@ -228,4 +228,4 @@ def places(rows: list[dict[str, Any]]) -> Iterator[Place]:
             for row in rows
             if row["table"] == kind
         ]
-        yield Place(TABLES, kind, markdown(["", "steps", "seconds", "excess in %", "s.e."], body))
+        yield table_at(TABLES, kind, markdown(["", "steps", "seconds", "excess in %", "s.e."], body))

@@ -33,7 +33,7 @@ class Place(NamedTuple):
 
     def parts(self) -> tuple[str, str, str]:
         """What stands in the page before the place, in it, and after it. ValueError if none is."""
-        first, last = f"<!-- {self.name} -->\n", f"\n<!-- /{self.name} -->"
+        first, last = f"<!-- {self.name} -->", f"<!-- /{self.name} -->"
         before, start, rest = self.page.read_text(encoding="utf-8").partition(first)
         within, end, after = rest.partition(last)
         if not start or not end:
@@ -44,3 +44,8 @@ class Place(NamedTuple):
         """Writes the text there, in place of what stands there."""
         before, _, after = self.parts()
         self.page.write_text(before + self.text + after, encoding="utf-8")
+
+
+def table_at(page: Path, name: str, text: str) -> Place:
+    """The place of a table, which has lines of its own."""
+    return Place(page, name, f"\n{text}\n")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.pages import README, TABLES, Place, markdown
+from benchmarks.pages import README, TABLES, Place, markdown, table_at
 
 Rows = Sequence[dict[str, Any]]
 PRODUCTS = "matrix products alone"
@@ -88,8 +88,8 @@ def _ratio(row: dict[str, Any]) -> str:
 def places(saved: dict[str, Any]) -> Iterator[Place]:
     """Where results.json goes: the tables of benchmarks/README.md, a line of the main README."""
     machine = "\n".join(f"- {line}" for line in saved["machine"])
-    yield Place(TABLES, "timing", f"{machine}\n\n{timing(saved['rows'])}")
-    yield Place(TABLES, "growth", growth(saved["growth"]))
+    yield table_at(TABLES, "timing", f"{machine}\n\n{timing(saved['rows'])}")
+    yield table_at(TABLES, "growth", growth(saved["growth"]))
     yield Place(README, "timing", short(saved["rows"]))
 
 

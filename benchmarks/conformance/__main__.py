@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.conformance import installed, published
 from benchmarks.conformance.entry import Entry
-from benchmarks.pages import Place
+from benchmarks.pages import table_at
 from ddpm_np.conformance import Report, check_diffusion
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
@@ -87,7 +87,7 @@ def main() -> int:
 
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         about = f"With torch {torch.__version__.partition('+')[0]} and NumPy {np.__version__}:"
-        Place(PAGE, "evidence", f"{about}\n\n{table}").put()
+        table_at(PAGE, "evidence", f"{about}\n\n{table}").put()
     return 0
 
 

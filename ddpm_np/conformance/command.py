@@ -50,11 +50,14 @@ def check_path(path: str, *, markdown: bool = False) -> tuple[str, Report]:
 
     Raises :class:`BadSubject` where there is none, or nothing in it is recognised.
     """
-    subject = object_of(path)
     try:
-        report = check_diffusion(subject, on_fail=None)
+        report = check_diffusion(object_of(path), on_fail=None)
+    except (BadSubject, KeyboardInterrupt):
+        raise
     except (TypeError, ValueError) as error:
         raise BadSubject(line(error, kind=False)) from None
+    except BaseException as error:  # a subject may raise any, also those that are no Exception
+        raise BadSubject(f"{path} raises {line(error)}") from None
     return (report.to_markdown() if markdown else str(report)), report
 
 

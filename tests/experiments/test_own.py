@@ -209,3 +209,14 @@ def test_a_network_that_returns_its_signals_is_told_to_copy_them(folder, monkeyp
     rows = training.experiment.evaluate(training, {}).rows
     assert rows["copies"].measured == 1 and rows["nearest"].measured < 1e-9
     assert rows["loss"].measured == pytest.approx(rows["loss_memory"].exact, rel=1e-9)
+
+
+def test_the_readme_s_python_form_runs(folder):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    block = text.partition("## Your own signals")[2].partition("```python\n")[2].partition("```")[0]
+    np.savetxt("signals.csv", folder, delimiter=",")
+    short = block.replace('"signals.csv"', '"signals.csv", steps=20, T=12, samples=20')
+    names = {"np": np, "rng": np.random.default_rng(0)}
+    exec(short, names)
+    assert short != block and names["signals"].shape == (16, 7)
+    assert Path("runs/mine/report.md").is_file()
