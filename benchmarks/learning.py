@@ -228,4 +228,6 @@ def places(rows: list[dict[str, Any]]) -> Iterator[Place]:
             for row in rows
             if row["table"] == kind
         ]
-        yield table_at(TABLES, kind, markdown(["", "steps", "seconds", "excess in %", "s.e."], body))
+        yield table_at(
+            TABLES, kind, markdown(["", "steps", "seconds", "excess in %", "s.e."], body)
+        )
