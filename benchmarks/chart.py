@@ -41,14 +41,13 @@ def draw_learning(rows: Sequence[dict[str, Any]]) -> Path:
 @styled
 def _timing(rows: Sequence[dict[str, Any]]) -> Figure:
     title = "Training step and sampling against PyTorch and JAX, one core"
+    rows = [row for row in rows if not row.get("all_cores")]
     figure, axes = new_figure(1, 2, title, panel=(5.2, 4.0))
     left, right = axes[0]
     named = [
         row
         for row in rows
-        if row.get("spread")
-        and not row.get("all_cores")
-        and not row["config"].startswith(("width", "U-Net"))
+        if row.get("spread") and not row["config"].startswith(("width", "U-Net"))
     ]
     configs = list(dict.fromkeys(row["config"] for row in named))
     rivals = [rival for rival in BARS if any(row["rival"] == rival for row in named)]
