@@ -121,12 +121,12 @@ def _learning(rows: Sequence[dict[str, Any]]) -> Figure:
     panel.set_yscale("log")
     ticks = (0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
     panel.set_yticks(ticks, [f"{tick:g} %" for tick in ticks])
-    seconds = (0.5, 1, 2, 5, 10, 20)
+    seconds = (0.5, 1, 2, 5, 10, 20, 50, 100)
     panel.set_xticks(seconds, [f"{tick:g}" for tick in seconds])
     panel.minorticks_off()
     panel.axhline(0.1, color=NOISE, linestyle="--", linewidth=1)
     label(panel, "seconds of training, one thread", "excess of the loss")
-    legend(panel)
+    legend(panel, loc="upper left", bbox_to_anchor=(0, 0.88))
     caption(
         figure,
         "Each point is a run of its own, with its own learning-rate schedule. The dashed line is a "
