@@ -74,7 +74,7 @@ def test_curve_is_the_notes_experiment_and_ensemble_its_family():
         ),
         (
             RINGS,
-            "hidden=(16, 32, 64), steps=6000, batch_size=8, learning_rate=0.024, ema_decay=0.99, "
+            "hidden=(16, 32, 64), steps=4000, batch_size=16, learning_rate=0.03, ema_decay=0.99, "
             "activation='silu', mirrored=False, basis_size=12, beta_2=0.999, max_norm=1.0, "
             "dim=256, T=100, noise='sigmoid', beta_max=0.1, samples=64, seed=0, quick=False, "
             "muon_rate=0.2, step_power=0.5",

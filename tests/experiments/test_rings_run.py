@@ -124,8 +124,8 @@ def test_small_t_are_drawn_more_often_and_the_kernels_are_those_of_muon() -> Non
 def test_the_further_trainings_take_shares_of_the_main_ones_steps() -> None:
     jobs = {job.name: job for job in RINGS.further()}
     steps = {name: job.steps for name, job in jobs.items()}
-    memories = {f"unet-{k}": 1200 for k in (5, 16, 64, 256)}
-    assert steps == {"mlp": 6000, **memories, "short": 300, "three-layers": 1200}
+    memories = {f"unet-{k}": 800 for k in (5, 16, 64, 256)}
+    assert steps == {"mlp": 4000, **memories, "short": 200, "three-layers": 800}
     assert (jobs["mlp"].learning_rate, jobs["mlp"].cost, jobs["short"].cost) == (5e-4, 0.3, 1.0)
     quick = RINGS.variant(quick=True)
     assert (quick.steps, quick.samples, quick.ema_decay) == (40, 16, 0.9)
