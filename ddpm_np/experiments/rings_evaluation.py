@@ -77,20 +77,23 @@ def evaluate_rings(
     """Measures the main network and those of the further trainings."""
     schedule, dist, rng, n = training.schedule, e.distribution(), e.rng("evaluation"), e.samples
     network, ideal = training.denoiser(), IdealDenoiser(dist, schedule)
-    losses = estimate_losses(network, dist, schedule, n=max(2, n // 2), rng=rng)
+    losses = estimate_losses(network, dist, schedule, n=max(2, n // 4), rng=rng)
     seed = int(rng.integers(2**63))
-    path, ideal_path = (_chain(d, schedule, dist.dim, seed) for d in (network, ideal))
+    (path, guesses), (ideal_path, ideal_guesses) = (
+        _chain(d, schedule, dist.dim, seed) for d in (network, ideal)
+    )
     samples = ancestral_sample(network, schedule, n, e.dim, rng=rng)
     mlp = networks["mlp"]
-    mlp_losses = estimate_losses(mlp, dist, schedule, n=max(2, n // 8), rng=rng)
+    mlp_losses = estimate_losses(mlp, dist, schedule, n=max(2, n // 16), rng=rng)
     mlp_samples = ancestral_sample(mlp, schedule, n, e.dim, rng=rng)
     rows = _family_rows(e, samples, path[0], ideal_path[0], losses)
     over = float(mlp_losses.excess[1:].mean() / mlp_losses.floor[1:].mean())
     fit = mean_and_error(nearest_ring(mlp_samples).distance)
     rows["mlp_excess"] = e.words.row("mlp_excess", over, None, 0.0, rate=MLP_RATE, why=WHY)
     rows["mlp_ring"] = e.words.row("mlp_ring", *fit, 0.0, n=n)
+    asked = _asked(dist, ideal, max(2, n // 8), rng)
     memories = [
-        _memory(networks[f"unet-{k}"], e.some(k), dist, schedule, n, rng)
+        _memory(networks[f"unet-{k}"], e.some(k), dist, schedule, asked, n, rng)
         for k in PICTURES
         if f"unet-{k}" in networks
     ]
@@ -109,27 +112,26 @@ def evaluate_rings(
         columns,
         floors,
         mlp_samples,
-        _guesses(network, schedule, path[:, 0]),
-        _guesses(ideal, schedule, ideal_path[:, 0]),
+        guesses,
+        ideal_guesses,
     )
 
 
-def _chain(denoiser: Denoiser, schedule: Schedule, dim: int, seed: int) -> Array:
-    """The whole way of SHOWN samples, (T + 1, SHOWN, dim), from the noise of that seed."""
-    rng = np.random.default_rng(seed)
+def _chain(denoiser: Denoiser, schedule: Schedule, dim: int, seed: int) -> tuple[Array, Array]:
+    """The whole way of SHOWN samples from the noise of that seed, (T + 1, SHOWN, dim), and x0_hat
+    on the way of the first, (T, dim), in the order of t = 1..T.
+    """
+    eps_hat = np.empty((schedule.T, dim))
+
+    def watched(x_t: Array, t: int) -> Array:
+        found = denoiser(x_t, t)
+        eps_hat[t - 1] = found[0]
+        return found
+
     options: dict[str, Any] = {"trajectory": True, "dtype": np.float64}
-    return ancestral_sample(denoiser, schedule, SHOWN, dim, rng=rng, **options)
-
-
-def _guesses(denoiser: Denoiser, schedule: Schedule, path: Array) -> Array:
-    """x0_hat on the way of one picture, (T, dim), in the order of t = 1..T."""
-    x_t = path[1:, None]
-    return np.concatenate(
-        [
-            predict_x0(schedule, x, t, np.asarray(denoiser(x, t), np.float64))
-            for t, x in enumerate(x_t, 1)
-        ]
-    )
+    rng = np.random.default_rng(seed)
+    path = ancestral_sample(watched, schedule, SHOWN, dim, rng=rng, **options)
+    return path, predict_x0(schedule, path[1:, 0], np.arange(1, schedule.T + 1), eps_hat)
 
 
 def _family_rows(
@@ -159,23 +161,32 @@ def _family_rows(
 # ---- memorise or generalise ----------------------------------------------------------------------
 
 
+Asked = list[tuple[int, Array, Array]]  # t, x_t of new pictures, and their eps_star in the family
+
+
+def _asked(dist: Rings, family: IdealDenoiser, n: int, rng: np.random.Generator) -> Asked:
+    schedule, new, asked = family.schedule, dist.sample(n, rng=rng), []
+    for t in range(1, schedule.T + 1, 7):
+        x_t = q_sample(schedule, new, t, rng.standard_normal(new.shape))
+        asked.append((t, x_t, family(x_t, t)))
+    return asked
+
+
 def _memory(
     network: Denoiser,
     pictures: Array,
     dist: Rings,
     schedule: Schedule,
+    asked: Asked,
     n: int,
     rng: np.random.Generator,
 ) -> Memory:
     samples = ancestral_sample(network, schedule, n, dist.dim, rng=rng)
     fresh = dist.sample(len(pictures), rng=rng)
-    new = dist.sample(max(2, n // 8), rng=rng)
-    family, memory = IdealDenoiser(dist, schedule), IdealDenoiser(Empirical(pictures), schedule)
-    off = []
-    for t in range(1, schedule.T + 1, 7):
-        x_t = q_sample(schedule, new, t, rng.standard_normal(new.shape))
+    memory, off = IdealDenoiser(Empirical(pictures), schedule), []
+    for t, x_t, eps_star in asked:
         eps_hat = network(x_t, t)
-        off.append([np.square(eps_hat - ideal(x_t, t)).mean() for ideal in (family, memory)])
+        off.append([np.square(eps_hat - known).mean() for known in (eps_star, memory(x_t, t))])
     to_family, to_memory = np.mean(off, axis=0)
     return Memory(
         len(pictures),
@@ -237,7 +248,7 @@ def _five(
         "U-Net": networks[f"unet-{PICTURES[0]}"],
     }
     seed = int(rng.integers(2**63))
-    columns = {name: _chain(d, schedule, e.dim, seed)[0] for name, d in denoisers.items()}
+    columns = {name: _chain(d, schedule, e.dim, seed)[0][0] for name, d in denoisers.items()}
     rows: dict[str, Measurement] = {}
     for (p, placed), floor in floors.items():
         where, least = "placed" if placed else "anywhere", float(floor[1:].mean())
