@@ -140,6 +140,7 @@ def probability_flow_logpdf(
 
 def _level(u: float) -> tuple[float, float]:
     """alpha_bar and 1 - alpha_bar at u."""
+    u = np.clip(u, -350.0, 350.0)  # solve_ivp may try a first step that leaves the interval
     return (1 / np.cosh(u)) ** 2, np.tanh(u) ** 2
 
 
