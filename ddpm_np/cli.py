@@ -7,6 +7,7 @@ the module that does the work. A refusal becomes one line on standard error.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -396,6 +397,7 @@ def _verify(arguments: Arguments) -> int:
 
     from ddpm_np.proof.verify import verify
 
+    gc.freeze()  # what is loaded stays; the collector would look through it again and again
     return DONE if verify(out=say) else FAILED
 
 

@@ -52,6 +52,7 @@ LIBRARIES = tuple(
     {str(Path(p)) for p in sysconfig.get_paths().values()} | {str(Path(np.__file__).parents[1])}
 )
 IGNORED, CHECKING, COMPARED = range(3)
+WIDTH = 1 << 32  # above every place in a code object
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Trace:
     """What ran while it was active; :func:`tracing` makes one."""
 
     def __init__(self) -> None:
-        self.instructions: list[tuple[int, int]] = []  # a code object and the place in it
+        self.instructions: list[int] = []  # a code object times WIDTH, and the place in it
         self.caught: list[str] = []  # exceptions seen in code that went on
         self.calls: dict[int, Coverage] = {}
         self.codes: dict[int, CodeType] = {}  # kept alive, so that no identity is used twice
@@ -112,7 +113,7 @@ class Trace:
     def close(self) -> None:
         """Keep the lines and forget the order."""
         lines = {number: _line_by_place(code) for number, code in self.codes.items()}
-        for code, place in set(self.instructions):
+        for code, place in (divmod(each, WIDTH) for each in set(self.instructions)):
             self.calls[code].lines.add(lines[code][place])
             self.calls[code].places.add((self.codes[code].co_firstlineno, place))
         self.instructions.clear()
@@ -163,15 +164,15 @@ class Trace:
 
     def _tracer_within(self, number: int) -> Callable[[FrameType, str, Any], Any]:
         """The tracer within the frames of one code object: keeps instructions and exceptions."""
-        keep = self.instructions.append
+        first, keep, catch = number * WIDTH, self.instructions.append, self.caught.append
 
         def ran(frame: FrameType, event: str, arg: Any) -> Any:
             if event == "opcode":
-                keep((number, frame.f_lasti))
+                keep(first + frame.f_lasti)
             elif event == "exception" and not _end_of_a_loop(frame, arg[0]):
                 place = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
-                self.caught.append(f"{arg[0].__name__} was raised and caught: {place}")
-            return ran
+                catch(f"{arg[0].__name__} was raised and caught: {place}")
+            return frame.f_trace
 
         return ran
 
@@ -199,7 +200,7 @@ def first_difference(one: Trace, other: Trace) -> str:
     longer = max(one.instructions, other.instructions, key=len)
     if same < 0:
         same = min(len(one.instructions), len(other.instructions))
-    number, place = longer[max(same - 1, 0)]
+    number, place = divmod(longer[max(same - 1, 0)], WIDTH)
     code = one.codes.get(number) or other.codes[number]
     line = _line_of(code, place)
     text = linecache.getline(code.co_filename, line).strip()
