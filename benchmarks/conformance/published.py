@@ -72,8 +72,8 @@ class MinDiffusion:
 
 ENTRIES = [
     Entry(
-        "[listenzcc/diffusion-model-learning](https://github.com/listenzcc/diffusion-model-learning)"
-        " 943760a",
+        "[listenzcc/diffusion-model-learning]"
+        "(https://github.com/listenzcc/diffusion-model-learning) 943760a",
         "the notes' program",
         NotesProgram,
         ("E17 step",),
