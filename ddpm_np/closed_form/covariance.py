@@ -132,8 +132,8 @@ def effective_rank(C: ArrayLike) -> float:
     Between 1, when one direction holds everything, and n, when all hold the same. It equals
     tr(C)^2 / tr(C^2).
 
-    Source: N2 "从协方差矩阵看简单与复杂" ("更低秩"). C: as for :func:`spectrum`; the zero matrix has
-    none and raises ValueError.
+    Source: N2 "从协方差矩阵看简单与复杂" ("更低秩"). C: as for :func:`spectrum`; the zero matrix
+    has none and raises ValueError.
 
     >>> effective_rank([[2.0, 0.0], [0.0, 2.0]])
     2.0
