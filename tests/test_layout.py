@@ -29,7 +29,6 @@ LOOK_UP = {
     "demos",
     "equations.docstrings",
     "equations.table",
-    "proof.trace",
 }
 READING = ["schedule", "forward", "posterior", "sampling", "signals", "network", "training"]
 

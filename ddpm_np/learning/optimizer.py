@@ -158,14 +158,18 @@ def _five_steps(A: Array) -> Array:
     """P in X P, what the five steps make of X, from A = X^T X; stacks (k, size, size)."""
     a, b, c = 3.4445, -4.7750, 2.0315
     one = np.eye(A.shape[-1], dtype=A.dtype)
-    P = None
-    for left in range(4, -1, -1):
-        factor = c * (A @ A)
-        factor += b * A
-        factor += a * one
-        P = factor if P is None else P @ factor
-        if left:
-            A = A @ factor @ factor
+
+    def factor(A: Array) -> Array:
+        F = c * (A @ A)
+        F += b * A
+        F += a * one
+        return F
+
+    P = F = factor(A)
+    for _ in range(4):
+        A = A @ F @ F
+        F = factor(A)
+        P = P @ F
     return P
 
 
