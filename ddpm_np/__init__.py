@@ -21,7 +21,8 @@ The folders hold what belongs to them:
     demos        what the notes show, each beside its closed form
     experiments  what ``python -m ddpm_np run`` does
     companion    the page with the notes on the left and the code on the right
-    cli          the command line
+    commands     the commands and their options
+    cli          the command line: its parser and its exit codes
 """
 
 from __future__ import annotations

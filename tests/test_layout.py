@@ -20,7 +20,7 @@ PACKAGE = Path(ddpm_np.__file__).parent
 PARTS = (
     "_checks _files _measurement _figure_style _picture_grid schedule forward learning "
     "posterior sampling closed_form signals network training learning.fast equations proof "
-    "conformance errata demos experiments companion cli"
+    "conformance errata demos experiments companion commands cli"
 ).split()
 # These look modules up by the names that the register, a list of demos or a caller gives them.
 LOOK_UP = {
@@ -29,7 +29,6 @@ LOOK_UP = {
     "demos",
     "equations.docstrings",
     "equations.table",
-    "proof.trace",
 }
 READING = ["schedule", "forward", "posterior", "sampling", "signals", "network", "training"]
 

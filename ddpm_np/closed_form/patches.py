@@ -126,11 +126,17 @@ class PatchDenoiser(ReadOnly):
         """Mean and variance of y (places, s) by the likelihood of a (places, n, p p) given b."""
         from scipy.special import softmax
 
-        at_once = max(1, PAIRS // (y.size))
+        alone = len(a) == 1  # then no difference of two patches is kept
+        at_once = max(1, PAIRS // (y.size if alone else b.size))
         means, variances = [], []
         for i in range(0, a.shape[1], at_once):
-            pairs = zip(a[:, i : i + at_once], b)
-            r = softmax(np.stack([log_weights(*pair, noise)[0] for pair in pairs]), axis=2)
+            some = a[:, i : i + at_once]
+            logs = (
+                log_weights(some[0], b[0], noise)[0][None]
+                if alone
+                else log_weights(some, b, noise)[0]
+            )
+            r = softmax(logs, axis=2)
             mean = r @ y[..., None]
             away = np.square(y[:, None] - mean)
             means.append(mean[..., 0])

@@ -23,7 +23,7 @@ from unicodedata import east_asian_width
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.notes import NOTES, Place
 from ddpm_np.equations.words import LANGUAGES, Words
-from ddpm_np.errata import n0, n1, n2, n3, n4
+from ddpm_np.errata import n0, n1, n2_chain, n2_derivation, n2_signals, n3, n4
 from ddpm_np.errata.numbers import RULE, Numbers
 from ddpm_np.errata.record import KINDS, LABELS, Erratum, read
 
@@ -33,11 +33,11 @@ _WIDTH = 100
 
 
 def _counterexamples() -> dict[str, Callable[[], Numbers]]:
-    """The functions such as ``n2_439_442``, by place: N2:439-442."""
-    modules = (n0, n1, n2, n3, n4)
+    """The functions such as ``_n2_439_442``, by place: N2:439-442."""
+    modules = (n0, n1, n2_signals, n2_chain, n2_derivation, n3, n4)
     found = {}
     for name, function in (pair for module in modules for pair in vars(module).items()):
-        if match := re.fullmatch(r"(n\d)_(\d+)(?:_(\d+))?([a-z]?)", name):
+        if match := re.fullmatch(r"_(n\d)_(\d+)(?:_(\d+))?([a-z]?)", name):
             note, first, last, letter = match.groups()
             found[f"{note.upper()}:{first}{f'-{last}' if last else ''}{letter}"] = function
     return found

@@ -11,7 +11,7 @@ from ddpm_np.closed_form.covariance import error_of_mean, variance_of_mean
 from ddpm_np.errata.numbers import STANDARD, Numbers, ulps
 
 
-def n0_29_32() -> Numbers:
+def _n0_29_32() -> Numbers:
     h = 0.01
     x = h * np.arange(-100, 101)
     density = np.exp(STANDARD.logpdf(x[:, None]))
@@ -21,13 +21,13 @@ def n0_29_32() -> Numbers:
     return Numbers(float(density.sum()), float(h * density.sum()), truth, bound)
 
 
-def n0_44() -> Numbers:
+def _n0_44() -> Numbers:
     truth = _second_moment_of_mean(100, Fraction(1, 2))
     corrected = error_of_mean(1.0, 100, bias=0.5)
     return Numbers(variance_of_mean(1.0, 100), corrected, truth, ulps(4, truth))
 
 
-def n0_48() -> Numbers:
+def _n0_48() -> Numbers:
     fully_correlated = variance_of_mean(1.0, 10, correlation=1.0)
     truth = _second_moment_of_mean(10, Fraction(0))
     return Numbers(fully_correlated, variance_of_mean(1.0, 10), truth, ulps(4, truth))

@@ -18,14 +18,14 @@ from ddpm_np.schedule import Schedule
 POINT = np.array([1.0, 2.0])
 
 
-def n1_22() -> Numbers:
+def _n1_22() -> Numbers:
     density = float(np.exp(Gaussian(POINT, np.eye(2)).logpdf([1.0, 3.0])))
     r = 1e-8  # the square of side 2r around the point has at least the disc's probability
     across = (erf((1 + r) / sqrt(2)) - erf((1 - r) / sqrt(2))) / 2
     return Numbers(density, 0.0, erf(r / sqrt(2)) * across, 4 * r**2)
 
 
-def n1_25a() -> Numbers:
+def _n1_25a() -> Numbers:
     schedule, x = Schedule.linear(), POINT
     for t in range(1, schedule.T + 1):
         x = q_step(schedule, x, t, np.zeros(2))
@@ -33,7 +33,7 @@ def n1_25a() -> Numbers:
     return Numbers(sqrt(5), corrected, float(np.linalg.norm(x)), ulps(2 * schedule.T, corrected))
 
 
-def n1_25b() -> Numbers:
+def _n1_25b() -> Numbers:
     schedule = Schedule.linear()
     mean, _ = q_mean_variance(schedule, POINT, schedule.T)
     restored = predict_x0(schedule, mean, schedule.T, np.zeros(2))
@@ -41,13 +41,13 @@ def n1_25b() -> Numbers:
     return Numbers(1.0, error, 0.0, ulps(4, 1.0))
 
 
-def n1_31() -> Numbers:
+def _n1_31() -> Numbers:
     schedule = Schedule.linear()
     corrected = stepwise(1.0, schedule.T, schedule)
     return Numbers(1 + float(schedule.beta.sum()), corrected, 1.0, ulps(4 * schedule.T, 1.0))
 
 
-def n1_32a() -> Numbers:
+def _n1_32a() -> Numbers:
     output = sampler_distribution(Gaussian([0.0], [[0.25]]), NOTES, variance="kernel")
     # The chain starts at N(0, 1) instead of q(x_T), whose variance is 1 - 3/4 alpha_bar_T: of
     # that difference a factor below 1 reaches the end.
@@ -55,14 +55,14 @@ def n1_32a() -> Numbers:
     return Numbers(1.0, float(output.cov[0, 0]), 0.25, tolerance)
 
 
-def n1_32b() -> Numbers:
+def _n1_32b() -> Numbers:
     schedule, x = Schedule.from_beta([0.5]), np.array([[0.3]])
     denoiser = IdealDenoiser(Empirical([[-1.0], [1.0]]), schedule)
     corrected = float(predict_x0(schedule, x, 1, denoiser(x, 1))[0, 0])
     return Numbers(1.0, corrected, tanh(0.3 * sqrt(0.5) / 0.5), ulps(16, 1.0))
 
 
-def n1_34() -> Numbers:
+def _n1_34() -> Numbers:
     x_0, now, later = signs(3).T  # all are equally likely, as for training's draws
     pair = q_sample(NOTES, x_0, 50, now), q_sample(NOTES, x_0, 51, later)
     truth = float(np.mean(pair[0] * pair[1]))
@@ -70,7 +70,7 @@ def n1_34() -> Numbers:
     return Numbers(float(np.sqrt(NOTES.alpha[51])), corrected, truth, ulps(16, 1.0))
 
 
-def n1_39() -> Numbers:
+def _n1_39() -> Numbers:
     place = np.linspace(-1, 1, 16)
     disc = np.hypot(place, place[:, None]) < 0.9
     full = np.where(disc, 1.0, -1.0)

@@ -25,24 +25,24 @@ from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
 
-def n3_43() -> Numbers:
+def _n3_43() -> Numbers:
     truth = float(np.mean(q_step(NOTES, np.ones(2), 50, signs(1)[:, 0]) ** 2))
     square = 1 - float(NOTES.beta[50])  # of the mean
     return Numbers(square, square + float(NOTES.beta[50]), truth, ulps(8, 1.0))
 
 
-def n3_54() -> Numbers:
+def _n3_54() -> Numbers:
     kernel = PointMass([2.0]).diffuse(Schedule.from_beta([0.25]), 1)
     corrected = exp(float(kernel.logpdf(kernel.mean + 1) - kernel.logpdf(kernel.mean)))
     return Numbers(1.0, corrected, exp(-1 / (2 * 0.25)), ulps(16, corrected))
 
 
-def n3_57() -> Numbers:
+def _n3_57() -> Numbers:
     truth = expectation(STANDARD, lambda x: np.exp(STANDARD.logpdf(x[:, None])))
     return Numbers(float(STANDARD.mean[0]), 1 / (2 * sqrt(pi)), truth.value, truth.error)
 
 
-def n3_67() -> Numbers:
+def _n3_67() -> Numbers:
     schedule = Schedule.from_beta([0.36, 0.36])
 
     def path(x_1: Array) -> Array:
@@ -53,7 +53,7 @@ def n3_67() -> Numbers:
     return Numbers(float(path(np.zeros(1))[0]), corrected, truth.value, truth.error)
 
 
-def n3_87() -> Numbers:
+def _n3_87() -> Numbers:
     exact = Schedule.from_beta(np.array([Exact(1, 5), Exact(1, 10)]))
     steps = Schedule.from_beta([0.2, 0.1])
     x = q_step(steps, q_step(steps, [1.0], 1, [0.0]), 2, [0.0])
@@ -61,7 +61,7 @@ def n3_87() -> Numbers:
     return Numbers(value(exact.alpha[2]), corrected, float(x[0] ** 2), ulps(8, 1.0))
 
 
-def n3_94_96() -> Numbers:
+def _n3_94_96() -> Numbers:
     theta, h = 0.3, 0.25
     x_0, z = signs(2).T
     mean, variance = q_mean_variance(Schedule.from_beta([0.5]), x_0, 1)
@@ -72,7 +72,7 @@ def n3_94_96() -> Numbers:
     return Numbers(0.0, corrected, float(right - left) / (2 * h), ulps(32, 1.0))
 
 
-def n3_96() -> Numbers:
+def _n3_96() -> Numbers:
     schedule, x = Schedule.from_beta([0.36]), 2.0
     draws = q_step(schedule, np.full(2, x), 1, signs(1)[:, 0])
     slopes = q_step(schedule, [1.0], 1, [0.0])  # d x_t / d x_{t-1}, the same for every eps
@@ -81,7 +81,7 @@ def n3_96() -> Numbers:
     return Numbers(0.0, corrected, 2 * 0.64 * x, ulps(16, corrected))
 
 
-def n3_102() -> Numbers:
+def _n3_102() -> Numbers:
     def guess(deviation: float) -> float:
         """The best eps_hat at x_50 = 1, from signs."""
         x_0, eps = signs(2).T

@@ -29,7 +29,7 @@ from ddpm_np.forward import covariance_at
 DECODER = LinearDecoder([[1.5]], [0.0], 0.5)
 
 
-def n4_12_13() -> Numbers:
+def _n4_12_13() -> Numbers:
     m = 2.0
     noised = Empirical([[-m], [m]]).noised(1.0, 1.0)
     fourth, second = expectation(noised, lambda x: x**4), expectation(noised, lambda x: x**2)
@@ -38,19 +38,19 @@ def n4_12_13() -> Numbers:
     return Numbers(0.0, corrected, truth, fourth.error + 6 * second.error)
 
 
-def n4_19() -> Numbers:
+def _n4_19() -> Numbers:
     corrected = float(covariance_at(NOTES, [[0.0]], NOTES.T)[0, 0])
     return Numbers(0.0, corrected, stepwise(0.0, NOTES.T), ulps(4 * NOTES.T, 1.0))
 
 
-def n4_43_44() -> Numbers:
+def _n4_43_44() -> Numbers:
     density = exp(float(Gaussian([0.0], [[1e-4]]).logpdf([0.0])))
     half_width = 1e-12
     within = erf(half_width / (0.01 * sqrt(2)))
     return Numbers(density, 0.0, within, 2.01 * half_width * density)
 
 
-def n4_45() -> Numbers:
+def _n4_45() -> Numbers:
     from scipy.stats import chi2
 
     n = 50
@@ -65,7 +65,7 @@ def n4_45() -> Numbers:
     return Numbers(0.99 * kl_divergence(p, noise), log(100), truth.value, truth.error)
 
 
-def n4_46() -> Numbers:
+def _n4_46() -> Numbers:
     x = np.array([[0.0], [2.0]])
     total = {mu: float(Gaussian([mu], [[1.0]]).logpdf(x).sum()) for mu in np.linspace(-1, 3, 401)}
     printed = 2 * float(STANDARD.logpdf([0.0]))
@@ -73,21 +73,21 @@ def n4_46() -> Numbers:
     return Numbers(printed, corrected, max(total.values()), ulps(16, corrected))
 
 
-def n4_49() -> Numbers:
+def _n4_49() -> Numbers:
     other = Gaussian([2.0], [[1.0]])
     truth = divergence(STANDARD, other)
     corrected = kl_divergence(STANDARD, other) - kl_divergence(STANDARD, STANDARD)
     return Numbers(0.0, corrected, truth.value, truth.error)
 
 
-def n4_57() -> Numbers:
+def _n4_57() -> Numbers:
     twice = expectation(STANDARD, lambda z: np.exp(STANDARD.logpdf(z[:, None])) * _decoded(z))
     corrected = exp(quadrature(DECODER, [0.7], 0.5, 1))
     truth = exp(float(DECODER.marginal.logpdf([0.7])))
     return Numbers(twice.value, corrected, truth, ulps(256, corrected))
 
 
-def n4_74() -> Numbers:
+def _n4_74() -> Numbers:
     z = np.array([0.7 / 1.5])
     printed = exp(float(STANDARD.logpdf(z))) * float(_decoded(z)[0])
     truth = expectation(STANDARD, _decoded)
@@ -100,7 +100,7 @@ def _decoded(z: Array) -> Array:
     return np.exp(decoder_log_likelihood([0.7], DECODER(z[:, None]), 0.5))
 
 
-def n4_130() -> Numbers:
+def _n4_130() -> Numbers:
     def density(x: Array) -> Array:
         return np.exp(decoder_log_likelihood(x[:, None], [3.0], 1.0))
 
@@ -108,20 +108,20 @@ def n4_130() -> Numbers:
     return Numbers(3.0, 1 / (2 * sqrt(pi)), truth.value, truth.error)
 
 
-def n4_134() -> Numbers:
+def _n4_134() -> Numbers:
     sigma = 0.5
     corrected = line_integral(lambda x: np.exp(decoder_log_likelihood(x[:, None], [0.0], sigma)))
     printed = line_integral(lambda x: np.exp(-((x / sigma) ** 2) / 2) / (sqrt(2 * pi) * sigma**2))
     return Numbers(printed.value, corrected.value, 1.0, corrected.error)
 
 
-def n4_139() -> Numbers:
+def _n4_139() -> Numbers:
     near, far = decoder_log_likelihood([[0.0], [1.0]], [0.0], 2.0)
     corrected = exp(far - near)
     return Numbers(exp(-1), corrected, exp(-1 / 8), ulps(16, corrected))
 
 
-def n4_153() -> Numbers:
+def _n4_153() -> Numbers:
     n, s = 20, 0.1
     decoder, x = LinearDecoder(np.eye(n), np.zeros(n), s), np.ones(n)
     rng = np.random.default_rng(0)

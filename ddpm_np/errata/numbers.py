@@ -1,7 +1,7 @@
 """The numbers that decide an erratum, and the tools that compute them.
 
 Below it: everything the package knows. Above it: one function per erratum, named after its place:
-``n2_439_442`` computes what :mod:`ddpm_np.errata.record` reads at N2:439-442.
+``_n2_439_442`` computes what :mod:`ddpm_np.errata.record` reads at N2:439-442.
 """
 
 from __future__ import annotations

@@ -15,9 +15,7 @@ from numpy.typing import DTypeLike
 
 from ddpm_np._checks import Array, check_count, check_dtype, check_fraction, check_positive
 
-BLOCK = (
-    1 << 17
-)  # entries are updated one by one, so this changes the speed and no bit of the result
+BLOCK = 1 << 17  # numbers; they are updated one by one, so this changes the speed and no bit
 
 
 class AdamW:
@@ -160,12 +158,18 @@ def _five_steps(A: Array) -> Array:
     """P in X P, what the five steps make of X, from A = X^T X; stacks (k, size, size)."""
     a, b, c = 3.4445, -4.7750, 2.0315
     one = np.eye(A.shape[-1], dtype=A.dtype)
-    P = one
-    for _ in range(5):
-        factor = c * (A @ A)
-        factor += b * A
-        factor += a * one
-        P, A = P @ factor, A @ factor @ factor
+
+    def factor(A: Array) -> Array:
+        F = c * (A @ A)
+        F += b * A
+        F += a * one
+        return F
+
+    P = F = factor(A)
+    for _ in range(4):
+        A = A @ F @ F
+        F = factor(A)
+        P = P @ F
     return P
 
 

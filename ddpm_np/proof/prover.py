@@ -32,7 +32,8 @@ The hypotheses, and who sees to them:
    same order, the argument checks that :mod:`ddpm_np.proof.trace` lists aside, and end at the
    values that the rational functions have there, up to 1e-10 of them. So the theorem is about the
    float code, up to rounding.
-6. The code has no memory: what it returns depends on what it is given, not on how often.
+6. The code has no memory: what it returns depends on what it is given, not on how often, and not
+   on who runs it: code that names what would show the tracer is refused.
 7. The symbols and the prover themselves are correct. Their tests and a planted bug for each
    identity stand for that.
 
@@ -188,7 +189,7 @@ def prove(identity: Identity) -> Proof:
                 return Proof(identity, 0, f"the sides differ: left {left}, right {right}")
         if not any(isinstance(number, Symbol) for pair in pairs for number in pair):
             return Proof(identity, 0, "the sides have no symbols: nothing is said of a formula")
-        if refused := [*domain.refusals, *exact.caught, *domain.left_over()]:
+        if refused := [*domain.refusals, *exact.refusals, *domain.left_over()]:
             return Proof(identity, 0, refused[0])
         if failure := _on_floats(identity, domain, v, sides, exact):
             return Proof(identity, 0, failure)
@@ -223,8 +224,8 @@ def _on_floats(identity: Identity, domain: Domain, v: Any, exact_sides: Any, one
             except ValueError:
                 if trial == TRIALS - 1:
                     raise
-        if other.caught:
-            return f"on floats {other.caught[0]}"
+        if other.refusals:
+            return f"on floats {other.refusals[0]}"
         if where := first_difference(one, other):
             return f"floats take another way than symbols: {where}"
         if not all(np.array_equal(array, before) for array, before in floats.arrays):

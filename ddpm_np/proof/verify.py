@@ -19,13 +19,13 @@ import numpy as np
 
 from ddpm_np._checks import check_count
 from ddpm_np.equations import EQUATIONS, Formula, formulas
+from ddpm_np.proof.coverage import Coverage, function_of, lines_not_run
 from ddpm_np.proof.draws import Draw, draws
 from ddpm_np.proof.errors import Worst, in_batches, measured_paths, worst_error, worst_in_batches
 from ddpm_np.proof.identities import IDENTITIES
 from ddpm_np.proof.parts import WITHOUT_FORMULA
 from ddpm_np.proof.prover import Identity, Proof, prove
 from ddpm_np.proof.theorems import theorems
-from ddpm_np.proof.trace import Coverage, function_of, lines_not_run
 
 # Functions that proofs run beside those that the register names.
 KERNELS: dict[str, tuple[str, ...]] = {
@@ -190,8 +190,7 @@ def _report(row: Row) -> Iterator[str]:
             known.append(f"no formula of its own: {WITHOUT_FORMULA[name]}")
         yield f"     {name}: {'; '.join(known) or 'stated and tested'}"
         if name in row.covered:
-            covered = row.covered[name]
-            for line in lines_not_run(function_of(name), covered.lines, covered.places):
+            for line in lines_not_run(function_of(name), row.covered[name]):
                 yield f"         but for {line}"
     for failure in row.failures:
         yield f"     FAILED {failure}"

@@ -17,6 +17,7 @@ from ddpm_np.closed_form.distributions import (
     PointMass,
     mixtures,
 )
+from ddpm_np.closed_form.distributions.mixtures import log_weights
 from ddpm_np.conformance.strategies import gaussian_mixtures
 from ddpm_np.schedule import Schedule
 
@@ -291,3 +292,15 @@ def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(
     )  # the 2 million distances alone would take 16 MB
     assert np.allclose(in_blocks, at_once, rtol=1000 * EPS, atol=1000 * EPS)
     assert dist.logpdf(x).shape == (1000,)
+
+
+def test_a_stack_of_rows_is_weighed_as_each_is_alone() -> None:
+    rng = np.random.default_rng(0)
+    # also where squares overflow or vanish, with points near by and far away
+    rows = rng.standard_normal((5, 3, 4)) * np.array([1, 1e200, 1e-170, 1, 1])[:, None, None]
+    points = rng.standard_normal((5, 2, 4)) * np.array([1, 1, 1e-170, 1e200, 1])[:, None, None]
+    logs, least = log_weights(rows, points, 0.3)
+    for k in range(5):
+        alone = log_weights(rows[k], points[k], 0.3)
+        np.testing.assert_allclose(logs[k], alone[0], rtol=1e-13)
+        np.testing.assert_allclose(least[k], alone[1], rtol=1e-13)

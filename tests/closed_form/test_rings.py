@@ -252,3 +252,19 @@ def test_where_no_trace_of_the_rings_is_left_they_are_white_noise() -> None:
         np.testing.assert_allclose(noise.logpdf(x), white.logpdf(x), rtol=1e-12)
         np.testing.assert_allclose(noise.score(x), white.score(x), rtol=0, atol=1e-12)
         np.testing.assert_allclose(noise.divergence(x), white.divergence(x), rtol=1e-12)
+
+
+def test_the_integrals_that_are_kept_are_those_of_the_rows_asked_for() -> None:
+    dist, rng = at_level(0.5), np.random.default_rng(0)
+    x = dist.sample(3, rng=rng)
+    before = dist.score(x)
+    mean, _ = dist.posterior(x)
+    mean += 1  # the caller's own array
+    np.testing.assert_array_equal(dist.score(x), before)
+    x += 0.1
+    fresh = Rings(8, radius=2.2, spread=0.8).noised(dist.kept, dist.noise)
+    np.testing.assert_array_equal(dist.score(x), fresh.score(x))
+    assert not np.array_equal(dist.score(x), before)
+    np.testing.assert_array_equal(
+        at_level(1.0).score(x), at_level(1.0, Rings(8, radius=2.2, spread=0.8)).score(x)
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable
 from fractions import Fraction
+from sys import gettrace as traced
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +19,9 @@ from hypothesis import strategies as st
 from ddpm_np import forward
 from ddpm_np._checks import ExactNumber
 from ddpm_np.proof import ANY, POSITIVE, UNIT, Chart, Identity, Proof, prove
+from ddpm_np.proof.coverage import Coverage, function_of, lines_not_run
 from ddpm_np.proof.identities.charts import levels
-from ddpm_np.proof.trace import function_of, lines_not_run
+from ddpm_np.proof.trace import Trace, tracing
 
 V = SimpleNamespace
 X = Chart({"x": ANY})
@@ -72,6 +75,7 @@ def test_arrays_of_variables() -> None:
 
 # ---- false statements are refused ---------------------------------------------------------------
 
+SEEN = "can tell a proof from a plain run: test_prover.py, line "
 FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
     "|x| = x": (X, lambda v: (np.abs(v.x), v.x), "no magnitude"),
     "max(x, 0) = x": (X, lambda v: (np.maximum(v.x, 0), v.x), "cannot be compared"),
@@ -236,6 +240,14 @@ FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
     ),
     "an array of one for a number": (X, lambda v: (v.x, np.array([v.x])), "a number on one"),
     "a root caught": (X, lambda v: (_root_or(v.x), v.x), "not the square of a declared root"),
+    "whether it is traced": (X, lambda v: (v.x if sys.gettrace() else 2 * v.x, v.x), SEEN),
+    "whether it is profiled": (X, lambda v: (2 * v.x if sys.getprofile() else v.x, v.x), SEEN),
+    "who called it": (X, lambda v: (v.x if sys._getframe(1).f_back else 2 * v.x, v.x), SEEN),
+    "whether it is traced, under another name": (X, lambda v: (v.x if traced() else 0, v.x), SEEN),
+    "whether it is traced, by default": (X, lambda v: (_if_true(v.x), v.x), SEEN),
+    "whether threads are traced": (X, lambda v: (_of_threads(v.x), v.x), SEEN),
+    "whether a generator is traced": (X, lambda v: (_of_a_generator(v.x), v.x), SEEN),
+    "what is loaded": (X, lambda v: (_loaded(v.x), v.x), SEEN),
     "deep recursion": (X, lambda v: _deeper(v), "RecursionError"),
     "a chart that crashes": (
         Chart({"x": ANY}, lambda x: [][0]),
@@ -315,6 +327,24 @@ def _root_or(x: Any) -> Any:
         return x
 
 
+def _if_true(x: Any, traced: Callable[[], Any] = sys.gettrace) -> Any:
+    return x if traced() else 2 * x
+
+
+def _of_threads(x: Any) -> Any:
+    return x if threading.gettrace() else 2 * x
+
+
+def _of_a_generator(x: Any) -> Any:
+    return x if (y for y in (x,)).gi_frame.f_trace else 2 * x
+
+
+def _loaded(x: Any) -> Any:
+    import sys as interpreter
+
+    return x if "ddpm_np.proof" in interpreter.modules else 2 * x
+
+
 def _deeper(v: V) -> Any:
     return _deeper(v)
 
@@ -347,10 +377,18 @@ def test_lines_that_no_proof_runs_are_named() -> None:
             return x**2
         return x
 
-    first = absolute.__code__.co_firstlineno
-    missing = lines_not_run(absolute, {first + 2, first + 4, first + 5})
-    assert missing == [f"line {first + 6}: return x"]
-    assert lines_not_run(absolute, range(first, first + 7)) == []
+    def covered(*calls: Any) -> Coverage:
+        found = Coverage()
+        for square in calls:
+            with tracing(trace := Trace()):
+                absolute(2, square=square)
+            trace.close()
+            found.join(trace.coverage(absolute) or Coverage())
+        return found
+
+    last = absolute.__code__.co_firstlineno + 6
+    assert lines_not_run(absolute, covered(True)) == [f"line {last}: return x"]
+    assert lines_not_run(absolute, covered(True, False)) == []
 
 
 def test_what_a_proof_ran_is_kept() -> None:
@@ -362,5 +400,5 @@ def test_what_a_proof_ran_is_kept() -> None:
     assert proof.proved and proof.trace
     ran = proof.trace.coverage(function_of("forward.q_sample"))
     assert ran and str(ran) == "T = 2, t as an int, shapes (2,)"
-    assert lines_not_run(forward.q_sample, ran.lines) == []
+    assert lines_not_run(forward.q_sample, ran) == []
     assert proof.trace.coverage(function_of("forward.q_step")) is None

@@ -12,7 +12,7 @@ from ddpm_np import posterior
 from ddpm_np.closed_form import ideal
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.proof import ANY, IDENTITIES, Chart, Identity, verify
-from ddpm_np.proof.trace import function_of, lines_not_run
+from ddpm_np.proof.coverage import function_of, lines_not_run
 
 FEW = ("E1", "E10", "E28")
 SOME = (*FEW, "E4", "E6", "E12", "E15", "E16", "E20", "E24")
@@ -89,13 +89,13 @@ def test_vectors_batches_arrays_of_t_and_every_T_are_covered(found: dict[str, ve
 
 def test_branches_that_no_proof_runs_are_named(found: dict[str, verify.Row]) -> None:
     def missing(number: str, name: str) -> str:
-        return " ".join(lines_not_run(function_of(name), found[number].covered[name].lines))
+        return " ".join(lines_not_run(function_of(name), found[number].covered[name]))
 
     assert "halve_backward" in missing("E15", "learning.unet.UNet.backward")
     assert "np.broadcast_to(t" in missing("E24", "closed_form.ideal.IdealDenoiser")
     backward = found["E15"].covered["learning.unet.UNet.backward"]
     function = function_of("learning.unet.UNet.backward")
-    sides = [n for n in lines_not_run(function, backward.lines, backward.places) if "side" in n]
+    sides = [n for n in lines_not_run(function, backward) if "side" in n]
     assert [side.partition(": ")[2].partition(" else ")[0] for side in sides] == [
         "d_F = d_eps_hat if self.gain is None"
     ]

@@ -167,23 +167,32 @@ class GaussianMixture(Diffusing["GaussianMixture"]):
 def log_weights(rows: Array, points: Array, variance: float) -> tuple[Array, Array]:
     """-|row - point|^2 / (2 variance) plus its least size, (rows, points), and that, (rows,).
 
-    As sums of squared differences: |a|^2 - 2 a.b + |b|^2 would cancel. The logs themselves may be
-    too large for a float.
+    Also for a stack of rows (..., n, dim), each with points (..., k, dim) of its own. As sums of
+    squared differences: |a|^2 - 2 a.b + |b|^2 would cancel. The logs themselves may be too large
+    for a float.
     """
-    from scipy.spatial.distance import cdist
-
-    squares, unit = cdist(rows, points, "sqeuclidean"), np.ones((len(rows), 1))
-    largest = np.maximum(np.abs(rows).max(1), np.abs(points).max())
+    squares, unit = _squares(rows, points), np.ones((*rows.shape[:-1], 1))
+    largest = np.maximum(np.abs(rows).max(-1), np.abs(points).max((-2, -1))[..., None])
     # Rows that are far from all points, or whose squares may vanish: in a unit of their own.
-    for i in np.flatnonzero((squares.min(1) == np.inf) | (largest < 1e-140)):
+    for i in zip(*np.nonzero((squares.min(-1) == np.inf) | (largest < 1e-140))):
         unit[i] = np.ldexp(1.0, np.frexp(largest[i])[1] - 1) if largest[i] else 1.0
-        squares[i] = cdist(rows[i : i + 1] / unit[i], points / unit[i], "sqeuclidean")
-    nearest = squares.min(1, keepdims=True)
+        squares[i] = _squares(rows[i][None] / unit[i], points[i[:-1]] / unit[i])
+    nearest = squares.min(-1, keepdims=True)
     with np.errstate(over="ignore"):
         logs, least = ((v * (unit / 2)) / variance for v in (nearest - squares, nearest))
         if (unit != 1).any():
             logs *= unit
-        return logs, (least * unit)[:, 0]
+        return logs, (least * unit)[..., 0]
+
+
+def _squares(rows: Array, points: Array) -> Array:
+    """|row - point|^2, (..., rows, points)."""
+    if rows.ndim > 2:
+        with np.errstate(over="ignore"):
+            return np.square(rows[..., None, :] - points[..., None, :, :]).sum(-1)
+    from scipy.spatial.distance import cdist
+
+    return cdist(rows, points, "sqeuclidean")
 
 
 class Empirical(Diffusing["Empirical"]):
