@@ -102,13 +102,13 @@ class Formula:
         return latex(self.tree)
 
 
-class Defined(Mapping[str, Any]):
+class Defined(dict[str, Any]):
     """Numbers by their names, and the symbols that the equations of a block define from them."""
 
     def __init__(self, numbers: Mapping[str, Any], block: tuple[Formula, ...]) -> None:
         self.numbers, self.block = numbers, block
 
-    def __getitem__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> Any:
         if name in self.numbers:
             return self.numbers[name]
         formula = self._defining(name)
@@ -127,12 +127,6 @@ class Defined(Mapping[str, Any]):
             if formula.left == Node("name", name) or square and name in (square, f"{square}^2"):
                 return formula
         return None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.numbers)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
 
 
 def function_at(path: str) -> Any:
