@@ -8,16 +8,12 @@ from fractions import Fraction
 from ddpm_np.proof import polynomials as poly
 
 
-def in_text(
-    numerator: poly.Polynomial,
-    denominator: Mapping[poly.Factor, int],
-    scale: Fraction,
-    names: list[str],
-) -> str:
-    """One line, as in (x^2 - 1)/(2 (y + 1)^2)."""
-    top = _sum(numerator, scale.numerator, names)
+def in_text(scale: Fraction, factors: Mapping[poly.Factor, int], names: list[str]) -> str:
+    """The fraction times the powers of the factors, as in (x^2 - 1)/(2 (y + 1)^2)."""
+    denominator = {f: k for f, k in factors.items() if k < 0}
+    top = _sum(poly.expanded(factors, denominator), scale.numerator, names)
     below = [
-        (f"({text})" if " " in text else text) + (f"^{k}" if k > 1 else "")
+        (f"({text})" if " " in text else text) + (f"^{-k}" if k < -1 else "")
         for f, k in denominator.items()
         for text in [_sum(dict(f), 1, names)]
     ]

@@ -9,6 +9,7 @@ from fractions import Fraction
 from math import lcm
 from numbers import Rational
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -43,6 +44,11 @@ def _refused(what: str) -> Any:
         raise self.domain.refusal(TypeError, f"a symbol {what}, {DEPENDS}")
 
     return refuse
+
+
+def _answered(comparison: str, sign: int) -> Any:
+    """A comparison: whether the domain says that the difference has this sign."""
+    return lambda self, other: self.domain.sign(self - other, comparison) == sign
 
 
 class Symbol(ExactNumber):
@@ -160,11 +166,7 @@ class Symbol(ExactNumber):
     @_untraced
     def derivative(self, by: Symbol | str) -> Symbol:
         """The derivative with respect to a variable, given as its symbol or its name."""
-        name = (
-            by
-            if isinstance(by, str)
-            else next(name for name in self.domain.variables if same(self.domain[name], by))
-        )
+        name = by if isinstance(by, str) else str(by)
         total = self._partial(name)
         for tanh in self.domain.arguments:
             outer = self._partial(tanh)
@@ -193,13 +195,12 @@ class Symbol(ExactNumber):
         result: Any = self.scale.numerator if whole else self.scale
         for f, k in self.factors.items():
             if f not in known:
-                value: Any = 0
+                known[f] = 0
                 for m, c in f:
                     term: Any = c
                     for i, n in poly.exponents(m):
                         term = values[names[i]] ** n * term
-                    value = term + value
-                known[f] = value
+                    known[f] = term + known[f]
             result = known[f] ** k * result
         return result
 
@@ -214,22 +215,11 @@ class Symbol(ExactNumber):
         """The way in which it is kept. Equal keys mean equal functions, but not the reverse."""
         return self.scale, frozenset(self.factors.items())
 
-    @property
-    def numerator(self) -> poly.Polynomial:
-        """The numerator, multiplied out, without the fraction in front."""
-        return poly.expanded(self.factors, {f: min(k, 0) for f, k in self.factors.items()})
-
-    @property
-    def denominator(self) -> dict[poly.Factor, int]:
-        """The factors of the denominator and their powers."""
-        return {f: -k for f, k in self.factors.items() if k < 0}
-
     def __repr__(self) -> str:
         caller = sys._getframe(1).f_globals.get("__name__", "")
         if sys.gettrace() is not None and not caller.startswith("ddpm_np.proof"):
             self.domain.refusal(TypeError, f"a symbol was written down, {DEPENDS}")
-        names = list(self.domain.variables)
-        return in_text(self.numerator, self.denominator, self.scale, names)
+        return in_text(self.scale, self.factors, list(self.domain.variables))
 
     def _lift(self, other: object) -> Any:
         """The other operand as a symbol; NotImplemented for an array, which has its elements."""
@@ -271,17 +261,8 @@ class Symbol(ExactNumber):
     __float__ = _refused("cannot be rounded to a float")
     __int__ = _refused("cannot be made a whole number")
 
-    def __lt__(self, other: object) -> bool:
-        return self.domain.sign(self - other, "<") < 0
-
-    def __le__(self, other: object) -> bool:
-        return self.domain.sign(self - other, "<=") < 0
-
-    def __gt__(self, other: object) -> bool:
-        return self.domain.sign(self - other, ">") > 0
-
-    def __ge__(self, other: object) -> bool:
-        return self.domain.sign(self - other, ">=") > 0
+    __lt__, __le__ = _answered("<", -1), _answered("<=", -1)
+    __gt__, __ge__ = _answered(">", 1), _answered(">=", 1)
 
 
 # The files that are looked through for the line that asked for an operation.
@@ -306,19 +287,23 @@ def same(a: Any, b: Any) -> bool:
     return difference.is_zero() if isinstance(difference, Symbol) else not difference
 
 
-def _in_numpy() -> bool:
-    """Whether the operation was asked for by NumPy itself, as ``mean`` divides by a number."""
-    frame: Any = sys._getframe(1)
+def _frame_outside() -> FrameType | None:
+    """The frame, outside of the files of symbols, that asked for the operation."""
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename in OWN:
         frame = frame.f_back
+    return frame
+
+
+def _in_numpy() -> bool:
+    """Whether the operation was asked for by NumPy itself, as ``mean`` divides by a number."""
+    frame = _frame_outside()
     return frame is not None and frame.f_globals.get("__name__", "").startswith("numpy.")
 
 
 def line_outside() -> str:
     """The line of code, outside of this module, that is being run."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename in OWN:
-        frame = frame.f_back
+    frame = _frame_outside()
     if frame is None:
         return "unknown line"
     path = Path(frame.f_code.co_filename)
