@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import linecache
 import sys
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import lcm
 from numbers import Rational
-from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ddpm_np._checks import ExactNumber
 from ddpm_np.proof import polynomials as poly
+from ddpm_np.proof.callers import in_numpy
 from ddpm_np.proof.printing import in_text
 
 Key = tuple[Fraction, frozenset[tuple[poly.Factor, int]]]
@@ -145,15 +143,14 @@ class Symbol(ExactNumber):
     @_untraced
     def sqrt(self) -> Symbol:
         """The declared root whose square this is, for all values of the variables."""
-        if self.key in self.domain.roots:
-            return plain(self.domain.roots[self.key])
-        if self.key in self.domain.found:
-            return plain(self.domain.found[self.key])
-        for root in self.domain.roots.values():  # the square may be factored in another way
-            if same(root * root, self):
-                self.domain.found[self.key] = root
-                return plain(root)
-        raise self.domain.refusal(ValueError, f"{self} is not the square of a declared root")
+        roots, key = self.domain.roots, self.key
+        if key not in roots:  # the square may be factored in another way
+            found = next((root for root in roots.values() if same(root * root, self)), None)
+            if found is None:
+                why = f"{self} is not the square of a declared root"
+                raise self.domain.refusal(ValueError, why)
+            roots[key] = found
+        return plain(roots[key])
 
     def tanh(self) -> Symbol:
         """A new variable that stands for tanh of this, the same one for the same argument.
@@ -236,7 +233,7 @@ class Symbol(ExactNumber):
         raise self.domain.refusal(TypeError, f"a symbol met the {type(other).__name__} {other!r}")
 
     def _unwrapped(self, other: object) -> None:
-        if isinstance(other, np.integer) and not _in_numpy():
+        if isinstance(other, np.integer) and not in_numpy():
             raise self.domain.refusal(TypeError, f"a symbol met {other!r}, which may have wrapped")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -265,15 +262,7 @@ class Symbol(ExactNumber):
     __gt__, __ge__ = _answered(">", 1), _answered(">=", 1)
 
 
-# The files that are looked through for the line that asked for an operation.
-OWN = (__file__, str(Path(__file__).with_name("symbols.py")))
 DEPENDS = "since the answer depends on its value"
-
-
-def polynomial(domain: Any, p: poly.Polynomial) -> Symbol:
-    """A polynomial, not 0, as a symbol."""
-    content, factor = poly.factor(p)
-    return Symbol(domain, Fraction(content), poly.joined({}, {factor: 1}))
 
 
 def plain(number: Symbol) -> Symbol:
@@ -285,27 +274,3 @@ def same(a: Any, b: Any) -> bool:
     """Whether two numbers, at least one of them a symbol, are equal as rational functions."""
     difference = a - b
     return difference.is_zero() if isinstance(difference, Symbol) else not difference
-
-
-def _frame_outside() -> FrameType | None:
-    """The frame, outside of the files of symbols, that asked for the operation."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename in OWN:
-        frame = frame.f_back
-    return frame
-
-
-def _in_numpy() -> bool:
-    """Whether the operation was asked for by NumPy itself, as ``mean`` divides by a number."""
-    frame = _frame_outside()
-    return frame is not None and frame.f_globals.get("__name__", "").startswith("numpy.")
-
-
-def line_outside() -> str:
-    """The line of code, outside of this module, that is being run."""
-    frame = _frame_outside()
-    if frame is None:
-        return "unknown line"
-    path = Path(frame.f_code.co_filename)
-    code = linecache.getline(str(path), frame.f_lineno).strip()
-    return f"{path.name}, line {frame.f_lineno}" + (f", {code}" if code else "")
