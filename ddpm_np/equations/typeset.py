@@ -63,10 +63,14 @@ def mathml(tree: Node, *, block: bool = True) -> str:
     return f'<math display="block"><mtable displaystyle="true">{written}</mtable></math>'
 
 
-def sentence(text: str, write: Callable[[Node], str], plain: Callable[[str], str] = str) -> str:
+def sentence(text: str, write: Callable[[str], str], plain: Callable[[str], str] = str) -> str:
     """A sentence with the formulas between its dollar signs written, and the rest made plain."""
-    pieces = text.split("$")
-    return "".join(write(parse(p)) if i % 2 else plain(p) for i, p in enumerate(pieces))
+    return "".join(write(p) if i % 2 else plain(p) for i, p in enumerate(text.split("$")))
+
+
+def in_latex(text: str) -> str:
+    """A sentence with its formulas in LaTeX, as Markdown has them."""
+    return sentence(text, lambda formula: f"${latex(parse(formula))}$")
 
 
 def _statements(tree: Node) -> list[Node]:
