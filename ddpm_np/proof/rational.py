@@ -14,7 +14,6 @@ import numpy as np
 from ddpm_np._checks import ExactNumber
 from ddpm_np.proof import polynomials as poly
 from ddpm_np.proof.callers import in_numpy
-from ddpm_np.proof.printing import in_text
 
 Key = tuple[Fraction, frozenset[tuple[poly.Factor, int]]]
 
@@ -216,7 +215,7 @@ class Symbol(ExactNumber):
         caller = sys._getframe(1).f_globals.get("__name__", "")
         if sys.gettrace() is not None and not caller.startswith("ddpm_np.proof"):
             self.domain.refusal(TypeError, f"a symbol was written down, {DEPENDS}")
-        return in_text(self.scale, self.factors, list(self.domain.variables))
+        return poly.in_text(self.scale, self.factors, list(self.domain.variables))
 
     def _lift(self, other: object) -> Any:
         """The other operand as a symbol; NotImplemented for an array, which has its elements."""
