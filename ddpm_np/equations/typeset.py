@@ -22,6 +22,12 @@ ACCENTS = {
     "star": ("", "*"),
 }
 OPERATORS = {"sum": ("∑", r"\sum"), "int": ("∫", r"\int")}
+MATHML_SIGNS = {
+    "of;": '<mo separator="true">;</mo>',
+    ",": '<mo separator="true">,</mo>',
+    ";": '<mo separator="true">,</mo><mspace width="1.4em"/>',
+    "|": '<mo lspace="0.25em" rspace="0.25em" stretchy="false">|</mo>',
+}
 LONG = 13  # about what fits into a column
 FUNCTIONS = ("exp", "ln", "cos", "sin")
 SIGNS = {"-": "−", "~": "∼", "<=": "≤", "->": "←", "...": "⋯"}
@@ -245,15 +251,8 @@ class _MathML:
         return f"<msub{own}>{letter}{self.one(written)}</msub>"
 
     def sign(self, sign: str, *, prefix: bool = False) -> str:
-        if sign == "of;":
-            return '<mo separator="true">;</mo>'
-        if sign in (",", ";"):
-            space = "" if sign == "," else '<mspace width="1.4em"/>'
-            return f'<mo separator="true">,</mo>{space}'
-        if sign == "|":
-            return '<mo lspace="0.25em" rspace="0.25em" stretchy="false">|</mo>'
         form = ' form="prefix"' if prefix else ""
-        return f"<mo{form}>{escape(SIGNS.get(sign, sign))}</mo>"
+        return MATHML_SIGNS.get(sign) or f"<mo{form}>{escape(SIGNS.get(sign, sign))}</mo>"
 
     def power(self, base: str, exponent: str) -> str:
         return f"<msup>{self.one(base)}{self.one(exponent)}</msup>"

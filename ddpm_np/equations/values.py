@@ -149,25 +149,30 @@ class Rounded:
             return Rounded(self.value**n, self.scale**n, n * self.roundings + n - 1)
 
     def sqrt(self) -> Rounded:
+        """The square root, which halves the error of the number."""
         with localcontext(DIGITS):
             root = self.value.sqrt()
             size = self.scale / root if root else self.scale.sqrt()
             return Rounded(root, size, self.roundings / 2 + 1)
 
     def exp(self) -> Rounded:
+        """e to this power, which makes the error of the number a relative one."""
         with localcontext(DIGITS):
             value = self.value.exp()
             return Rounded(value, value * max(self.scale, 1), self.roundings + 2)
 
     def log(self) -> Rounded:
+        """The natural logarithm, which makes a relative error an absolute one."""
         with localcontext(DIGITS):
             value = self.value.ln()
             return Rounded(value, abs(value) + self.scale / abs(self.value), self.roundings + 2)
 
     def cos(self) -> Rounded:
+        """The cosine, by its series."""
         return self._series(Decimal(1), 0)
 
     def sin(self) -> Rounded:
+        """The sine, by its series."""
         return self._series(self.value, 1)
 
     def _series(self, term: Decimal, n: int) -> Rounded:
