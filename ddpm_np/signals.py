@@ -45,8 +45,8 @@ class MultiSine(Gaussian):
     a_k ~ N(0, scale_k^2), b_k ~ N(0, scale_k^2),
     C = factor^T factor + noise^2 I
 
-    Source: N2 "信号生成及扩散参数". Amplitudes have Rayleigh's distribution here and
-    phases are uniform, so that every point is Gaussian.
+    Source: N2 "信号生成及扩散参数". Amplitudes have Rayleigh's distribution here and phases are
+    uniform, so that every point is Gaussian.
 
     Parameters
     ----------

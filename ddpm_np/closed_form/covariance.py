@@ -41,12 +41,12 @@ def variance_of_mean(variance: float, n: int, *, correlation: float = 0.0) -> fl
 
     Var(x_bar) = variance (1 + (n - 1) correlation) / n
 
-    This is variance / n for independent observations. For others it tends to
-    correlation * variance, not to 0.
-    Source: N0 and N2 "信号是方差为零的随机变量" (where independence is not mentioned, and the sum
-    lacks its index).
-    correlation in [-1/(n-1), 1], below which no
-    such observations exist; else ValueError.
+    This is variance / n for independent observations. For others it tends to correlation *
+    variance, not to 0.
+
+    Source: N0 and N2 "信号是方差为零的随机变量", where independence is not mentioned, and the sum
+    lacks its index. correlation: in [-1/(n-1), 1], below which no such observations exist; else
+    ValueError.
 
     >>> variance_of_mean(1.0, 10), variance_of_mean(1.0, 10, correlation=0.5)
     (0.1, 0.55)
@@ -131,8 +131,8 @@ def effective_rank(C: ArrayLike) -> float:
 
     Between 1, when one direction holds everything, and n, when all hold the same. It equals
     tr(C)^2 / tr(C^2).
-    Source: N2 "从协方差矩阵看简单与复杂" ("更低秩").
-    C: as for :func:`spectrum`; the zero matrix
+
+    Source: N2 "从协方差矩阵看简单与复杂" ("更低秩"). C: as for :func:`spectrum`; the zero matrix
     has none and raises ValueError.
 
     >>> effective_rank([[2.0, 0.0], [0.0, 2.0]])
@@ -167,9 +167,10 @@ def sample_covariance(X: ArrayLike) -> NDArray[np.float64]:
 
     The notes leave out the 1/m, and later the centring.
 
-    Source: N2 "附录：协方差矩阵及其变换" (N2:220). Its rank is at most m - 1, and for white noise
-    and n <= m it deviates from I by O(sqrt(n/m)) in the spectral norm, beyond by O(n/m).
-    X: (m, n). Returns (n, n).
+    Its rank is at most m - 1. For white noise and n <= m it deviates from I by O(sqrt(n/m)) in the
+    spectral norm, beyond by O(n/m).
+
+    Source: N2 "附录：协方差矩阵及其变换" (N2:220). X: (m, n). Returns (n, n).
     """
     centred = _centred("X", X)
     with np.errstate(over="ignore", invalid="ignore"):  # refused in the next lines
@@ -188,9 +189,10 @@ def reshape_noise(X: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
     Y = (X - x_bar) V Psi V_1^T,    C = (X - x_bar)^T (X - x_bar) / m = V Lambda V^T,
     C_1 = V_1 Lambda_1 V_1^T,    Psi = sqrt(Lambda_1 / Lambda)
 
-    As printed, Cov(X) lacks the 1/m (white noise would have
-    about m I, not I) and X in the last line the centring (a mean mu would leave mu mu^T in the
-    result). With both, mean(Y) = 0 and Y^T Y / m = C_1, exactly.
+    As printed, Cov(X) lacks the 1/m (white noise would have about m I, not I) and X in the last
+    line the centring (a mean mu would leave mu mu^T in the result). With both, mean(Y) = 0 and
+    Y^T Y / m = C_1, exactly.
+
     From: U = V for positive semidefinite matrices, so that Psi V^T X^T X V Psi = Lambda_1.
     Source: N2 "附录：协方差矩阵及其变换" (N2:276).
 

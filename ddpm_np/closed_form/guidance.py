@@ -33,10 +33,11 @@ def condition(prior: Gaussian, observed: ArrayLike, y: ArrayLike, *, noise: floa
 
     mean = m + C A^T S^{-1} (y - A m),    cov = C - C A^T S^{-1} A C,    S = A C A^T + noise^2 I,
 
-    with A the rows of I that are observed. From: the product of two Gaussians. Source: N2
-    "何为扩散模型", advantage 3. prior: its C may be
+    with A the rows of I that are observed. Formed from a factor of C, without the difference, so
+    that no variance is negative.
+
+    From: the product of two Gaussians. Source: N2 "何为扩散模型", advantage 3. prior: its C may be
     singular, but not 0. observed: (k,) distinct indices; y: (k,); noise > 0, a standard deviation.
-    Formed from a factor of C, without the difference, so that no variance is negative.
     """
     index, y, noise = _measurement(prior, observed, y, noise)
     moved, left = _told(prior.root, index, y - prior.mean[index], noise)

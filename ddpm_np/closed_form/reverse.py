@@ -187,8 +187,8 @@ def sampler_distribution(
     """What a sampler puts out, exactly, when the ideal denoiser of a Gaussian drives it (E27).
 
     A step is x_s = a x_t + b eps_star(x_t) + std z, where eps_star(x) is sqrt(1 - alpha_bar_t)
-    V_t^(-1) (x - m_t). Along each axis it is :func:`step_moments` with noise std^2 and
-    gain a + b sqrt(1 - alpha_bar_t) / v_t.
+    V_t^(-1) (x - m_t). Along each axis it is :func:`step_moments` with noise std^2 and gain
+    a + b sqrt(1 - alpha_bar_t) / v_t.
 
     From: E24 put into E17 or E18, started at N(0, I). The numbers a, b, std are those of
     :func:`ddpm_np.sampling.ancestral_step` and :func:`ddpm_np.sampling.ddim_step`, so this is what

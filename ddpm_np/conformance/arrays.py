@@ -6,14 +6,14 @@ No library is imported here: a subject that uses one has.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ddpm_np._checks import Array
 
-# What somebody's code may raise; sys.exit() in a step is a fault of that step.
-FAULTS = (Exception, SystemExit, GeneratorExit)
 HALF = ("float16", "bfloat16")
 
 
@@ -21,20 +21,35 @@ class Unusable(Exception):
     """What an operation returned cannot be compared; the message says why."""
 
 
+class Left(Exception):
+    """A SystemExit, a CancelledError or the like, which is no Exception, in words."""
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Whatever somebody's code raises is an Exception outside, but for KeyboardInterrupt."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise Left(line(error)) from None
+
+
 def read(obj: Any, name: str, default: Any = None) -> Any:
     """An attribute, or the default where it is not there or cannot be read."""
     try:
-        return getattr(obj, name, default)
-    except FAULTS:
+        with contained():
+            return getattr(obj, name, default)
+    except Exception:
         return default
 
 
 def line(error: BaseException, *, kind: bool = True) -> str:
     """An error as one line."""
-    text = printable(str(error))
-    return (f"{type(error).__name__}: {text}" if kind and text else text or type(error).__name__)[
-        :120
-    ]
+    name, text = type(error).__name__, printable(str(error))
+    kind = kind and not isinstance(error, Left)
+    return (f"{name}: {text}" if kind and text else text or name)[:120]
 
 
 def printable(text: str) -> str:
@@ -64,7 +79,7 @@ def to_numpy(x: Any) -> Array:
         x = (x.float() if "bfloat16" in str(x.dtype) else x).numpy()
     try:
         array = np.asarray(x)
-    except FAULTS:
+    except Exception:
         raise Unusable("returns rows of different lengths") from None
     return array.astype(np.float32) if "bfloat16" in str(array.dtype) else array
 

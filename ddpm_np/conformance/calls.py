@@ -19,7 +19,7 @@ from unittest import mock
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.arrays import FAULTS, Unusable, floats, from_numpy, line, read, to_numpy
+from ddpm_np.conformance.arrays import Unusable, contained, floats, from_numpy, line, read, to_numpy
 from ddpm_np.conformance.formulas import VECTORS
 from ddpm_np.conformance.names import OPERATIONS, STEPS, Method, plain
 from ddpm_np.conformance.noise import Draws, Takeover
@@ -40,6 +40,9 @@ _ANSWERS = ("prev_sample", "sample", "x_prev", "prev", "pred", "x", "mean")
 _SPREADS = (("mean",), ("variance", "var"), ("log_variance", "log_var"))
 
 
+_ROWS = 3  # of the batches that are tried first
+
+
 class Result(NamedTuple):
     """What an operation returned: an array, or a mean with its variance and its logarithm."""
 
@@ -54,7 +57,7 @@ class Model:
     def __init__(self, answer: Any, instead: Any = None) -> None:
         self._answer, self._instead = answer, instead
         self.asked: list[list[Any]] = []
-        with contextlib.suppress(*FAULTS):  # as the networks of diffusers answer
+        with contextlib.suppress(Exception):  # as the networks of diffusers answer
             answer.sample = answer
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
@@ -91,6 +94,11 @@ class Caller:
         self.model: Model | None = None
         self.one_t = sum(r == "t" for r in (self.method.roles or {}).values()) > 1
         self.asked: set[int] = set()  # how much later than t the model is asked
+        # A loss may draw t for one half of the batch and take T + 1 - t for the other: then each
+        # batch is given twice over, and the second half is kept apart, as (x_t, the asked t).
+        self.halves, self.drawn, self.extra = False, 0, 0  # how many t it draws; above a half
+        self.alone = False  # whether each row is given on its own
+        self.second: tuple[Array, Array | None] | None = None
         self.judged: Any = None  # what came of it, once it was compared
 
     def _loss_takes_t(self) -> bool:
@@ -98,7 +106,7 @@ class Caller:
             return self.method.takes("t")
         try:
             return "t" in inspect.signature(self.method.function).parameters
-        except FAULTS:
+        except Exception:
             return False
 
     def _output(self) -> str:
@@ -116,38 +124,53 @@ class Caller:
         Raises what the operation raises, and :class:`Unusable` where the result cannot be compared.
         """
         shape = next(iter(arrays.values())).shape
+        if self.alone and len(shape) == 2 and shape[0] > 1:
+            rows = [{k: a[i : i + 1] for k, a in arrays.items()} for i in range(shape[0])]
+            times = np.broadcast_to(t, shape[:1])
+            alone = [self(int(own), s, eta, **row).value for own, row in zip(times, rows)]
+            return Result(np.concatenate(alone))
         result = self.raw(t, s, eta, **arrays)
-        asked = self.model.asked[-1] if self.model and self.model.asked else []
-        self._note_time(asked, t)
-        if self.operation == "p_losses":
-            for argument in asked:
-                if read(argument, "ndim") == len(shape) + self.axes:
-                    return Result(self._array(argument, shape, "noised x_0"))
+        asked = self.model.asked if self.model else []
+        time = _time_of(asked[0]) if asked else None
+        if time is not None and np.size(t) == 1:
+            self.asked.add(int(time.flat[0]) - int(np.ravel(self.view.step(t))[0]))
+        if self.operation != "p_losses":
+            return self.split(result, shape)
+        if not asked:
             raise Unusable("does not ask its model")
-        return self.split(result, shape)
+        value, second = self._noised(asked[0], shape), (asked[-1], _time_of(asked[-1]))
+        if self.halves:
+            n = shape[0]
+            self.second = value[n:], None if time is None else np.resize(time, 2 * n)[n:]
+        elif time is not None and not np.array_equal(time, np.asarray(second[1])):
+            self.second = self._noised(asked[-1], shape), second[1]
+        return Result(value[: shape[0]])
 
-    def _note_time(self, asked: list[Any], t: Any) -> None:
-        """How much later than t the model is asked, where it is asked at an integer."""
+    def _noised(self, asked: list[Any], shape: tuple[int, ...]) -> Array:
+        """The x_t that a model was asked for."""
         for argument in asked:
-            with contextlib.suppress(*FAULTS):
-                number = to_numpy(argument)
-                if number.dtype.kind == "i" and number.ndim < 2 and np.size(t) == 1:
-                    self.asked.add(int(number.flat[0]) - int(np.ravel(self.view.step(t))[0]))
-                    return
+            if read(argument, "ndim") == len(shape) + self.axes:
+                whole = ((1 + self.halves) * shape[0], *shape[1:])
+                return self._array(argument, whole, "noised x_0")
+        raise Unusable("does not ask its model")
 
     def raw(self, t: Any, s: Any = 0, eta: Any = 0.0, **arrays: Array) -> Any:
         """The same as the operation returns it."""
         if self.operation == "p_losses":
-            arrays = {"eps": np.zeros_like(arrays["x_0"]), **arrays}
+            arrays = {**arrays, "eps": arrays.get("eps", np.zeros_like(arrays["x_0"]))}
         more = (..., *(None,) * self.axes)
+        n = len(next(iter(arrays.values())))
+        own, own_s = self.view.step(t), self.view.step(s)
+        rows = np.broadcast_to(own, (n,))
+        if self.halves:
+            arrays = {k: np.concatenate([a, a]) if len(a) == n else a for k, a in arrays.items()}
+            rows = np.concatenate([rows, rows])
         wide = {k: a.astype(self.view.dtype)[more] for k, a in arrays.items()}
         values: dict[str, Any] = {
             k: from_numpy(a, self.library, self.view.device) for k, a in wide.items()
         }
-        n = len(next(iter(arrays.values())))
-        own, own_s = self.view.step(t), self.view.step(s)
         values |= {"t": self._time(own, n), "s": self._time(own_s, n), "eta": float(eta)}
-        values["t_rows"] = np.broadcast_to(own, (n,))
+        values["t_rows"] = rows
         if self.operation in STEPS and not self.method.takes("s") and self.method.roles:
             self._stride(t, s)
         result = self.native(values)
@@ -169,9 +192,10 @@ class Caller:
             if "torch" in sys.modules:
                 stack.enter_context(sys.modules["torch"].no_grad())
             if method.roles is None:
-                return method.function(*(given[n] for n in self.names))
+                with contained():
+                    return method.function(*(given[n] for n in self.names))
             given["model"] = self.model = Model(given.get(self.output), self._real_model())
-            given |= {"rng": self._rng(), "device": self.view.device or "cpu"}
+            given |= {"rng": self._rng(), "device": self.view.device or "cpu", "off": False}
             if method.by_model and "model" not in method.roles.values():
                 stack.enter_context(_answering(self.view.models, self.model))
             draws = None
@@ -190,9 +214,12 @@ class Caller:
                 if role == "t" and self.one_t and plain(name) != "t" and "t_rows" in given:
                     named[name] = int(given["t_rows"][0])
             positional = [named.pop(name) for name in method.positional if name in named]
-            result = method.function(*positional, **named)
+            with contained():
+                result = method.function(*positional, **named)
             if draws is not None:
                 self.one_t |= draws.one_t
+                self.drawn = draws.drawn
+                self.extra = draws.drawn - len(z) // 2
                 if draws.verdict():
                     raise Unusable(draws.verdict())
             return result
@@ -278,11 +305,14 @@ class Caller:
         view = self.view
         others = [n for n in ("torch", "jax") if n in sys.modules and view.library == "numpy"]
         axes = (view.axes,) if view.axes else (0, 2, 1)
-        first: tuple[str, int, str] | None = None
-        for kind in itertools.product((view.library, *others), axes, FORMS):
-            self.library, self.axes, self.form = kind
+        first: tuple[bool, str, int, str] | None = None
+        twice = (False, True) if self.draws_t else (False,)
+        for kind in itertools.product(twice, (view.library, *others), axes, FORMS):
+            self.halves, self.library, self.axes, self.form = kind
             works, unusable = self._try(probes)
             if works:
+                self.halves |= 1 < self.drawn < _ROWS
+                self._look_at_times(probes[0])
                 if self.axes != view.axes:
                     shape = f"(n, dim{', 1' * self.axes})"
                     view.notes.append(
@@ -291,13 +321,24 @@ class Caller:
                 self.trouble, self.settled = {}, True
                 return
             first = first or (kind if unusable else None)
-        self.library, self.axes, self.form = first or (view.library, view.axes, "int")
+        otherwise = (False, view.library, view.axes, "int")
+        self.halves, self.library, self.axes, self.form = first or otherwise
         if first:
             self.trouble = {}
 
+    def _look_at_times(self, step: tuple[int, int, float]) -> None:
+        """Whether a loss spreads its t over the batch, by one number that it draws."""
+        if self.drawn == 1 and not self.halves:
+            self(*step, **{n: np.ones((_ROWS, 5)) for n in self.vectors})
+            asked = [to_numpy(a) for a in self.model.asked[0]] if self.model else []
+            self.alone = any(a.size == _ROWS and np.ptp(a) > 0 for a in asked)
+        if self.alone:
+            note = "spreads its t over a batch: the t of rows after the first were not looked at"
+            self.view.notes.append(f"{self.method.name} {note}")
+
     def _try(self, probes: list[tuple[int, int, float]]) -> tuple[bool, bool]:
         """Whether one of the steps works, and whether one gives what cannot be compared."""
-        arrays = {n: np.random.default_rng(0).normal(size=(3, 5)) for n in self.vectors}
+        arrays = {n: np.random.default_rng(0).normal(size=(_ROWS, 5)) for n in self.vectors}
         call = self.raw if self.operation == "loss" else self
         unusable = False
         for step in probes:
@@ -306,7 +347,7 @@ class Caller:
                 return True, False
             except NotImplementedError:
                 continue
-            except FAULTS as error:
+            except Exception as error:
                 unusable |= isinstance(error, Unusable)
                 text = str(error) if isinstance(error, Unusable) else line(error)
                 self.trouble.setdefault(self.form, text)
@@ -319,6 +360,16 @@ class Caller:
         if len(told) < 2:
             return next(iter(told), line(error))
         return "; ".join(f"{text[:100]} (t {form})" for text, form in list(told.items())[-2:][::-1])
+
+
+def _time_of(asked: list[Any]) -> Array | None:
+    """The t that a model is asked at, where it is an integer or a row of them."""
+    for argument in asked:
+        with contextlib.suppress(Exception):
+            number = to_numpy(argument)
+            if number.dtype.kind == "i" and number.ndim < 2:
+                return number
+    return None
 
 
 @contextlib.contextmanager

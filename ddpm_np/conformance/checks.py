@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.conformance.arrays import FAULTS, dtype_name, line
+from ddpm_np.conformance.arrays import contained, dtype_name, line
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.diagnosis import rows_of
 from ddpm_np.conformance.formulas import COEFFICIENTS
@@ -18,7 +18,7 @@ from ddpm_np.conformance.names import OPERATIONS
 from ddpm_np.conformance.outputs import outputs_of
 from ddpm_np.conformance.probe import Measured, measure
 from ddpm_np.conformance.report import Report, Row, check_name
-from ddpm_np.conformance.rows import ONE_T
+from ddpm_np.conformance.rows import COLUMN, ONE_T
 from ddpm_np.conformance.state import Snapshot
 from ddpm_np.conformance.subject import Subject
 from ddpm_np.conformance.tables import is_plain
@@ -199,7 +199,8 @@ def nothing_in(view: Subject) -> str:
 
 def subject_of(given: Any) -> Subject:
     """The view of a subject."""
-    return given if isinstance(given, Subject) else Subject(given)
+    with contained():
+        return given if isinstance(given, Subject) else Subject(given)
 
 
 def check_one(view: Subject, check: str) -> Report:
@@ -216,7 +217,7 @@ def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> R
     view.notes, rows, outputs = [], [], []
     asked: dict[str, set[int]] = {}
     snapshot = Snapshot(view.given, view.T)
-    with np.printoptions(), np.errstate(all="ignore"), warnings.catch_warnings():
+    with contained(), np.printoptions(), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             for operation in operations:
@@ -240,9 +241,10 @@ def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> R
         f"{view.library if view.library != 'numpy' else 'NumPy'}, "
         f"t = 1 is its step {view.first_step}"
     )
-    alike = [note.removesuffix(ONE_T) for note in view.notes if note.endswith(ONE_T)]
-    notes = [n for n in dict.fromkeys(view.notes) if not n.endswith(ONE_T)]
-    notes += [f"{ONE_T[2:]}: {', '.join(alike)}"] if alike else []
+    notes = [n for n in dict.fromkeys(view.notes) if not n.endswith((ONE_T, COLUMN))]
+    for told in (ONE_T, COLUMN):
+        alike = [note.removesuffix(told) for note in view.notes if note.endswith(told)]
+        notes += [f"{told[2:]}: {', '.join(alike)}"] if alike else []
     return Report(view.name, about, rows, skipped, outputs, expected, view.unused, notes)
 
 
@@ -300,7 +302,7 @@ def _with_smallest(view: Subject, rows: list[Row]) -> list[Row]:
         drawn = Drawn(view, make, operation)
         try:
             elsewhere = {row[:3]: row for row in drawn.failing()}
-        except FAULTS as error:
+        except Exception as error:
             text = f"from_betas: {line(error)}"
             return [*rows, Row("E2", "from_betas", "all", "raises", diagnosis=text)]
         rows = [row if row.fails else elsewhere.pop(row[:3], row) for row in rows]

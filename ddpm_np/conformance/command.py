@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ddpm_np.conformance.arrays import FAULTS, line
+from ddpm_np.conformance.arrays import contained, line
 from ddpm_np.conformance.checks import check_diffusion
 from ddpm_np.conformance.report import Report
 
@@ -28,19 +28,22 @@ def object_of(path: str) -> Any:
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        found: Any = _imported(module)
-    except FAULTS as error:
+        with contained():
+            found: Any = _imported(module)
+    except Exception as error:
         raise BadSubject(f"{module} cannot be imported: {line(error)}") from None
     for part in name.split("."):
         try:
-            found = getattr(found, part)
-        except FAULTS:
+            with contained():
+                found = getattr(found, part)
+        except Exception:
             raise BadSubject(f"{module} has no {name}") from None
     recipe = isinstance(found, type) or type(found).__name__ == "function"
     if recipe:
         try:
-            found = found()
-        except FAULTS as error:
+            with contained():
+                found = found()
+        except Exception as error:
             raise BadSubject(f"{path} cannot be built without arguments: {line(error)}") from None
     return found
 
@@ -52,11 +55,11 @@ def check_path(path: str, *, markdown: bool = False) -> tuple[str, Report]:
     """
     try:
         report = check_diffusion(object_of(path), on_fail=None)
-    except (BadSubject, KeyboardInterrupt):
+    except BadSubject:
         raise
     except (TypeError, ValueError) as error:
         raise BadSubject(line(error, kind=False)) from None
-    except BaseException as error:  # a subject may raise any, also those that are no Exception
+    except Exception as error:
         raise BadSubject(f"{path} raises {line(error)}") from None
     return (report.to_markdown() if markdown else str(report)), report
 

@@ -23,13 +23,14 @@ Found = dict[str, Value]
 _SECOND = "beta_{t+1} (1 - alpha_bar_t) / (1 - alpha_bar_{t+1})"
 _TILDE = "beta_tilde_{t|s}"
 _OVER = "beta_{t|s} (1 - alpha_bar_t) / (1 - alpha_bar_s)"
+_TURNED = "the fraction (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) is turned over"
 # Other variances, and what they are at t = 1.
 _VARIANCES = {
     "beta for beta_tilde": ("beta_{t|s}", "beta_t"),
     "beta_1 for beta_tilde_1, which is 0, as from alpha_bar_0 = alpha_bar_1": (_TILDE, "beta_t"),
     "beta_tilde_2 for beta_tilde_1, which is 0": (_TILDE, _SECOND),
     "the logarithm of the variance for the variance": (f"ln({_TILDE})", f"ln({_TILDE})"),
-    "the fraction (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t) is turned over": (_OVER, _OVER),
+    _TURNED: (_OVER, _OVER),
     "a root too many: the standard deviation for the variance": (f"sqrt({_TILDE})", "0 beta_t"),
 }
 _SIGMAS = {
@@ -135,6 +136,7 @@ def candidates(operation: str, output: str, tables: Numbers, single: bool) -> It
             add(told, instead=("z", f"sqrt({text})", ""))
         for name, least in _MASKS.items():
             add(name, none_to=least)
+        add(_TURNED, instead=("z", "0 beta_t", f"sqrt({_OVER})"))
     if operation in ("reverse_step", "ddim_step", "p_mean_variance"):
         for other in (o for o in ("eps", "x_0", "v") if o != output):
             told = f"the model's output is taken for {other}, not for {output}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.arrays import from_numpy
+from ddpm_np.conformance.arrays import contained, from_numpy
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.diagnosis import rows_of
 from ddpm_np.conformance.probe import measure
@@ -41,7 +41,9 @@ class Drawn:
     def rows(self, betas: Array, *, explain: bool = False) -> list[Row]:
         """The rows on one schedule."""
         own = from_numpy(np.asarray(betas, dtype=self.view.dtype), self.view.library)
-        view = Subject(self.make(own))
+        with contained():
+            made = self.make(own)
+        view = Subject(made)
         if view.T != len(betas):
             raise ValueError(f"built T = {view.T} for {len(betas)} betas")
         if self.operation not in view.methods:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.arrays import FAULTS, Unusable, floats
+from ddpm_np.conformance.arrays import Unusable, floats
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.judged import LIMIT
 from ddpm_np.conformance.report import Row
@@ -76,7 +76,7 @@ def loss_rows(caller: Caller) -> list[Row]:
     steps = list(range(1, view.T + 1)) if takes_t else [1]
     if len(steps) > 200:
         steps = sorted({*steps[:20], *np.linspace(1, view.T, 180).astype(int).tolist()})
-    if operation == "loss":
+    if not caller.settled:
         caller.settle([(steps[len(steps) // 2], 0, 0.0)])
     middle = steps[len(steps) // 2]
     (eps, off), (other_eps, other_off) = _PROBES
@@ -91,7 +91,7 @@ def loss_rows(caller: Caller) -> list[Row]:
         at_eps, dtype = _value(caller, middle, eps, eps)
     except Unusable as why:
         return [row("differs", np.nan, 1, str(why), "")]
-    except FAULTS as error:
+    except Exception as error:
         return [row("raises", np.nan, 1, caller.message(error), "")]
     rows = []
     if operation == "p_losses" and abs(at_eps) > 1e-5:
@@ -117,16 +117,28 @@ def loss_rows(caller: Caller) -> list[Row]:
 def _value(caller: Caller, t: int, eps_hat: Array, eps: Array) -> tuple[float, Any]:
     """The loss as a number, the mean of what is not averaged yet; and its dtype."""
     if caller.operation == "p_losses":
-        bar, x_0 = float(caller.view.exact.alpha_bar[t]), np.roll(eps, 1, axis=1)
-        right = {"eps": eps, "x_0": x_0, "v": bar**0.5 * eps - (1 - bar) ** 0.5 * x_0}
-        answer = right[caller.view.prediction] + (eps_hat - eps)
-        result = caller.raw(t, 0, x_0=x_0, noise=eps, eps=answer)
+        if caller.alone and len(eps) > 1:
+            rows = [_value(caller, t, *pair) for pair in zip(eps_hat[:, None], eps[:, None])]
+            return float(np.mean([value for value, _ in rows])), rows[0][1]
+        x_0, view = np.roll(eps, 1, axis=1), caller.view
+
+        def answer(t: int) -> Array:
+            bar = float(view.exact.alpha_bar[t])
+            right = {"eps": eps, "x_0": x_0, "v": bar**0.5 * eps - (1 - bar) ** 0.5 * x_0}
+            return right[view.prediction] + (eps_hat - eps)
+
+        answers = answer(t)
+        if caller.halves:
+            mirrored = answer(view.T + 1 - t)
+            mirrored[: caller.extra] = answers[: caller.extra]
+            answers = np.concatenate([answers, mirrored])
+        result = caller.raw(t, 0, x_0=x_0, noise=eps, eps=answers)
     else:
         result = caller.raw(t, 0, eps_hat=eps_hat, eps=eps)
     if isinstance(result, dict):
         result = result["loss"] if "loss" in result else next(iter(result.values()))
     array = floats(result[0] if isinstance(result, tuple) else result, None, "loss")
-    if array.size not in (1, len(eps), eps.size):
+    if array.size // (1 + caller.halves) not in (0, 1, len(eps), eps.size):
         raise Unusable(f"returns shape {array.shape}, not a number")
     return float(array.astype(np.float64).mean()), array.dtype
 
@@ -158,7 +170,6 @@ def _weight(view: Subject, t: Array, weights: Array) -> str:
             "snr_t": snr,
             "1 / snr_t": 1 / snr,
             "snr_t / (snr_t + 1)": bar,
-            "1 / (snr_t + 1)": noise,
             "snr_{t-1} - snr_t": before / (1 - before) - snr,
             "beta_t / (2 alpha_t (1 - alpha_bar_t))": beta / (2 * (1 - beta) * noise),
             "beta_t": beta,

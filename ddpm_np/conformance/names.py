@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ddpm_np.conformance.arrays import FAULTS, read
+from ddpm_np.conformance.arrays import read
 
 # The operations, with their arguments in the order of a call by position.
 OPERATIONS = {
@@ -124,10 +124,14 @@ def bind(operation: str, name: str, function: Callable[..., Any], has_model: boo
         return "is used for p_losses"
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except FAULTS:
+    except Exception:
         parameters = []
     fixed = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     roles = _roles(operation, fixed, has_model)
+    switches = [p for p in fixed if p.default is p.empty and p.name not in roles]
+    roles |= {
+        p.name: "off" for p in switches if p.annotation in (bool, "bool") or p.name[:4] == "clip"
+    }
     strange = [p.name for p in fixed if p.default is p.empty and p.name not in roles]
     code = read(function, "__code__")
     draws_t = code is not None and {"randint", "integers", "rand"} & set(code.co_names)

@@ -33,13 +33,15 @@ class Draws:
         self.used, self.times, self.fault = 0, 0, ""
         self.last: tuple[int, ...] = ()
         self.one_t = False  # whether a batch of several rows gets one t
+        self.drawn = 0  # how many t it draws
 
     def take(self, size: Any, uniform: bool = False) -> Any:
         """The next numbers, in this shape: all of z, or its rows or entries one after the other."""
         shape = _shape(size)
         number, whole = int(np.prod(shape)), self.z.size
-        for_rows = number == len(self.z) and self.t is not None
+        for_rows = number <= len(self.z) and self.t is not None
         if uniform and (for_rows or number < self.z[0].size):  # a share of T, or a toss of a coin
+            self.drawn = number
             share = (self.ends[0] if self.t is None else self.t) - self.ends[0] + 0.5
             return np.resize(share / (self.ends[1] - self.ends[0] + 1), shape)[()]
         if uniform:
@@ -61,6 +63,7 @@ class Draws:
         if drawn != own:
             self.fault = f"draws t from {drawn[0]} to {drawn[1]}, not from {own[0]} to {own[1]}"
         self.one_t = size is None and len(self.t) > 1
+        self.drawn = int(np.prod(_shape(size)))
         return np.resize(self.t, _shape(size))[()]
 
     def verdict(self) -> str:

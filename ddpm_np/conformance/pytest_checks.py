@@ -73,7 +73,7 @@ def parametrize_with_checks(
             view = subject_of(given)
             if not view.methods:
                 raise TypeError(nothing_in(view))
-        except (TypeError, ValueError) as error:
+        except Exception as error:
             rows.append((given, Check(type(given).__name__, "recognised", None, error), []))
             continue
         expected = expected_of(expected_failed_checks(given) if expected_failed_checks else None)

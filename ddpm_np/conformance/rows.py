@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.arrays import FAULTS, Unusable
+from ddpm_np.conformance.arrays import Unusable
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.probe import Step, probed_steps
 
 ONE_T = ": one t for the whole batch only"
+COLUMN = ": a t for each row must have shape (n, 1), as (n,) goes along the coordinates"
 _ORDER = [2, 0, 1]  # the steps of the three rows where they are mixed
 
 
@@ -34,12 +35,12 @@ def look_at_rows(caller: Caller, done: list[Step]) -> Rows:
     rows = {n: rng.uniform(0.2, 0.8, (3, 5)) * root / 4 for n in caller.vectors}
     form = caller.form
     try:
-        return _look(caller, picked, rows)
+        return _look(caller, picked, rows, form)
     finally:
         caller.form = form
 
 
-def _look(caller: Caller, picked: list[Step], rows: dict[str, Array]) -> Rows:
+def _look(caller: Caller, picked: list[Step], rows: dict[str, Array], form: str) -> Rows:
     table = _cast_table(caller, picked[0], rows)
     if table:
         return Rows(table)
@@ -50,24 +51,29 @@ def _look(caller: Caller, picked: list[Step], rows: dict[str, Array]) -> Rows:
             [_both(caller, step, {n: a[i : i + 1] for n, a in rows.items()}) for step in picked]
             for i in range(3)
         ]
-    except FAULTS as error:
+    except Exception as error:
         try:
             caller(*picked[0], **{n: a[:2] for n, a in rows.items()})
-        except FAULTS:
+        except Exception:
             return Rows()  # it does not work for two rows either, which is said elsewhere
         told = str(error) if isinstance(error, Unusable) else caller.message(error)
         return Rows(f"a batch of one row: {told}")
     other = {n: np.concatenate([a[:1, :1] * 0.5, a[:1, 1:]], axis=1) for n, a in rows.items()}
     if not _same(_both(caller, picked[0], other)[..., 1:], singles[0][0][..., 1:], caller):
         return Rows("the coordinates are mixed: one of the result depends on others")
+    wrong = _mirrored(caller, rows) if caller.operation == "p_losses" else ""
+    if wrong:
+        return Rows(wrong)
     for k, step in enumerate(picked):
         try:
             wrong = _mixed_up(_both(caller, step, rows), singles, [k] * 3, caller)
-        except FAULTS:
+        except Exception:
             continue
         if wrong:
             return Rows(wrong)
     if len({t for t, _, _ in picked}) < 2:
+        return Rows()
+    if caller.alone:
         return Rows()
     one_only = Rows("", f"{caller.operation}{ONE_T}")
     if caller.one_t:
@@ -77,12 +83,16 @@ def _look(caller: Caller, picked: list[Step], rows: dict[str, Array]) -> Rows:
         try:
             out = _both(caller, _columns(picked, _ORDER), rows)
             found[caller.form] = _mixed_up(out, singles, _ORDER, caller)
-        except FAULTS:
+        except Exception:
             continue
-    wrong = found.get("rows", "")
-    if "rows" not in found and "" not in found.values():
-        wrong = _sideways(caller, picked, rows, singles)
-    return Rows(wrong) if wrong or "" in found.values() else one_only
+    if "rows" in found:
+        return Rows(found["rows"])
+    sideways = _sideways(caller, picked, rows, singles)
+    if "" not in found.values():
+        return Rows(sideways) if sideways else one_only
+    if sideways and form == "column":  # an int it does not take: rows of t are meant
+        return Rows(f"{sideways}, where t has shape (n,)")
+    return Rows("", f"{caller.operation}{COLUMN}" if sideways else "")
 
 
 def _cast_table(caller: Caller, step: Step, rows: dict[str, Array]) -> str:
@@ -93,11 +103,32 @@ def _cast_table(caller: Caller, step: Step, rows: dict[str, Array]) -> str:
         caller.raw(*step, **rows)
     except Unusable as why:
         return f"called in half precision it {why}" if "table" in str(why) else ""
-    except FAULTS:
+    except Exception:
         pass
     finally:
         caller.view.dtype = dtype
     return ""
+
+
+def _mirrored(caller: Caller, rows: dict[str, Array]) -> str:
+    """Whether the half of a batch that a loss takes at T + 1 - t is at another step."""
+    view, t, caller.second = caller.view, 2, None
+    if view.T < 6:  # t and T + 1 - t would lie too close
+        return ""
+    caller(t, **rows)
+    if caller.second is None:
+        return ""
+    # The last row only: where n // 2 + 1 steps are drawn, one more row has a drawn one.
+    second, asked = caller.second
+    shift = min(caller.asked, default=0)
+    first, last = view.step(1), view.step(view.T)
+    for far in (0, -1, 1):
+        at = view.T + 1 - t + far
+        right = asked is None or np.ravel(asked)[-1] == view.step(at) + shift
+        if right and _same(second[-1], caller(at, **rows).value[-1], caller):
+            text = f"from {first + far} to {last + far}, not from {first} to {last}"
+            return f"the mirrored half of its t is off by one: {text}" if far else ""
+    return "the mirrored half of its t is not at T + 1 - t"
 
 
 def _columns(picked: list[Step], order: list[int]) -> Any:
@@ -112,7 +143,7 @@ def _sideways(caller: Caller, picked: list[Step], rows: dict[str, Array], single
     wide = {n: np.resize(a, (5, 5)) for n, a in rows.items()}
     try:
         out = _both(caller, _columns(picked, order), wide)
-    except FAULTS:
+    except Exception:
         return ""
     if singles is not None:
         one = [[singles[i % 3][k][0, 0, j] for j, k in enumerate(order)] for i in range(5)]

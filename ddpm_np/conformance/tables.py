@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.arrays import FAULTS, library_of, line, read, to_numpy
+from ddpm_np.conformance.arrays import contained, library_of, line, read, to_numpy
 from ddpm_np.conformance.state import own_classes
 
 DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
-_BARS = r"alphas?_?(cum_?prod|bars?|hats?|prod|cum)s?|(bar_?alphas?|a_?bars?|abar|cum_?alphas?)"
+_BARS = (
+    r"alphas?_?(cum_?prod|bars?|hats?|prod|cum)s?(_t)?|(bar_?alphas?|a_?bars?|abar|cum_?alphas?)"
+)
 _TABLES = {
-    "betas": "betas?|noise_?variances?",
+    "betas": "betas?(_t)?|noise_?variances?",
     "alphas_cumprod": _BARS,
-    "alphas": "alphas?",
+    "alphas": "alphas?(_t)?",
     "sqrt_alphas_cumprod": rf"(sqrt|root)_?({_BARS})",
     "sqrt_one_minus_alphas_cumprod": rf"(sqrt|root)_?(one|1)_?minus_?({_BARS})",
 }
@@ -94,8 +96,9 @@ def with_attributes(given: Any) -> Any:
         return types.SimpleNamespace(**{str(k): v for k, v in given.items()})
     if isinstance(given, type) and given.__module__ != "builtins":
         try:
-            return given()
-        except FAULTS as error:
+            with contained():
+                return given()
+        except Exception as error:
             raise TypeError(
                 f"{given.__name__} is a class and cannot be built without arguments "
                 f"({line(error)}): pass an object that it made"
@@ -133,14 +136,15 @@ def tables_of(obj: Any) -> dict[str, Any]:
 def _table(holder: Any, name: str, strict: bool) -> Any:
     """The attribute, if it is a table; strict: an attribute that cannot be read is an error."""
     try:
-        table = getattr(holder, name)
-    except FAULTS as error:
+        with contained():
+            table = getattr(holder, name)
+    except Exception as error:
         if strict:
             raise TypeError(f"{name} cannot be read: {line(error)}") from None
         return None
     try:
         len(table)
-    except FAULTS:
+    except Exception:
         return None
     if callable(table) or isinstance(table, str) or library_of(table) is not None:
         return table if library_of(table) else None

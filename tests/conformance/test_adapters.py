@@ -223,6 +223,20 @@ def test_code_that_exits_does_not_end_the_check(module, capsys):
     assert "cannot be imported: SystemExit: 0" in capsys.readouterr().err
 
 
+def test_a_cancelled_step_is_one_line(module, capsys):
+    Path("cancelled.py").write_text(
+        "import asyncio\nfrom theirs import Good\nclass Mine(Good):\n"
+        "    def q_sample(self, x_0, t, noise): raise asyncio.CancelledError('late')\n"
+        "class Never(Good):\n    def __init__(self): raise asyncio.CancelledError('early')\n"
+    )
+    assert main(["check", "cancelled.py:Mine"]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("raises ") == 1 and "CancelledError: late (10 of 10 steps)" in out and not err
+    assert main(["check", "cancelled.py:Never"]) == 2
+    out, err = capsys.readouterr()
+    assert not out and "without arguments: CancelledError: early" in err and err.count("\n") == 1
+
+
 def test_tables_alone_do_not_pass(module, capsys):
     Path("bare.py").write_text(
         "class Bare:\n    betas, alphas_cumprod = [0.5, 0.5], [0.5, 0.25]\n"

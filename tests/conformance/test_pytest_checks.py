@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from small_code import SmallCode
 
-from ddpm_np.conformance import parametrize_with_checks
+from ddpm_np.conformance import ConformanceError, parametrize_with_checks
 from ddpm_np.schedule import Schedule
 
 HERE = Path(__file__).parents[1]
@@ -92,3 +92,23 @@ def test_what_is_not_recognised_fails_alone(pytester):
     result.stdout.fnmatch_lines(
         ["*object: recognised*FAILED*", "*nothing is recognised in object*"]
     )
+
+
+@pytest.mark.parametrize("raised", ["SystemExit('bye')", "GeneratorExit('bye')", "Skipped('bye')"])
+def test_what_is_no_exception_is_a_failure_of_its_check(raised):
+    class Raising(SmallCode):
+        from_betas = None
+
+        def q_sample(self, x_0, t, noise):
+            raise eval(raised, {"Skipped": pytest.skip.Exception})
+
+    @parametrize_with_checks([Raising(Schedule.linear(5).beta[1:])])
+    def marked(check):
+        pass
+
+    checks = {param.id: param.values[0] for param in marked.pytestmark[0].args[1]}
+    with pytest.raises(
+        ConformanceError, match=rf"{raised.partition('(')[0]}: bye \(5 of 5 steps\)"
+    ):
+        checks["Raising: E6 q_sample"]()
+    checks["Raising: E13 predict_x0"]()
