@@ -34,14 +34,7 @@ _RELATION = re.compile(r"<=|->|[=~<]")
 
 @dataclass(frozen=True)
 class Formula:
-    """One equation. ``block`` holds all equations that stand with it, this one included.
-
-    left : the tree of what it is about, or None for a formula without a relation
-    right : the tree of what that is, by the last part
-    parts : the trees that must be equal: the right-hand sides, and the left one if it is a sum
-    stated : whether it has no value that could be compared, as a density has none
-    exact : whether its value can be exact, or only in floating point
-    """
+    """One equation. ``block`` holds all equations that stand with it, this one included."""
 
     text: str
     block: tuple[Formula, ...] = field(default=(), compare=False, repr=False)
@@ -49,18 +42,22 @@ class Formula:
 
     @cached_property
     def tree(self) -> Node:
+        """The whole of it; ValueError for what is not in the notation."""
         return parse(self.text)
 
     @cached_property
     def left(self) -> Node | None:
+        """What it is about, or None for a formula without a relation."""
         return self.tree.parts[0] if self.tree.kind == "chain" else None
 
     @cached_property
     def right(self) -> Node:
+        """What that is, by the last part."""
         return self.tree.parts[-1] if self.tree.kind == "chain" else self.tree
 
     @cached_property
     def parts(self) -> tuple[Node, ...]:
+        """What must be equal: the right-hand sides, and the left one if it is a sum."""
         if self.left is None:
             return (self.tree,)
         return self.tree.parts if self.left.kind in ("+", "-") else self.tree.parts[1:]
@@ -75,6 +72,7 @@ class Formula:
 
     @property
     def stated(self) -> bool:
+        """Whether it has no value that could be compared, as a density has none."""
         relations = set(self.tree.text.split()) if self.tree.kind == "chain" else {"="}
         return (
             self.without_value
@@ -91,6 +89,7 @@ class Formula:
 
     @property
     def exact(self) -> bool:
+        """Whether its value can be exact, or only in floating point."""
         return not self.stated and all(is_exact(part) for part in self.parts)
 
     def value(self, numbers: Mapping[str, Any], part: int = -1) -> Any:
@@ -102,13 +101,13 @@ class Formula:
         return latex(self.tree)
 
 
-class Defined(Mapping[str, Any]):
+class Defined(dict[str, Any]):
     """Numbers by their names, and the symbols that the equations of a block define from them."""
 
     def __init__(self, numbers: Mapping[str, Any], block: tuple[Formula, ...]) -> None:
         self.numbers, self.block = numbers, block
 
-    def __getitem__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> Any:
         if name in self.numbers:
             return self.numbers[name]
         formula = self._defining(name)
@@ -127,12 +126,6 @@ class Defined(Mapping[str, Any]):
             if formula.left == Node("name", name) or square and name in (square, f"{square}^2"):
                 return formula
         return None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.numbers)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
 
 
 def function_at(path: str) -> Any:

@@ -76,6 +76,8 @@ STANDARD = Gaussian([0.0], [[1.0]])
 
 
 class Integral(NamedTuple):
+    """A number, and how far it may be off."""
+
     value: float
     error: float
 

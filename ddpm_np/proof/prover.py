@@ -152,16 +152,11 @@ class Proof:
         return not self.failure
 
     def __str__(self) -> str:
-        identity = self.identity
-        pairs = "1 pair of numbers" if self.equal == 1 else f"{self.equal} pairs of numbers"
-        result = (
-            f"NOT PROVED: {self.failure}"
-            if self.failure
-            else (f"proved: {pairs} equal where both sides are defined")
-        )
-        return (
-            f"{identity.name} ({', '.join(identity.equations)}): {identity.statement}\n    {result}"
-        )
+        i, pairs = self.identity, f"{self.equal} pair{'s' if self.equal > 1 else ''} of numbers"
+        result = f"proved: {pairs} equal where both sides are defined"
+        if self.failure:
+            result = f"NOT PROVED: {self.failure}"
+        return f"{i.name} ({', '.join(i.equations)}): {i.statement}\n    {result}"
 
 
 def prove(identity: Identity) -> Proof:
@@ -308,9 +303,7 @@ def _where(error: Exception) -> str:
     """The line in which the error was raised, if its message does not name one."""
     if ", line " in str(error):
         return ""
-    frames = [
-        f
-        for f in traceback.extract_tb(error.__traceback__)
-        if Path(f.filename).name not in ("symbols.py", "polynomials.py")
-    ]
-    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(Path(frame.filename).name, frame.lineno) for frame in frames]
+    places = [p for p in places if p[0] not in ("symbols.py", "polynomials.py")]
+    return " ({}, line {})".format(*places[-1]) if places else ""

@@ -60,9 +60,9 @@ class Row(NamedTuple):
         return sum(proof.proved for proof in self.proofs)
 
     @property
-    def holds(self) -> bool:
-        """Whether everything that was tried came out."""
-        return not self.failures
+    def statements(self) -> tuple[str, ...]:
+        """What the identities say, each once."""
+        return tuple(dict.fromkeys(proof.identity.statement for proof in self.proofs))
 
     def known(self, formula: Formula) -> str:
         """How a formula is known: "proved", "measured" or "stated"."""
