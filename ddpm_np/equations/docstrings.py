@@ -139,7 +139,8 @@ def formulas(function: str | Callable[..., Any]) -> tuple[Formula, ...]:
     None where the docstring has no equation number. ValueError for one that cannot be read.
     """
     found = function_at(function) if isinstance(function, str) else function
-    return _formulas_in(_name(found), inspect.getdoc(found) or "")
+    name = f"{found.__module__.removeprefix('ddpm_np.')}.{found.__qualname__}"
+    return _formulas_in(name, inspect.getdoc(found) or "")
 
 
 @lru_cache(maxsize=1024)
@@ -148,7 +149,7 @@ def _formulas_in(name: str, doc: str) -> tuple[Formula, ...]:
     for paragraph in doc.split("\n\n")[1:] if _equation_numbers(doc) else ():
         if _is_equation(paragraph):
             try:
-                read += _block(list(_statements(paragraph)))
+                read += _block(_statements(paragraph))
             except ValueError as error:
                 raise ValueError(f"the docstring of {name}: {error}") from None
     return tuple(read)
@@ -181,11 +182,10 @@ def symbol_of(parameter: str) -> str:
     return parameter
 
 
-def _block(texts: list[str]) -> list[Formula]:
-    block: list[Formula] = [Formula(text) for text in texts]
-    together = tuple(block)
+def _block(texts: Iterator[str]) -> tuple[Formula, ...]:
+    block = tuple(map(Formula, texts))
     for formula in block:
-        object.__setattr__(formula, "block", together)
+        object.__setattr__(formula, "block", block)
         _ = formula.tree  # a ValueError where it cannot be read
     return block
 
@@ -225,7 +225,3 @@ def _top_level(text: str) -> str:
     while (shorter := re.sub(r"[({\[][^(){}\[\]]*[)}\]]", lambda m: " " * len(m[0]), text)) != text:
         text = shorter
     return text
-
-
-def _name(found: Any) -> str:
-    return f"{found.__module__.removeprefix('ddpm_np.')}.{found.__qualname__}"
