@@ -133,6 +133,20 @@ def function_at(path: str) -> Any:
     return pkgutil.resolve_name(f"ddpm_np.{path}")
 
 
+def function_of(path: str) -> Any:
+    """The function that is written at a path; for a class, what calling its objects is.
+
+    >>> function_of("forward.q_sample").__name__
+    'q_sample'
+    """
+    found = function_at(path)
+    if inspect.isclass(found):
+        found = vars(found).get("__call__", vars(found).get("__init__"))
+    for wrapper in ("__func__", "func", "fget"):
+        found = getattr(found, wrapper, None) or found
+    return inspect.unwrap(found)
+
+
 def formulas(function: str | Callable[..., Any]) -> tuple[Formula, ...]:
     """The equations in the docstring of a function, given by itself or by its path.
 

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from ddpm_np import forward
 from ddpm_np._checks import ExactNumber
+from ddpm_np.equations.docstrings import function_of
 from ddpm_np.proof import ANY, POSITIVE, UNIT, Chart, Identity, Proof, prove
-from ddpm_np.proof.coverage import Coverage, function_of, lines_not_run
+from ddpm_np.proof.coverage import Coverage, lines_not_run
 from ddpm_np.proof.identities.charts import levels
 from ddpm_np.proof.trace import Trace, tracing
 
