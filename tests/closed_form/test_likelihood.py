@@ -454,8 +454,8 @@ def test_a_flow_that_is_too_stiff_says_so_in_place_of_running_for_ever(
 ) -> None:
     narrow = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1e-6]], [[1e-6]]])
     denoiser = IdealDenoiser(narrow, SHORT)
-    monkeypatch.setattr(probability_flow, "_MAX_EVALUATIONS", 200)
-    message = r"too stiff: 200 evaluations reached sigma = [\d.e-]+ on the way from 0 to 2\.77"
+    monkeypatch.setattr(probability_flow, "_MAX_EVALUATIONS", 60)
+    message = r"too stiff: 60 evaluations reached sigma = [\d.e-]+ on the way from 0 to 2\.77"
     with pytest.raises(ArithmeticError, match=message):
         probability_flow_logpdf(denoiser, SHORT, [0.0])
     with pytest.raises(ArithmeticError, match="on the way from 2.77 to 1e-08"):
