@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ddpm_np.equations.docstrings import function_at
+from ddpm_np.equations.docstrings import function_at, function_of
 from ddpm_np.equations.typeset import symbol_class
 
 ROOT = Path(__file__).parent.parent.parent
@@ -85,14 +85,9 @@ def _text(lines: tuple[str, ...], node: ast.stmt) -> str:
 @cache
 def source(name: str) -> Source:
     """The source of a function such as "forward.q_step"; of a class its __call__ or __init__."""
-    found = function_at(name)
-    docstring = inspect.getdoc(found) or ""
-    if inspect.isclass(found):
-        own = (vars(found).get(method) for method in ("__call__", "__init__"))
-        found = next((m for m in own if m and _is_written(m)), found)
-    for wrapper in ("__func__", "func", "fget"):
-        found = getattr(found, wrapper, None) or found
-    found = inspect.unwrap(found)
+    found, docstring = function_of(name), inspect.getdoc(function_at(name)) or ""
+    if not Path(found.__code__.co_filename).exists():  # what a dataclass was given
+        found = function_at(name)
     numbered, first = inspect.getsourcelines(found)
     text = textwrap.dedent("".join(numbered)).rstrip()
     path = Path(inspect.getfile(found)).relative_to(ROOT).as_posix()
@@ -101,11 +96,6 @@ def source(name: str) -> Source:
         return Source(name, path, first, "", docstring, lines, ((0, len(lines), False),), {})
     docstring = docstring or ast.get_docstring(tree) or ""
     return Source(name, path, first, *_signature(lines, tree, docstring), _symbols(tree))
-
-
-def _is_written(method: Any) -> bool:
-    """Whether a method stands in a file, unlike one that a dataclass was given."""
-    return Path(method.__code__.co_filename).exists()
 
 
 def _signature(

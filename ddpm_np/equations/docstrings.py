@@ -133,13 +133,28 @@ def function_at(path: str) -> Any:
     return pkgutil.resolve_name(f"ddpm_np.{path}")
 
 
+def function_of(path: str) -> Any:
+    """The function that is written at a path; for a class, what calling its objects is.
+
+    >>> function_of("forward.q_sample").__name__
+    'q_sample'
+    """
+    found = function_at(path)
+    if inspect.isclass(found):
+        found = vars(found).get("__call__", vars(found).get("__init__"))
+    for wrapper in ("__func__", "func", "fget"):
+        found = getattr(found, wrapper, None) or found
+    return inspect.unwrap(found)
+
+
 def formulas(function: str | Callable[..., Any]) -> tuple[Formula, ...]:
     """The equations in the docstring of a function, given by itself or by its path.
 
     None where the docstring has no equation number. ValueError for one that cannot be read.
     """
     found = function_at(function) if isinstance(function, str) else function
-    return _formulas_in(_name(found), inspect.getdoc(found) or "")
+    name = f"{found.__module__.removeprefix('ddpm_np.')}.{found.__qualname__}"
+    return _formulas_in(name, inspect.getdoc(found) or "")
 
 
 @lru_cache(maxsize=1024)
@@ -148,7 +163,7 @@ def _formulas_in(name: str, doc: str) -> tuple[Formula, ...]:
     for paragraph in doc.split("\n\n")[1:] if _equation_numbers(doc) else ():
         if _is_equation(paragraph):
             try:
-                read += _block(list(_statements(paragraph)))
+                read += _block(_statements(paragraph))
             except ValueError as error:
                 raise ValueError(f"the docstring of {name}: {error}") from None
     return tuple(read)
@@ -181,11 +196,10 @@ def symbol_of(parameter: str) -> str:
     return parameter
 
 
-def _block(texts: list[str]) -> list[Formula]:
-    block: list[Formula] = [Formula(text) for text in texts]
-    together = tuple(block)
+def _block(texts: Iterator[str]) -> tuple[Formula, ...]:
+    block = tuple(map(Formula, texts))
     for formula in block:
-        object.__setattr__(formula, "block", together)
+        object.__setattr__(formula, "block", block)
         _ = formula.tree  # a ValueError where it cannot be read
     return block
 
@@ -225,7 +239,3 @@ def _top_level(text: str) -> str:
     while (shorter := re.sub(r"[({\[][^(){}\[\]]*[)}\]]", lambda m: " " * len(m[0]), text)) != text:
         text = shorter
     return text
-
-
-def _name(found: Any) -> str:
-    return f"{found.__module__.removeprefix('ddpm_np.')}.{found.__qualname__}"

@@ -78,9 +78,9 @@ class SymbolValues(dict[str, Any]):
         return base, at
 
     def _lost(self, kept: Any) -> Any:
-        """beta_{t|s}, as a number of its own: its digits are not those of 1 - alpha_{t|s}."""
+        """beta_{t|s} as a number of its own, rounded once: not by subtracting alpha_{t|s}."""
         lost = 1 - kept
-        rounded = np.vectorize(_whole, otypes=[object])
+        rounded = np.vectorize(lambda x: Rounded(x.value, None, 1), otypes=[object])
         return rounded(lost)[()] if isinstance(np.asarray(lost).flat[0], Rounded) else lost
 
 
@@ -197,11 +197,6 @@ def _times(a: Rounded, b: Rounded) -> Rounded:
 
 def _inverse(b: Rounded) -> Rounded:
     return Rounded(1 / b.value, b.scale / (b.value * b.value), b.roundings)
-
-
-def _whole(number: Rounded) -> Rounded:
-    """The number as one that floating point holds with a single rounding."""
-    return Rounded(number.value, None, 1)
 
 
 def decimal(value: Any) -> Decimal:

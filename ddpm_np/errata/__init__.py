@@ -114,15 +114,12 @@ def _all(lang: str) -> Iterator[str]:
     yield from _wrapped(Words("rule", "判定规则").in_(lang), RULE.in_(lang))
     counts = {kind: sum(entry.kind == kind for entry in ERRATA.values()) for kind in KINDS}
     if lang == "en":
-        by_kind = ", ".join(f"{n} {kind}{_plural(kind, n)}" for kind, n in counts.items())
+        plural = {kind: "" if kind == "imprecise" or n == 1 else "s" for kind, n in counts.items()}
+        by_kind = ", ".join(f"{n} {kind}{plural[kind]}" for kind, n in counts.items())
         yield f"{len(ERRATA)} errata: {by_kind}"
     else:
         by_kind = "，".join(f"{KINDS[kind].zh} {n} 条" for kind, n in counts.items())
         yield f"共 {len(ERRATA)} 条：{by_kind}"
-
-
-def _plural(kind: str, n: int) -> str:
-    return "" if kind == "imprecise" or n == 1 else "s"
 
 
 def _written(entry: Erratum, lang: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ LENGTHS = (1, 2, 5)  # T; the code reads single entries of the tables, whatever 
 # The kinds of charts, in the order in which they are tried: of all steps, and of one step s < t.
 SCHEDULES: dict[str, Callable[[int], Chart]] = {
     "any betas": charts.betas,
-    "roots of alpha and beta": lambda T: charts.segments(T, *range(1, T)),
+    "roots of alpha and beta": charts.single_steps,
     "levels": charts.levels,
 }
 ROUTES: dict[str, Callable[[int, int, int], Chart]] = {

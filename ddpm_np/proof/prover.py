@@ -48,19 +48,18 @@ What is proved is listed in :mod:`ddpm_np.proof.identities`.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import product
 from numbers import Rational
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np.proof.callers import where_raised
 from ddpm_np.proof.exact import Root
 from ddpm_np.proof.rational import Symbol, same
 from ddpm_np.proof.symbols import ANY, Domain, Interval
@@ -190,7 +189,7 @@ def prove(identity: Identity) -> Proof:
             return Proof(identity, 0, failure)
         exact.close()
     except Exception as error:
-        return Proof(identity, 0, f"{type(error).__name__}: {error}{_where(error)}")
+        return Proof(identity, 0, f"{type(error).__name__}: {error}{where_raised(error)}")
     return Proof(identity, len(pairs), trace=exact)
 
 
@@ -297,13 +296,3 @@ def _listed(side: Any, kinds: tuple[type, ...]) -> Any:
     if isinstance(side, kinds):
         return side
     raise TypeError(f"a side holds the {type(side).__name__} {side!r}, which is not exact")
-
-
-def _where(error: Exception) -> str:
-    """The line in which the error was raised, if its message does not name one."""
-    if ", line " in str(error):
-        return ""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [(Path(frame.filename).name, frame.lineno) for frame in frames]
-    places = [p for p in places if p[0] not in ("symbols.py", "polynomials.py")]
-    return " ({}, line {})".format(*places[-1]) if places else ""

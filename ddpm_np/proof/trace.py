@@ -47,7 +47,7 @@ ASK_FOR_THE_TYPE = {
 }
 
 # Modules and attributes by which code could tell a run that is traced from a plain one. A name
-# that is only made when the code runs, such as that of a module to import, is not seen.
+# that is only put together when the code runs is not seen.
 INTERPRETER = {"sys", "inspect", "traceback", "gc"}
 SEES_THE_TRACER = {*INTERPRETER, "gettrace", "getprofile", "f_trace", "f_back"}
 
@@ -169,7 +169,8 @@ def _sees_the_tracer(frame: FrameType, *, checks: bool) -> str:
     checks : whether it checks arguments, and so may ask sys how large a number can be
     """
     names = {*frame.f_code.co_names} - ({"sys"} if checks else set())
-    if found := names & SEES_THE_TRACER:
+    texts = {constant for constant in frame.f_code.co_consts if type(constant) is str}
+    if found := (names | texts) & SEES_THE_TRACER:
         return min(found)
     for value in (*map(frame.f_globals.get, names), *frame.f_locals.values()):
         if type(value) in (FunctionType, BuiltinFunctionType, ModuleType):

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from sys import gettrace as traced
 from types import SimpleNamespace
@@ -18,13 +19,16 @@ from hypothesis import strategies as st
 
 from ddpm_np import forward
 from ddpm_np._checks import ExactNumber
+from ddpm_np.equations.docstrings import function_of
 from ddpm_np.proof import ANY, POSITIVE, UNIT, Chart, Identity, Proof, prove
-from ddpm_np.proof.coverage import Coverage, function_of, lines_not_run
+from ddpm_np.proof.coverage import Coverage, lines_not_run
 from ddpm_np.proof.identities.charts import levels
 from ddpm_np.proof.trace import Trace, tracing
 
 V = SimpleNamespace
 X = Chart({"x": ANY})
+A = X.with_arrays(a=(2,))
+NINE = X.with_arrays(a=(9,))
 
 
 def proof_of(chart: Chart, sides: Callable[[V], tuple[Any, Any]]) -> Proof:
@@ -92,7 +96,7 @@ FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
         "cannot be compared",
     ),
     "sqrt(x^2) = x": (
-        Chart({"x": ANY}, roots=lambda v: [v.x]),
+        replace(X, roots=lambda v: [v.x]),
         lambda v: (np.sqrt(v.x**2), v.x),
         "is not shown to be 0 or more",
     ),
@@ -160,22 +164,22 @@ FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
     ),
     "digits in a text": (X, lambda v: (v.x if f"{v.x}" else 2 * v.x, v.x), "was written down"),
     "how long an array's are": (
-        X.with_arrays(a=(2,)),
+        A,
         lambda v: (v.a * (1 + (len(repr(v.a)) > 99)), v.a),
         "was written down",
     ),
     "the bytes of an array": (
-        X.with_arrays(a=(9,)),
+        NINE,
         lambda v: (v.a if max(v.a.tobytes()[::8]) % 8 == 0 else 2 * v.a, v.a),
         "another way",
     ),
     "an array that can be written to": (
-        X.with_arrays(a=(2,)),
+        A,
         lambda v: (2 * v.a if v.a.flags.writeable else v.a, v.a),
         "another way",
     ),
     "one that is then changed": (
-        X.with_arrays(a=(9,)),
+        NINE,
         lambda v: (_sorted_where_it_can_be(v.a), v.a),
         "changed in place",
     ),
@@ -201,15 +205,11 @@ FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
         "another value",
     ),
     "more of little": (
-        X.with_arrays(a=(2,)),
+        A,
         lambda v: (v.a / 10**8 * (1 + (v.a.dtype.kind == "f")), v.a / 10**8),
         "another value",
     ),
-    "NaN on the right": (
-        X.with_arrays(a=(2,)),
-        lambda v: (v.a, v.a * _nan_of_floats(v.a)),
-        "another value",
-    ),
+    "NaN on the right": (A, lambda v: (v.a, v.a * _nan_of_floats(v.a)), "another value"),
     "an error suppressed": (X, lambda v: (_suppressed(np.exp, v.x), v.x), "has no exp"),
     "an error that finally swallows": (X, lambda v: (_at_last(np.exp, v.x), v.x), "has no exp"),
     "isinstance": (X, lambda v: (v.x + isinstance(v.x, float), v.x), "another value"),
@@ -223,11 +223,7 @@ FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
         lambda v: (np.int64(2**62) * np.int64(4) * v.x, 0 * v.x),
         "overflow encountered",
     ),
-    "an array changed in place": (
-        X.with_arrays(a=(2,)),
-        lambda v: (_doubled(v.a), v.a),
-        "read-only",
-    ),
+    "an array changed in place": (A, lambda v: (_doubled(v.a), v.a), "read-only"),
     "a list changed in place": (
         Chart({"x": ANY}, lambda x: V(x=x, xs=[x])),
         lambda v: (v.xs.append(v.x), v.x),
@@ -332,7 +328,7 @@ def _if_true(x: Any, traced: Callable[[], Any] = sys.gettrace) -> Any:
 
 
 def _of_threads(x: Any) -> Any:
-    return x if threading.gettrace() else 2 * x
+    return x if getattr(threading, "gettrace")() else 2 * x  # noqa: B009
 
 
 def _of_a_generator(x: Any) -> Any:
