@@ -5,7 +5,7 @@ order of their lines; ``errata N2:351`` prints the entries of one line, ``errata
 equation, and ``--lang zh`` prints them in Chinese. Listed are formulas that are wrong and claims
 that a number decides; misprints of words are left out. The words stand in ``n0.txt`` to ``n4.txt``,
 in the format of :mod:`ddpm_np.errata.record`. The counterexamples are functions named after their
-place; each computes one quantity three times: as printed, as corrected (with the package's own
+place (``_n2_439_442``); each computes one quantity three times: as printed, as corrected (with the package's own
 functions where there are any), and independently. The rule that decides an entry is
 :attr:`ddpm_np.errata.numbers.Numbers.decide`.
 
@@ -33,7 +33,7 @@ _WIDTH = 100
 
 
 def _counterexamples() -> dict[str, Callable[[], Numbers]]:
-    """The functions such as ``_n2_439_442``, by place: N2:439-442."""
+    """The functions by place: N2:439-442."""
     modules = (n0, n1, n2_signals, n2_chain, n2_derivation, n3, n4)
     found = {}
     for name, function in (pair for module in modules for pair in vars(module).items()):
