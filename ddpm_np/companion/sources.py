@@ -93,13 +93,14 @@ def source(name: str) -> Source:
     lines, tree = tuple(text.split("\n")), ast.parse(text).body[0]
     if not isinstance(tree, ast.FunctionDef):  # a class that only holds data
         return Source(name, path, first, "", lines, ((0, len(lines), False),), {})
-    return Source(name, path, first, *_parts(lines, tree), _symbols(tree))
+    signature, pieces = _parts(lines, tree)
+    return Source(name, path, first, signature, lines, pieces, _symbols(tree))
 
 
 def _parts(
     lines: tuple[str, ...], tree: ast.FunctionDef
-) -> tuple[str, tuple[str, ...], tuple[tuple[int, int, bool], ...]]:
-    """Signature, lines, and the pieces of the body."""
+) -> tuple[str, tuple[tuple[int, int, bool], ...]]:
+    """The signature, and the pieces of the body."""
     body, has_docstring = tree.body, ast.get_docstring(tree) is not None
     # Comments above a statement belong to it, so pieces begin where the statement before ended.
     start = (body[0].end_lineno or 0) if has_docstring else body[0].lineno - 1
@@ -112,7 +113,7 @@ def _parts(
             start = pieces.pop()[0]
         pieces.append((start, end, check))
         start = end
-    return signature, lines, tuple(pieces)
+    return signature, tuple(pieces)
 
 
 def _is_check(statement: ast.stmt) -> bool:
