@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+from _thread import start_new_thread as begin
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -153,6 +154,19 @@ def _of_threads(x: Any) -> Any:
     return x if getattr(threading, "gettrace")() else 2 * x  # noqa: B009
 
 
+def _in_a_thread_of_its_own(x: Any) -> Any:
+    found: list[Any] = []
+    begin(lambda: found.append(x if isinstance(x, ExactNumber) or x < 2 else 0), ())
+    while not found:
+        pass
+    return found[0]
+
+
+def _in_a_thread_without_a_tracer(x: Any) -> Any:
+    threading.settrace(lambda *_: None)
+    return _in_a_thread(x)
+
+
 def _of_a_generator(x: Any) -> Any:
     return x if (y for y in (x,)).gi_frame.f_trace else 2 * x
 
@@ -219,6 +233,8 @@ IS_X: dict[str, tuple[Callable[[Any], Any], str]] = {
     "whether it is traced, under another name": (lambda x: x if traced() else 0, SEEN),
     "whether it is traced, by default": (_if_true, SEEN),
     "whether threads are traced": (_of_threads, SEEN),
+    "a thread that is not traced": (_in_a_thread_of_its_own, SEEN),
+    "a thread whose tracer is taken away": (_in_a_thread_without_a_tracer, SEEN),
     "whether a generator is traced": (_of_a_generator, SEEN),
     "what is loaded": (_loaded, SEEN),
 }
