@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ddpm_np.closed_form.distributions import Rings
 from ddpm_np.closed_form.distributions.ring_pictures import drawn, steepest
@@ -13,7 +12,6 @@ from ddpm_np.closed_form.gaussian import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.schedule import Schedule
 
-Array = NDArray[np.float64]
 SMALL = Rings(8, radius=2.2, spread=0.8)
 
 
