@@ -38,7 +38,7 @@ _SYMBOL = re.compile(
 
 
 class Source(NamedTuple):
-    """A function: its name below ddpm_np, file, first line, signature, docstring, lines of code.
+    """A function: its name below ddpm_np, file, first line, signature, lines of code.
 
     pieces: first and last line (exclusive) of the body's pieces, and whether one only checks.
     symbols: the class of the symbol that the name at a line and column stands for.
@@ -48,7 +48,6 @@ class Source(NamedTuple):
     path: str
     line: int
     signature: str
-    docstring: str
     lines: tuple[str, ...]
     pieces: tuple[tuple[int, int, bool], ...]
     symbols: Mapping[tuple[int, int], str]
@@ -85,7 +84,7 @@ def _text(lines: tuple[str, ...], node: ast.stmt) -> str:
 @cache
 def source(name: str) -> Source:
     """The source of a function such as "forward.q_step"; of a class its __call__ or __init__."""
-    found, docstring = function_of(name), inspect.getdoc(function_at(name)) or ""
+    found = function_of(name)
     if not Path(found.__code__.co_filename).exists():  # what a dataclass was given
         found = function_at(name)
     numbered, first = inspect.getsourcelines(found)
@@ -93,15 +92,15 @@ def source(name: str) -> Source:
     path = Path(inspect.getfile(found)).relative_to(ROOT).as_posix()
     lines, tree = tuple(text.split("\n")), ast.parse(text).body[0]
     if not isinstance(tree, ast.FunctionDef):  # a class that only holds data
-        return Source(name, path, first, "", docstring, lines, ((0, len(lines), False),), {})
-    docstring = docstring or ast.get_docstring(tree) or ""
-    return Source(name, path, first, *_signature(lines, tree, docstring), _symbols(tree))
+        return Source(name, path, first, "", lines, ((0, len(lines), False),), {})
+    signature, pieces = _parts(lines, tree)
+    return Source(name, path, first, signature, lines, pieces, _symbols(tree))
 
 
-def _signature(
-    lines: tuple[str, ...], tree: ast.FunctionDef, docstring: str
-) -> tuple[str, str, tuple[str, ...], tuple[tuple[int, int, bool], ...]]:
-    """Signature, docstring, lines, and the pieces of the body."""
+def _parts(
+    lines: tuple[str, ...], tree: ast.FunctionDef
+) -> tuple[str, tuple[tuple[int, int, bool], ...]]:
+    """The signature, and the pieces of the body."""
     body, has_docstring = tree.body, ast.get_docstring(tree) is not None
     # Comments above a statement belong to it, so pieces begin where the statement before ended.
     start = (body[0].end_lineno or 0) if has_docstring else body[0].lineno - 1
@@ -114,7 +113,7 @@ def _signature(
             start = pieces.pop()[0]
         pieces.append((start, end, check))
         start = end
-    return signature, docstring, lines, tuple(pieces)
+    return signature, tuple(pieces)
 
 
 def _is_check(statement: ast.stmt) -> bool:

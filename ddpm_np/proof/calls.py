@@ -1,7 +1,9 @@
 """The calls of a function on which its formulas are proved: charts, steps, batches, parameters.
 
-Scalar kernels are called with all their parameters free; everything else on schedules of 1, 2 and
-5 steps, with t as an int, for each row of a batch, and of a stack.
+Scalar kernels are called with all their parameters free, unless the formula needs a relation
+between them such as alpha_t + beta_t = 1. Everything else is called on schedules of 1, 2 and 5
+steps, for each t at which the formula has a value (psi_1 has none at t = 1), and for t = 0 if the
+function takes it: t as an int, for each row of a batch, and of a stack.
 """
 
 from __future__ import annotations

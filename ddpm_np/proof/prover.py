@@ -32,8 +32,8 @@ The hypotheses, and who sees to them:
    same order, the argument checks that :mod:`ddpm_np.proof.trace` lists aside, and end at the
    values that the rational functions have there, up to 1e-10 of them. So the theorem is about the
    float code, up to rounding.
-6. The code has no memory: what it returns depends on what it is given, not on how often, and not
-   on who runs it: code that names what would show the tracer is refused.
+6. The code has no memory: what it returns depends on what it is given, not on how often, nor
+   on who runs it: code that names what would show or leave the tracer is refused.
 7. The symbols and the prover themselves are correct. Their tests and a planted bug for each
    identity stand for that.
 

@@ -4,11 +4,7 @@ The function is called with its parameters bound to symbols by their names
 (:func:`ddpm_np.equations.symbol_of`). What it returns is compared with every part of its formulas
 (:mod:`ddpm_np.proof.parts`), on a chart in which their roots are rational.
 
-Scalar kernels are proved with all their parameters free, unless the formula needs a relation
-between them such as alpha_t + beta_t = 1. Everything else is proved on schedules of 1, 2 and 5
-steps, for each t at which the formula has a value (psi_1 has none at t = 1), and for t = 0 if the
-function takes it: t as an int, for each row of a batch, and of a stack. Each chart reaches every
-schedule, so what is proved on one of them is not proved on another.
+Each chart reaches every schedule, so what is proved on one of them is not proved on another.
 """
 
 from __future__ import annotations

@@ -46,10 +46,11 @@ ASK_FOR_THE_TYPE = {
     ("ddpm_np.sampling", "_variance_table"),
 }
 
-# Modules and attributes by which code could tell a run that is traced from a plain one. A name
-# that is only put together when the code runs is not seen.
-INTERPRETER = {"sys", "inspect", "traceback", "gc"}
-SEES_THE_TRACER = {*INTERPRETER, "gettrace", "getprofile", "f_trace", "f_back"}
+# Modules and attributes by which code could tell a run that is traced from a plain one, or run what
+# is not traced. A name that is only put together when the code runs is not seen.
+INTERPRETER = {"sys", "inspect", "traceback", "gc", "ctypes", "_thread"}
+TRACERS = {"gettrace", "settrace", "getprofile", "setprofile", "f_trace", "f_back"}
+SEES_THE_TRACER = INTERPRETER | TRACERS
 
 LIBRARIES = tuple(
     {str(Path(p)) for p in sysconfig.get_paths().values()} | {str(Path(np.__file__).parents[1])}
