@@ -11,28 +11,17 @@ import numpy as np
 from ddpm_np.conformance.arrays import contained, dtype_name, line
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.diagnosis import rows_of
-from ddpm_np.conformance.formulas import COEFFICIENTS
 from ddpm_np.conformance.judged import Judged
 from ddpm_np.conformance.losses import loss_rows
-from ddpm_np.conformance.names import OPERATIONS
+from ddpm_np.conformance.operations import OPERATIONS, SAMPLING, check_names
 from ddpm_np.conformance.outputs import outputs_of
 from ddpm_np.conformance.probe import Measured, measure
-from ddpm_np.conformance.report import Report, Row, check_name
+from ddpm_np.conformance.report import Report, Row
 from ddpm_np.conformance.rows import COLUMN, ONE_T
 from ddpm_np.conformance.state import Snapshot
 from ddpm_np.conformance.subject import Subject
 from ddpm_np.conformance.tables import is_plain
 from ddpm_np.conformance.values import Steps
-
-# The operations of the checks, by name; E15 is that of a loss.
-_EQUATIONS = {
-    **{operation: [e for e, _ in rows] for operation, rows in COEFFICIENTS.items()},
-    "loss": ["E15"],
-}
-_EQUATIONS["p_losses"] = ["E15", "E16"]
-# What few codes have is no gap in the others.
-_RARE = ("q_step", "q_mean_variance", "predict_eps", "p_mean_variance", "p_losses")
-_SAMPLING = ("reverse_step", "ddim_step", "p_mean_variance")
 
 
 class ConformanceError(AssertionError):
@@ -96,7 +85,7 @@ def check_diffusion(
         raise ValueError(f'on_fail must be "raise", "warn" or None, got {on_fail!r}')
     view = subject_of(subject)
     expected = expected_of(expected_failed_checks)
-    report = _report(view, list(_EQUATIONS), expected)
+    report = _report(view, ["alphas_cumprod", *OPERATIONS], expected)
     if not report.passed and on_fail == "raise":
         raise ConformanceError(report)
     if not report.passed and on_fail == "warn":
@@ -104,18 +93,13 @@ def check_diffusion(
     return report
 
 
-def check_names() -> dict[str, str]:
-    """The checks by name, each with the operation that it needs."""
-    return {
-        check_name(equation, operation): operation
-        for operation, equations in _EQUATIONS.items()
-        for equation in equations
-    }
-
-
 def checks_of(view: Subject) -> list[str]:
     """The checks that a subject is up for: the usual ones, and those of what else it has."""
-    return [n for n, o in check_names().items() if o not in _RARE or o in view.methods]
+    return [n for n, o in check_names().items() if not _rare(o) or o in view.methods]
+
+
+def _rare(operation: str) -> bool:
+    return operation in OPERATIONS and OPERATIONS[operation].rare
 
 
 def expected_of(given: Mapping[str, str] | Collection[str] | None) -> dict[str, str]:
@@ -206,7 +190,7 @@ def subject_of(given: Any) -> Subject:
 def check_one(view: Subject, check: str) -> Report:
     """A report of one check only."""
     operation = check_names()[check]
-    others = _SAMPLING if operation == "p_losses" else ()  # the model's t is compared with theirs
+    others = SAMPLING if operation == "p_losses" else ()  # the model's t is compared with theirs
     report = _report(view, [operation, *others], {})
     report.rows = [row for row in report.rows if row.check == check]
     report.outputs, report.skipped = [], []
@@ -234,7 +218,7 @@ def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> R
             snapshot.restore()
     rows.sort(key=lambda row: int(row.equation[1:]))
     there = {row.check for row in rows}
-    usual = [n for n, o in check_names().items() if o in operations and o not in _RARE]
+    usual = [n for n, o in check_names().items() if o in operations and not _rare(o)]
     skipped = [name for name in usual if name not in there]
     about = (
         f"{view.name}: T = {view.T}, {np.dtype(view.dtype).name}, "
@@ -264,7 +248,7 @@ def _rows(caller: Caller) -> list[Row]:
 def _other_times(view: Subject, asked: dict[str, set[int]]) -> list[Row]:
     """A row where the model is asked at another t in training than in sampling."""
     later = {o: times.pop() for o, times in asked.items() if len(times) == 1}
-    sampling = [o for o in _SAMPLING if o in later]
+    sampling = [o for o in SAMPLING if o in later]
     for operation in sampling:
         if "p_losses" in later and later[operation] != later["p_losses"]:
             text = "in training the model is asked at t {:+d}, in {} at t {:+d}"
@@ -297,7 +281,7 @@ def _with_smallest(view: Subject, rows: list[Row]) -> list[Row]:
     except ImportError:  # Hypothesis is not there
         return rows
     for operation in dict.fromkeys(row.operation for row in rows):
-        if operation not in COEFFICIENTS or operation in ("p_losses", "alphas_cumprod"):
+        if operation in ("p_losses", "loss", "alphas_cumprod"):
             continue
         drawn = Drawn(view, make, operation)
         try:

@@ -15,8 +15,9 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.conformance.edits import edits_of
-from ddpm_np.conformance.formulas import COEFFICIENTS, Base, bases, subtrees
-from ddpm_np.conformance.values import Evaluator, Numbers, Steps, Value, rounding
+from ddpm_np.conformance.formulas import Base, bases, subtrees
+from ddpm_np.conformance.operations import SAMPLING, STEPS, wanted
+from ddpm_np.conformance.values import Evaluator, Numbers, Steps, Value, logarithm, rounding
 from ddpm_np.equations.formula import parse
 
 Found = dict[str, Value]
@@ -76,9 +77,8 @@ class World:
         at = tables.at(steps)
         trees = [t for form in bases(operation, output) for t in form[:3] if t is not None]
         keep = {id(part) for tree in trees for part in subtrees(tree)}
-        self.value_of = Evaluator(at, rounding(at, steps, u), u, keep)
-        named = [output if n == "output" else n for _, n in COEFFICIENTS[operation]]
-        self.vectors = [n for n in named if "variance" not in n]
+        self.value_of = Evaluator(at, rounding(at, steps, u) if u else None, u, keep)
+        self.vectors = [n for _, n in wanted(operation, output) if "variance" not in n]
 
     def only(self, which: Any) -> World:
         """The same at some of the steps."""
@@ -88,7 +88,7 @@ class World:
         """The coefficients of a form."""
         return self.found(Candidate("", form))
 
-    def found(self, c: Candidate, wanted: Collection[str] | None = None) -> Found:
+    def found(self, c: Candidate, only: Collection[str] | None = None) -> Found:
         """The coefficients that a candidate gives: of the wanted vectors, and the variance."""
         if c.output:
             found = World(self.operation, c.output, self.tables, self.steps, self.u).of(c.form)
@@ -98,7 +98,7 @@ class World:
             index = c.read_at(steps.t, steps.s) if c.read_at else (None, None)
             at = (c.tables or self.tables).at(c.steps(steps) if c.steps else steps, *index)
             value_of = Evaluator(at, rounding(at, steps, self.u), self.u)
-        vectors = [n for n in self.vectors if wanted is None or n in wanted]
+        vectors = [n for n in self.vectors if only is None or n in only]
         found = value_of.coefficients(c.form, vectors)
         with np.errstate(all="ignore"):
             name, first, usual = c.instead or ("z", "", "")
@@ -116,9 +116,7 @@ class World:
                 off = np.where(none & (z.value != 0), 0, z.off)
                 found["z"] = Value(np.where(none, 0, z.value), z.size, off)
             if "variance" in found:
-                v = found["variance"]
-                off = v.off / abs(v.value) + self.u
-                found["log variance"] = Value(np.log(v.value), 1, off)
+                found["log variance"] = logarithm(found["variance"], self.u)
         return found
 
 
@@ -137,7 +135,7 @@ def candidates(operation: str, output: str, tables: Numbers, single: bool) -> It
         for name, least in _MASKS.items():
             add(name, none_to=least)
         add(_TURNED, instead=("z", "0 beta_t", f"sqrt({_OVER})"))
-    if operation in ("reverse_step", "ddim_step", "p_mean_variance"):
+    if operation in SAMPLING:
         for other in (o for o in ("eps", "x_0", "v") if o != output):
             told = f"the model's output is taken for {other}, not for {output}"
             likely += [Candidate(told, form, output=other) for form in bases(operation, other)]
@@ -182,7 +180,7 @@ def _indices(T: int) -> list[tuple[str, Callable[[Array, Array], Any]]]:
 
 def _other_steps(operation: str) -> Iterator[tuple[str, Callable[[Steps], Steps]]]:
     """Steps to another s than was asked for, and with another eta."""
-    if operation in ("ddim_step", "reverse_step"):
+    if operation in STEPS:
         told = "t off by one: s = t - 1 for the s that was asked for"
         yield told, lambda steps: steps._replace(s=steps.t - 1)
     if operation == "ddim_step":

@@ -9,7 +9,8 @@ import numpy as np
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.clipping import dynamic
 from ddpm_np.conformance.judged import Judged
-from ddpm_np.conformance.probe import Measured, measure, wanted
+from ddpm_np.conformance.operations import wanted
+from ddpm_np.conformance.probe import Measured, measure
 from ddpm_np.conformance.report import Row
 from ddpm_np.conformance.rows import look_at_rows
 
@@ -64,14 +65,10 @@ def _broken(measured: Measured) -> tuple[Any, ...] | None:
 
 def _mixed(caller: Caller, measured: Measured, equation: str) -> list[Row]:
     """A row for a batch whose rows, or whose coordinates, are mixed up."""
-    looked = look_at_rows(caller, measured.steps.listed())
-    if looked.left_out:
-        caller.view.notes.append(looked.left_out)
-    if not looked.wrong:
-        return []
-    what = "tables" if " the table " in looked.wrong else "rows"
-    what = "coordinates" if "coordinates are" in looked.wrong else what
-    return [Row(equation, caller.operation, what, "differs", diagnosis=looked.wrong)]
+    wrong = look_at_rows(caller, measured.steps.listed())
+    what = "tables" if " the table " in wrong else "rows"
+    what = "coordinates" if "coordinates are" in wrong else what
+    return [Row(equation, caller.operation, what, "differs", diagnosis=wrong)] if wrong else []
 
 
 def _contaminated(row: Row, mixed: str) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from ddpm_np.conformance.clipping import clipping
 from ddpm_np.conformance.conventions import World
 from ddpm_np.conformance.formulas import Base, bases
 from ddpm_np.conformance.naming import named
-from ddpm_np.conformance.probe import Measured, wanted
+from ddpm_np.conformance.operations import wanted
+from ddpm_np.conformance.probe import Measured
 from ddpm_np.conformance.report import Row
 from ddpm_np.conformance.subject import Subject
-from ddpm_np.conformance.values import Numbers, exact_coefficients
+from ddpm_np.conformance.values import DIGITS, Value, rooted
 from ddpm_np.proof.reference import ulp_error
 
 # Six bits: a product of a thousand rounded factors takes up to half of them.
@@ -32,7 +34,7 @@ class Judged:
         self.operation, self.measured, self.view = operation, measured, view
         self.steps = measured.steps
         self.unit = {2: 2.0**-11, 4: FLOAT32}.get(np.dtype(measured.dtype).itemsize, 2.0**-53)
-        self.tables = Numbers(view.exact, view.alphas_cumprod)
+        self.tables = view.exact.floats(view.alphas_cumprod)
         self.single = bool(np.all(self.steps.t - self.steps.s == 1))
         self.names = [n for _, n in wanted(operation, measured.output) if n in measured.values]
         self.coarse = self.world(max(FLOAT32, self.unit))
@@ -64,8 +66,7 @@ class Judged:
 
     def _graded(self, form: Base) -> tuple[Any, ...]:
         """The exact values, what rounding may cost, the grades and the errors of each."""
-        vectors = self.coarse.vectors
-        exact = exact_coefficients(self.view.exact, self.operation, form, self.steps, vectors)
+        exact = self._exact(form)
         alike = [self.coarse.of(f) for f in self.forms if f.name == form.name]
         found: tuple[dict[str, Any], ...] = (exact, {}, {}, {})
         for name in self.names:
@@ -74,6 +75,22 @@ class Judged:
                 found[1:], (allowed, *self._compare(name, *exact[name], allowed))
             ):
                 column[name] = value
+        return found
+
+    def _exact(self, form: Base) -> dict[str, tuple[Array, Array]]:
+        """For each coefficient its exact values in decimals, and the magnitudes.
+
+        Where a magnitude is 0, that of what it would be with noise, or 1, counts.
+        """
+        nothing = np.full(len(self.steps.t), Decimal(0))
+        found = {}
+        with localcontext(DIGITS), np.errstate(all="ignore"):
+            world = World(self.operation, self.measured.output, self.view.exact, self.steps, 0)
+            beta = world.value_of.at["beta_{t|s}"]
+            least: Any = {"z": rooted(Value(beta, 0, 0), 0).value, "variance": beta}
+            for name, (value, size, *_) in world.of(form).items():
+                exact, size = nothing + value, nothing + size
+                found[name] = exact, np.where(size == 0, least.get(name, Decimal(1)), size)
         return found
 
     def _compare(self, name: str, exact: Array, size: Array, allowed: Array) -> tuple[Array, Array]:

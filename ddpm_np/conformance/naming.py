@@ -50,7 +50,7 @@ def _not_finite(judged: Judged, failing: list[str], finite: Array) -> dict[str, 
         if len(wrong):
             what = "NaN" if np.isnan(values).any() else "infinite"
             text = f"{what} at {len(wrong)} of {len(values)} steps, first at t = {wrong.min()}"
-            if all(judged.view.exact.alpha_bar[t] == 0 for t in wrong):
+            if all(judged.view.exact.bar[t] == 0 for t in wrong):
                 text += ", where alpha_bar_t = 0 and no signal is left"
             said[name] = f"{text}; elsewhere {said[name] or 'it holds'}" if finite.any() else text
     return said

@@ -10,7 +10,7 @@ import numpy as np
 from ddpm_np.conformance.judged import Judged
 from ddpm_np.conformance.report import Output
 from ddpm_np.conformance.subject import Subject
-from ddpm_np.conformance.tables import DIGITS
+from ddpm_np.conformance.values import DIGITS
 
 VARIANCES = (0.0, 0.25)  # a known signal, and a spread one
 
@@ -48,8 +48,8 @@ def _output(subject: Subject, coefficients: list[Any], v: float) -> float:
     exact, variance, spread = subject.exact, Decimal(1), Decimal(v)
     with localcontext(DIGITS):
         for t, xt, eps, std in zip(range(subject.T, 0, -1), *coefficients):
-            noise = exact.one_minus_alpha_bar[t]
-            slope = noise.sqrt() / (exact.alpha_bar[t] * spread + noise)
+            noise = 1 - exact.bar[t]
+            slope = noise.sqrt() / (exact.bar[t] * spread + noise)
             gain = Decimal(xt) + Decimal(eps) * slope
             variance = gain**2 * variance + Decimal(std) ** 2
     return float(variance) if variance > Decimal(1e-100) else 0.0  # rounding in the last digits

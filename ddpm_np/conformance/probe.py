@@ -14,7 +14,7 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.conformance.arrays import Unusable
 from ddpm_np.conformance.calls import Caller, Result
-from ddpm_np.conformance.formulas import COEFFICIENTS
+from ddpm_np.conformance.operations import wanted
 from ddpm_np.conformance.values import Steps
 
 LARGE = 1024.0
@@ -61,11 +61,6 @@ class _Reading(NamedTuple):
     mixed: float
 
 
-def wanted(operation: str, output: str) -> list[tuple[str, str]]:
-    """The rows of an operation: equation and coefficient."""
-    return [(e, output if n == "output" else n) for e, n in COEFFICIENTS[operation]]
-
-
 def probed_steps(caller: Caller) -> tuple[list[Step], list[str]]:
     """(t, s, eta) for every t, for steps with s or eta also others; and what is left out."""
     T, operation, method, left = caller.view.T, caller.operation, caller.method, list[str]()
@@ -75,7 +70,7 @@ def probed_steps(caller: Caller) -> tuple[list[Step], list[str]]:
         left.append(f"{operation}: {len(every)} of {T} steps were probed")
     ddim = operation == "ddim_step"
     etas: tuple[float, ...] = (0.0, 0.5, 1.0) if ddim else (1.0,)
-    if ddim and method.roles and not method.takes("eta"):
+    if ddim and not method.takes("eta"):
         etas = (0.0,)
     if ddim or (operation == "reverse_step" and method.name == "step"):
         routes = caller.view.routes()
@@ -103,7 +98,7 @@ def measure(caller: Caller) -> Measured:
     declined = 0
     dtype: Any = view.dtype
     for i, step in enumerate(probes):
-        bar = float(view.exact.alpha_bar[step[0]])
+        bar = float(view.exact.bar[step[0]])
         unit = 2.0 ** (np.floor(np.log2(max(bar, 1e-20) ** 0.5)) - 3)
         vectors = _vectors(caller.vectors, unit)
         try:

@@ -8,13 +8,13 @@ from typing import Any
 
 from ddpm_np.conformance.checks import (
     ConformanceError,
-    check_names,
     check_one,
     checks_of,
     expected_of,
     nothing_in,
     subject_of,
 )
+from ddpm_np.conformance.operations import check_names
 from ddpm_np.conformance.subject import Subject
 
 Expected = Callable[[Any], Mapping[str, str] | Collection[str] | None]

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ddpm_np.conformance.operations import check_name
+
 VERDICTS = {
     "holds": "equal to the exact coefficient to a few ulp",
     "digits": "the right formula, but rounding costs digits",
@@ -45,13 +47,6 @@ class Row(NamedTuple):
     def check(self) -> str:
         """The name of the check it belongs to, such as "E17 step"."""
         return check_name(self.equation, self.operation)
-
-
-def check_name(equation: str, operation: str) -> str:
-    if operation == "q_posterior_mean_variance":
-        return f"{equation} {'variance' if equation == 'E11' else 'mean'}"
-    short = {"reverse_step": "step", "ddim_step": "ddim", "alphas_cumprod": "alpha_bar"}
-    return f"{equation} {short.get(operation, operation)}"
 
 
 class Output(NamedTuple):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ddpm_np.conformance.arrays import HALF, dtype_name, library_of, printable, read, to_numpy
-from ddpm_np.conformance.names import OPERATIONS, Method, bind, models_in, operations_named
+from ddpm_np.conformance.names import Method, bind, models_in, operations_named
+from ddpm_np.conformance.operations import OPERATIONS
 from ddpm_np.conformance.state import own_classes
 from ddpm_np.conformance.tables import Tables, with_attributes
 
@@ -57,7 +58,7 @@ class Subject:
         if not self.tables:
             raise TypeError(self._nothing())
         self.exact, self.alphas_cumprod = tables.exact, tables.bars
-        self.has_betas, self.T = tables.betas is not None, len(tables.exact.beta) - 1
+        self.has_betas, self.T = tables.betas is not None, tables.exact.T
         own = read(self.given, "first_step")
         first = next((f for f in (first_step, 1 if tables.padded else own) if f is not None), 0)
         if first not in (0, 1) or isinstance(first, bool):
@@ -182,7 +183,9 @@ class Subject:
         if name in self.__dict__.get("methods", {}):
             from ddpm_np.conformance.calls import Caller
 
-            return lambda *values: Caller(self, name).native(dict(zip(OPERATIONS[name], values)))
+            return lambda *values: Caller(self, name).native(
+                dict(zip(OPERATIONS[name].arguments, values))
+            )
         if name in self.__dict__.get("tables", {}):
             return self.tables[name]
         raise AttributeError(name)

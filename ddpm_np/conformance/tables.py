@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Callable, Mapping
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.conformance.arrays import contained, library_of, line, read, to_numpy
 from ddpm_np.conformance.state import own_classes
+from ddpm_np.conformance.values import DIGITS, Numbers
 
-DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 _BARS = (
     r"alphas?_?(cum_?prod|bars?|hats?|prod|cum)s?(_t)?|(bar_?alphas?|a_?bars?|abar|cum_?alphas?)"
 )
@@ -33,24 +33,11 @@ _DERIVED: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
-class Exact:
-    """A schedule in decimals, index t: beta, alpha, alpha_bar, one_minus_alpha_bar."""
-
-    def __init__(self, beta: list[Decimal], alpha_bar: list[Decimal] | None = None) -> None:
-        with localcontext(DIGITS):
-            self.beta, self.alpha = [Decimal(0), *beta], [1 - b for b in [Decimal(0), *beta]]
-            self.alpha_bar = [Decimal(1)]
-            for a in self.alpha[1:]:
-                self.alpha_bar.append(self.alpha_bar[-1] * a)
-            self.alpha_bar = alpha_bar or self.alpha_bar
-            self.one_minus_alpha_bar = [1 - a for a in self.alpha_bar]
-
-
 class Tables:
     """The tables of an object.
 
     found: as they are, by our names; betas and bars: as float64 from t = 1, or None; padded:
-    whether they start with an entry for the clean signal; exact: the schedule.
+    whether they start with an entry for the clean signal; exact: the schedule in decimals.
     """
 
     def __init__(self, given: Any) -> None:
@@ -73,7 +60,7 @@ class Tables:
             if numbers:
                 self.exact = self._schedule(exact)
 
-    def _schedule(self, exact: dict[str, list[Decimal]]) -> Exact:
+    def _schedule(self, exact: dict[str, list[Decimal]]) -> Numbers:
         if self.betas is not None:
             bad = self.betas[~((self.betas > 0) & (self.betas <= 1))]
             if len(bad):
@@ -81,13 +68,13 @@ class Tables:
             if self.bars is not None and self.bars.shape != self.betas.shape:
                 both = f"{self.bars.shape} and {self.betas.shape}"
                 raise ValueError(f"alphas_cumprod must have the shape of betas, got {both}")
-            return Exact(exact["betas"])
+            return Numbers(exact["betas"])
         table = [Decimal(1), *exact["alphas_cumprod"]]
         if not all(0 <= b < a for a, b in zip(table, table[1:])):
             raise ValueError(
                 "alphas_cumprod must fall from below 1 and stay at least 0, with no betas"
             )
-        return Exact([1 - b / a for a, b in zip(table, table[1:])], table)
+        return Numbers([1 - b / a for a, b in zip(table, table[1:])], table)
 
 
 def with_attributes(given: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from small_code import OneBased, SmallCode
 
 from ddpm_np.conformance import ConformanceError, ConformanceWarning, Row, check_diffusion, checks
-from ddpm_np.conformance.names import OPERATIONS
+from ddpm_np.conformance.operations import OPERATIONS
 from ddpm_np.schedule import Schedule
 
 LINEAR = Schedule.linear(30).beta[1:]
