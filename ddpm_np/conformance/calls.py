@@ -290,9 +290,7 @@ class Caller:
                 self.alone = self.draws_t and self._spreads()
                 if self.axes != view.axes:
                     shape = f"(n, dim{', 1' * self.axes})"
-                    view.notes.append(
-                        f"{self.method.name} takes arrays {shape} only: axes={self.axes}"
-                    )
+                    view.note(f"{self.method.name} takes arrays {shape} only: axes={self.axes}")
                 self.trouble, self.settled = {}, True
                 return
             first = first or (kind if unusable else None)

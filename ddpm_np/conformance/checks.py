@@ -11,13 +11,11 @@ import numpy as np
 from ddpm_np.conformance.arrays import contained, dtype_name, line
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.diagnosis import rows_of
-from ddpm_np.conformance.judged import Judged
+from ddpm_np.conformance.judged import Judged, outputs_of
 from ddpm_np.conformance.losses import loss_rows
 from ddpm_np.conformance.operations import OPERATIONS, SAMPLING, check_names
-from ddpm_np.conformance.outputs import outputs_of
 from ddpm_np.conformance.probe import Measured, measure
 from ddpm_np.conformance.report import Report, Row
-from ddpm_np.conformance.rows import COLUMN, ONE_T
 from ddpm_np.conformance.state import Snapshot
 from ddpm_np.conformance.subject import Subject
 from ddpm_np.conformance.tables import is_plain
@@ -44,7 +42,7 @@ def check_diffusion(
     on_fail: str | None = "raise",
     expected_failed_checks: Mapping[str, str] | Collection[str] | None = None,
 ) -> Report:
-    """Compares a diffusion code with the equations E2, E6, E11 to E13, E15, E17 and E18.
+    """Compares a diffusion code with the equations E1, E2, E6 and E11 to E18.
 
     subject: an object with ``betas`` (T,) or ``alphas_cumprod`` (T,), ``first_step`` (the t of the
     first noising step in that code, 0 or 1; by default 0) and any of
@@ -55,23 +53,14 @@ def check_diffusion(
     - ``loss(eps_hat, eps)``, a number (E15),
     - ``reverse_step(x_t, t, eps, z)``, the ancestral step to t - 1 (E17),
     - ``ddim_step(x_t, t, s, eps, z, eta)``, to x_s; s = first_step - 1 is the clean signal (E18),
-    - ``from_betas(betas)``, which builds the like for any schedule.
+    - ``from_betas(betas)``, which builds the like for any schedule,
 
-    Arrays are (n, dim), NumPy's or PyTorch's, t is an int, variances broadcast. What is missing is
-    skipped. Anything else goes through :func:`ddpm_np.conformance.adapt` first.
+    or with other usual names (:func:`adapt`). Arrays are (n, dim), variances broadcast.
 
-    Parameters
-    ----------
-    on_fail : "raise" raises :class:`ConformanceError` where an equation does not hold, "warn" warns
-        with :class:`ConformanceWarning`, None only reports
-    expected_failed_checks : names of checks that may fail, such as "E17 step", with a reason each
-
-    Returns
-    -------
-    Report : its ``rows`` have the verdicts "holds", "digits", "clips", "differs" or "raises".
-        "digits" is the right formula with digits lost to rounding, and no failure.
-
-    Raises TypeError where nothing is recognised, ValueError for betas that are no schedule.
+    on_fail: "raise" raises :class:`ConformanceError` where an equation does not hold, "warn" warns
+    with :class:`ConformanceWarning`, None only reports. expected_failed_checks: names of checks
+    that may fail, such as "E17 step", with a reason each. Raises TypeError where nothing is
+    recognised, ValueError for betas that are no schedule.
 
     >>> class Mine:
     ...     betas = np.array([0.1, 0.2])
@@ -135,16 +124,8 @@ def adapt(
 ) -> Any:
     """A subject for :func:`check_diffusion`, from an object with other usual names.
 
-    It recognises the tables betas and alphas_cumprod (also alpha_bar, alpha_hat, alphas, their
-    roots; of shape (T, 1, 1, 1); in a part of the object), and the operations by the names of
-    methods and of their parameters: q_sample (add_noise, noise_images, ...), one noising step,
-    q_posterior_mean_variance, predict_x0 (predict_start_from_noise, ...), p_mean_variance, p_sample
-    or step, a step with eta (DDIM), loss and p_losses. t may be an int, a 0-dim array, or an array
-    of shape (n,) or (n, 1). A model is answered for, and may be set to predict x_0 or v; noise that
-    is drawn within is replaced by z for the call.
+    What is recognised is in docs/conformance.md.
 
-    Parameters
-    ----------
     first_step : the t of its first noising step; by default 1 where its tables have an entry for
         the clean signal (beta 0 or alpha_bar 1) in front, else its own ``first_step``, else 0
     dtype : of the arrays it is given; by default that of its tables
@@ -198,7 +179,7 @@ def check_one(view: Subject, check: str) -> Report:
 
 
 def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> Report:
-    view.notes, rows, outputs = [], [], []
+    view.notes, rows, outputs = {}, [], []
     asked: dict[str, set[int]] = {}
     snapshot = Snapshot(view.given, view.T)
     with contained(), np.printoptions(), np.errstate(all="ignore"), warnings.catch_warnings():
@@ -225,10 +206,8 @@ def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> R
         f"{view.library if view.library != 'numpy' else 'NumPy'}, "
         f"t = 1 is its step {view.first_step}"
     )
-    notes = [n for n in dict.fromkeys(view.notes) if not n.endswith((ONE_T, COLUMN))]
-    for told in (ONE_T, COLUMN):
-        alike = [note.removesuffix(told) for note in view.notes if note.endswith(told)]
-        notes += [f"{told[2:]}: {', '.join(alike)}"] if alike else []
+    of_all = [text for text, of in view.notes.items() if not of]
+    notes = of_all + [f"{text}: {', '.join(of)}" for text, of in view.notes.items() if of]
     return Report(view.name, about, rows, skipped, outputs, expected, view.unused, notes)
 
 
@@ -238,10 +217,9 @@ def _rows(caller: Caller) -> list[Row]:
     if operation == "loss":
         return loss_rows(caller)
     measured = measure(caller)
-    view.notes += measured.left_out
     rows = rows_of(caller, measured)
     if operation == "q_posterior_mean_variance" and "variance" not in measured.values:
-        view.notes.append(f"{caller.method.name} returns a mean and no variance (E11)")
+        view.note(f"{caller.method.name} returns a mean and no variance (E11)")
     return rows + loss_rows(caller) if operation == "p_losses" else rows
 
 
@@ -256,7 +234,7 @@ def _other_times(view: Subject, asked: dict[str, set[int]]) -> list[Row]:
             return [Row("E16", "p_losses", "t of the model", "differs", diagnosis=text)]
     if sampling and later[sampling[0]] and "p_losses" not in later:
         name, by = view.methods[sampling[0]].name, later[sampling[0]]
-        view.notes.append(f"{name} asks its model at t {by:+d}; no loss says at which t it learns")
+        view.note(f"{name} asks its model at t {by:+d}; no loss says at which t it learns")
     return []
 
 
@@ -267,7 +245,7 @@ def _table_rows(view: Subject) -> list[Row]:
     t = np.arange(1, view.T + 1)
     values, none = {"alpha_bar_t": view.alphas_cumprod}, np.zeros(view.T)
     dtype = np.float32 if dtype_name(view.tables["alphas_cumprod"]) == "float32" else np.float64
-    measured = Measured(Steps(t, t - 1, none + 1), values, values, none, none, [], dtype, [])
+    measured = Measured(Steps(t, t - 1, none + 1), values, values, none, none, [], dtype)
     return Judged(view, "alphas_cumprod", measured).rows()
 
 

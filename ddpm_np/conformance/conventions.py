@@ -180,22 +180,21 @@ def _indices(T: int) -> list[tuple[str, Callable[[Array, Array], Any]]]:
 
 def _other_steps(operation: str) -> Iterator[tuple[str, Callable[[Steps], Steps]]]:
     """Steps to another s than was asked for, and with another eta."""
+
+    def with_eta(eta: float, steps: Steps) -> Steps:
+        return steps._replace(eta=np.full_like(steps.eta, eta))
+
+    def further(far: int, steps: Steps) -> Steps:
+        return steps._replace(s=np.where(steps.s > 0, np.clip(steps.s + far, 0, steps.t), 0))
+
     if operation in STEPS:
         told = "t off by one: s = t - 1 for the s that was asked for"
         yield told, lambda steps: steps._replace(s=steps.t - 1)
     if operation == "ddim_step":
         for eta in (0.0, 1.0):
-            yield f"eta is ignored: it is {eta:g} at every step", partial(_with_eta, eta)
+            yield f"eta is ignored: it is {eta:g} at every step", partial(with_eta, eta)
         for far in (d for k in range(1, 31) for d in (-k, k)):
-            yield f"it goes to another step than asked: to s {far:+d}", partial(_further, far)
-
-
-def _with_eta(eta: float, steps: Steps) -> Steps:
-    return steps._replace(eta=np.full_like(steps.eta, eta))
-
-
-def _further(far: int, steps: Steps) -> Steps:
-    return steps._replace(s=np.where(steps.s > 0, np.clip(steps.s + far, 0, steps.t), 0))
+            yield f"it goes to another step than asked: to s {far:+d}", partial(further, far)
 
 
 def _other_tables(operation: str, tables: Numbers) -> Iterator[tuple[str, Numbers]]:

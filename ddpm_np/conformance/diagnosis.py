@@ -12,7 +12,10 @@ from ddpm_np.conformance.judged import Judged
 from ddpm_np.conformance.operations import wanted
 from ddpm_np.conformance.probe import Measured, measure
 from ddpm_np.conformance.report import Row
-from ddpm_np.conformance.rows import look_at_rows
+from ddpm_np.conformance.rows import look_at_rows, tried
+
+_OFFSET = ("a constant is added", "not 0 where every argument is 0")
+_SUM = ("not affine: the result at a sum is not the sum of results", "its terms do not add up")
 
 
 def rows_of(caller: Caller, measured: Measured, *, explain: bool = True) -> list[Row]:
@@ -32,24 +35,16 @@ def rows_of(caller: Caller, measured: Measured, *, explain: bool = True) -> list
         rows = [_contaminated(row, mixed[0].diagnosis) for row in rows]
     said = {r.diagnosis for r in rows if r.verdict == "clips"}
     if explain and said and not (len(said) == 1 and "is cut to" in said.copy().pop()):
-        told = _quietly(lambda: dynamic(caller, judged))
+        told = tried(dynamic, caller, judged)
         rows = [r._replace(diagnosis=told) if told and r.verdict == "clips" else r for r in rows]
     if broken:
         rows.insert(0, Row(equations[0], operation, "some steps", *broken))
     if explain and not view.stated_time and any(row.fails for row in rows):
-        hint = _quietly(lambda: _other_time(caller))
+        hint = tried(_other_time, caller)
         rows = [
             r._replace(diagnosis=f"{r.diagnosis}; {hint}") if r.fails and hint else r for r in rows
         ]
     return rows + (mixed or _not_affine(judged, rows))
-
-
-def _quietly(look: Any) -> str:
-    """What a look tells; nothing where the code cannot be called that way."""
-    try:
-        return str(look())
-    except Exception:
-        return ""
 
 
 def _broken(measured: Measured) -> tuple[Any, ...] | None:
@@ -103,17 +98,11 @@ def _not_affine(judged: Judged, rows: list[Row]) -> list[Row]:
     measured, verdicts = judged.measured, {row.verdict for row in rows}
     sizes = [v[1].astype(np.float64) for n, v in judged.exact.items() if "variance" not in n]
     sums = np.abs(measured.mixed) > 256 * judged.unit * np.sum(np.abs(sizes), axis=0)
-    added, zero = "a constant is added", "not 0 where every argument is 0"
-    apart, adds = (
-        "not affine: the result at a sum is not the sum of results",
-        "its terms do not add up",
-    )
-    looked = (
-        ("offset", np.abs(measured.offset) > 0, {"raises"}, added, zero),
-        ("sum", sums, {"clips", "differs"}, apart, adds),
-    )
     found = []
-    for what, bad, explained, why, text in looked:
+    for what, bad, explained, why, text in (
+        ("offset", np.abs(measured.offset) > 0, {"raises"}, *_OFFSET),
+        ("sum", sums, {"clips", "differs"}, *_SUM),
+    ):
         if np.any(bad) and not verdicts & explained:
             i = int(np.argmax(bad))
             key = (rows[-1].equation, judged.operation, what, "differs", np.inf)

@@ -1,4 +1,7 @@
-"""One operation's measured coefficients beside the exact ones: the verdict and the error in ulp."""
+"""One operation's measured coefficients beside the exact ones: the verdict and the error in ulp.
+
+And what a sampler's coefficients make of the variance of N(0, v) data (E24, E27).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from ddpm_np.conformance.formulas import Base, bases
 from ddpm_np.conformance.naming import named
 from ddpm_np.conformance.operations import wanted
 from ddpm_np.conformance.probe import Measured
-from ddpm_np.conformance.report import Row
+from ddpm_np.conformance.report import Output, Row
 from ddpm_np.conformance.subject import Subject
 from ddpm_np.conformance.values import DIGITS, Value, rooted
 from ddpm_np.proof.reference import ulp_error
@@ -23,6 +26,7 @@ from ddpm_np.proof.reference import ulp_error
 LIMIT = 64.0
 FLOAT32 = 2.0**-24
 _ORDER = ("holds", "digits", "clips", "differs", "raises")
+_VARIANCES = (0.0, 0.25)  # of the data: a known signal, and a spread one
 _PRODUCTS = (("predict_x0", "x_t"), ("alphas_cumprod", "alpha_bar_t"), ("ddim_step", "x_t"))
 
 
@@ -151,3 +155,43 @@ class Judged:
         ddim = self.operation == "ddim_step"
         stop = f", s = {s}" if ddim or not self.single else ""
         return f"t = {t}{stop}{f', eta = {eta:g}' if ddim else ''}"
+
+
+def outputs_of(judged: Judged) -> list[Output]:
+    """The output variance for every v, where a sampler was measured at every step 1..T.
+
+    The equation's is that with the same named variance. A DDIM step is taken with the eta that was
+    measured at every step.
+    """
+    steps, view, values = judged.steps, judged.view, judged.measured.values
+    single = steps.t - steps.s == 1
+    if judged.operation == "ddim_step":
+        single &= steps.eta == 0.5
+    chosen = np.flatnonzero(single)
+    chosen = chosen[np.argsort(-steps.t[chosen])]
+    names = ("x_t", "eps", "z")
+    if judged.operation not in ("reverse_step", "ddim_step") or judged.measured.output != "eps":
+        return []
+    if not np.array_equal(steps.t[chosen], np.arange(view.T, 0, -1)):
+        return []
+    own = [values[name][chosen] for name in names]
+    if not all(np.isfinite(v).all() for v in own):
+        return []
+    true = [judged.exact[name][0][chosen] for name in names]
+    if not all(v.is_finite() for column in true for v in column):
+        return []
+    of = judged.operation
+    named = of if of == "reverse_step" else f"{of}, eta = 0.5"
+    return [Output(named, v, _output(view, own, v), _output(view, true, v)) for v in _VARIANCES]
+
+
+def _output(subject: Subject, coefficients: list[Any], v: float) -> float:
+    """V_s = (xt_coef + eps_coef g_t)^2 V_t + std^2 from t = T down, in decimals."""
+    exact, variance, spread = subject.exact, Decimal(1), Decimal(v)
+    with localcontext(DIGITS):
+        for t, xt, eps, std in zip(range(subject.T, 0, -1), *coefficients):
+            noise = 1 - exact.bar[t]
+            slope = noise.sqrt() / (exact.bar[t] * spread + noise)
+            gain = Decimal(xt) + Decimal(eps) * slope
+            variance = gain**2 * variance + Decimal(std) ** 2
+    return float(variance) if variance > Decimal(1e-100) else 0.0  # rounding in the last digits

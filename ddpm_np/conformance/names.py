@@ -170,9 +170,8 @@ def _roles(operation: str, parameters: list[inspect.Parameter], has_model: bool)
     match("device", needed=True)
     if operation in _OF_MODEL:
         match("model", needed=True)
-    if operation in STEPS:
-        match("eta")
-        match("s")
+    for role in ("eta", "s") if operation in STEPS else ():
+        match(role)
     if "t" in ours or operation == "loss":
         times = [n for n in left if re.fullmatch(_WORDS["t"], plain(n))]
         # One of several single letters may be something else.

@@ -12,8 +12,8 @@ from ddpm_np.conformance.arrays import Unusable, to_numpy
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.probe import Step, probed_steps
 
-ONE_T = ": one t for the whole batch only"
-COLUMN = ": a t for each row must have shape (n, 1), as (n,) goes along the coordinates"
+_ONE_T = "one t for the whole batch only"
+_COLUMN = "a t for each row must have shape (n, 1), as (n,) goes along the coordinates"
 _SPREAD = "spreads its t over a batch: the t of rows after the first were not looked at"
 _MIXED = [2, 0, 1]  # the steps of the three rows where they are mixed
 
@@ -23,7 +23,7 @@ def look_at_rows(caller: Caller, done: list[Step]) -> str:
 
     What could not be looked at is left in the notes.
     """
-    steps = done or probed_steps(caller)[0]
+    steps = done or probed_steps(caller)
     if caller.operation == "ddim_step":  # one eta, and every step of the same length
         (t, s, eta) = steps[0]
         steps = [p for p in steps if p[2] == eta and p[0] - p[1] == t - s]
@@ -48,7 +48,7 @@ def _look(caller: Caller, picked: list[Step], rows: dict[str, Array]) -> str:
             for i in range(3)
         ]
     except Exception as error:
-        if _tried(_both, caller, picked[0], {n: a[:2] for n, a in rows.items()}) is None:
+        if tried(_both, caller, picked[0], {n: a[:2] for n, a in rows.items()}) is None:
             return ""  # it does not work for two rows either, which is said elsewhere
         told = str(error) if isinstance(error, Unusable) else caller.message(error)
         return f"a batch of one row: {told}"
@@ -57,7 +57,7 @@ def _look(caller: Caller, picked: list[Step], rows: dict[str, Array]) -> str:
         return "the coordinates are mixed: one of the result depends on others"
     wrong = _mirrored(caller, rows) if caller.draws_t else ""
     for k, step in enumerate(picked):
-        out = _tried(_both, caller, step, rows)
+        out = tried(_both, caller, step, rows)
         wrong = wrong or _mixed_up(out, singles, [k] * 3, caller)
     if wrong or caller.alone or len({t for t, _, _ in picked}) < 2:
         return wrong
@@ -71,7 +71,7 @@ def _mixed_steps(
     outs, form = dict[str, Any](), caller.form
     if not caller.one_t:
         for caller.form in ("rows", "column"):
-            outs[caller.form] = _tried(_both, caller, _columns(picked, _MIXED), rows)
+            outs[caller.form] = tried(_both, caller, _columns(picked, _MIXED), rows)
         if outs["rows"] is not None:
             return _mixed_up(outs["rows"], singles, _MIXED, caller)
         sideways = _sideways(caller, picked, rows, singles)
@@ -81,13 +81,14 @@ def _mixed_steps(
         if right and sideways and form == "column":  # it takes no int: rows of t are meant
             return f"{sideways}, where t has shape (n,)"
         if right or sideways:
-            caller.view.notes += [f"{caller.operation}{COLUMN}"] if right and sideways else []
+            if right and sideways:
+                caller.view.note(_COLUMN, caller.operation)
             return "" if right else sideways
-    caller.view.notes.append(f"{caller.operation}{ONE_T}")
+    caller.view.note(_ONE_T, caller.operation)
     return ""
 
 
-def _tried(call: Callable[..., Any], *arguments: Any) -> Any:
+def tried(call: Callable[..., Any], *arguments: Any) -> Any:
     """What a call returns; None where it raises."""
     try:
         return call(*arguments)
@@ -120,7 +121,7 @@ def _mirrored(caller: Caller, rows: dict[str, Array]) -> str:
     if not each and (time is None or np.array_equal(time, np.asarray(first))):
         return ""
     if caller.drawn == 1 or view.T < 6:  # t and T + 1 - t would lie too close
-        view.notes.append(f"{caller.method.name} {_SPREAD}")
+        view.note(f"{caller.method.name} {_SPREAD}")
         return ""
     for far in (0, -1, 1):
         right = caller(view.T + 1 - t + far, **alone).value[0]
@@ -143,7 +144,7 @@ def _sideways(caller: Caller, picked: list[Step], rows: dict[str, Array], single
     """Whether t of shape (n,) goes along the coordinates, which only n = dim lets pass."""
     caller.form, order = "rows", [0, 1, 2, 1, 0]
     wide = {n: np.resize(a, (5, 5)) for n, a in rows.items()}
-    out = _tried(_both, caller, _columns(picked, order), wide)
+    out = tried(_both, caller, _columns(picked, order), wide)
     if out is not None and singles is not None:
         one = [[singles[i % 3][k][0, 0, j] for j, k in enumerate(order)] for i in range(5)]
         out = out if np.allclose(out[0], one, rtol=1e-4, atol=1e-6) else None

@@ -48,7 +48,7 @@ class Subject:
         named = (name, read(self.given, "name"))
         found = next((n for n in named if isinstance(n, str) and n), type(self.given).__name__)
         self.name = printable(found)
-        self.notes: list[str] = []
+        self.notes: dict[str, list[str]] = {}
         self.unused: dict[str, str] = {}
         self.methods: dict[str, Method] = {}
         self.prediction = self._prediction()
@@ -138,15 +138,19 @@ class Subject:
     def _nothing(self) -> str:
         """Why it is no subject."""
         if self.methods:
-            have = f"; it has {', '.join(m.name for m in self.methods.values())}"
             return (
-                f"{self.name} must have betas (T,) or alphas_cumprod (T,){have}; "
+                f"{self.name} must have betas (T,) or alphas_cumprod (T,); it has "
+                f"{', '.join(m.name for m in self.methods.values())}; "
                 "ddpm_np.conformance.adapt recognises some other names"
             )
         return (
             f"nothing is recognised in {self.name}: it needs betas or alphas_cumprod and an "
             "operation such as q_sample; see the adapter class in help(ddpm_np.conformance.adapt)"
         )
+
+    def note(self, text: str, *operations: str) -> None:
+        """Keeps what the report must say, and of which operations."""
+        self.notes.setdefault(text, []).extend(operations)
 
     # ---- its time -----------------------------------------------------------------------------
 

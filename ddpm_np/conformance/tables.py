@@ -18,18 +18,18 @@ from ddpm_np.conformance.values import DIGITS, Numbers
 _BARS = (
     r"alphas?_?(cum_?prod|bars?|hats?|prod|cum)s?(_t)?|(bar_?alphas?|a_?bars?|abar|cum_?alphas?)"
 )
-_TABLES = {
-    "betas": "betas?(_t)?|noise_?variances?",
-    "alphas_cumprod": _BARS,
-    "alphas": "alphas?(_t)?",
-    "sqrt_alphas_cumprod": rf"(sqrt|root)_?({_BARS})",
-    "sqrt_one_minus_alphas_cumprod": rf"(sqrt|root)_?(one|1)_?minus_?({_BARS})",
-}
-# Where neither betas nor alphas_cumprod are there: what gives one of them.
-_DERIVED: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "alphas": ("betas", lambda a: 1 - a),
-    "sqrt_alphas_cumprod": ("alphas_cumprod", lambda r: r * r),
-    "sqrt_one_minus_alphas_cumprod": ("alphas_cumprod", lambda r: 1 - r * r),
+# Of each table: what it is called, its entry for the clean signal, and what it gives where neither
+# betas nor alphas_cumprod are there.
+_TABLES: dict[str, tuple[str, int, tuple[str, Callable[[Any], Any]]]] = {
+    "betas": ("betas?(_t)?|noise_?variances?", 0, ("betas", abs)),
+    "alphas_cumprod": (_BARS, 1, ("alphas_cumprod", abs)),
+    "alphas": ("alphas?(_t)?", 1, ("betas", lambda a: 1 - a)),
+    "sqrt_alphas_cumprod": (rf"(sqrt|root)_?({_BARS})", 1, ("alphas_cumprod", lambda r: r * r)),
+    "sqrt_one_minus_alphas_cumprod": (
+        rf"(sqrt|root)_?(one|1)_?minus_?({_BARS})",
+        0,
+        ("alphas_cumprod", lambda r: 1 - r * r),
+    ),
 }
 
 
@@ -43,18 +43,16 @@ class Tables:
     def __init__(self, given: Any) -> None:
         self.found = tables_of(given)
         numbers = {name: _numbers(table, name) for name, table in self.found.items()}
-        zero = ("betas", "sqrt_one_minus_alphas_cumprod")
-        starts = {name: 0 if name in zero else 1 for name in numbers}
         self.padded = bool(numbers) and all(
-            len(table) > 1 and table[0] == starts[name] for name, table in numbers.items()
+            len(table) > 1 and table[0] == _TABLES[name][1] for name, table in numbers.items()
         )
         if self.padded:
             numbers = {name: table[1:] for name, table in numbers.items()}
         with localcontext(DIGITS):
             exact = {k: [Decimal(float(x)) for x in table] for k, table in numbers.items()}
             if numbers and not {"betas", "alphas_cumprod"} & set(numbers):
-                name = next(n for n in _DERIVED if n in numbers)
-                ours, derive = _DERIVED[name]
+                name = next(n for n in _TABLES if n in numbers)
+                ours, derive = _TABLES[name][2]
                 numbers[ours], exact[ours] = derive(numbers[name]), [*map(derive, exact[name])]
             self.betas, self.bars = numbers.get("betas"), numbers.get("alphas_cumprod")
             if numbers:
@@ -109,7 +107,7 @@ def tables_of(obj: Any) -> dict[str, Any]:
         fixed = isinstance(holder, types.ModuleType) or (own and is_plain(holder))
         names = [n for n in (own if fixed else dir(holder)) if not n.startswith("__")]
         found: dict[str, Any] = {}
-        for ours, pattern in _TABLES.items():
+        for ours, (pattern, *_) in _TABLES.items():
             for name in sorted(names, key=lambda n: (n != ours, len(n))):
                 if ours not in found and re.fullmatch(pattern, name.lower().strip("_")):
                     table = _table(holder, name, strict=name == ours and holder is obj)
