@@ -11,11 +11,11 @@ import numpy as np
 from ddpm_np.conformance.arrays import contained, dtype_name, line
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.diagnosis import rows_of
-from ddpm_np.conformance.judged import Judged, outputs_of
+from ddpm_np.conformance.judged import Judged
 from ddpm_np.conformance.losses import loss_rows
 from ddpm_np.conformance.operations import OPERATIONS, SAMPLING, check_names
 from ddpm_np.conformance.probe import Measured, measure
-from ddpm_np.conformance.report import Report, Row
+from ddpm_np.conformance.report import Output, Report, Row
 from ddpm_np.conformance.state import Snapshot
 from ddpm_np.conformance.subject import Subject
 from ddpm_np.conformance.tables import is_plain
@@ -179,7 +179,8 @@ def check_one(view: Subject, check: str) -> Report:
 
 
 def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> Report:
-    view.notes, rows, outputs = {}, [], []
+    view.notes, rows = {}, list[Row]()
+    outputs: list[Output] = []
     asked: dict[str, set[int]] = {}
     snapshot = Snapshot(view.given, view.T)
     with contained(), np.printoptions(), np.errstate(all="ignore"), warnings.catch_warnings():
@@ -191,7 +192,7 @@ def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> R
                 elif operation in view.methods:
                     caller = Caller(view, operation, snapshot)
                     rows += _rows(caller)
-                    outputs += outputs_of(caller.judged) if caller.judged else []
+                    outputs += caller.judged.outputs() if caller.judged else []
                     asked[operation] = caller.asked
                 snapshot.restore()
             rows = _with_smallest(view, rows + _other_times(view, asked))
@@ -207,7 +208,8 @@ def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> R
         f"t = 1 is its step {view.first_step}"
     )
     of_all = [text for text, of in view.notes.items() if not of]
-    notes = of_all + [f"{text}: {', '.join(of)}" for text, of in view.notes.items() if of]
+    of_some = sorted(((text, of) for text, of in view.notes.items() if of), reverse=True)
+    notes = of_all + [f"{text}: {', '.join(of)}" for text, of in of_some]
     return Report(view.name, about, rows, skipped, outputs, expected, view.unused, notes)
 
 
@@ -258,22 +260,18 @@ def _with_smallest(view: Subject, rows: list[Row]) -> list[Row]:
         from ddpm_np.conformance.examples import Drawn
     except ImportError:  # Hypothesis is not there
         return rows
+    found = {row[:3]: row for row in rows}
     for operation in dict.fromkeys(row.operation for row in rows):
         if operation in ("p_losses", "loss", "alphas_cumprod"):
             continue
         drawn = Drawn(view, make, operation)
         try:
-            elsewhere = {row[:3]: row for row in drawn.failing()}
+            elsewhere = drawn.failing()
         except Exception as error:
             text = f"from_betas: {line(error)}"
-            return [*rows, Row("E2", "from_betas", "all", "raises", diagnosis=text)]
-        rows = [row if row.fails else elsewhere.pop(row[:3], row) for row in rows]
-        here = {row[:3] for row in rows}
-        rows += [row for key, row in elsewhere.items() if key not in here]
-        rows = [
-            row._replace(smallest_example=drawn.smallest(row))
-            if row.fails and row.operation == operation
-            else row
-            for row in rows
-        ]
-    return rows
+            return [*found.values(), Row("E2", "from_betas", "all", "raises", diagnosis=text)]
+        found |= {r[:3]: r for r in elsewhere if r[:3] not in found or not found[r[:3]].fails}
+        for key, row in found.items():
+            if row.fails and row.operation == operation:
+                found[key] = row._replace(smallest_example=drawn.smallest(row))
+    return list(found.values())

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ddpm_np.conformance.calls import Caller
-from ddpm_np.conformance.clipping import dynamic
 from ddpm_np.conformance.judged import Judged
+from ddpm_np.conformance.naming import dynamic
 from ddpm_np.conformance.operations import wanted
 from ddpm_np.conformance.probe import Measured, measure
 from ddpm_np.conformance.report import Row
@@ -84,19 +84,18 @@ def _other_time(caller: Caller) -> str:
         measured = measure(other)
         if measured.failed or not len(measured.steps.t):
             return ""
-        grades = Judged(view, caller.operation, measured).grades.values()
+        judged = Judged(view, caller.operation, measured)
     finally:
         view.first_step = first
-    wrong = any(g.max() >= 2 for g in grades)
-    return (
-        "" if wrong else f"with first_step = {1 - first} it holds: its time starts at {1 - first}"
-    )
+    if any(c.fails for c in judged.of.values()):
+        return ""
+    return f"with first_step = {1 - first} it holds: its time starts at {1 - first}"
 
 
 def _not_affine(judged: Judged, rows: list[Row]) -> list[Row]:
     """Rows for a value at 0, and for terms that do not add up."""
     measured, verdicts = judged.measured, {row.verdict for row in rows}
-    sizes = [v[1].astype(np.float64) for n, v in judged.exact.items() if "variance" not in n]
+    sizes = [c.size.astype(np.float64) for n, c in judged.of.items() if "variance" not in n]
     sums = np.abs(measured.mixed) > 256 * judged.unit * np.sum(np.abs(sizes), axis=0)
     found = []
     for what, bad, explained, why, text in (

@@ -34,7 +34,7 @@ def _huber(d: Array, delta: float) -> Array:
     return np.where(np.abs(d) < delta, d**2 / 2, delta * (np.abs(d) - delta / 2))
 
 
-# Other losses, of the difference; those that compare what does not belong together take both.
+# Other losses, of the difference; and those that compare what does not belong together.
 _OTHERS: dict[str, Callable[[Array], Any]] = {
     "the sum of squares for their mean": lambda d: (d**2).sum(),
     "summed over the coordinates, averaged over the batch only": lambda d: (d**2).sum(1).mean(),

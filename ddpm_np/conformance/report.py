@@ -8,13 +8,6 @@ from typing import NamedTuple
 
 from ddpm_np.conformance.operations import check_name
 
-VERDICTS = {
-    "holds": "equal to the exact coefficient to a few ulp",
-    "digits": "the right formula, but rounding costs digits",
-    "clips": "the right coefficient for small values; large values are cut off",
-    "differs": "another number than the equation's",
-    "raises": "the operation raises an exception",
-}
 FAILING = ("clips", "differs", "raises")
 
 
@@ -22,11 +15,11 @@ class Row(NamedTuple):
     """One coefficient of one operation, compared at every step.
 
     equation: "E6"; operation: the method's name; coefficient: what it multiplies, or "variance".
-    verdict: one of :data:`VERDICTS`. ulp: the largest error, in units in the last place of the
-    subject's dtype. t: the step of the largest error, for a failing row the smallest failing step;
-    in the mathematics' time, 1..T. diagnosis: the convention that explains the deviation; for the
-    noise of a step that holds, its named variance. smallest_example: for a failing row, the
-    smallest schedule and step that show it.
+    verdict: "holds", "digits", or one that fails. ulp: the largest error, in units in the last
+    place of the subject's dtype. t: the step of the largest error, for a failing row the smallest
+    failing step; in the mathematics' time, 1..T. diagnosis: the convention that explains the
+    deviation; for the noise of a step that holds, its named variance. smallest_example: for a
+    failing row, the smallest schedule and step that show it.
     """
 
     equation: str

@@ -205,6 +205,7 @@ def _same(value: Any, copy: Any) -> bool:
 
 def _state_of(g: Any) -> tuple[Callable[[Any], Any], Any] | None:
     """How to set the state of a generator of random numbers, and its state."""
+    torch = sys.modules.get("torch")
     if isinstance(g, np.random.Generator):
         bits = g.bit_generator
         return (lambda state: setattr(bits, "state", state)), bits.state
@@ -212,7 +213,6 @@ def _state_of(g: Any) -> tuple[Callable[[Any], Any], Any] | None:
         return g.setstate, g.getstate()
     if isinstance(g, np.random.RandomState) or g is np.random:
         return g.set_state, g.get_state()
-    torch = sys.modules.get("torch")
     if torch is not None and isinstance(g, torch.Generator):
         return g.set_state, g.get_state().clone()
     return (g.set_rng_state, g.get_rng_state()) if torch is not None and g is torch else None
