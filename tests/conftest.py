@@ -34,12 +34,18 @@ settings.register_profile("deep", max_examples=1000, derandomize=False, **COMMON
 
 
 @pytest.fixture(scope="module")
-def quick_pictures() -> Iterator[None]:
-    """Panels stay where they are: arranging them takes longer than drawing (tests/test_style.py
-    looks at that)."""
+def quick_pictures(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Few pixels, no ticks, and panels that stay where they are: all three take longer than the
+    rest of a picture (tests/test_style.py looks at them, and ``--long`` draws them)."""
     engine = pytest.importorskip("matplotlib.layout_engine").ConstrainedLayoutEngine
+    axis = pytest.importorskip("matplotlib.axis").Axis
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    set_dpi = figure.set_dpi
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "execute", lambda self, figure: None)
+        if not pytestconfig.getoption("--long"):
+            patch.setattr(engine, "execute", lambda self, figure: None)
+            patch.setattr(axis, "_update_ticks", lambda self: [])
+            patch.setattr(figure, "set_dpi", lambda self, dpi: set_dpi(self, dpi / 2))
         yield
 
 

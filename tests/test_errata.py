@@ -159,7 +159,7 @@ def test_a_file_is_read() -> None:
     assert (first.place, first.kind, first.equation) == ("N2:1", "imprecise", "E3")
     assert first.also == ("N2:5", "N3:7") and first.section == "如何手搓扩散模型"
     assert first.printed == ("a = b", "a = b") and first.corrected.zh == "两者之和 a + b"
-    assert first.formula == ("a = b", "a + b") and first.rule_holds()
+    assert first.formula == ("a = b", "a + b") and first.numbers().decide
     assert second.formula == ("x_0", "x_1") and second.latex == ("x_{0}", "x_{1}")
     assert second.equation is None and second.also == () and second.why.zh == "w"
 

@@ -11,19 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from ddpm_np.conformance.strategies import (
-    schedules,
-    schedules_and_routes,
-    schedules_and_steps,
-    signals,
-)
+from ddpm_np.conformance.strategies import schedules, schedules_and_steps, signals
 from ddpm_np.equations.values import ExactTables
 from ddpm_np.forward import covariance_at, q_mean_variance, q_sample, q_skip, q_step
 from ddpm_np.schedule import Schedule
 
 # With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its
 # own.
-STEPS_IN, LATER = schedules_and_steps(max_T=40), schedules_and_routes(stops=3, max_T=40)
+STEPS_IN = schedules_and_steps(max_T=40)
 
 
 @pytest.mark.E4

@@ -11,7 +11,7 @@ from refusals import CASES
 @pytest.mark.parametrize(
     "name, number",
     [
-        *[("files", 100), ("calls", 1000), ("commands", 40), ("faults", 8)],
+        *[("files", 200), ("calls", 1000), ("commands", 40), ("faults", 4)],
         *(
             pytest.param(name, number, marks=pytest.mark.long)
             for name, number in [("files", 500), ("calls", 5000), ("commands", 300), ("faults", 40)]

@@ -44,21 +44,19 @@ def modules() -> dict[str, Path]:
     return names
 
 
-def imported(path: Path, *, inside_functions: bool) -> set[str]:
-    """The modules of the package that a file imports when it is loaded, or at any time.
+def scanned(path: Path) -> tuple[set[str], bool]:
+    """The modules of the package that a file imports at any time, and whether it imports by a name
+    that is only known when it runs.
 
     What only a type checker reads is no import.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    for node in tree.body:
         if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
             node.body = []
-    if inside_functions:
-        nodes = list(ast.walk(tree))
-    else:
-        nodes = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
-    known, found = modules(), set()
-    for node in nodes:
+    by_name = {"import_module", "resolve_name", "__import__", "spec_from_file_location"}
+    known, found, looks_up = modules(), set(), False
+    for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             named = re.fullmatch(r"ddpm_np\.([\w.]+):\w+", node.value)  # what a look-up takes
             found |= {named[1]} & known.keys() if named else set()
@@ -71,20 +69,19 @@ def imported(path: Path, *, inside_functions: bool) -> set[str]:
         elif isinstance(node, ast.Import):
             names = (alias.name for alias in node.names)
             found |= {n.removeprefix("ddpm_np.") for n in names if n.startswith("ddpm_np.")}
-    return found
+        elif isinstance(node, (ast.Name, ast.Attribute)):
+            looks_up |= (node.id if isinstance(node, ast.Name) else node.attr) in by_name
+    return found, looks_up
 
 
 @cache
+def scans() -> dict[str, tuple[set[str], bool]]:
+    return {name: scanned(path) for name, path in modules().items()}
+
+
 def imports() -> dict[str, set[str]]:
     """What each module imports at any time."""
-    return {name: imported(path, inside_functions=True) for name, path in modules().items()}
-
-
-def looks_up(path: Path) -> bool:
-    """Whether a file imports by a name that is only known when it runs."""
-    names = {"import_module", "resolve_name", "__import__", "spec_from_file_location"}
-    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    return any(names & {getattr(n, "id", None), getattr(n, "attr", None)} for n in tree)
+    return {name: found for name, (found, _) in scans().items()}
 
 
 def part(module: str) -> str:
@@ -99,8 +96,7 @@ def test_imports_point_downward(module):
 
 
 def test_only_what_stands_above_all_it_names_looks_modules_up():
-    found = {module for module, path in modules().items() if looks_up(path)}
-    assert found <= LOOK_UP
+    assert {module for module, (_, looks_up) in scans().items() if looks_up} <= LOOK_UP
 
 
 CORE = """
@@ -153,7 +149,6 @@ def test_the_package_names_its_parts_in_reading_order():
 def test_the_check_sees_an_import_that_points_upward(tmp_path):
     wrong = tmp_path / "wrong.py"
     wrong.write_text("def f():\n    from ddpm_np.cli import main\n    return main\n")
-    assert imported(wrong, inside_functions=True) == {"cli"}
-    assert imported(wrong, inside_functions=False) == set() and not looks_up(wrong)
+    assert scanned(wrong) == ({"cli"}, False)
     wrong.write_text("from pkgutil import resolve_name\nresolve_name('ddpm_np.cli:main')\n")
-    assert imported(wrong, inside_functions=True) == {"cli"} and looks_up(wrong)
+    assert scanned(wrong) == ({"cli"}, True)

@@ -7,6 +7,7 @@ when they are loaded is then made with the bug, and goes with it.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import inspect
 import itertools
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,9 @@ settings.register_profile("planted", settings.get_profile("default"), **ONCE)
 SAYS_SO = (AssertionError, pytest.fail.Exception)
 
 
+compiled = functools.cache(SourceFileLoader.get_code)
+
+
 @pytest.fixture(autouse=True)
 def planted_profile() -> Iterator[None]:
     before = settings.get_current_profile_name()
@@ -60,10 +65,11 @@ def run(test: str, *, first: str = "", all_parameters: bool = True) -> None:
         function = getattr(module, name)
         choices = sorted(parameters(function), key=lambda given: first not in given.values())
         for given in choices if all_parameters else choices[:1]:
-            with tempfile.TemporaryDirectory() as folder:
-                if "tmp_path" in inspect.signature(function).parameters:
-                    given["tmp_path"] = Path(folder)
+            if "tmp_path" not in inspect.signature(function).parameters:
                 function(**given)
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                function(**given, tmp_path=Path(folder))
 
 
 def parameters(function: Callable[..., None]) -> list[dict[str, Any]]:
@@ -83,10 +89,12 @@ def parameters(function: Callable[..., None]) -> list[dict[str, Any]]:
 @contextmanager
 def helpers_anew() -> Iterator[None]:
     """What the tests import from this folder is loaded anew, and forgotten: it is made by code
-    with the bug."""
+    with the bug. Each file is compiled once."""
     kept = {name: sys.modules.pop(name, None) for name in HELPERS if name[:5] != "test_"}
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SourceFileLoader, "get_code", compiled)
+            yield
     finally:
         for name, module in kept.items():
             sys.modules.pop(name, None)

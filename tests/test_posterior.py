@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ddpm_np.conformance.strategies import schedules_and_steps
 from ddpm_np.posterior import (
     posterior_mean_from_eps,
     posterior_mean_variance,
@@ -21,13 +20,7 @@ from ddpm_np.posterior import (
 )
 from ddpm_np.schedule import Schedule
 
-# With at most 40 steps alpha_bar stays a normal float; what its underflow does has tests of its
-# own.
-STEPS_IN, FROM_2 = schedules_and_steps(max_T=40), schedules_and_steps(low=2, max_T=40)
-EPS = np.finfo(float).eps
-
-
-# ---- batches, dtypes, edges ---------------------------------------------------------------------
+S, X = Schedule.from_beta([0.5, 0.5, 0.5]), np.ones((2, 3))
 
 
 @pytest.mark.parametrize("t", [1, np.array([2, 1]), np.array([1])])
@@ -56,6 +49,3 @@ def test_where_no_trace_of_the_signal_is_left_only_the_signal_is_refused() -> No
     assert np.all(np.isfinite(predict_x0(schedule, x, 20, x)))
     with pytest.raises(ValueError, match=why.format("float32", 20)):
         predict_x0(schedule, x.astype(np.float32), 20, x.astype(np.float32))
-
-
-S, X = Schedule.from_beta([0.5, 0.5, 0.5]), np.ones((2, 3))

@@ -27,14 +27,18 @@ MODULES = sorted(
 )
 
 
-def docstrings(name: str):
-    """Every docstring in a module, with the name of what it belongs to."""
-    tree = ast.parse(inspect.getsource(importlib.import_module(name)))
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and (
-            text := ast.get_docstring(node)
-        ):
-            yield getattr(node, "name", name), text
+@pytest.fixture(scope="module")
+def docstrings() -> list[tuple[str, str]]:
+    """Every docstring of the package, with the name of what it belongs to."""
+    found = []
+    for name in MODULES:
+        tree = ast.parse(inspect.getsource(importlib.import_module(name)))
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and (
+                text := ast.get_docstring(node)
+            ):
+                found.append((f"{name}.{getattr(node, 'name', '')}", text))
+    return found
 
 
 def cited(text: str) -> set[str]:
@@ -45,22 +49,22 @@ def cited(text: str) -> set[str]:
     return {f"E{n}" for n in numbers}
 
 
-def test_equations_cited_in_docstrings_are_in_the_table_and_the_other_way_round():
-    everywhere = {e for name in MODULES for _, text in docstrings(name) for e in cited(text)}
+def test_equations_cited_in_docstrings_are_in_the_table_and_the_other_way_round(docstrings):
+    everywhere = {e for _, text in docstrings for e in cited(text)}
     assert everywhere == set(EQUATIONS)
 
 
-def test_checks_named_in_docstrings_exist():
-    for name in MODULES:
-        for owner, text in docstrings(name):
-            for path in re.findall(r"tests/[\w/]+\.py", text):
-                assert (ROOT / path).exists(), f"{name}.{owner} names {path}"
+def test_checks_named_in_docstrings_exist(docstrings):
+    for owner, text in docstrings:
+        for path in re.findall(r"tests/[\w/]+\.py", text):
+            assert (ROOT / path).exists(), f"{owner} names {path}"
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_run(name):
-    failed, _ = doctest.testmod(importlib.import_module(name))
-    assert failed == 0
+    tests = doctest.DocTestFinder().find(importlib.import_module(name))
+    runner = doctest.DocTestRunner()
+    assert [t.name for t in tests if t.examples and runner.run(t).failed] == []
 
 
 def test_readme_examples_run():

@@ -18,7 +18,6 @@ from ddpm_np.conformance.strategies import (
     assert_close,
     rotations,
     schedules,
-    schedules_and_routes,
     schedules_and_steps,
     signals,
 )
@@ -43,7 +42,6 @@ from ddpm_np.sampling import (
 )
 from ddpm_np.schedule import Schedule
 
-ROUTES = schedules_and_routes(max_T=40)
 ETAS = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0, 0.5]))
 # What the code rounds on its way to each coefficient, see verify.py.
 ANCESTRAL, DDIM = 5, 12
@@ -52,9 +50,6 @@ ANCESTRAL, DDIM = 5, 12
 def exact(path: str, schedule: Schedule, t: int, s: int | None = None, **given: Any) -> Any:
     """What a function of ddpm_np returns, in decimals, by the formula in its docstring."""
     return decimals(values.exact(path, schedule.beta[1:], t, s, **given))
-
-
-UNITS = {"x_t": [1.0, 0.0], "eps_hat": [0.0, 1.0], "z": [0.0, 0.0]}  # to read coefficients off
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -445,9 +440,6 @@ def test_float32_and_float64_agree_as_far_as_float32_goes(
             np.float32(np.abs(wide[t]).max() + t + 6 * step.std)
         )
         assert np.all(np.abs(narrow[t - 1] - wide[t - 1]) <= error)
-
-
-S = Schedule.from_beta([0.5, 0.5, 0.5])
 
 
 @every_sampler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +11,7 @@ import pytest
 
 from ddpm_np._figure_style import (
     COLOURS,
+    available,
     caption,
     colour_bar,
     label,
@@ -49,6 +51,15 @@ def test_a_caption_makes_room_below_and_stays_inside() -> None:
     box = long.texts[-1].get_window_extent()
     assert 0 <= box.x0 and box.x1 <= width and 0 <= box.y0
     assert box.y1 < min(ax.get_tightbbox().y0 for ax in long.axes)
+
+
+@pytest.mark.parametrize("missing", ["matplotlib.figure", "PIL.Image"])
+def test_there_are_no_pictures_where_a_package_is_missing(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert available()
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert not available()
 
 
 def test_equal_figures_give_equal_small_files(tmp_path: Path) -> None:

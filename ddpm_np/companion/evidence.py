@@ -5,22 +5,13 @@ from __future__ import annotations
 import ast
 import runpy
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from ddpm_np.companion.sources import ROOT
 from ddpm_np.equations import EQUATIONS, Equation
-from ddpm_np.proof.verify import rows
-
-
-class Known(NamedTuple):
-    """Statements that are proved, functions that the proofs run and what they cover of each, and
-    the worst float64 error with what is allowed."""
-
-    statements: tuple[str, ...] = ()
-    covered: Mapping[str, str] = {}
-    error: tuple[float, float] | None = None
+from ddpm_np.proof.verify import Row, rows
 
 
 def compared(equation: Equation) -> tuple[int, int]:
@@ -31,18 +22,12 @@ def compared(equation: Equation) -> tuple[int, int]:
 
 
 @cache
-def proofs() -> dict[str, Known]:
+def proofs() -> dict[str, Row]:
     """Per equation what the proofs say. RuntimeError for one that fails."""
-    found = {}
-    for row in rows():
+    found = {row.equation: row for row in rows()}
+    for row in found.values():
         if row.failures:
             raise RuntimeError(f"{row.equation}: {'; '.join(row.failures)}")
-        worst = row.errors.get("float64")
-        found[row.equation] = Known(
-            tuple(dict.fromkeys(proof.identity.statement for proof in row.proofs)),
-            {name: str(coverage) for name, coverage in row.covered.items()},
-            (worst.error, worst.allowed) if worst else None,
-        )
     return found
 
 

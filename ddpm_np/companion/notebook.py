@@ -9,7 +9,7 @@ from ddpm_np.companion.page import MissingPackages, fingerprint
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.formula import parse
 from ddpm_np.equations.telling import IDENTITY, PARTS, STEPS, Step, told
-from ddpm_np.equations.typeset import latex, sentence
+from ddpm_np.equations.typeset import in_latex, latex
 
 START = f"""from ddpm_np.companion.numbers import SCHEDULES, learned
 
@@ -106,13 +106,8 @@ calls. Of a signal, the numbers are those of one point."""
 def _told(step: Step, marks: str) -> str:
     """The formulas of a step, and why."""
     formulas = "".join(f"$${latex(piece)}$$\n\n" for piece in step.pieces)
-    why = sentence(told(step.because.en), lambda tree: f"${latex(tree)}$")
-    return f"{marks}{step.equation}: {_title(step)}\n\n{formulas}{why}"
-
-
-def _title(step: Step) -> str:
-    title = EQUATIONS[step.equation].title.en
-    return sentence(title, lambda tree: f"${latex(tree)}$")
+    title, why = in_latex(EQUATIONS[step.equation].title.en), in_latex(told(step.because.en))
+    return f"{marks}{step.equation}: {title}\n\n{formulas}{why}"
 
 
 def _run(step: Step) -> str:

@@ -11,6 +11,7 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 from itertools import chain
+from textwrap import dedent
 from typing import Any
 
 from ddpm_np.companion import evidence, numbers
@@ -59,14 +60,16 @@ def page() -> str:
         # how things are written
         code=lambda text: Markup(highlighted(text, links)),
         lines=lambda own, a, b, alone: Markup(
-            (_unindented if alone else "\n".join)(own.html(links)[a:b])
+            (dedent if alone else str)("\n".join(own.html(links)[a:b]))
         ),
         formula=lambda text: Markup(_wrapping(mathml(parse(text)))),
-        symbol=lambda text: Markup(mathml(parse(text), block=False)),
+        symbol=lambda text: Markup(_inline(text)),
         pair=lambda e: Markup(_pair(e, convert)),
         printed=lambda p, errata: Markup(_printed(p, errata, convert)),
-        heading=lambda text: Markup(_heading(text, convert)),
-        words=lambda text: Markup(sentence(told(text), lambda t: mathml(t, block=False), _linked)),
+        heading=lambda text: Markup(
+            sentence(text, lambda latex: convert(latex, displaystyle=False), escape)
+        ),
+        words=lambda text: Markup(sentence(told(text), _inline, _linked)),
         both=lambda text: Markup(_both(text)),
         tree=lambda tree: Markup(mathml(tree)),
         definition=lambda name: f"d-{symbol_class(name)}",
@@ -80,9 +83,7 @@ def page() -> str:
         points=numbers.points(),
         mark=numbers.place(numbers.POINT, 0).split(",")[0],
         data=Markup(data.replace("<", "\\u003c")),
-        T=numbers.T,
-        first=numbers.FIRST,
-        at=numbers.SHOWN,
+        numbers=numbers,
         notes=NOTES,
         headings=notes(),
         sections=SECTIONS,
@@ -94,7 +95,6 @@ def page() -> str:
         is_marked=_is_marked,
         featured=_featured,
         shown_of=_shown,
-        errata=list(ERRATA.values()),
         evidence=evidence,
         proofs=evidence.proofs(),
         tests=evidence.tests(),
@@ -204,18 +204,8 @@ def _style() -> str:
     return _file("style.css").replace("@FONT@", base64.b64encode(font).decode())
 
 
-def _unindented(lines: list[str]) -> str:
-    """Lines of highlighted code, moved to the left together."""
-    blank = min((len(line) - len(line.lstrip(" ")) for line in lines if line.strip()), default=0)
-    return "\n".join(line[blank:] for line in lines)
-
-
-def _heading(text: str, convert: Any) -> str:
-    """A heading of the notes, with the LaTeX between its dollar signs typeset."""
-    return "".join(
-        convert(p, displaystyle=False) if i % 2 else escape(p)
-        for i, p in enumerate(text.split("$"))
-    )
+def _inline(formula: str) -> str:
+    return mathml(parse(formula), block=False)
 
 
 def _linked(text: str) -> str:

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ddpm_np.equations.docstrings import function_at
+from ddpm_np.equations.docstrings import function_at, function_of
 from ddpm_np.equations.typeset import symbol_class
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,7 +38,7 @@ _SYMBOL = re.compile(
 
 
 class Source(NamedTuple):
-    """A function: its name below ddpm_np, file, first line, signature, docstring, lines of code.
+    """A function: its name below ddpm_np, file, first line, signature, lines of code.
 
     pieces: first and last line (exclusive) of the body's pieces, and whether one only checks.
     symbols: the class of the symbol that the name at a line and column stands for.
@@ -48,7 +48,6 @@ class Source(NamedTuple):
     path: str
     line: int
     signature: str
-    docstring: str
     lines: tuple[str, ...]
     pieces: tuple[tuple[int, int, bool], ...]
     symbols: Mapping[tuple[int, int], str]
@@ -85,33 +84,23 @@ def _text(lines: tuple[str, ...], node: ast.stmt) -> str:
 @cache
 def source(name: str) -> Source:
     """The source of a function such as "forward.q_step"; of a class its __call__ or __init__."""
-    found = function_at(name)
-    docstring = inspect.getdoc(found) or ""
-    if inspect.isclass(found):
-        own = (vars(found).get(method) for method in ("__call__", "__init__"))
-        found = next((m for m in own if m and _is_written(m)), found)
-    for wrapper in ("__func__", "func", "fget"):
-        found = getattr(found, wrapper, None) or found
-    found = inspect.unwrap(found)
+    found = function_of(name)
+    if not Path(found.__code__.co_filename).exists():  # what a dataclass was given
+        found = function_at(name)
     numbered, first = inspect.getsourcelines(found)
     text = textwrap.dedent("".join(numbered)).rstrip()
     path = Path(inspect.getfile(found)).relative_to(ROOT).as_posix()
     lines, tree = tuple(text.split("\n")), ast.parse(text).body[0]
     if not isinstance(tree, ast.FunctionDef):  # a class that only holds data
-        return Source(name, path, first, "", docstring, lines, ((0, len(lines), False),), {})
-    docstring = docstring or ast.get_docstring(tree) or ""
-    return Source(name, path, first, *_signature(lines, tree, docstring), _symbols(tree))
+        return Source(name, path, first, "", lines, ((0, len(lines), False),), {})
+    signature, pieces = _parts(lines, tree)
+    return Source(name, path, first, signature, lines, pieces, _symbols(tree))
 
 
-def _is_written(method: Any) -> bool:
-    """Whether a method stands in a file, unlike one that a dataclass was given."""
-    return Path(method.__code__.co_filename).exists()
-
-
-def _signature(
-    lines: tuple[str, ...], tree: ast.FunctionDef, docstring: str
-) -> tuple[str, str, tuple[str, ...], tuple[tuple[int, int, bool], ...]]:
-    """Signature, docstring, lines, and the pieces of the body."""
+def _parts(
+    lines: tuple[str, ...], tree: ast.FunctionDef
+) -> tuple[str, tuple[tuple[int, int, bool], ...]]:
+    """The signature, and the pieces of the body."""
     body, has_docstring = tree.body, ast.get_docstring(tree) is not None
     # Comments above a statement belong to it, so pieces begin where the statement before ended.
     start = (body[0].end_lineno or 0) if has_docstring else body[0].lineno - 1
@@ -124,7 +113,7 @@ def _signature(
             start = pieces.pop()[0]
         pieces.append((start, end, check))
         start = end
-    return signature, docstring, lines, tuple(pieces)
+    return signature, tuple(pieces)
 
 
 def _is_check(statement: ast.stmt) -> bool:

@@ -18,7 +18,6 @@ page ``python -m ddpm_np companion``, and pytest's markers.
 from __future__ import annotations
 
 from ddpm_np.equations.docstrings import Formula, formulas, symbol_of
-from ddpm_np.equations.notes import Place
 from ddpm_np.equations.record import Equation, Section, read_equations, read_sections
 
 __all__ = [
@@ -32,10 +31,10 @@ __all__ = [
     "symbol_of",
 ]
 
-EQUATIONS: dict[str, Equation] = read_equations()
+EQUATIONS = {equation.number: equation for equation in read_equations()}
 """The equations by number, in order."""
 
-SECTIONS: dict[Place, Section] = read_sections()
+SECTIONS = {section.place: section for section in read_sections()}
 """The sections by the place of their heading, in the order of the notes."""
 
 

@@ -34,14 +34,7 @@ _RELATION = re.compile(r"<=|->|[=~<]")
 
 @dataclass(frozen=True)
 class Formula:
-    """One equation. ``block`` holds all equations that stand with it, this one included.
-
-    left : the tree of what it is about, or None for a formula without a relation
-    right : the tree of what that is, by the last part
-    parts : the trees that must be equal: the right-hand sides, and the left one if it is a sum
-    stated : whether it has no value that could be compared, as a density has none
-    exact : whether its value can be exact, or only in floating point
-    """
+    """One equation. ``block`` holds all equations that stand with it, this one included."""
 
     text: str
     block: tuple[Formula, ...] = field(default=(), compare=False, repr=False)
@@ -49,18 +42,22 @@ class Formula:
 
     @cached_property
     def tree(self) -> Node:
+        """The whole of it; ValueError for what is not in the notation."""
         return parse(self.text)
 
     @cached_property
     def left(self) -> Node | None:
+        """What it is about, or None for a formula without a relation."""
         return self.tree.parts[0] if self.tree.kind == "chain" else None
 
     @cached_property
     def right(self) -> Node:
+        """What that is, by the last part."""
         return self.tree.parts[-1] if self.tree.kind == "chain" else self.tree
 
     @cached_property
     def parts(self) -> tuple[Node, ...]:
+        """What must be equal: the right-hand sides, and the left one if it is a sum."""
         if self.left is None:
             return (self.tree,)
         return self.tree.parts if self.left.kind in ("+", "-") else self.tree.parts[1:]
@@ -75,6 +72,7 @@ class Formula:
 
     @property
     def stated(self) -> bool:
+        """Whether it has no value that could be compared, as a density has none."""
         relations = set(self.tree.text.split()) if self.tree.kind == "chain" else {"="}
         return (
             self.without_value
@@ -91,6 +89,7 @@ class Formula:
 
     @property
     def exact(self) -> bool:
+        """Whether its value can be exact, or only in floating point."""
         return not self.stated and all(is_exact(part) for part in self.parts)
 
     def value(self, numbers: Mapping[str, Any], part: int = -1) -> Any:
@@ -102,13 +101,13 @@ class Formula:
         return latex(self.tree)
 
 
-class Defined(Mapping[str, Any]):
+class Defined(dict[str, Any]):
     """Numbers by their names, and the symbols that the equations of a block define from them."""
 
     def __init__(self, numbers: Mapping[str, Any], block: tuple[Formula, ...]) -> None:
         self.numbers, self.block = numbers, block
 
-    def __getitem__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> Any:
         if name in self.numbers:
             return self.numbers[name]
         formula = self._defining(name)
@@ -128,16 +127,24 @@ class Defined(Mapping[str, Any]):
                 return formula
         return None
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.numbers)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
 
 def function_at(path: str) -> Any:
     """What stands at a path below ``ddpm_np``, such as "posterior.psi_2"."""
     return pkgutil.resolve_name(f"ddpm_np.{path}")
+
+
+def function_of(path: str) -> Any:
+    """The function that is written at a path; for a class, what calling its objects is.
+
+    >>> function_of("forward.q_sample").__name__
+    'q_sample'
+    """
+    found = function_at(path)
+    if inspect.isclass(found):
+        found = vars(found).get("__call__", vars(found).get("__init__"))
+    for wrapper in ("__func__", "func", "fget"):
+        found = getattr(found, wrapper, None) or found
+    return inspect.unwrap(found)
 
 
 def formulas(function: str | Callable[..., Any]) -> tuple[Formula, ...]:
@@ -146,7 +153,8 @@ def formulas(function: str | Callable[..., Any]) -> tuple[Formula, ...]:
     None where the docstring has no equation number. ValueError for one that cannot be read.
     """
     found = function_at(function) if isinstance(function, str) else function
-    return _formulas_in(_name(found), inspect.getdoc(found) or "")
+    name = f"{found.__module__.removeprefix('ddpm_np.')}.{found.__qualname__}"
+    return _formulas_in(name, inspect.getdoc(found) or "")
 
 
 @lru_cache(maxsize=1024)
@@ -155,7 +163,7 @@ def _formulas_in(name: str, doc: str) -> tuple[Formula, ...]:
     for paragraph in doc.split("\n\n")[1:] if _equation_numbers(doc) else ():
         if _is_equation(paragraph):
             try:
-                read += _block(list(_statements(paragraph)))
+                read += _block(_statements(paragraph))
             except ValueError as error:
                 raise ValueError(f"the docstring of {name}: {error}") from None
     return tuple(read)
@@ -188,11 +196,10 @@ def symbol_of(parameter: str) -> str:
     return parameter
 
 
-def _block(texts: list[str]) -> list[Formula]:
-    block: list[Formula] = [Formula(text) for text in texts]
-    together = tuple(block)
+def _block(texts: Iterator[str]) -> tuple[Formula, ...]:
+    block = tuple(map(Formula, texts))
     for formula in block:
-        object.__setattr__(formula, "block", together)
+        object.__setattr__(formula, "block", block)
         _ = formula.tree  # a ValueError where it cannot be read
     return block
 
@@ -232,7 +239,3 @@ def _top_level(text: str) -> str:
     while (shorter := re.sub(r"[({\[][^(){}\[\]]*[)}\]]", lambda m: " " * len(m[0]), text)) != text:
         text = shorter
     return text
-
-
-def _name(found: Any) -> str:
-    return f"{found.__module__.removeprefix('ddpm_np.')}.{found.__qualname__}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ddpm_np.equations.blocks import Block, read_file
+from ddpm_np.equations.blocks import read_file
 from ddpm_np.equations.docstrings import Formula, equation_numbers, formulas, function_at
 from ddpm_np.equations.notes import Place
 from ddpm_np.equations.words import Words
@@ -64,35 +65,27 @@ class Section:
     demos: tuple[str, ...]
 
 
-def read_equations() -> dict[str, Equation]:
-    """The records of equations.txt, by number, in order."""
-    records = map(_equation, read_file("ddpm_np.equations", "equations.txt", _KEYS))
-    return {equation.number: equation for equation in records}
+def read_equations() -> Iterator[Equation]:
+    """The records of equations.txt, in order."""
+    for block in read_file("ddpm_np.equations", "equations.txt", _KEYS):
+        number, _, section = block.heading.partition(" ")
+        yield Equation(
+            number,
+            Place(section),
+            block.words("title"),
+            block.words("sentence"),
+            tuple(block.listed("functions")),
+            tuple(block.listed("known")),
+            tuple(map(Place, block.listed("printed"))),
+            tuple(text for _, text in block.entries.get("stated", [])),
+            block.text("why stated", ""),
+            block.text("demo", ""),
+        )
 
 
-def read_sections() -> dict[Place, Section]:
-    """The records of sections.txt, by the place of their heading, in the order of the notes."""
-    records = map(_section, read_file("ddpm_np.equations", "sections.txt", _SECTION_KEYS))
-    return {section.place: section for section in records}
-
-
-def _equation(block: Block) -> Equation:
-    number, _, section = block.heading.partition(" ")
-    return Equation(
-        number,
-        Place(section),
-        block.words("title"),
-        block.words("sentence"),
-        tuple(block.listed("functions")),
-        tuple(block.listed("known")),
-        tuple(map(Place, block.listed("printed"))),
-        tuple(text for _, text in block.entries.get("stated", [])),
-        block.text("why stated", ""),
-        block.text("demo", ""),
-    )
-
-
-def _section(block: Block) -> Section:
-    sentence, functions = block.words("sentence", default=""), tuple(block.listed("functions"))
-    title, demos = block.text("title"), tuple(block.listed("demos"))
-    return Section(Place(block.heading), title, sentence, functions, demos)
+def read_sections() -> Iterator[Section]:
+    """The records of sections.txt, in the order of the notes."""
+    for block in read_file("ddpm_np.equations", "sections.txt", _SECTION_KEYS):
+        title, sentence = block.text("title"), block.words("sentence", default="")
+        functions, demos = tuple(block.listed("functions")), tuple(block.listed("demos"))
+        yield Section(Place(block.heading), title, sentence, functions, demos)

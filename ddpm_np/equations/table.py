@@ -15,7 +15,7 @@ from ddpm_np.equations import EQUATIONS, SECTIONS, equations_of
 from ddpm_np.equations.docstrings import function_at
 from ddpm_np.equations.notes import Heading, notes
 from ddpm_np.equations.telling import PARTS, STEPS, Step, told
-from ddpm_np.equations.typeset import latex, sentence
+from ddpm_np.equations.typeset import in_latex, latex
 
 ROOT = Path(__file__).parent.parent.parent
 _MARKERS = "<!-- steps --> and <!-- /steps -->"
@@ -50,7 +50,7 @@ def _steps(up: str) -> Iterator[Iterable[str]]:
 def _steps_zh(up: str) -> Iterator[Iterable[str]]:
     yield from _head("步骤", "公式", "理由", "代码")
     for i, step in enumerate(STEPS, 1):
-        why = sentence(told(step.because.zh), lambda tree: f"${latex(tree)}$")
+        why = in_latex(told(step.because.zh))
         yield f"{i}. {step.equation}", _formulas(step), _bars(why), _link(step.function, up)
 
 
@@ -65,7 +65,7 @@ def _sections(up: str) -> Iterator[Iterable[str]]:
     yield from _head("section", "equations", "in a sentence", "code and demos")
     for heading in notes():
         section, own = SECTIONS[heading.place], equations_of(heading.place)
-        text = sentence(section.sentence.en, lambda tree: f"${latex(tree)}$")
+        text = in_latex(section.sentence.en)
         demos = dict.fromkeys([*section.demos, *(e.demo for e in own if e.demo)])
         shown = [_link(name, up) for name in section.functions]
         shown += [f"[demo {name}](gallery.md#{name})" for name in demos]

@@ -22,6 +22,12 @@ ACCENTS = {
     "star": ("", "*"),
 }
 OPERATORS = {"sum": ("∑", r"\sum"), "int": ("∫", r"\int")}
+MATHML_SIGNS = {
+    "of;": '<mo separator="true">;</mo>',
+    ",": '<mo separator="true">,</mo>',
+    ";": '<mo separator="true">,</mo><mspace width="1.4em"/>',
+    "|": '<mo lspace="0.25em" rspace="0.25em" stretchy="false">|</mo>',
+}
 LONG = 13  # about what fits into a column
 FUNCTIONS = ("exp", "ln", "cos", "sin")
 SIGNS = {"-": "−", "~": "∼", "<=": "≤", "->": "←", "...": "⋯"}
@@ -63,10 +69,14 @@ def mathml(tree: Node, *, block: bool = True) -> str:
     return f'<math display="block"><mtable displaystyle="true">{written}</mtable></math>'
 
 
-def sentence(text: str, write: Callable[[Node], str], plain: Callable[[str], str] = str) -> str:
+def sentence(text: str, write: Callable[[str], str], plain: Callable[[str], str] = str) -> str:
     """A sentence with the formulas between its dollar signs written, and the rest made plain."""
-    pieces = text.split("$")
-    return "".join(write(parse(p)) if i % 2 else plain(p) for i, p in enumerate(pieces))
+    return "".join(write(p) if i % 2 else plain(p) for i, p in enumerate(text.split("$")))
+
+
+def in_latex(text: str) -> str:
+    """A sentence with its formulas in LaTeX, as Markdown has them."""
+    return sentence(text, lambda formula: f"${latex(parse(formula))}$")
 
 
 def _statements(tree: Node) -> list[Node]:
@@ -116,7 +126,7 @@ def _split(name: str) -> tuple[str, list[str], str]:
 def _write(tree: Node, to: _LaTeX | _MathML) -> str:
     kind, parts = tree.kind, tree.parts
     if kind == "number":
-        return to.number(tree.text)
+        return to.number % tree.text
     if kind == "name":
         return to.name(tree.text) if tree.text else ""
     if kind == "dots":
@@ -127,9 +137,9 @@ def _write(tree: Node, to: _LaTeX | _MathML) -> str:
     if kind in ("+", "-"):
         return _write(parts[0], to) + to.sign(kind) + _write(parts[1], to)
     if kind == "*":
-        return to.product(_write(parts[0], to), _write(parts[1], to))
+        return to.product % (_write(parts[0], to), _write(parts[1], to))
     if kind == "/":
-        return to.fraction(*(_write(_bare(part), to) for part in parts))
+        return to.fraction % tuple(to.one(_write(_bare(part), to)) for part in parts)
     if kind == "^":
         base = Node("group", "(", parts[:1]) if _is_operator(parts[0]) else parts[0]
         return to.power(_write(base, to), _write(_bare(parts[1]), to))
@@ -139,7 +149,7 @@ def _write(tree: Node, to: _LaTeX | _MathML) -> str:
         parts = (replace(parts[0], text=parts[0].text.replace(";", "of;")),)
     inside = _write(parts[0], to)
     if kind == "call" and tree.text == "sqrt":
-        return to.root(inside)
+        return to.root % inside
     if _is_operator(tree):
         needs = parts[0].kind in ("+", "-", "chain")
         operator, _, index = tree.text.partition("_")
@@ -160,8 +170,9 @@ def _is_operator(tree: Node) -> bool:
 
 
 class _LaTeX:
-    def number(self, text: str) -> str:
-        return text
+    number, fraction, root = "%s", r"\frac{%s}{%s}", r"\sqrt{%s}"
+    product = "%s %s"  # not \, for Markdown takes the backslash away
+    one = staticmethod(str)
 
     def name(self, name: str) -> str:
         base, accents, subscript = _split(name)
@@ -184,18 +195,9 @@ class _LaTeX:
         written = TEX_SIGNS.get(sign, sign)
         return written if prefix and sign == "-" else f" {written} "
 
-    def product(self, left: str, right: str) -> str:
-        return f"{left} {right}"  # not \, for Markdown takes the backslash away
-
-    def fraction(self, above: str, below: str) -> str:
-        return rf"\frac{{{above}}}{{{below}}}"
-
     def power(self, base: str, exponent: str) -> str:
         base = f"{{{base}}}" if "^" in base or "_" in base else base
         return f"{base}^{{{exponent}}}"
-
-    def root(self, inside: str) -> str:
-        return rf"\sqrt{{{inside}}}"
 
     def operator(self, operator: str, index: str) -> str:
         low, _, high = index.partition("..")
@@ -213,8 +215,14 @@ class _LaTeX:
 
 
 class _MathML:
-    def number(self, text: str) -> str:
-        return f"<mn>{text}</mn>"
+    number, fraction, root = "<mn>%s</mn>", "<mfrac>%s%s</mfrac>", "<msqrt>%s</msqrt>"
+    product = '%s<mspace width="0.17em"/>%s'
+
+    @staticmethod
+    def one(inside: str) -> str:
+        """One element, where the inside may be several."""
+        alone = re.fullmatch(r"<(m[in])[^>]*>[^<]*</\1>", inside)
+        return inside if alone else f"<mrow>{inside}</mrow>"
 
     def name(self, name: str) -> str:
         base, accents, subscript = _split(name)
@@ -240,30 +248,14 @@ class _MathML:
             else f'<mo lspace="0" rspace="0">{SIGNS.get(p, p)}</mo>'
             for p in pieces
         )
-        return f"<msub{own}>{letter}{_one(written)}</msub>"
+        return f"<msub{own}>{letter}{self.one(written)}</msub>"
 
     def sign(self, sign: str, *, prefix: bool = False) -> str:
-        if sign == "of;":
-            return '<mo separator="true">;</mo>'
-        if sign in (",", ";"):
-            space = "" if sign == "," else '<mspace width="1.4em"/>'
-            return f'<mo separator="true">,</mo>{space}'
-        if sign == "|":
-            return '<mo lspace="0.25em" rspace="0.25em" stretchy="false">|</mo>'
         form = ' form="prefix"' if prefix else ""
-        return f"<mo{form}>{escape(SIGNS.get(sign, sign))}</mo>"
-
-    def product(self, left: str, right: str) -> str:
-        return f'{left}<mspace width="0.17em"/>{right}'
-
-    def fraction(self, above: str, below: str) -> str:
-        return f"<mfrac>{_one(above)}{_one(below)}</mfrac>"
+        return MATHML_SIGNS.get(sign) or f"<mo{form}>{escape(SIGNS.get(sign, sign))}</mo>"
 
     def power(self, base: str, exponent: str) -> str:
-        return f"<msup>{_one(base)}{_one(exponent)}</msup>"
-
-    def root(self, inside: str) -> str:
-        return f"<msqrt>{inside}</msqrt>"
+        return f"<msup>{self.one(base)}{self.one(exponent)}</msup>"
 
     def operator(self, operator: str, index: str) -> str:
         sign = OPERATORS[operator][0]
@@ -286,8 +278,3 @@ class _MathML:
         if name in FUNCTIONS:
             return f"<mi>{name}</mi><mo>&#x2061;</mo>"
         return "<mi>𝒩</mi>" if name == "N" else self.name(name)
-
-
-def _one(inside: str) -> str:
-    """One element, where the inside may be several."""
-    return inside if re.fullmatch(r"<(m[in])[^>]*>[^<]*</\1>", inside) else f"<mrow>{inside}</mrow>"

@@ -13,7 +13,7 @@ its rounding is measured, and how many roundings the formula takes.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
 from functools import cache
 from numbers import Rational
@@ -25,12 +25,13 @@ from numpy.typing import ArrayLike
 from ddpm_np.equations.docstrings import formulas, function_at, symbol_of
 
 DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX)
+BETWEEN = ("alpha_{t|s}", "beta_{t|s}")
 TABLES = ("beta", "alpha", "alpha_bar", "beta_tilde", "log_snr")
 # Symbols that equations define for those that follow, and the function that returns each.
 DEFINED = {"psi_1": "posterior.psi_1", "psi_2": "posterior.psi_2_simplified"}
 
 
-class SymbolValues(Mapping[str, Any]):
+class SymbolValues(dict[str, Any]):
     """The numbers by the names that formulas use, for a schedule and the step from t to s.
 
     schedule : what holds the tables, index t; None where all symbols are given
@@ -42,20 +43,16 @@ class SymbolValues(Mapping[str, Any]):
     def __init__(
         self, schedule: Any, t: Any, s: Any = None, *, axes: int = 0, **given: Any
     ) -> None:
-        self.schedule, self.axes, self.given = schedule, axes, given
+        self.schedule, self.axes = schedule, axes
         self.steps = {"t": t, "t-1": None if t is None else t - 1, "s": s}
         self.steps["T"] = None if schedule is None else schedule.T
+        known = {"schedule": schedule, "self": schedule, "t": t, "s": s, "T": self.steps["T"]}
+        super().__init__({name: x for name, x in known.items() if x is not None} | given)
 
-    def __getitem__(self, name: str) -> Any:
-        if name in self.given:
-            return self.given[name]
-        if name in ("schedule", "self") and self.schedule is not None:
-            return self.schedule
-        if name in ("t", "s", "T") and self.steps.get(name) is not None:
-            return self.steps[name]
+    def __missing__(self, name: str) -> Any:
         if name in DEFINED:
             return formulas(DEFINED[name])[0].value(self)
-        if name in ("alpha_{t|s}", "beta_{t|s}") and self._entry("alpha_bar_s"):
+        if name in BETWEEN and self._entry("alpha_bar_s"):
             kept = self["alpha_bar_t"] / self["alpha_bar_s"]
             return kept if name.startswith("alpha") else self._lost(kept)
         if not (entry := self._entry(name)):
@@ -65,13 +62,8 @@ class SymbolValues(Mapping[str, Any]):
         return entries[(..., *[None] * self.axes)] if np.ndim(at) else entries
 
     def __contains__(self, name: object) -> bool:
-        return (
-            name in self.given
-            or (name in ("t", "s", "T") and self.steps.get(str(name)) is not None)
-            or (name in ("schedule", "self", "alpha_{t|s}", "beta_{t|s}") and bool(self.schedule))
-            or name in DEFINED
-            or bool(self._entry(str(name)))
-        )
+        own = super().__contains__(name) or name in DEFINED
+        return own or bool(self._entry("alpha_bar_s" if name in BETWEEN else str(name)))
 
     def _entry(self, name: str) -> tuple[str, Any] | None:
         """The table and the index that a name such as "1 - alpha_bar_{t-1}" stands for."""
@@ -86,16 +78,10 @@ class SymbolValues(Mapping[str, Any]):
         return base, at
 
     def _lost(self, kept: Any) -> Any:
-        """beta_{t|s}, as a number of its own: its digits are not those of 1 - alpha_{t|s}."""
+        """beta_{t|s} as a number of its own, rounded once: not by subtracting alpha_{t|s}."""
         lost = 1 - kept
-        rounded = np.vectorize(_whole, otypes=[object])
+        rounded = np.vectorize(lambda x: Rounded(x.value, None, 1), otypes=[object])
         return rounded(lost)[()] if isinstance(np.asarray(lost).flat[0], Rounded) else lost
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.given)
-
-    def __len__(self) -> int:
-        return len(self.given)
 
 
 @cache
@@ -163,25 +149,30 @@ class Rounded:
             return Rounded(self.value**n, self.scale**n, n * self.roundings + n - 1)
 
     def sqrt(self) -> Rounded:
+        """The square root, which halves the error of the number."""
         with localcontext(DIGITS):
             root = self.value.sqrt()
             size = self.scale / root if root else self.scale.sqrt()
             return Rounded(root, size, self.roundings / 2 + 1)
 
     def exp(self) -> Rounded:
+        """e to this power, which makes the error of the number a relative one."""
         with localcontext(DIGITS):
             value = self.value.exp()
             return Rounded(value, value * max(self.scale, 1), self.roundings + 2)
 
     def log(self) -> Rounded:
+        """The natural logarithm, which makes a relative error an absolute one."""
         with localcontext(DIGITS):
             value = self.value.ln()
             return Rounded(value, abs(value) + self.scale / abs(self.value), self.roundings + 2)
 
     def cos(self) -> Rounded:
+        """The cosine, by its series."""
         return self._series(Decimal(1), 0)
 
     def sin(self) -> Rounded:
+        """The sine, by its series."""
         return self._series(self.value, 1)
 
     def _series(self, term: Decimal, n: int) -> Rounded:
@@ -206,11 +197,6 @@ def _times(a: Rounded, b: Rounded) -> Rounded:
 
 def _inverse(b: Rounded) -> Rounded:
     return Rounded(1 / b.value, b.scale / (b.value * b.value), b.roundings)
-
-
-def _whole(number: Rounded) -> Rounded:
-    """The number as one that floating point holds with a single rounding."""
-    return Rounded(number.value, None, 1)
 
 
 def decimal(value: Any) -> Decimal:
@@ -277,7 +263,7 @@ def exact(
     tables = beta if isinstance(beta, ExactTables) else ExactTables(beta)
     numbers = SymbolValues(tables, t, s, **{name: as_exact(x) for name, x in given.items()})
     sizes = [np.shape(x)[-1] for x in given.values() if np.ndim(x) == 2]
-    numbers.given |= {"I": np.eye(sizes[0], dtype=int).astype(object)} if sizes else {}
+    numbers |= {"I": np.eye(sizes[0], dtype=int).astype(object)} if sizes else {}
     chosen = [f for f in formulas(path) if not f.is_distribution] or formulas(path)
     return as_exact(chosen[part].value(numbers))
 

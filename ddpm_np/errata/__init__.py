@@ -5,9 +5,9 @@ order of their lines; ``errata N2:351`` prints the entries of one line, ``errata
 equation, and ``--lang zh`` prints them in Chinese. Listed are formulas that are wrong and claims
 that a number decides; misprints of words are left out. The words stand in ``n0.txt`` to ``n4.txt``,
 in the format of :mod:`ddpm_np.errata.record`. The counterexamples are functions named after their
-place; each computes one quantity three times: as printed, as corrected (with the package's own
-functions where there are any), and independently. The rule that decides an entry is
-:attr:`ddpm_np.errata.numbers.Numbers.decide`.
+place, such as ``_n2_439_442``; each computes one quantity three times: as printed, as corrected
+(with the package's own functions where there are any), and independently. The rule that decides an
+entry is :attr:`ddpm_np.errata.numbers.Numbers.decide`.
 
 >>> [entry.corrected.en for entry in lookup("N2:351")]
 ['b = sqrt(beta_t)']
@@ -33,14 +33,13 @@ _WIDTH = 100
 
 
 def _counterexamples() -> dict[str, Callable[[], Numbers]]:
-    """The functions such as ``_n2_439_442``, by place: N2:439-442."""
+    """The functions by the place that their name says."""
     modules = (n0, n1, n2_signals, n2_chain, n2_derivation, n3, n4)
-    found = {}
-    for name, function in (pair for module in modules for pair in vars(module).items()):
-        if match := re.fullmatch(r"_(n\d)_(\d+)(?:_(\d+))?([a-z]?)", name):
-            note, first, last, letter = match.groups()
-            found[f"{note.upper()}:{first}{f'-{last}' if last else ''}{letter}"] = function
-    return found
+    named = {n: f for m in modules for n, f in vars(m).items() if re.match(r"_n\d_", n)}
+    return {
+        name[1:].replace("n", "N").replace("_", ":", 1).replace("_", "-"): function
+        for name, function in named.items()
+    }
 
 
 def _entries() -> Iterator[Erratum]:
@@ -114,15 +113,12 @@ def _all(lang: str) -> Iterator[str]:
     yield from _wrapped(Words("rule", "判定规则").in_(lang), RULE.in_(lang))
     counts = {kind: sum(entry.kind == kind for entry in ERRATA.values()) for kind in KINDS}
     if lang == "en":
-        by_kind = ", ".join(f"{n} {kind}{_plural(kind, n)}" for kind, n in counts.items())
+        plural = {kind: "" if kind == "imprecise" or n == 1 else "s" for kind, n in counts.items()}
+        by_kind = ", ".join(f"{n} {kind}{plural[kind]}" for kind, n in counts.items())
         yield f"{len(ERRATA)} errata: {by_kind}"
     else:
         by_kind = "，".join(f"{KINDS[kind].zh} {n} 条" for kind, n in counts.items())
         yield f"共 {len(ERRATA)} 条：{by_kind}"
-
-
-def _plural(kind: str, n: int) -> str:
-    return "" if kind == "imprecise" or n == 1 else "s"
 
 
 def _written(entry: Erratum, lang: str) -> Iterator[str]:

@@ -1,8 +1,4 @@
-"""The numbers that decide an erratum, and the tools that compute them.
-
-Below it: everything the package knows. Above it: one function per erratum, named after its place:
-``_n2_439_442`` computes what :mod:`ddpm_np.errata.record` reads at N2:439-442.
-"""
+"""The numbers that decide an erratum, and the tools that compute them."""
 
 from __future__ import annotations
 
@@ -76,6 +72,8 @@ STANDARD = Gaussian([0.0], [[1.0]])
 
 
 class Integral(NamedTuple):
+    """A number, and how far it may be off."""
+
     value: float
     error: float
 

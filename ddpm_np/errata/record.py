@@ -88,10 +88,6 @@ class Erratum:
         )
         return printed, corrected
 
-    def rule_holds(self) -> bool:
-        """Whether its counterexample decides: what is printed fails, the correction holds."""
-        return self.numbers().decide
-
 
 def read(
     text: str, name: str, counterexamples: Mapping[str, Callable[[], Numbers]]

@@ -1,7 +1,9 @@
 """The calls of a function on which its formulas are proved: charts, steps, batches, parameters.
 
-Scalar kernels are called with all their parameters free; everything else on schedules of 1, 2 and
-5 steps, with t as an int, for each row of a batch, and of a stack.
+Scalar kernels are called with all their parameters free, unless the formula needs a relation
+between them such as alpha_t + beta_t = 1. Everything else is called on schedules of 1, 2 and 5
+steps, for each t at which the formula has a value (psi_1 has none at t = 1), and for t = 0 if the
+function takes it: t as an int, for each row of a batch, and of a stack.
 """
 
 from __future__ import annotations
@@ -15,15 +17,7 @@ import numpy as np
 
 from ddpm_np.equations.docstrings import symbol_of
 from ddpm_np.equations.values import SymbolValues, parameters_of
-from ddpm_np.proof.identities.charts import (
-    betas,
-    circle,
-    ddim_step,
-    levels,
-    reverse_step,
-    routes,
-    segments,
-)
+from ddpm_np.proof.identities import charts
 from ddpm_np.proof.identities.entry import BATCH, STACK, V, steps_in_batch, steps_in_stack
 from ddpm_np.proof.identities.gaussian import on_axes
 from ddpm_np.proof.parts import MATRICES, ROWS, is_kernel, taken_by, takes_route
@@ -34,14 +28,14 @@ from ddpm_np.proof.symbols import ANY, POSITIVE, UNIT
 LENGTHS = (1, 2, 5)  # T; the code reads single entries of the tables, whatever T is
 # The kinds of charts, in the order in which they are tried: of all steps, and of one step s < t.
 SCHEDULES: dict[str, Callable[[int], Chart]] = {
-    "any betas": betas,
-    "roots of alpha and beta": lambda T: segments(T, *range(1, T)),
-    "levels": levels,
+    "any betas": charts.betas,
+    "roots of alpha and beta": charts.single_steps,
+    "levels": charts.levels,
 }
 ROUTES: dict[str, Callable[[int, int, int], Chart]] = {
-    "one route": lambda T, s, t: segments(T, *sorted({s, t} - {0, T})),
-    "one reverse step": reverse_step,
-    "one DDIM step": ddim_step,
+    "one route": lambda T, s, t: charts.segments(T, *sorted({s, t} - {0, T})),
+    "one reverse step": charts.reverse_step,
+    "one DDIM step": charts.ddim_step,
 }
 
 Call = tuple[Any, Any]  # s, which is None where the function takes none, and t
@@ -75,7 +69,7 @@ def wanted_at(call: Call, claims: set[Claim]) -> set[tuple[str, int]]:
 
 def calls_of(path: str, T: int, first: int = 0) -> list[Call]:
     """Every route of T steps, or every t from the first."""
-    return [*routes(T)] if takes_route(path) else [(None, t) for t in range(first, T + 1)]
+    return [*charts.routes(T)] if takes_route(path) else [(None, t) for t in range(first, T + 1)]
 
 
 def kinds_of(path: str) -> list[str]:
@@ -131,7 +125,7 @@ def _batches_of_routes(T: int) -> Iterator[Setting]:
     for cuts in (c for n in range(T) for c in combinations(range(1, T), n)):
         ends, i = np.array([0, *cuts, T]), np.append(np.arange(len(cuts) + 1), 0)
         label = f"one route, {' '.join(map(str, ends))}, in batches"
-        yield Setting(label, segments(T, *cuts), ((ends[i], ends[i + 1]),), (len(i), 2))
+        yield Setting(label, charts.segments(T, *cuts), ((ends[i], ends[i + 1]),), (len(i), 2))
 
 
 def with_arrays(chart: Chart, taken: frozenset[str], rows: tuple[int, ...]) -> Chart:
@@ -179,7 +173,7 @@ def free(path: str) -> Setting:
         for letter, name in variables.items():
             x = v[letter]
             if name in LEVELS:
-                p, c = circle(x)
+                p, c = charts.circle(x)
                 given |= {name: p * p, f"1 - {name}": c * c}
                 roots += [p, c]
             elif name in SQUARES:

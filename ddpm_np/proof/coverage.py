@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.equations.docstrings import function_at
 from ddpm_np.schedule import Schedule
 
 # Instructions that belong to no statement.
@@ -61,18 +60,6 @@ class Coverage:
         """Also what the other covers."""
         for name, mine in vars(self).items():
             mine.update(vars(other)[name])
-
-
-def function_of(name: str) -> Any:
-    """The function with a dotted name below ``ddpm_np``; for a class, what calling its objects is.
-
-    >>> function_of("forward.q_sample").__name__
-    'q_sample'
-    """
-    found = function_at(name)
-    if inspect.isclass(found):
-        found = vars(found).get("__call__", vars(found).get("__init__"))
-    return getattr(found, "__func__", getattr(found, "fget", found))
 
 
 def lines_not_run(function: Any, covered: Coverage) -> list[str]:

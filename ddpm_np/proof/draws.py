@@ -210,10 +210,6 @@ def _denoiser(x_t: Array, t: int) -> Array:
     return x_t / 2 + t / 8
 
 
-def _ancestral(d: Draw) -> Iterator[Compared]:
-    yield from _sampled(d, "sampling.ancestral_step", sampling.ancestral_sample, 1.0)
-
-
 def _ddim(d: Draw) -> Iterator[Compared]:
     eta = float(d.rng.choice([0.0, 1.0, d.rng.uniform()]))
     sample = partial(sampling.ddim_sample, eta=eta)
@@ -221,7 +217,9 @@ def _ddim(d: Draw) -> Iterator[Compared]:
 
 
 EXAMPLES: dict[str, Callable[[Draw], Iterator[Compared]]] = {
-    "sampling.ancestral_sample": _ancestral,
+    "sampling.ancestral_sample": lambda d: _sampled(
+        d, "sampling.ancestral_step", sampling.ancestral_sample, 1.0
+    ),
     "sampling.ddim_sample": _ddim,
     "signals.MultiSine": _multi_sine,
     "closed_form.distributions.kl_divergence": _kl_divergence,

@@ -1,9 +1,6 @@
-"""Exact numbers that run through the package's own formulas.
+"""Exact numbers that run through the package's own formulas, as symbols do.
 
-NumPy's arithmetic on object arrays calls the elements' own ``+ - * /``, and ``np.sqrt`` calls
-their ``.sqrt()``. A number that offers these five operations, exactly, lets the code that runs in
-float64 also run without rounding. ``fractions.Fraction`` will not do, because next to a float it
-silently becomes one.
+``fractions.Fraction`` will not do, because next to a float it silently becomes one.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ The hypotheses, and who sees to them:
    same order, the argument checks that :mod:`ddpm_np.proof.trace` lists aside, and end at the
    values that the rational functions have there, up to 1e-10 of them. So the theorem is about the
    float code, up to rounding.
-6. The code has no memory: what it returns depends on what it is given, not on how often, and not
-   on who runs it: code that names what would show the tracer is refused.
+6. The code has no memory: what it returns depends on what it is given, not on how often, nor
+   on who runs it: code that names what would show or leave the tracer is refused.
 7. The symbols and the prover themselves are correct. Their tests and a planted bug for each
    identity stand for that.
 
@@ -48,19 +48,18 @@ What is proved is listed in :mod:`ddpm_np.proof.identities`.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import product
 from numbers import Rational
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ddpm_np._checks import Array
+from ddpm_np.proof.callers import where_raised
 from ddpm_np.proof.exact import Root
 from ddpm_np.proof.rational import Symbol, same
 from ddpm_np.proof.symbols import ANY, Domain, Interval
@@ -152,16 +151,11 @@ class Proof:
         return not self.failure
 
     def __str__(self) -> str:
-        identity = self.identity
-        pairs = "1 pair of numbers" if self.equal == 1 else f"{self.equal} pairs of numbers"
-        result = (
-            f"NOT PROVED: {self.failure}"
-            if self.failure
-            else (f"proved: {pairs} equal where both sides are defined")
-        )
-        return (
-            f"{identity.name} ({', '.join(identity.equations)}): {identity.statement}\n    {result}"
-        )
+        i, pairs = self.identity, f"{self.equal} pair{'s' if self.equal > 1 else ''} of numbers"
+        result = f"proved: {pairs} equal where both sides are defined"
+        if self.failure:
+            result = f"NOT PROVED: {self.failure}"
+        return f"{i.name} ({', '.join(i.equations)}): {i.statement}\n    {result}"
 
 
 def prove(identity: Identity) -> Proof:
@@ -195,7 +189,7 @@ def prove(identity: Identity) -> Proof:
             return Proof(identity, 0, failure)
         exact.close()
     except Exception as error:
-        return Proof(identity, 0, f"{type(error).__name__}: {error}{_where(error)}")
+        return Proof(identity, 0, f"{type(error).__name__}: {error}{where_raised(error)}")
     return Proof(identity, len(pairs), trace=exact)
 
 
@@ -302,15 +296,3 @@ def _listed(side: Any, kinds: tuple[type, ...]) -> Any:
     if isinstance(side, kinds):
         return side
     raise TypeError(f"a side holds the {type(side).__name__} {side!r}, which is not exact")
-
-
-def _where(error: Exception) -> str:
-    """The line in which the error was raised, if its message does not name one."""
-    if ", line " in str(error):
-        return ""
-    frames = [
-        f
-        for f in traceback.extract_tb(error.__traceback__)
-        if Path(f.filename).name not in ("symbols.py", "polynomials.py")
-    ]
-    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import linecache
 import sys
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import lcm
 from numbers import Rational
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ddpm_np._checks import ExactNumber
 from ddpm_np.proof import polynomials as poly
-from ddpm_np.proof.printing import in_text
+from ddpm_np.proof.callers import in_numpy
 
 Key = tuple[Fraction, frozenset[tuple[poly.Factor, int]]]
 
@@ -43,6 +41,11 @@ def _refused(what: str) -> Any:
         raise self.domain.refusal(TypeError, f"a symbol {what}, {DEPENDS}")
 
     return refuse
+
+
+def _answered(comparison: str, sign: int) -> Any:
+    """A comparison: whether the domain says that the difference has this sign."""
+    return lambda self, other: self.domain.sign(self - other, comparison) == sign
 
 
 class Symbol(ExactNumber):
@@ -139,15 +142,14 @@ class Symbol(ExactNumber):
     @_untraced
     def sqrt(self) -> Symbol:
         """The declared root whose square this is, for all values of the variables."""
-        if self.key in self.domain.roots:
-            return plain(self.domain.roots[self.key])
-        if self.key in self.domain.found:
-            return plain(self.domain.found[self.key])
-        for root in self.domain.roots.values():  # the square may be factored in another way
-            if same(root * root, self):
-                self.domain.found[self.key] = root
-                return plain(root)
-        raise self.domain.refusal(ValueError, f"{self} is not the square of a declared root")
+        roots, key = self.domain.roots, self.key
+        if key not in roots:  # the square may be factored in another way
+            found = next((root for root in roots.values() if same(root * root, self)), None)
+            if found is None:
+                why = f"{self} is not the square of a declared root"
+                raise self.domain.refusal(ValueError, why)
+            roots[key] = found
+        return plain(roots[key])
 
     def tanh(self) -> Symbol:
         """A new variable that stands for tanh of this, the same one for the same argument.
@@ -160,11 +162,7 @@ class Symbol(ExactNumber):
     @_untraced
     def derivative(self, by: Symbol | str) -> Symbol:
         """The derivative with respect to a variable, given as its symbol or its name."""
-        name = (
-            by
-            if isinstance(by, str)
-            else next(name for name in self.domain.variables if same(self.domain[name], by))
-        )
+        name = by if isinstance(by, str) else str(by)
         total = self._partial(name)
         for tanh in self.domain.arguments:
             outer = self._partial(tanh)
@@ -193,13 +191,12 @@ class Symbol(ExactNumber):
         result: Any = self.scale.numerator if whole else self.scale
         for f, k in self.factors.items():
             if f not in known:
-                value: Any = 0
+                known[f] = 0
                 for m, c in f:
                     term: Any = c
                     for i, n in poly.exponents(m):
                         term = values[names[i]] ** n * term
-                    value = term + value
-                known[f] = value
+                    known[f] = term + known[f]
             result = known[f] ** k * result
         return result
 
@@ -214,22 +211,11 @@ class Symbol(ExactNumber):
         """The way in which it is kept. Equal keys mean equal functions, but not the reverse."""
         return self.scale, frozenset(self.factors.items())
 
-    @property
-    def numerator(self) -> poly.Polynomial:
-        """The numerator, multiplied out, without the fraction in front."""
-        return poly.expanded(self.factors, {f: min(k, 0) for f, k in self.factors.items()})
-
-    @property
-    def denominator(self) -> dict[poly.Factor, int]:
-        """The factors of the denominator and their powers."""
-        return {f: -k for f, k in self.factors.items() if k < 0}
-
     def __repr__(self) -> str:
         caller = sys._getframe(1).f_globals.get("__name__", "")
         if sys.gettrace() is not None and not caller.startswith("ddpm_np.proof"):
             self.domain.refusal(TypeError, f"a symbol was written down, {DEPENDS}")
-        names = list(self.domain.variables)
-        return in_text(self.numerator, self.denominator, self.scale, names)
+        return poly.in_text(self.scale, self.factors, list(self.domain.variables))
 
     def _lift(self, other: object) -> Any:
         """The other operand as a symbol; NotImplemented for an array, which has its elements."""
@@ -246,7 +232,7 @@ class Symbol(ExactNumber):
         raise self.domain.refusal(TypeError, f"a symbol met the {type(other).__name__} {other!r}")
 
     def _unwrapped(self, other: object) -> None:
-        if isinstance(other, np.integer) and not _in_numpy():
+        if isinstance(other, np.integer) and not in_numpy():
             raise self.domain.refusal(TypeError, f"a symbol met {other!r}, which may have wrapped")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -271,28 +257,11 @@ class Symbol(ExactNumber):
     __float__ = _refused("cannot be rounded to a float")
     __int__ = _refused("cannot be made a whole number")
 
-    def __lt__(self, other: object) -> bool:
-        return self.domain.sign(self - other, "<") < 0
-
-    def __le__(self, other: object) -> bool:
-        return self.domain.sign(self - other, "<=") < 0
-
-    def __gt__(self, other: object) -> bool:
-        return self.domain.sign(self - other, ">") > 0
-
-    def __ge__(self, other: object) -> bool:
-        return self.domain.sign(self - other, ">=") > 0
+    __lt__, __le__ = _answered("<", -1), _answered("<=", -1)
+    __gt__, __ge__ = _answered(">", 1), _answered(">=", 1)
 
 
-# The files that are looked through for the line that asked for an operation.
-OWN = (__file__, str(Path(__file__).with_name("symbols.py")))
 DEPENDS = "since the answer depends on its value"
-
-
-def polynomial(domain: Any, p: poly.Polynomial) -> Symbol:
-    """A polynomial, not 0, as a symbol."""
-    content, factor = poly.factor(p)
-    return Symbol(domain, Fraction(content), poly.joined({}, {factor: 1}))
 
 
 def plain(number: Symbol) -> Symbol:
@@ -304,23 +273,3 @@ def same(a: Any, b: Any) -> bool:
     """Whether two numbers, at least one of them a symbol, are equal as rational functions."""
     difference = a - b
     return difference.is_zero() if isinstance(difference, Symbol) else not difference
-
-
-def _in_numpy() -> bool:
-    """Whether the operation was asked for by NumPy itself, as ``mean`` divides by a number."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename in OWN:
-        frame = frame.f_back
-    return frame is not None and frame.f_globals.get("__name__", "").startswith("numpy.")
-
-
-def line_outside() -> str:
-    """The line of code, outside of this module, that is being run."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename in OWN:
-        frame = frame.f_back
-    if frame is None:
-        return "unknown line"
-    path = Path(frame.f_code.co_filename)
-    code = linecache.getline(str(path), frame.f_lineno).strip()
-    return f"{path.name}, line {frame.f_lineno}" + (f", {code}" if code else "")

@@ -52,7 +52,8 @@ from typing import Any
 import numpy as np
 
 from ddpm_np.proof import polynomials as poly
-from ddpm_np.proof.rational import DEPENDS, Key, Symbol, line_outside, polynomial
+from ddpm_np.proof.callers import line_outside
+from ddpm_np.proof.rational import DEPENDS, Key, Symbol
 from ddpm_np.proof.rational import same as same
 from ddpm_np.schedule import Schedule
 
@@ -90,7 +91,6 @@ class Domain:
                         f"got {interval!r}"
                     )
             self._add(name, interval)
-        self.found: dict[Key, Symbol] = {}  # roots that were looked for under another key
         self.roots: dict[Key, Symbol] = {c.key: c for c in (self.constant(0), self.constant(1))}
 
     @property
@@ -99,7 +99,8 @@ class Domain:
         return tuple(self[name] for name in self.variables)
 
     def __getitem__(self, name: str) -> Symbol:
-        return polynomial(self, poly.variable(self.index[name]))
+        variable = frozenset(poly.variable(self.index[name]).items())
+        return Symbol(self, Fraction(1), {variable: 1})
 
     def _add(self, name: str, interval: Interval) -> None:
         self.index[name] = len(self.variables)

@@ -4,11 +4,7 @@ The function is called with its parameters bound to symbols by their names
 (:func:`ddpm_np.equations.symbol_of`). What it returns is compared with every part of its formulas
 (:mod:`ddpm_np.proof.parts`), on a chart in which their roots are rational.
 
-Scalar kernels are proved with all their parameters free, unless the formula needs a relation
-between them such as alpha_t + beta_t = 1. Everything else is proved on schedules of 1, 2 and 5
-steps, for each t at which the formula has a value (psi_1 has none at t = 1), and for t = 0 if the
-function takes it: t as an int, for each row of a batch, and of a stack. Each chart reaches every
-schedule, so what is proved on one of them is not proved on another.
+Each chart reaches every schedule, so what is proved on one of them is not proved on another.
 """
 
 from __future__ import annotations
@@ -22,21 +18,10 @@ import numpy as np
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.docstrings import equation_numbers, formulas, function_at
 from ddpm_np.equations.values import SymbolValues
-from ddpm_np.proof import calls
+from ddpm_np.proof import calls, parts
 from ddpm_np.proof.calls import Call, Claim, Setting
 from ddpm_np.proof.identities import IDENTITIES
 from ddpm_np.proof.identities.entry import V
-from ddpm_np.proof.parts import (
-    MATRICES,
-    MEASURED,
-    NO_VALUE,
-    ROWS,
-    WITHOUT_FORMULA,
-    Part,
-    parts_of,
-    taken_by,
-    takes_route,
-)
 from ddpm_np.proof.prover import Chart, Identity
 from ddpm_np.proof.symbols import Domain
 
@@ -57,7 +42,7 @@ def theorems(path: str) -> list[Identity]:
     If the docstring has no equation, one that cannot be read or one without a value in any chart,
     an identity that fails and says so.
     """
-    if path in WITHOUT_FORMULA or path in MEASURED:
+    if path in parts.WITHOUT_FORMULA or path in parts.MEASURED:
         return []
     try:
         block = formulas(path)
@@ -70,7 +55,7 @@ def theorems(path: str) -> list[Identity]:
 
 def forget() -> None:
     """Find out anew which charts there are, after code or docstrings have changed."""
-    for cached in (_discovery, taken_by):
+    for cached in (_discovery, parts.taken_by):
         cached.cache_clear()
 
 
@@ -129,7 +114,7 @@ def _free_claims(path: str) -> dict[Claim, str]:
     return {
         (group, name): why or ("" if name[1] == last[name[0]] else "it needs a relation")
         for name, why in _values(path, calls.values_at(path, v, (None, None)), domain)
-        for group in (("s = 0", "s >= 1") if takes_route(path) else ("t = 1", "t >= 2"))
+        for group in (("s = 0", "s >= 1") if parts.takes_route(path) else ("t = 1", "t >= 2"))
     }
 
 
@@ -142,25 +127,25 @@ def _values(
     """
     refusals = len(domain.refusals)
     try:
-        parts = [part for part in parts_of(path, numbers) if part.formula.exact]
+        found = [part for part in parts.parts_of(path, numbers) if part.formula.exact]
     except ZeroDivisionError:
         yield WHOLE, NOWHERE
-    except NO_VALUE as error:
+    except parts.NO_VALUE as error:
         if len(domain.refusals) > refusals:
             yield WHOLE, str(error)
     else:
-        for part in parts:
+        for part in found:
             yield part.name, _why(part, numbers)
 
 
-def _why(part: Part, numbers: SymbolValues) -> str:
+def _why(part: parts.Part, numbers: SymbolValues) -> str:
     if any(isinstance(x, float) and np.isnan(x) for x in np.ravel(part.actual)):
         return NOWHERE
     try:
         part.expected(numbers)
     except ZeroDivisionError:
         return NOWHERE
-    except NO_VALUE as error:
+    except parts.NO_VALUE as error:
         return str(error)
     return HAS_VALUE
 
@@ -168,11 +153,11 @@ def _why(part: Part, numbers: SymbolValues) -> str:
 @cache
 def _discovery(kind: str, call: Call | None) -> V | None:
     """A chart of three steps with all that a function may take; None where the kind has none."""
-    taken = frozenset({*ROWS, *MATRICES, "values", "distribution", "eta"})
+    taken = frozenset({*parts.ROWS, *parts.MATRICES, "values", "distribution", "eta"})
     try:
         chart = calls.SCHEDULES[kind](3) if call is None else calls.ROUTES[kind](3, *call)
         domain, v = calls.with_arrays(chart, taken, (2,)).namespace()
-    except NO_VALUE:  # the reverse steps lead to s >= 1
+    except parts.NO_VALUE:  # the reverse steps lead to s >= 1
         return None
     v.domain = domain
     return v
@@ -186,7 +171,7 @@ def _identity(path: str, setting: Setting, claims: set[Claim]) -> Identity:
         left, right = [], []
         for call in setting.calls:
             numbers, wanted = calls.values_at(path, v, call), calls.wanted_at(call, claims)
-            for part in parts_of(path, numbers):
+            for part in parts.parts_of(path, numbers):
                 if part.name in wanted:
                     left.append(part.actual)
                     right.append(part.expected(numbers))
@@ -194,7 +179,7 @@ def _identity(path: str, setting: Setting, claims: set[Claim]) -> Identity:
 
     chart = setting.chart
     if setting.rows:
-        chart = calls.with_arrays(chart, taken_by(path), setting.rows)
+        chart = calls.with_arrays(chart, parts.taken_by(path), setting.rows)
     statement = ",  ".join(f.text for f in formulas(path) if f.exact)
     name = f"{path} is its formula, {setting.label}"
     return Identity(name, equation_numbers(function_at(path)), statement, chart, sides)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import dis
 import inspect
-import linecache
 import sys
 import sysconfig
 import threading
@@ -33,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from ddpm_np.proof.callers import place
 from ddpm_np.proof.coverage import Coverage, codes_in, lines_of
 
 CHECKS = {"ddpm_np._checks", "ddpm_np.closed_form.arguments"}
@@ -46,10 +46,11 @@ ASK_FOR_THE_TYPE = {
     ("ddpm_np.sampling", "_variance_table"),
 }
 
-# Modules and attributes by which code could tell a run that is traced from a plain one. A name
-# that is only made when the code runs, such as that of a module to import, is not seen.
-INTERPRETER = {"sys", "inspect", "traceback", "gc"}
-SEES_THE_TRACER = {*INTERPRETER, "gettrace", "getprofile", "f_trace", "f_back"}
+# Modules and attributes by which code could tell a run that is traced from a plain one, or run what
+# is not traced. A name that is only put together when the code runs is not seen.
+INTERPRETER = {"sys", "inspect", "traceback", "gc", "ctypes", "_thread"}
+TRACERS = {"gettrace", "settrace", "getprofile", "setprofile", "f_trace", "f_back"}
+SEES_THE_TRACER = INTERPRETER | TRACERS
 
 LIBRARIES = tuple(
     {str(Path(p)) for p in sysconfig.get_paths().values()} | {str(Path(np.__file__).parents[1])}
@@ -72,8 +73,8 @@ class Trace:
 
     def close(self) -> None:
         """Keep the instructions and forget their order."""
-        for code, place in (divmod(each, WIDTH) for each in set(self.instructions)):
-            self.calls[code].places.add((self.codes[code].co_firstlineno, place))
+        for code, at in (divmod(each, WIDTH) for each in set(self.instructions)):
+            self.calls[code].places.add((self.codes[code].co_firstlineno, at))
         self.instructions.clear()
 
     def coverage(self, function: Any) -> Coverage | None:
@@ -95,8 +96,8 @@ class Trace:
             kind = self._kinds[id(code)] = self._kind(frame)
             self.codes[id(code)] = code
             if kind != IGNORED and (name := _sees_the_tracer(frame, checks=kind == CHECKING)):
-                place = _place(code, code.co_firstlineno)
-                self.refusals.append(f"{name} can tell a proof from a plain run: {place}")
+                where = place(code.co_filename, code.co_firstlineno)
+                self.refusals.append(f"{name} can tell a proof from a plain run: {where}")
         if kind == IGNORED or (not self.outside and _module(frame) == ""):
             return None
         frame.f_trace_lines = False
@@ -130,8 +131,8 @@ class Trace:
             if event == "opcode":
                 keep(first + frame.f_lasti)
             elif event == "exception" and not _end_of_a_loop(frame, arg[0]):
-                place = _place(frame.f_code, frame.f_lineno)
-                catch(f"{arg[0].__name__} was raised and caught: {place}")
+                where = place(frame.f_code.co_filename, frame.f_lineno)
+                catch(f"{arg[0].__name__} was raised and caught: {where}")
             return frame.f_trace
 
         return ran
@@ -156,17 +157,11 @@ def first_difference(one: Trace, other: Trace) -> str:
     if one.instructions == other.instructions:
         return ""
     pairs = zip_longest(one.instructions, other.instructions)
-    at = next(i for i, (a, b) in enumerate(pairs) if a != b)
+    first = next(i for i, (a, b) in enumerate(pairs) if a != b)
     longer = max(one.instructions, other.instructions, key=len)
-    number, place = divmod(longer[max(at - 1, 0)], WIDTH)
+    number, at = divmod(longer[max(first - 1, 0)], WIDTH)
     code = one.codes.get(number) or other.codes[number]
-    line = lines_of(code)[place]
-    text = linecache.getline(code.co_filename, line).strip()
-    return _place(code, line) + (f", {text}" if text else "")
-
-
-def _place(code: CodeType, line: int) -> str:
-    return f"{Path(code.co_filename).name}, line {line}"
+    return place(code.co_filename, lines_of(code)[at])
 
 
 def _sees_the_tracer(frame: FrameType, *, checks: bool) -> str:
@@ -175,7 +170,8 @@ def _sees_the_tracer(frame: FrameType, *, checks: bool) -> str:
     checks : whether it checks arguments, and so may ask sys how large a number can be
     """
     names = {*frame.f_code.co_names} - ({"sys"} if checks else set())
-    if found := names & SEES_THE_TRACER:
+    texts = {constant for constant in frame.f_code.co_consts if type(constant) is str}
+    if found := (names | texts) & SEES_THE_TRACER:
         return min(found)
     for value in (*map(frame.f_globals.get, names), *frame.f_locals.values()):
         if type(value) in (FunctionType, BuiltinFunctionType, ModuleType):

@@ -19,7 +19,8 @@ import numpy as np
 
 from ddpm_np._checks import check_count
 from ddpm_np.equations import EQUATIONS, Formula, formulas
-from ddpm_np.proof.coverage import Coverage, function_of, lines_not_run
+from ddpm_np.equations.docstrings import function_of
+from ddpm_np.proof.coverage import Coverage, lines_not_run
 from ddpm_np.proof.draws import Draw, draws
 from ddpm_np.proof.errors import Worst, in_batches, measured_paths, worst_error, worst_in_batches
 from ddpm_np.proof.identities import IDENTITIES
@@ -60,9 +61,9 @@ class Row(NamedTuple):
         return sum(proof.proved for proof in self.proofs)
 
     @property
-    def holds(self) -> bool:
-        """Whether everything that was tried came out."""
-        return not self.failures
+    def statements(self) -> tuple[str, ...]:
+        """What the identities say, each once."""
+        return tuple(dict.fromkeys(proof.identity.statement for proof in self.proofs))
 
     def known(self, formula: Formula) -> str:
         """How a formula is known: "proved", "measured" or "stated"."""

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np.closed_form.covariance import (
-    chi_mean,
     covariance_of_sum,
     covariance_two_steps,
     effective_rank,
@@ -76,16 +75,6 @@ def test_averaging_removes_neither_what_is_shared_nor_a_bias() -> None:
     assert variance_of_mean(2.0, 10**9, correlation=0.5) == pytest.approx(1.0, rel=1e-8)
     assert error_of_mean(2.0, 10**9, bias=3.0) == pytest.approx(9.0, rel=1e-8)
     assert variance_of_mean(2.0, 1, correlation=-1.0) == 2.0
-
-
-@pytest.mark.E33
-def test_mean_distance_of_white_noise() -> None:
-    assert chi_mean(1) == pytest.approx(np.sqrt(2 / np.pi), rel=8 * EPS)
-    assert chi_mean(2) == pytest.approx(np.sqrt(np.pi / 2), rel=8 * EPS)
-    distances = np.linalg.norm(np.random.default_rng(0).standard_normal((4000, 50)), axis=1)
-    assert five_errors(
-        distances.mean(), chi_mean(50), distances.std(ddof=1) / np.sqrt(len(distances))
-    )
 
 
 # ---- E21, E22 ------------------------------------------------------------------------------------

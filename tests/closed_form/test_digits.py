@@ -8,7 +8,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ddpm_np import posterior
 from ddpm_np.closed_form.covariance import (
@@ -50,7 +49,6 @@ from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
 
 EPS = float(np.finfo(np.float64).eps)
-Array = NDArray[np.float64]
 
 
 # ---- steps of 1e-12 and less ---------------------------------------------------------------------

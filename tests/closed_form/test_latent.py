@@ -212,8 +212,9 @@ def test_any_proposal_with_a_density_gives_the_evidence() -> None:
 
 
 @pytest.mark.E31
-@pytest.mark.parametrize("k", [1, 2])
-@pytest.mark.parametrize("z", [0.0, 0.025, 0.0125, 0.333])
+@pytest.mark.parametrize(
+    "k, z", [*((1, z) for z in (0.0, 0.025, 0.0125, 0.333)), (2, 0.0125), (2, 0.333)]
+)
 def test_quadrature_gives_the_integral_or_refuses(k: int, z: float) -> None:
     # z on a node, between two, and elsewhere; on the second axis the integrand stays wide.
     refused = 0

@@ -67,8 +67,6 @@ def test_bits_are_nats_over_dim_ln_2() -> None:
     assert bits_per_dim(50 * np.log(2), 50) == 1.0
     terms = bound(MultiSine(FREQUENCIES, noise=0.1), NOTES)
     assert terms.bits_per_dim == bits_per_dim(terms.total, 50)
-    with pytest.raises(ValueError, match="dim must be at least 1"):
-        bits_per_dim(1.0, 0)
 
 
 # ---- the bound in closed form --------------------------------------------------------------------
@@ -454,8 +452,8 @@ def test_a_flow_that_is_too_stiff_says_so_in_place_of_running_for_ever(
 ) -> None:
     narrow = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1e-6]], [[1e-6]]])
     denoiser = IdealDenoiser(narrow, SHORT)
-    monkeypatch.setattr(probability_flow, "_MAX_EVALUATIONS", 200)
-    message = r"too stiff: 200 evaluations reached sigma = [\d.e-]+ on the way from 0 to 2\.77"
+    monkeypatch.setattr(probability_flow, "_MAX_EVALUATIONS", 60)
+    message = r"too stiff: 60 evaluations reached sigma = [\d.e-]+ on the way from 0 to 2\.77"
     with pytest.raises(ArithmeticError, match=message):
         probability_flow_logpdf(denoiser, SHORT, [0.0])
     with pytest.raises(ArithmeticError, match="on the way from 2.77 to 1e-08"):

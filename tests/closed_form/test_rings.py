@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ddpm_np.closed_form.distributions import Rings
 from ddpm_np.closed_form.distributions.ring_pictures import drawn, steepest
@@ -13,7 +12,6 @@ from ddpm_np.closed_form.gaussian import Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
 from ddpm_np.schedule import Schedule
 
-Array = NDArray[np.float64]
 SMALL = Rings(8, radius=2.2, spread=0.8)
 
 
@@ -84,8 +82,9 @@ def test_the_mean_square_is_the_integral_over_all_places() -> None:
     z = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
     squares = np.square(SMALL.decode(z)).mean(1)
     exact = np.outer(weights, weights).ravel() @ squares / (2 * np.pi)
-    assert SMALL.mean_square == pytest.approx(exact, rel=1e-5)
-    assert at_level(2.0).mean_square == pytest.approx(0.2 * exact + 0.8, rel=1e-5)
+    # The integrals promise 1e-6; 60 nodes are 1.5e-7 off what 200 give.
+    assert SMALL.mean_square == pytest.approx(exact, rel=1e-6)
+    assert at_level(2.0).mean_square == pytest.approx(0.2 * exact + 0.8, rel=1e-6)
 
 
 @pytest.mark.E24
@@ -115,8 +114,8 @@ def test_a_grid_around_the_mode_a_fixed_one_and_cells_give_the_same(
 @pytest.mark.parametrize(
     "dist, sigma",
     [
-        (Rings(8, radius=2.0), 0.4),
-        (Rings(8, radius=0.5), 0.5),
+        (Rings(5, radius=2.0), 0.4),
+        (Rings(5, radius=0.5), 0.5),
         pytest.param(Rings(8, radius=2.0, spread=3.0), 0.8, marks=pytest.mark.long),
         (Rings(4), 0.16),
     ],
@@ -156,9 +155,9 @@ def test_rings_that_leave_the_picture_or_have_a_kink_are_summed_right(
 @pytest.mark.E24
 def test_two_modes_share_what_lies_between_them() -> None:
     """The mean of two rings is as near to the one as to the other."""
-    dist = Rings(12, radius=2.0, spread=2.0)
+    dist = Rings(8, radius=1.5, spread=1.5)
     x = (dist.decode([[1.0, 0.0]]) + dist.decode([[-1.0, 0.0]])) / 2
-    mean = dist.noised(1.0, 0.04).posterior(x)[0].reshape(12, 12)
+    mean = dist.noised(1.0, 0.04).posterior(x)[0].reshape(8, 8)
     np.testing.assert_allclose(mean, mean[::-1], rtol=0, atol=1e-6)
 
 

@@ -197,41 +197,6 @@ def test_a_folder_in_the_place_of_a_report_is_refused(tiny, capsys):
     assert "x/report.json must be a file" in refused(capsys, "run", "--resume", "--out", "x")
 
 
-def test_an_interrupt_during_a_further_training_keeps_what_is_done(tiny, monkeypatch, capsys):
-    from test_rings_run import SMALL
-
-    from ddpm_np.experiments import rings_evaluation
-    from ddpm_np.experiments.experiment import EXPERIMENTS
-
-    monkeypatch.setitem(EXPERIMENTS, "rings", SMALL)
-    monkeypatch.setattr(rings_evaluation, "PATCHES", (3, 7))
-    argv, run = ["run", "--experiment", "rings", "--out"], Training.run
-    assert main(*argv, "whole") == 0
-
-    def stopped(training):
-        for record in run(training):
-            if training.job.name == "unet-16" and record.step == 2:
-                signal.raise_signal(signal.SIGINT)
-            yield record
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    monkeypatch.setattr(Training, "run", stopped)
-    try:
-        assert main(*argv, "x") == 130
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert "stopped at step 2 of 4 of unet-16, saved" in capsys.readouterr().err
-    monkeypatch.setattr(Training, "run", run)
-    assert main("run", "--resume", "--out", "x") == 0
-    assert "unet-16: at step 2 of 4" in capsys.readouterr().out
-    left, wanted = files("x"), files("whole")
-    for name in wanted:
-        if name.endswith(".npz"):
-            assert left[name] == wanted[name], name
-    numbers = (json.loads(found["report.json"])["numbers"] for found in (left, wanted))
-    assert next(numbers) == next(numbers)
-
-
 # ---- what is not there, or not as it was ---------------------------------------------------------
 
 
@@ -240,7 +205,8 @@ def test_an_interrupt_during_a_further_training_keeps_what_is_done(tiny, monkeyp
     [
         ("scipy", ["run", "--out", "x"]),
         *(pytest.param("scipy", [command], marks=long) for command in ("errata", "verify")),
-        ("matplotlib", ["run", "--out", "x"]),
+        # tests/test_style.py has a short form of it
+        pytest.param("matplotlib", ["run", "--out", "x"], marks=long),
     ],
 )
 def test_without_a_package_one_line_says_what_to_install(tmp_path, package, argv):

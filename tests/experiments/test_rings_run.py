@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import files, main
 
-from ddpm_np.cli import main
+from ddpm_np import _figure_style
 from ddpm_np.closed_form.distributions import Rings
 from ddpm_np.experiments import rings_evaluation
 from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS, from_config
@@ -18,6 +21,7 @@ from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.learning.unet import UNet
+from ddpm_np.training import StepRecord
 
 SMALL = replace(
     RINGS,
@@ -44,16 +48,25 @@ def test_the_experiment_has_a_unet_and_a_family_of_rings() -> None:
     assert isinstance(dist, Rings) and RINGS.variant(quick=True).steps < 100
 
 
-@pytest.mark.usefixtures("quick_pictures")
-def test_a_whole_run_reports_and_draws(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(EXPERIMENTS, "rings", SMALL)
-    monkeypatch.setattr(rings_evaluation, "PATCHES", (3, 7))
-    assert main(["run", "--experiment", "rings", "--out", str(tmp_path / "run")]) == 0
-    said = capsys.readouterr().out
-    assert "three-layers: step 4/4" in said and "report in" in said
-    folder = tmp_path / "run"
+@pytest.fixture(scope="module")
+def small() -> Iterator[None]:
+    """The experiment made small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EXPERIMENTS, "rings", SMALL)
+        patch.setattr(rings_evaluation, "PATCHES", (3, 7))
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(small: None, quick_pictures: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a whole run."""
+    folder = tmp_path_factory.mktemp("rings") / "run"
+    assert main("run", "--experiment", "rings", "--out", folder) == 0
+    return folder
+
+
+def test_a_whole_run_reports_and_draws(whole: Path) -> None:
+    folder = whole
     report = json.loads((folder / "report.json").read_text())
     numbers = report["numbers"]
     for name in (
@@ -80,6 +93,38 @@ def test_a_whole_run_reports_and_draws(
     samples = np.load(folder / "samples.npz")["samples"]
     assert samples.shape == (6, 64)
     assert isinstance(load_checkpoint(folder / "checkpoint.npz", KINDS).state.network, UNet)
+
+
+def test_an_interrupt_during_a_further_training_keeps_what_is_done(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_figure_style, "available", lambda: False)
+    folder, run = tmp_path / "x", Training.run
+
+    def stopped(training: Training) -> Iterator[StepRecord]:
+        for record in run(training):
+            if training.job.name == "unet-16" and record.step == 2:
+                signal.raise_signal(signal.SIGINT)
+            yield record
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(Training, "run", stopped)
+    try:
+        assert main("run", "--experiment", "rings", "--out", folder) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "stopped at step 2 of 4 of unet-16, saved" in capsys.readouterr().err
+    monkeypatch.setattr(Training, "run", run)
+    assert main("run", "--resume", "--out", folder) == 0
+    said = capsys.readouterr().out
+    assert "unet-16: at step 2 of 4" in said and "three-layers: step 4/4" in said
+    assert "report in" in said
+    left, wanted = files(folder), files(whole)
+    for name in wanted:
+        if name.endswith(".npz"):
+            assert left[name] == wanted[name], name
+    numbers = (json.loads(found["report.json"])["numbers"] for found in (left, wanted))
+    assert next(numbers) == next(numbers)
 
 
 def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> None:

@@ -177,9 +177,6 @@ def test_forward_changes_neither_its_input_nor_an_earlier_result() -> None:
     assert np.array_equal(one, network.backward(np.ones_like(x), cache).flat)
 
 
-RNG = np.random.default_rng(0)
-
-
 def test_a_resumed_training_has_the_bits_of_an_unbroken_one(tmp_path: Path) -> None:
     dist, schedule = Rings(8, radius=2.2), Schedule.sigmoid(5)
     options: dict[str, Any] = {"steps": 4, "batch_size": 3, "learning_rate": 1e-2}

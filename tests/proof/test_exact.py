@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from fractions import Fraction
 
 import numpy as np
@@ -17,29 +18,15 @@ FRACTIONS = st.fractions(-10, 10, max_denominator=30)
 @given(FRACTIONS, FRACTIONS)
 def test_exact_numbers_compute_as_fractions_do(a: Fraction, b: Fraction) -> None:
     x, y = Exact(a), Exact(b)
-    assert [(x + y).fraction, (x - y).fraction, (x * y).fraction, (-x).fraction] == [
-        a + b,
-        a - b,
-        a * b,
-        -a,
-    ]
-    assert [(x + b).fraction, (b - x).fraction, (b * x).fraction, (x**3).fraction] == [
-        a + b,
-        b - a,
-        a * b,
-        a**3,
-    ]
-    assert (x < y, x <= y, x > y, x >= y, x == y, bool(x)) == (
-        a < b,
-        a <= b,
-        a > b,
-        a >= b,
-        a == b,
-        bool(a),
-    )
-    assert hash(x) == hash(a) and (a * x).sqrt().fraction == abs(a)
-    if b:
-        assert (x / y).fraction == a / b and (a / y).fraction == a / b and (y**-1).fraction == 1 / b
+    operations = [operator.add, operator.sub, operator.mul, *([operator.truediv] if b else [])]
+    for operation in operations:
+        found = operation(x, y), operation(x, b), operation(a, y)
+        assert [number.fraction for number in found] == [operation(a, b)] * 3
+    for comparison in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq):
+        assert comparison(x, y) == comparison(a, b)
+    assert ((-x).fraction, (x**3).fraction, bool(x), hash(x)) == (-a, a**3, bool(a), hash(a))
+    assert (a * x).sqrt().fraction == abs(a)
+    assert not b or (y**-1).fraction == 1 / b
 
 
 @given(st.lists(FRACTIONS, min_size=1, max_size=4))

@@ -1,30 +1,17 @@
-"""The prover: it proves what is true, and refuses what is false or outside its theorem."""
+"""The identities of the derivation are proved, and none is without a function that it names.
+
+Wrong functions are in tests/planted_bugs.txt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ddpm_np import forward, network, posterior, sampling
 from ddpm_np.closed_form import ideal, reverse
-from ddpm_np.proof import ANY, IDENTITIES, Chart, Identity, Proof, identities_of, prove
-
-V = SimpleNamespace
-X = Chart({"x": ANY})
-
-
-def proof_of(chart: Chart, sides: Callable[[V], tuple[Any, Any]]) -> Proof:
-    return prove(Identity("test", ("E8",), "a test", chart, sides))
-
-
-def marked(equations: tuple[str, ...]) -> list[pytest.MarkDecorator]:
-    return [getattr(pytest.mark, e) for e in equations]
-
-
-# ---- the identities of the derivation -----------------------------------------------------------
+from ddpm_np.proof import IDENTITIES, Identity, identities_of, prove
 
 FAMILIES: dict[tuple[str, tuple[str, ...]], list[Identity]] = {}
 for _identity in IDENTITIES:
@@ -34,7 +21,7 @@ for _identity in IDENTITIES:
 @pytest.mark.parametrize(
     "family",
     [
-        pytest.param(family, marks=marked(equations), id=family[0].name)
+        pytest.param(family, marks=[getattr(pytest.mark, e) for e in equations], id=family[0].name)
         for (_, equations), family in FAMILIES.items()
     ],
 )
@@ -51,9 +38,6 @@ def test_names_are_unique_and_every_equation_of_the_derivation_is_there() -> Non
     proved = {e for i in IDENTITIES for e in i.equations}
     proved |= {f"E{n}" for n in range(1, 34) if next(identities_of(f"E{n}"), None)}
     assert proved >= {f"E{n}" for n in [*range(1, 16), 17, 18, *range(24, 28)]}
-
-
-# ---- a missing function leaves an identity unproved; wrong ones are in tests/planted_bugs.txt --
 
 
 @pytest.mark.parametrize(

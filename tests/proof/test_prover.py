@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+from _thread import start_new_thread as begin
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from sys import gettrace as traced
 from types import SimpleNamespace
@@ -18,13 +20,16 @@ from hypothesis import strategies as st
 
 from ddpm_np import forward
 from ddpm_np._checks import ExactNumber
+from ddpm_np.equations.docstrings import function_of
 from ddpm_np.proof import ANY, POSITIVE, UNIT, Chart, Identity, Proof, prove
-from ddpm_np.proof.coverage import Coverage, function_of, lines_not_run
+from ddpm_np.proof.coverage import Coverage, lines_not_run
 from ddpm_np.proof.identities.charts import levels
 from ddpm_np.proof.trace import Trace, tracing
 
 V = SimpleNamespace
 X = Chart({"x": ANY})
+A = X.with_arrays(a=(2,))
+NINE = X.with_arrays(a=(9,))
 
 
 def proof_of(chart: Chart, sides: Callable[[V], tuple[Any, Any]]) -> Proof:
@@ -74,192 +79,6 @@ def test_arrays_of_variables() -> None:
 
 
 # ---- false statements are refused ---------------------------------------------------------------
-
-SEEN = "can tell a proof from a plain run: test_prover.py, line "
-FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
-    "|x| = x": (X, lambda v: (np.abs(v.x), v.x), "no magnitude"),
-    "max(x, 0) = x": (X, lambda v: (np.maximum(v.x, 0), v.x), "cannot be compared"),
-    "max(x, 0) = x, in Python": (X, lambda v: (max(v.x, 0), v.x), "cannot be compared"),
-    "max(x, 0) = x, in an array": (
-        X,
-        lambda v: (np.maximum(np.array([v.x]), 0), [v.x]),
-        "cannot be compared",
-    ),
-    "sign(x) = 1": (X, lambda v: (np.sign(v.x), 1), "cannot be compared"),
-    "min(x, 99/100) = x": (
-        Chart({"x": UNIT}),
-        lambda v: (min(v.x, Fraction(99, 100)), v.x),
-        "cannot be compared",
-    ),
-    "sqrt(x^2) = x": (
-        Chart({"x": ANY}, roots=lambda v: [v.x]),
-        lambda v: (np.sqrt(v.x**2), v.x),
-        "is not shown to be 0 or more",
-    ),
-    "sqrt(y^2) = y for y = x - 1/2": (
-        Chart({"x": UNIT}, lambda x: V(y=x - Fraction(1, 2)), lambda v: [v.y]),
-        lambda v: (np.sqrt(v.y**2), v.y),
-        "is not shown to be 0 or more",
-    ),
-    "a dictionary look-up": (X, lambda v: ({1: v.x}.get(v.x, v.x), v.x), "cannot be looked up"),
-    "a set": (X, lambda v: (list({v.x}), v.x), "cannot be looked up"),
-    "nothing": (X, lambda v: ([], []), "no symbols"),
-    "numbers alone": (X, lambda v: (1, 1), "no symbols"),
-    "x or 1": (X, lambda v: (v.x or 1, v.x), "no truth value"),
-    "x if x != 1/4": (
-        X,
-        lambda v: (v.x if v.x != Fraction(1, 4) else 0, v.x),
-        "cannot be compared",
-    ),
-    "(x + y)^2 = x^2 + y^2": (
-        X.also(y=ANY),
-        lambda v: ((v.x + v.y) ** 2, v.x**2 + v.y**2),
-        "the sides differ: left ",
-    ),
-    "two numbers and one": (X, lambda v: ([v.x, v.x], v.x), "a number on one, several on the"),
-    "other shapes": (
-        X.with_arrays(a=(2, 3)),
-        lambda v: (v.a, v.a.reshape(6)),
-        "the sides have 2 and 6 parts",
-    ),
-    "the second number": (X, lambda v: ([v.x, v.x], (v.x, 2 * v.x)), "left x, right 2 x"),
-    "a float": (X, lambda v: (0.5 * v.x, v.x / 2), "met the float 0.5"),
-    "a float on its own": (X, lambda v: ([v.x, 1.0], [v.x, 1]), "holds the float 1.0"),
-    "a rounded root": (X, lambda v: (v.x**0.5, v.x), "whole powers only"),
-    "exp(x) = x": (X, lambda v: (np.exp(v.x), v.x), "exp"),
-    "division by 0": (X, lambda v: (1 / (v.x - v.x), v.x), "division by a symbol that is 0"),
-    "a float out of it": (X, lambda v: (float(v.x), v.x), "cannot be rounded"),
-    "another type": (X, lambda v: ("x", v.x), "holds the str"),
-    "a crash": (X, lambda v: [][1], "IndexError"),
-    "a missing name": (X, lambda v: (v.y, v.x), "AttributeError"),
-    "no pair": (X, lambda v: v.x, "TypeError"),
-    "None": (X, lambda v: None, "TypeError"),
-    "a comparison caught": (X, lambda v: (_positive_part(v.x), v.x), "cannot be compared"),
-    "exp(x) = x, caught": (X, lambda v: (_or_itself(np.exp, v.x), v.x), "has no exp"),
-    "isnan, caught": (X, lambda v: (_or_itself(np.isnan, v.x), v.x), "raised and caught"),
-    "round(x) = x, caught": (X, lambda v: (_or_itself(round, v.x), v.x), "raised and caught"),
-    "x // 1 = x, caught": (X, lambda v: (_or_itself(_floor, v.x), v.x), "raised and caught"),
-    "an attribute": (X, lambda v: (getattr(v.x, "imag", 0) + v.x, v.x), "has no imag"),
-    "hasattr": (X, lambda v: (2 * v.x if hasattr(v.x, "real") else v.x, v.x), "has no real"),
-    "the kind of a dtype": (
-        X,
-        lambda v: (v.x if np.asarray(v.x).dtype.kind == "O" else 1.02 * v.x, v.x),
-        "floats take another way than symbols: test_prover.py, line ",
-    ),
-    "the kind, without a branch": (
-        X,
-        lambda v: (v.x * (1 + (np.asarray(v.x).dtype.kind == "f")), v.x),
-        "floats give another value than symbols",
-    ),
-    "isscalar": (X, lambda v: (v.x + 1 if np.isscalar(v.x) else v.x, v.x), "another way"),
-    "repr": (X, lambda v: (v.x if repr(v.x) == "x" else 2 * v.x, v.x), "was written down"),
-    "how long its digits are": (
-        X,
-        lambda v: (v.x * (1 + (len(str(v.x)) > 30)), v.x),
-        "was written down",
-    ),
-    "digits in a text": (X, lambda v: (v.x if f"{v.x}" else 2 * v.x, v.x), "was written down"),
-    "how long an array's are": (
-        X.with_arrays(a=(2,)),
-        lambda v: (v.a * (1 + (len(repr(v.a)) > 99)), v.a),
-        "was written down",
-    ),
-    "the bytes of an array": (
-        X.with_arrays(a=(9,)),
-        lambda v: (v.a if max(v.a.tobytes()[::8]) % 8 == 0 else 2 * v.a, v.a),
-        "another way",
-    ),
-    "an array that can be written to": (
-        X.with_arrays(a=(2,)),
-        lambda v: (2 * v.a if v.a.flags.writeable else v.a, v.a),
-        "another way",
-    ),
-    "one that is then changed": (
-        X.with_arrays(a=(9,)),
-        lambda v: (_sorted_where_it_can_be(v.a), v.a),
-        "changed in place",
-    ),
-    "a float of NumPy": (
-        X,
-        lambda v: (2 * v.x if isinstance(v.x, np.floating) else v.x, v.x),
-        "another way",
-    ),
-    "a float of Python": (
-        X,
-        lambda v: (2 * v.x if type(v.x) is float else v.x, v.x),
-        "another way",
-    ),
-    "evaluated text": (
-        X,
-        lambda v: (eval("v.x if isinstance(v.x, ExactNumber) or v.x < 2 else 0"), v.x),
-        "another way",
-    ),
-    "another thread": (X, lambda v: (_in_a_thread(v.x), v.x), "another way"),
-    "a tenth of a millionth more": (
-        X,
-        lambda v: (v.x * (1 + Fraction(isinstance(v.x, float), 10**7)), v.x),
-        "another value",
-    ),
-    "more of little": (
-        X.with_arrays(a=(2,)),
-        lambda v: (v.a / 10**8 * (1 + (v.a.dtype.kind == "f")), v.a / 10**8),
-        "another value",
-    ),
-    "NaN on the right": (
-        X.with_arrays(a=(2,)),
-        lambda v: (v.a, v.a * _nan_of_floats(v.a)),
-        "another value",
-    ),
-    "an error suppressed": (X, lambda v: (_suppressed(np.exp, v.x), v.x), "has no exp"),
-    "an error that finally swallows": (X, lambda v: (_at_last(np.exp, v.x), v.x), "has no exp"),
-    "isinstance": (X, lambda v: (v.x + isinstance(v.x, float), v.x), "another value"),
-    "a number that wraps": (
-        X,
-        lambda v: (np.int64(2) ** np.int64(64) * v.x, 0 * v.x),
-        "may have wrapped",
-    ),
-    "a product that wraps": (
-        X,
-        lambda v: (np.int64(2**62) * np.int64(4) * v.x, 0 * v.x),
-        "overflow encountered",
-    ),
-    "an array changed in place": (
-        X.with_arrays(a=(2,)),
-        lambda v: (_doubled(v.a), v.a),
-        "read-only",
-    ),
-    "a list changed in place": (
-        Chart({"x": ANY}, lambda x: V(x=x, xs=[x])),
-        lambda v: (v.xs.append(v.x), v.x),
-        "has no attribute 'append'",
-    ),
-    "shapes in a list": (
-        X.with_arrays(a=(2,), b=(3,)),
-        lambda v: ([v.a, v.b], [[*v.a, v.b[0]], v.b[1:]]),
-        "the sides have 2 and 3 parts",
-    ),
-    "an array of one for a number": (X, lambda v: (v.x, np.array([v.x])), "a number on one"),
-    "a root caught": (X, lambda v: (_root_or(v.x), v.x), "not the square of a declared root"),
-    "whether it is traced": (X, lambda v: (v.x if sys.gettrace() else 2 * v.x, v.x), SEEN),
-    "whether it is profiled": (X, lambda v: (2 * v.x if sys.getprofile() else v.x, v.x), SEEN),
-    "who called it": (X, lambda v: (v.x if sys._getframe(1).f_back else 2 * v.x, v.x), SEEN),
-    "whether it is traced, under another name": (X, lambda v: (v.x if traced() else 0, v.x), SEEN),
-    "whether it is traced, by default": (X, lambda v: (_if_true(v.x), v.x), SEEN),
-    "whether threads are traced": (X, lambda v: (_of_threads(v.x), v.x), SEEN),
-    "whether a generator is traced": (X, lambda v: (_of_a_generator(v.x), v.x), SEEN),
-    "what is loaded": (X, lambda v: (_loaded(v.x), v.x), SEEN),
-    "deep recursion": (X, lambda v: _deeper(v), "RecursionError"),
-    "a chart that crashes": (
-        Chart({"x": ANY}, lambda x: [][0]),
-        lambda v: (v.x, v.x),
-        "IndexError",
-    ),
-    "a beta above 1": (
-        Chart({"x": POSITIVE}, lambda x: V(s=x.domain.schedule([x]))),
-        lambda v: (v.s.beta[1], 1),
-        "is not shown to lie between 0 and 1",
-    ),
-}
 
 
 def _positive_part(x: Any) -> Any:
@@ -332,7 +151,20 @@ def _if_true(x: Any, traced: Callable[[], Any] = sys.gettrace) -> Any:
 
 
 def _of_threads(x: Any) -> Any:
-    return x if threading.gettrace() else 2 * x
+    return x if getattr(threading, "gettrace")() else 2 * x  # noqa: B009
+
+
+def _in_a_thread_of_its_own(x: Any) -> Any:
+    found: list[Any] = []
+    begin(lambda: found.append(x if isinstance(x, ExactNumber) or x < 2 else 0), ())
+    while not found:
+        pass
+    return found[0]
+
+
+def _in_a_thread_without_a_tracer(x: Any) -> Any:
+    threading.settrace(lambda *_: None)
+    return _in_a_thread(x)
 
 
 def _of_a_generator(x: Any) -> Any:
@@ -347,6 +179,168 @@ def _loaded(x: Any) -> Any:
 
 def _deeper(v: V) -> Any:
     return _deeper(v)
+
+
+SEEN = "can tell a proof from a plain run: test_prover.py, line "
+# What is said to be x, the variable, and why that is refused.
+IS_X: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "|x| = x": (np.abs, "no magnitude"),
+    "max(x, 0) = x": (lambda x: np.maximum(x, 0), "cannot be compared"),
+    "max(x, 0) = x, in Python": (lambda x: max(x, 0), "cannot be compared"),
+    "a dictionary look-up": (lambda x: {1: x}.get(x, x), "cannot be looked up"),
+    "a set": (lambda x: list({x}), "cannot be looked up"),
+    "x or 1": (lambda x: x or 1, "no truth value"),
+    "x if x != 1/4": (lambda x: x if x != Fraction(1, 4) else 0, "cannot be compared"),
+    "two numbers and one": (lambda x: [x, x], "a number on one, several on the"),
+    "a rounded root": (lambda x: x**0.5, "whole powers only"),
+    "exp(x) = x": (np.exp, "exp"),
+    "division by 0": (lambda x: 1 / (x - x), "division by a symbol that is 0"),
+    "a float out of it": (float, "cannot be rounded"),
+    "another type": (lambda x: "x", "holds the str"),
+    "a comparison caught": (_positive_part, "cannot be compared"),
+    "exp(x) = x, caught": (lambda x: _or_itself(np.exp, x), "has no exp"),
+    "isnan, caught": (lambda x: _or_itself(np.isnan, x), "raised and caught"),
+    "round(x) = x, caught": (lambda x: _or_itself(round, x), "raised and caught"),
+    "x // 1 = x, caught": (lambda x: _or_itself(_floor, x), "raised and caught"),
+    "an attribute": (lambda x: getattr(x, "imag", 0) + x, "has no imag"),
+    "hasattr": (lambda x: 2 * x if hasattr(x, "real") else x, "has no real"),
+    "the kind of a dtype": (
+        lambda x: x if np.asarray(x).dtype.kind == "O" else 1.02 * x,
+        "floats take another way than symbols: test_prover.py, line ",
+    ),
+    "the kind, without a branch": (
+        lambda x: x * (1 + (np.asarray(x).dtype.kind == "f")),
+        "floats give another value than symbols",
+    ),
+    "isscalar": (lambda x: x + 1 if np.isscalar(x) else x, "another way"),
+    "repr": (lambda x: x if repr(x) == "x" else 2 * x, "was written down"),
+    "how long its digits are": (lambda x: x * (1 + (len(str(x)) > 30)), "was written down"),
+    "digits in a text": (lambda x: x if f"{x}" else 2 * x, "was written down"),
+    "a float of NumPy": (lambda x: 2 * x if isinstance(x, np.floating) else x, "another way"),
+    "a float of Python": (lambda x: 2 * x if type(x) is float else x, "another way"),
+    "another thread": (_in_a_thread, "another way"),
+    "a tenth of a millionth more": (
+        lambda x: x * (1 + Fraction(isinstance(x, float), 10**7)),
+        "another value",
+    ),
+    "an error suppressed": (lambda x: _suppressed(np.exp, x), "has no exp"),
+    "an error that finally swallows": (lambda x: _at_last(np.exp, x), "has no exp"),
+    "isinstance": (lambda x: x + isinstance(x, float), "another value"),
+    "a root caught": (_root_or, "not the square of a declared root"),
+    "whether it is traced": (lambda x: x if sys.gettrace() else 2 * x, SEEN),
+    "whether it is profiled": (lambda x: 2 * x if sys.getprofile() else x, SEEN),
+    "who called it": (lambda x: x if sys._getframe(1).f_back else 2 * x, SEEN),
+    "whether it is traced, under another name": (lambda x: x if traced() else 0, SEEN),
+    "whether it is traced, by default": (_if_true, SEEN),
+    "whether threads are traced": (_of_threads, SEEN),
+    "a thread that is not traced": (_in_a_thread_of_its_own, SEEN),
+    "a thread whose tracer is taken away": (_in_a_thread_without_a_tracer, SEEN),
+    "whether a generator is traced": (_of_a_generator, SEEN),
+    "what is loaded": (_loaded, SEEN),
+}
+# What is said to be an array of variables.
+IS_A: dict[str, tuple[Chart, Callable[[Any], Any], str]] = {
+    "how long an array's are": (A, lambda a: a * (1 + (len(repr(a)) > 99)), "was written down"),
+    "the bytes of an array": (
+        NINE,
+        lambda a: a if max(a.tobytes()[::8]) % 8 == 0 else 2 * a,
+        "another way",
+    ),
+    "an array that can be written to": (
+        A,
+        lambda a: 2 * a if a.flags.writeable else a,
+        "another way",
+    ),
+    "one that is then changed": (NINE, _sorted_where_it_can_be, "changed in place"),
+    "an array changed in place": (A, _doubled, "read-only"),
+}
+FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
+    "max(x, 0) = x, in an array": (
+        X,
+        lambda v: (np.maximum(np.array([v.x]), 0), [v.x]),
+        "cannot be compared",
+    ),
+    "sign(x) = 1": (X, lambda v: (np.sign(v.x), 1), "cannot be compared"),
+    "min(x, 99/100) = x": (
+        Chart({"x": UNIT}),
+        lambda v: (min(v.x, Fraction(99, 100)), v.x),
+        "cannot be compared",
+    ),
+    "sqrt(x^2) = x": (
+        replace(X, roots=lambda v: [v.x]),
+        lambda v: (np.sqrt(v.x**2), v.x),
+        "is not shown to be 0 or more",
+    ),
+    "sqrt(y^2) = y for y = x - 1/2": (
+        Chart({"x": UNIT}, lambda x: V(y=x - Fraction(1, 2)), lambda v: [v.y]),
+        lambda v: (np.sqrt(v.y**2), v.y),
+        "is not shown to be 0 or more",
+    ),
+    "nothing": (X, lambda v: ([], []), "no symbols"),
+    "numbers alone": (X, lambda v: (1, 1), "no symbols"),
+    "(x + y)^2 = x^2 + y^2": (
+        X.also(y=ANY),
+        lambda v: ((v.x + v.y) ** 2, v.x**2 + v.y**2),
+        "the sides differ: left ",
+    ),
+    "other shapes": (
+        X.with_arrays(a=(2, 3)),
+        lambda v: (v.a, v.a.reshape(6)),
+        "the sides have 2 and 6 parts",
+    ),
+    "the second number": (X, lambda v: ([v.x, v.x], (v.x, 2 * v.x)), "left x, right 2 x"),
+    "a float": (X, lambda v: (0.5 * v.x, v.x / 2), "met the float 0.5"),
+    "a float on its own": (X, lambda v: ([v.x, 1.0], [v.x, 1]), "holds the float 1.0"),
+    "a crash": (X, lambda v: [][1], "IndexError"),
+    "a missing name": (X, lambda v: (v.y, v.x), "AttributeError"),
+    "no pair": (X, lambda v: v.x, "TypeError"),
+    "None": (X, lambda v: None, "TypeError"),
+    "evaluated text": (
+        X,
+        lambda v: (eval("v.x if isinstance(v.x, ExactNumber) or v.x < 2 else 0"), v.x),
+        "another way",
+    ),
+    "more of little": (
+        A,
+        lambda v: (v.a / 10**8 * (1 + (v.a.dtype.kind == "f")), v.a / 10**8),
+        "another value",
+    ),
+    "NaN on the right": (A, lambda v: (v.a, v.a * _nan_of_floats(v.a)), "another value"),
+    "a number that wraps": (
+        X,
+        lambda v: (np.int64(2) ** np.int64(64) * v.x, 0 * v.x),
+        "may have wrapped",
+    ),
+    "a product that wraps": (
+        X,
+        lambda v: (np.int64(2**62) * np.int64(4) * v.x, 0 * v.x),
+        "overflow encountered",
+    ),
+    "a list changed in place": (
+        Chart({"x": ANY}, lambda x: V(x=x, xs=[x])),
+        lambda v: (v.xs.append(v.x), v.x),
+        "has no attribute 'append'",
+    ),
+    "shapes in a list": (
+        X.with_arrays(a=(2,), b=(3,)),
+        lambda v: ([v.a, v.b], [[*v.a, v.b[0]], v.b[1:]]),
+        "the sides have 2 and 3 parts",
+    ),
+    "an array of one for a number": (X, lambda v: (v.x, np.array([v.x])), "a number on one"),
+    "deep recursion": (X, lambda v: _deeper(v), "RecursionError"),
+    "a chart that crashes": (
+        Chart({"x": ANY}, lambda x: [][0]),
+        lambda v: (v.x, v.x),
+        "IndexError",
+    ),
+    "a beta above 1": (
+        Chart({"x": POSITIVE}, lambda x: V(s=x.domain.schedule([x]))),
+        lambda v: (v.s.beta[1], 1),
+        "is not shown to lie between 0 and 1",
+    ),
+    **{n: (X, lambda v, f=f: (f(v.x), v.x), why) for n, (f, why) in IS_X.items()},
+    **{n: (chart, lambda v, f=f: (f(v.a), v.a), why) for n, (chart, f, why) in IS_A.items()},
+}
 
 
 @pytest.mark.parametrize("name", FALSE)

@@ -17,7 +17,8 @@ from ddpm_np.equations.formula import names
 from ddpm_np.proof import prove
 from ddpm_np.proof.draws import Draw, draws
 from ddpm_np.proof.errors import in_batches, measured_paths, worst_error, worst_in_batches
-from ddpm_np.proof.theorems import MEASURED, WITHOUT_FORMULA, theorems
+from ddpm_np.proof.parts import MEASURED, WITHOUT_FORMULA
+from ddpm_np.proof.theorems import theorems
 
 PATHS = list(dict.fromkeys(path for e in EQUATIONS.values() for path in e.functions))
 PROVED = [p for p in PATHS if p not in MEASURED and any(f.exact for f in formulas(p)[:1])]

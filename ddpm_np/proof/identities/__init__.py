@@ -12,7 +12,7 @@ looked up in its module when it runs, so that what is proved is what is there.
 
 from __future__ import annotations
 
-from ddpm_np.proof.identities import forward, gaussian, gradient, posterior, predictions, sampling
+from ddpm_np.proof.identities import forward, gaussian, gradient, reverse
 from ddpm_np.proof.identities.entry import IDENTITIES
 
-__all__ = ["IDENTITIES", "forward", "gaussian", "gradient", "posterior", "predictions", "sampling"]
+__all__ = ["IDENTITIES", "forward", "gaussian", "gradient", "reverse"]

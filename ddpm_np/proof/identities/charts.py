@@ -100,6 +100,11 @@ def segments(T: int, *cuts: int) -> Chart:
     return Chart(dict.fromkeys(names, UNIT), build)
 
 
+def single_steps(T: int) -> Chart:
+    """kept[t - 1] = sqrt(alpha_t), noise[t - 1] = sqrt(beta_t)."""
+    return segments(T, *range(1, T))
+
+
 def _schedule_with(T: int, s: int, t: int, at_s: Any, at_t: Any, m: dict[str, Symbol]) -> Any:
     """A schedule of T steps with alpha_bar_s and alpha_bar_t as given, 1 <= s < t, others free."""
     levels: list[Any] = [1]

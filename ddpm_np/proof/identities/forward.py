@@ -5,15 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 
 from ddpm_np import forward
-from ddpm_np.proof.identities.charts import TS, betas, levels, segments
+from ddpm_np.proof.identities.charts import TS, betas, levels, single_steps
 from ddpm_np.proof.identities.entry import Sides, V, each_step, each_T, identity
-from ddpm_np.proof.prover import Chart
-
-
-def _single_steps(T: int) -> Chart:
-    """kept[t - 1] = sqrt(alpha_t), noise[t - 1] = sqrt(beta_t)."""
-    return segments(T, *range(1, T))
-
 
 # ---- E2: the schedule ---------------------------------------------------------------------------
 
@@ -53,7 +46,7 @@ def _skipping_from_the_signal(v: V, t: int) -> Sides:
     return skipped, forward.q_sample(v.schedule, v.x, t, v.eps)
 
 
-@identity("E4 E1", each_step(_single_steps), x=(2,), eps=(2,))
+@identity("E4 E1", each_step(single_steps), x=(2,), eps=(2,))
 def _skipping_one_step(v: V, t: int) -> Sides:
     """q_skip from t - 1 is q_step."""
     skipped = forward.q_skip(v.schedule, v.x, t - 1, t, v.eps)

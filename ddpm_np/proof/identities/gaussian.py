@@ -193,23 +193,33 @@ def _on_a_line(T: int) -> Chart:
     return levels(T).also(variance=POSITIVE).with_arrays(mean=(1,))
 
 
-@identity("E27", {f"T = {T}": (_on_a_line(T), T) for T in (1, 2, 3)}, start=())
+def _moments(v: V, name: str, eta: Any, steps: list[Any], added: list[Any]) -> Sides:
+    """What sampler_moments says, and the moments found by running the steps T .. 1 on symbols.
+
+    Each step stretches the noise that those before it have added, and adds some.
+    """
+    dist = on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
+    denoiser, start, T = ideal.IdealDenoiser(dist, v.schedule), np.array([v.start]), len(steps)
+    x, slope, spread = start, 1, v.spread
+    for t, step, more in zip(range(T, 0, -1), steps, added):
+        x = step.xt_coef * x + step.eps_coef * denoiser(x, t)
+        before, slope = slope, derivative(x[0], "start")
+        spread = (slope / before) ** 2 * spread + more
+    visited, at_start = list(range(1, T + 1)), np.array([v.spread])
+    moments = reverse.sampler_moments(
+        dist, v.schedule, visited, start, at_start, name, eta, centre=v.mean
+    )
+    return moments, [x, [spread]]
+
+
+@identity("E27", {f"T = {T}": (_on_a_line(T), T) for T in (1, 2, 3)}, start=(), spread=())
 def _the_distribution_of_a_sampler(v: V, T: int) -> Sides:
     """With DDIM, eta = 0, all steps together are a linear map of the start, along one axis.
 
     The moments are those of that map, found by running the steps on symbols.
     """
-    dist = on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
-    denoiser, x = ideal.IdealDenoiser(dist, v.schedule), np.array([v.start])
-    for t in range(T, 0, -1):
-        step = sampling.ddim_step(v.schedule, t, t - 1, eta=0)
-        x = step.xt_coef * x + step.eps_coef * denoiser(x, t)
-    at_start, one = np.array([v.start]), np.array([v.schedule.alpha_bar[0]])
-    visited = list(range(1, T + 1))
-    distribution_of_x = reverse.sampler_moments(
-        dist, v.schedule, visited, at_start, one, "posterior", 0, centre=v.mean
-    )
-    return distribution_of_x, [x, [derivative(x[0], "start") ** 2]]
+    steps = [sampling.ddim_step(v.schedule, t, t - 1, eta=0) for t in range(T, 0, -1)]
+    return _moments(v, "posterior", 0, steps, [0] * T)
 
 
 def _two_steps() -> Chart:
@@ -224,17 +234,8 @@ def _the_distribution_of_a_sampler_with_fresh_noise(v: V) -> Sides:
 
     The last step stretches it, and adds none.
     """
-    dist = on_axes(v.mean, np.eye(1, dtype=int), [v.variance])
-    denoiser, start = ideal.IdealDenoiser(dist, v.schedule), np.array([v.start])
-    first, last = (sampling.ddim_step(v.schedule, t, t - 1, eta=v.eta) for t in (2, 1))
-    x = first.xt_coef * start + first.eps_coef * denoiser(start, 2)
-    end = last.xt_coef * x + last.eps_coef * denoiser(x, 1)
-    slope, both = (derivative(of_start[0], "start") for of_start in (x, end))
-    spread = both**2 * v.spread + (both / slope) ** 2 * first.std**2
-    moments = reverse.sampler_moments(
-        dist, v.schedule, [1, 2], start, np.array([v.spread]), "posterior", v.eta, centre=v.mean
-    )
-    return moments, [end, [spread]]
+    steps = [sampling.ddim_step(v.schedule, t, t - 1, eta=v.eta) for t in (2, 1)]
+    return _moments(v, "posterior", v.eta, steps, [steps[0].std ** 2, 0])
 
 
 def _one_schedule() -> Chart:
@@ -246,9 +247,7 @@ def _one_schedule() -> Chart:
         number = variance.domain.constant
         schedule = variance.domain.schedule([number(c * c), number(b * b)])
         roots = [a, b, p, c, a * p, noise, b * c / noise, a * c * c / noise]
-        return SimpleNamespace(
-            variance=variance, schedule=schedule, roots=[number(root) for root in roots]
-        )
+        return SimpleNamespace(variance=variance, schedule=schedule, roots=[*map(number, roots)])
 
     return Chart({"variance": POSITIVE}, build).with_arrays(mean=(1,))
 
@@ -261,39 +260,15 @@ def _one_schedule() -> Chart:
 )
 def _the_distribution_of_an_ancestral_sampler(v: V, T: int) -> Sides:
     """The noise of each step is added, with each name of a variance, and stretched by the next."""
-    dist, start = on_axes(v.mean, np.eye(1, dtype=int), [v.variance]), np.array([v.start])
-    denoiser, x, slopes = ideal.IdealDenoiser(dist, v.schedule), start, [v.schedule.alpha[0]]
-    tables = v.schedule.alpha_bar, v.schedule.one_minus_alpha_bar
-    kernel, given = [0], {"posterior": v.schedule.beta_tilde, "beta": v.schedule.beta}
-    for t in range(1, T + 1):
-        before, now = (
-            kept * v.variance + noise
-            for kept, noise in zip(*(table[t - 1 : t + 1] for table in tables))
-        )
-        kernel.append(v.schedule.beta[t] * before / now)
-    for t in range(T, 0, -1):
-        step = sampling.ancestral_step(v.schedule, t)
-        x = step.xt_coef * x + step.eps_coef * denoiser(x, t)
-        slopes.append(derivative(x[0], "start"))
-    moments, expected = [], []
-    for name, added in (given | {"kernel": kernel}).items():
-        moments.append(
-            reverse.sampler_moments(
-                dist,
-                v.schedule,
-                [*range(1, T + 1)],
-                start,
-                np.array([v.spread]),
-                name,
-                None,
-                centre=v.mean,
-            )
-        )
-        spread = v.spread
-        for t, one, other in zip(range(T, 0, -1), slopes, slopes[1:]):
-            of_step = added[t] if t > 1 or name == "kernel" else 0
-            spread = (other / one) ** 2 * spread + of_step
-        expected.append([x, [spread]])
+    s, back = v.schedule, range(T, 0, -1)
+    marginal = [s.alpha_bar[t] * v.variance + s.one_minus_alpha_bar[t] for t in range(T + 1)]
+    added = {
+        "posterior": [*s.beta_tilde[T:1:-1], 0],
+        "beta": [*s.beta[T:1:-1], 0],
+        "kernel": [s.beta[t] * marginal[t - 1] / marginal[t] for t in back],
+    }
+    steps = [sampling.ancestral_step(s, t) for t in back]
+    moments, expected = zip(*(_moments(v, name, None, steps, of) for name, of in added.items()))
     return moments, expected
 
 
