@@ -96,41 +96,30 @@ def bind(operation: str, name: str, function: Callable[..., Any], has_model: boo
         p.name: "off" for p in switches if p.annotation in (bool, "bool") or p.name[:4] == "clip"
     }
     strange = [p.name for p in fixed if p.default is p.empty and p.name not in roles]
-    code = read(function, "__code__")
-    draws_t = code is not None and {"randint", "integers", "rand"} & set(code.co_names)
-    optional = {"z", "s", "eta", "noise"}
-    if operation in ("loss", "p_losses") and (name != "forward" or draws_t):
-        optional.add("t")
-    missing = _missing(operation, name, roles, strange, has_model, optional)
+    given = set(roles.values())
+    missing = _missing(operation, name, given, has_model, read(function, "__code__"))
+    if strange:
+        missing = f"parameter{'s' * (len(strange) > 1)} {', '.join(strange)} not known"
     if missing is None:
         positional = tuple(p.name for p in fixed if p.kind is p.POSITIONAL_ONLY)
-        answered = {"eps", "x_0", "v"} & set(roles.values())
-        by_model = operation in _OF_MODEL and (operation == "p_losses" or not answered)
-        return Method(name, function, roles, positional, by_model)
+        asks = operation == "p_losses" or not given & {"eps", "x_0", "v"}
+        return Method(name, function, roles, positional, operation in _OF_MODEL and asks)
     if name != operation:
         return missing
     # Under our own name it is called by position, and says itself what is wrong.
-    own = [
-        *OPERATIONS[operation].arguments,
-        *("t" for p in fixed if operation == "loss" and p.name == "t"),
-    ]
-    return Method(name, function, {n: n for n in own}, tuple(own))
+    with_t = operation == "loss" and any(p.name == "t" for p in fixed)
+    own = (*OPERATIONS[operation].arguments, *(("t",) if with_t else ()))
+    return Method(name, function, {n: n for n in own}, own)
 
 
-def _missing(
-    operation: str,
-    name: str,
-    roles: dict[str, str],
-    strange: list[str],
-    has_model: bool,
-    optional: set[str],
-) -> str | None:
+def _missing(operation: str, name: str, given: set[str], has_model: bool, code: Any) -> str | None:
     """What is missing, in words; None where nothing is."""
-    if strange:
-        return f"parameter{'s' * (len(strange) > 1)} {', '.join(strange)} not known"
-    given = set(roles.values())
+    optional = {"z", "s", "eta", "noise"}
+    draws_t = code is not None and {"randint", "integers", "rand"} & set(code.co_names)
+    if operation in ("loss", "p_losses") and (name != "forward" or draws_t):
+        optional.add("t")
     if operation in _OF_MODEL and (has_model or given & {"model", "x_0", "v"}) or "v" in given:
-        optional |= {"eps"}
+        optional.add("eps")
     missing = [role for role in OPERATIONS[operation].arguments if role not in given | optional]
     if missing == ["eps"]:
         return "nothing known gives it eps: no parameter, and no model in the object"
