@@ -11,6 +11,9 @@ import os
 # One thread for the matrix products: those of the tests are small, and two threads that share a
 # busy core only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# What the processes of xdist free they keep: to be given it again page by page takes longer.
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**28))
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**28))
 
 import secrets
 from collections.abc import Iterator

@@ -167,7 +167,8 @@ def test_curve_distances_are_those_of_the_samples(measured):
     rms = np.sqrt(np.mean(off**2))
     assert np.isclose(rows["rms_distance"].measured, rms, rtol=1e-12, atol=0)
     assert np.isclose(rows["worst_distance"].measured, off.max(), rtol=1e-12, atol=0)
-    assert rows["loss"].exact == 0.0
+    for key in ("loss", "rms_distance", "worst_distance", "ideal_rms_distance"):
+        assert rows[key].exact == 0.0
     # The last step returns sqrt(alpha_bar_1) times the curve over sqrt(alpha_bar_1), plus terms
     # that cancel: a few roundings.
     few = 20 * np.finfo(float).eps * np.abs(curve).max()
