@@ -127,7 +127,7 @@ def _value(caller: Caller, t: int, eps_hat: Array, eps: Array) -> tuple[float, A
             right = {"eps": eps, "x_0": x_0, "v": bar**0.5 * eps - (1 - bar) ** 0.5 * x_0}
             return right[view.prediction] + (eps_hat - eps)
 
-        answers = [answer(t), *([answer(view.T + 1 - t)] if caller.even else [])]
+        answers = [answer(t), *([answer(view.T + 1 - t)] if caller.doubles else [])]
         result = caller.raw(t, 0, x_0=x_0, noise=eps, eps=np.concatenate(answers))
     else:
         result = caller.raw(t, 0, eps_hat=eps_hat, eps=eps)
