@@ -22,7 +22,7 @@ from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import NOTES, Printed, heading_of, notes
 from ddpm_np.equations.telling import IDENTITY, PARTS, told
 from ddpm_np.equations.typeset import mathml, sentence, symbol_class
-from ddpm_np.errata import ERRATA
+from ddpm_np.errata import ERRATA, Erratum, lookup
 
 PICTURE_WIDTH, PICTURE_BYTES = 1440, 11_000
 SHORT = 20  # lines of code that stand beside a formula without being unfolded
@@ -90,8 +90,7 @@ def page() -> str:
         equations=EQUATIONS,
         equations_of=equations_of,
         errata_of=lambda h: [e for e in ERRATA.values() if heading_of(e.place) == h],
-        errata_at=_errata_at,
-        errata_about=lambda e: [own for own in ERRATA.values() if own.equation == e.number],
+        lookup=lookup,
         is_marked=_is_marked,
         featured=_featured,
         shown_of=_shown,
@@ -100,7 +99,6 @@ def page() -> str:
         tests=evidence.tests(),
         source=source,
         order=order,
-        links=links,
         symbols=_glossary()[0],
         terms=_glossary()[1],
         kinds=KINDS,
@@ -169,12 +167,6 @@ def _links() -> dict[str, str]:
     return {last: f"f-{last}" for f in chain(*named) for last in [f.rpartition(".")[2]]}
 
 
-def _errata_at(printed: Printed) -> list[Any]:
-    return [
-        e for e in ERRATA.values() if any(p.overlaps(printed.place) for p in (e.place, *e.also))
-    ]
-
-
 def _is_marked(erratum: Any) -> bool:
     """Whether a printed formula holds the erratum's, so that the correction stands in it."""
     return bool(erratum.latex and erratum.latex[0]) and any(
@@ -215,7 +207,7 @@ def _linked(text: str) -> str:
     return re.sub(r"\b(N2:630)\b", r'<a href="#N2-556">\1</a>', text)
 
 
-def _printed(printed: Printed, errata: list[Any], convert: Any) -> str:
+def _printed(printed: Printed, errata: tuple[Erratum, ...], convert: Any) -> str:
     """A formula as printed, with the corrections in it; several rows without any environment are
     put into one."""
     latex = corrected = printed.latex.strip()

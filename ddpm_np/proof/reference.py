@@ -23,12 +23,9 @@ def ulp_error(
     >>> ulp_error(0.1 + 0.2, Decimal("0.3"))
     array(0.8)
     """
-    actual = np.asarray(actual)
-    exact, scale = (
-        np.broadcast_to(_decimals(v), actual.shape)
-        for v in (exact, exact if scale is None else scale)
-    )
-    unit = np.spacing(np.abs(scale.astype(actual.dtype)))
+    actual, exact = np.asarray(actual), np.broadcast_to(_decimals(exact), np.shape(actual))
+    largest = exact if scale is None else _decimals(scale)
+    unit = np.spacing(np.abs(largest.astype(actual.dtype)))
     with localcontext(DIGITS):
         return np.asarray(_errors(_decimals(actual), exact, unit))
 

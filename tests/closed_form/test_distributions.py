@@ -384,8 +384,9 @@ def test_points_beside_a_plane_are_told_by_the_scale_of_its_spectrum(
     # The support is known to eps sqrt(largest variance) and to the rounding of the mean.
     plane = Gaussian.from_spectrum([mean, 0.0], np.eye(2), [scale**2, 0.0])
     reach = 200 * EPS * (scale + mean)
-    assert plane.logpdf([mean, reach / 4]) > -np.inf
-    assert plane.logpdf([mean, 2 * reach]) == -np.inf
+    for dist in (plane, plane.on_same_axes(plane.mean, plane.levels)):
+        assert dist.logpdf([mean, reach / 4]) > -np.inf
+        assert dist.logpdf([mean, 2 * reach]) == -np.inf
 
 
 def test_whole_numbers_become_float64() -> None:

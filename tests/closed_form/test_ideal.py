@@ -253,7 +253,7 @@ def test_excess_of_a_scaled_prediction_is_the_stated_share_of_the_floor() -> Non
 
 
 @pytest.mark.E25
-def test_standard_errors_are_the_scatter_of_repeated_estimates() -> None:
+def test_the_error_of_the_excess_is_the_scatter_of_repeated_estimates() -> None:
     dist = Gaussian(np.zeros(4), np.eye(4))
     schedule = Schedule.from_beta([0.3, 0.3, 0.3, 0.3])
     repeats = 300
@@ -265,13 +265,6 @@ def test_standard_errors_are_the_scatter_of_repeated_estimates() -> None:
     # is 1 / sqrt(2 * 300).
     ratio = excess.std(ddof=1) / np.sqrt(np.square(claimed).mean())
     assert abs(ratio - 1) <= 5 / np.sqrt(2 * repeats)
-    loss, claimed = np.array(
-        [estimate_loss(off, dist, schedule, n=20, rng=rng) for _ in range(repeats)]
-    )[:, :, 1:].transpose(1, 0, 2)
-    assert np.all(
-        np.abs(loss.std(0, ddof=1) / np.sqrt(np.square(claimed).mean(0)) - 1)
-        <= 5 / np.sqrt(2 * repeats)
-    )
 
 
 @pytest.mark.E25

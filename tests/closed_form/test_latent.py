@@ -236,17 +236,6 @@ def test_quadrature_gives_the_integral_or_refuses(k: int, z: float) -> None:
 
 
 @pytest.mark.E31
-def test_the_standard_error_is_the_scatter_of_repeated_estimates() -> None:
-    # 400 repetitions know a standard deviation to 1 / sqrt(800) = 3.5 %; its bound is five of
-    # these.
-    decoder, x, rng = LinearDecoder([[1.0]], [0.0], 0.5), [0.7], np.random.default_rng(11)
-    repeated = [naive_monte_carlo(decoder, x, 0.5, 1, n=300, rng=rng) for _ in range(400)]
-    scatter = np.std([e.log_p for e in repeated], ddof=1)
-    stated = np.sqrt(np.mean([e.standard_error**2 for e in repeated]))
-    assert abs(stated / scatter - 1) <= 5 / np.sqrt(800)
-
-
-@pytest.mark.E31
 def test_the_standard_error_is_the_delta_method() -> None:
     decoder, x = LinearDecoder([[1.0]], [0.0], 0.5), [0.7]
     estimate = naive_monte_carlo(decoder, x, 0.5, 1, n=300, rng=np.random.default_rng(12))

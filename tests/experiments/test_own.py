@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from commands import main, refused
 
+from ddpm_np.closed_form.covariance import effective_rank
+from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.ideal import estimate_floor
 from ddpm_np.experiments import saved
 from ddpm_np.experiments.own import Own, _two_nearest
@@ -198,6 +200,23 @@ def test_loss_and_both_floors_are_those_of_the_signals(folder):
     gaussian /= gaussian + training.schedule.one_minus_alpha_bar[1:, None]
     assert rows["loss"].exact == pytest.approx(gaussian.mean(), rel=1e-9)
     assert rows["loss_memory"].exact < rows["loss"].exact < 2 * rows["loss"].measured
+    x = training.experiment.units().standardised(found.samples)
+    near = np.sort(np.sqrt(np.square(x[:, None] - z).mean(-1)), axis=1)
+    best = Gaussian(z.mean(0), z.T @ z / len(z))
+    for key, measured, exact in (
+        ("copies", np.mean(near[:, 0] < near[:, 1] / 3), None),
+        ("nearest", np.median(near[:, 0]), None),
+        ("w2", wasserstein2(Gaussian(x.mean(0), np.cov(x.T)), best), None),
+        ("rank", effective_rank(np.cov(x.T)), effective_rank(best.cov)),
+    ):
+        assert rows[key].measured == pytest.approx(measured, rel=1e-9)
+        assert rows[key].exact == (exact and pytest.approx(exact, rel=1e-9))
+
+
+@pytest.mark.parametrize("dim, hidden", [(50, (256, 128)), (51, (126,)), (900, (2048,))])
+def test_a_long_signal_gets_a_layer_that_is_more_than_twice_as_wide(tiny, dim, hidden):
+    np.save("long.npy", np.random.default_rng(0).standard_normal((3, dim)))
+    assert Own.of_file("long.npy").hidden == hidden
 
 
 def test_a_network_that_returns_its_signals_is_told_to_copy_them(folder, monkeypatch):

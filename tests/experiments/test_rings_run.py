@@ -15,6 +15,7 @@ from commands import files, main
 
 from ddpm_np import _figure_style
 from ddpm_np.closed_form.distributions import Rings
+from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.experiments import rings_evaluation
 from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS, from_config
 from ddpm_np.experiments.settings import KINDS
@@ -90,8 +91,24 @@ def test_a_whole_run_reports_and_draws(whole: Path) -> None:
     assert "8 x 8 pixels" in (folder / "report.md").read_text()
     for picture in ("samples", "views", "reverse", "loss", "memory", "patches"):
         assert (folder / f"{picture}.png").stat().st_size > 1000
-    samples = np.load(folder / "samples.npz")["samples"]
+    with np.load(folder / "samples.npz") as arrays:
+        samples, fit, ideal = arrays["samples"], nearest_ring(arrays["samples"]), arrays["ideal"]
     assert samples.shape == (6, 64)
+    for key, values, exact in (
+        ("ring", fit.distance, 0.0),
+        ("radius", fit.radius, SMALL.distribution().radius),
+        ("ideal_ring", nearest_ring(ideal).distance, 0.0),
+    ):
+        assert numbers[key]["measured"] == pytest.approx(values.mean(), rel=1e-9)
+        assert numbers[key]["exact"] == exact
+        if key != "ideal_ring":
+            error = values.std(ddof=1) / np.sqrt(len(values))
+            assert numbers[key]["error"] == pytest.approx(error, rel=1e-9)
+    assert numbers["radius_sd"]["measured"] == pytest.approx(fit.radius.std(ddof=1), rel=1e-9)
+    loss, least = numbers["loss"]["measured"], numbers["loss"]["exact"]
+    assert least == pytest.approx(np.mean(report["loss_per_step"]["floor"][1:]), rel=1e-12)
+    assert numbers["excess"]["measured"] == pytest.approx(loss / least - 1, rel=1e-9)
+    assert {"excess_at_1", "excess_at_2"} == {key for key in numbers if "excess_at" in key}
     assert isinstance(load_checkpoint(folder / "checkpoint.npz", KINDS).state.network, UNet)
 
 

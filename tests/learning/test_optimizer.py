@@ -21,7 +21,7 @@ from ddpm_np.learning.optimizer import (
     orthogonalised,
     warmup_cosine,
 )
-from ddpm_np.learning.unet import UNet
+from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import TrainingState, train
 
@@ -232,7 +232,9 @@ def test_training_with_muon_has_matrices_for_kernels_and_resumes_bit_for_bit(tmp
     options = {"steps": 6, "batch_size": 4, "learning_rate": 1e-2}
 
     def state():
-        network = UNet(4, 5, widths=(2, 3), layers=1, rng=np.random.default_rng(0))
+        skip, gain = preconditioning(schedule, 0.5)
+        options = {"layers": 1, "skip": skip, "gain": gain, "rng": np.random.default_rng(0)}
+        network = UNet(4, 5, widths=(2, 3), **options)
         return TrainingState(network, rng=np.random.default_rng(1), muon_rate=0.5)
 
     whole, broken = state(), state()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ddpm_np.closed_form.distributions import Rings
-from ddpm_np.learning.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from ddpm_np.learning.parameters import Parameters
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import train
 
 Array = NDArray[np.float64]
-KINDS = {"unet": UNet}
 H = 1e-200  # a complex step has no cancellation, so it can be this small
 
 
@@ -120,7 +114,6 @@ def test_a_net_of_some_layers_sees_twice_as_many_pixels_and_one(layers: int) -> 
     size, at = 15, 7
     network = unet(size, (3,), layers=layers)
     x = np.random.default_rng(0).standard_normal((1, size**2))
-    pixels = np.zeros((size**2, size**2))
     moved = x + np.eye(size**2)
     pixels = network(moved, 2) != network(x, 2)
     seen = pixels[:, at * size + at].reshape(size, size)  # which inputs move the middle output
@@ -175,27 +168,3 @@ def test_forward_changes_neither_its_input_nor_an_earlier_result() -> None:
     one = network.backward(np.ones_like(x), cache).flat
     assert np.array_equal(x, before) and np.array_equal(first, kept)
     assert np.array_equal(one, network.backward(np.ones_like(x), cache).flat)
-
-
-def test_a_resumed_training_has_the_bits_of_an_unbroken_one(tmp_path: Path) -> None:
-    dist, schedule = Rings(8, radius=2.2), Schedule.sigmoid(5)
-    options: dict[str, Any] = {"steps": 4, "batch_size": 3, "learning_rate": 1e-2}
-
-    def fresh() -> TrainingState:
-        rng = np.random.default_rng(0)
-        skip, gain = preconditioning(schedule, dist.mean_square)
-        return TrainingState(UNet(8, 5, widths=(2, 3), rng=rng, skip=skip, gain=gain), rng=rng)
-
-    whole, broken = fresh(), fresh()
-    for _ in train(whole.network, dist, schedule, state=whole, **options):
-        pass
-    for _ in islice(train(broken.network, dist, schedule, state=broken, **options), 2):
-        pass
-    save_checkpoint(tmp_path / "two.npz", broken, schedule, {})
-    state = load_checkpoint(tmp_path / "two.npz", KINDS).state
-    assert isinstance(state.network, UNet) and state.step == 2
-    for _ in train(state.network, dist, schedule, state=state, **options):
-        pass
-    assert np.array_equal(state.network.flat, whole.network.flat)
-    assert np.array_equal(state.ema.average, whole.ema.average)
-    assert not np.array_equal(whole.network.flat, fresh().network.flat)

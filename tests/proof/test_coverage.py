@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ddpm_np import forward, posterior, sampling
-from ddpm_np.closed_form import ideal
+from ddpm_np import sampling
+from ddpm_np.equations.docstrings import function_at
+from ddpm_np.equations.values import SymbolValues, arguments
+from ddpm_np.proof.errors import in_batches, measured_paths
 from ddpm_np.proof.identities.charts import reverse_step
+from ddpm_np.proof.parts import MATRICES, ROWS
 from ddpm_np.proof.symbols import ANY, POSITIVE, Domain, same
 from ddpm_np.schedule import Schedule
 
@@ -53,31 +54,18 @@ def window(tables: dict[str, Any], at: dict[int, int]) -> tuple[Schedule, set[in
     return schedule, read
 
 
-def squares() -> tuple[dict[str, Any], SimpleNamespace]:
-    """Tables of two entries that are squares of variables, all independent; and x and eps."""
+def squares() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tables of two entries that are squares of variables, all independent; and what is noised."""
     names = [f"{name}_{i}" for name in TABLES for i in (1, 2)]
-    domain = Domain(**dict.fromkeys(names, POSITIVE), x=ANY, eps=ANY)
+    domain = Domain(**dict.fromkeys(names, POSITIVE), **dict.fromkeys((*ROWS, *MATRICES), ANY))
     domain.declare(*(domain[name] for name in names))
     tables = {name: [None, domain[f"{name}_1"] ** 2, domain[f"{name}_2"] ** 2] for name in TABLES}
-    x, eps = np.array([[domain["x"]]]), np.array([[domain["eps"]]])
-    return tables, SimpleNamespace(x=x, eps=eps)
+    return tables, {name: np.array([[domain[name]]]) for name in (*ROWS, *MATRICES)}
 
 
-Call = Callable[[Schedule, Any, SimpleNamespace], Any]
-AT_ONE_STEP: dict[str, Call] = {
-    "q_sample": lambda s, t, v: forward.q_sample(s, v.x, t, v.eps),
-    "q_mean_variance": lambda s, t, v: forward.q_mean_variance(s, v.x, t),
-    "covariance_step": lambda s, t, v: forward.covariance_step(s, v.x[None], t),
-    "covariance_at": lambda s, t, v: forward.covariance_at(s, v.x[None], t),
-    "psi_1": lambda s, t, v: posterior.psi_1(s, v.x, v.eps, t),
-    "psi_2": lambda s, t, v: posterior.psi_2(s, t),
-    "posterior_mean_variance": lambda s, t, v: posterior.posterior_mean_variance(s, v.x, v.eps, t),
-    "predict_x0": lambda s, t, v: posterior.predict_x0(s, v.x, t, v.eps),
-    "predict_eps": lambda s, t, v: posterior.predict_eps(s, v.x, t, v.eps),
-    "posterior_mean_from_eps": lambda s, t, v: posterior.posterior_mean_from_eps(s, v.x, t, v.eps),
-    "score_from_eps": lambda s, t, v: ideal.score_from_eps(s, v.eps, t),
-    "v_from_x0_eps": lambda s, t, v: ideal.v_from_x0_eps(s, v.x, t, v.eps),
-}
+def called(path: str, schedule: Schedule, t: Any, given: dict[str, Any]) -> list[Any]:
+    """The numbers that a function returns."""
+    return numbers(function_at(path)(**arguments(path, SymbolValues(schedule, t, **given))))
 
 
 def numbers(value: Any) -> list[Any]:
@@ -86,19 +74,22 @@ def numbers(value: Any) -> list[Any]:
     return list(np.asarray(value, dtype=object).ravel())
 
 
-@pytest.mark.parametrize("name", AT_ONE_STEP)
+WITHOUT_ROWS = ["posterior.psi_2", "forward.covariance_step", "forward.covariance_at"]
+
+
+@pytest.mark.parametrize("path", [*filter(in_batches, measured_paths()), *WITHOUT_ROWS])
 def test_at_every_step_only_the_entries_t_and_t_minus_1_are_read(
-    name: str, pytestconfig: pytest.Config
+    path: str, pytestconfig: pytest.Config
 ) -> None:
     every = 1 if pytestconfig.getoption("--long") else 13
-    call, (tables, v) = AT_ONE_STEP[name], squares()
-    expected = numbers(call(window(tables, {1: 1, 2: 2})[0], 2, v))
+    tables, given = squares()
+    expected = called(path, window(tables, {1: 1, 2: 2})[0], 2, given)
     for t in [2, 3, *range(4, T - 1, every), T - 1, T]:
         schedule, read = window(tables, {t - 1: 1, t: 2})
-        found = numbers(call(schedule, t, v))
+        found = called(path, schedule, t, given)
         assert read <= {t - 1, t} and read
-        if not name.startswith("covariance"):  # t for each row of the batch
-            found += numbers(call(schedule, np.full(1, t), v))
+        if "covariance" not in path:  # t for each row of the batch
+            found += called(path, schedule, np.full(1, t), given)
         assert all(same(a, b) for a, b in zip(found, expected * 2)), t
 
 

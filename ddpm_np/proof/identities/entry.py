@@ -18,29 +18,25 @@ IDENTITIES: list[Identity] = []
 Sides = tuple[Any, Any]
 V = SimpleNamespace
 Cases = dict[str, tuple[Chart, Any]]
-Shape = tuple[int, ...] | Callable[[Any], tuple[int, ...]]
 
 
-def identity(equations: str, chart: Chart | Cases, **arrays: Shape) -> Callable[..., Any]:
+def identity(equations: str, chart: Chart | Cases, **arrays: tuple[int, ...]) -> Callable[..., Any]:
     """Enter a function into the list: v -> (left, right), or (v, case) -> ... for each case.
 
-    Its docstring is the statement. arrays: name -> the shape of an array of variables, or the
-    shape as a function of the case.
+    Its docstring is the statement. arrays: name -> the shape of an array of variables.
     """
-
     cases: Cases = {"": (chart, None)} if isinstance(chart, Chart) else chart
 
     def enter(sides: Callable[..., Sides]) -> Callable[..., Sides]:
         name = sides.__name__.strip("_").replace("_", " ")
         statement = " ".join((sides.__doc__ or "").split()).rstrip(".")
         for label, (of_case, case) in cases.items():
-            shapes = {k: s if isinstance(s, tuple) else s(case) for k, s in arrays.items()}
             IDENTITIES.append(
                 Identity(
                     f"{name}, {label}".rstrip(", "),
                     tuple(equations.split()),
                     statement,
-                    of_case.with_arrays(**shapes),
+                    of_case.with_arrays(**arrays),
                     sides if case is None else partial(_at_case, sides, case),
                 )
             )

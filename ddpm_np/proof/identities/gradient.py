@@ -181,6 +181,7 @@ def _back_propagation_through_the_U_Net(v: V, case: Any) -> Sides:
 
 # ---- the parts of the U-Net, on pictures of 4 x 4 pixels ----------------------------------------
 
+PICTURE = (4, 1, 4, 2)
 LINEAR = {
     "halve": (convolution.halve, convolution.halve_backward),
     "double": (convolution.double, convolution.double_backward),
@@ -193,9 +194,10 @@ LINEAR = {
 
 @identity(
     "E15",
-    {name: (Chart({}), pair) for name, pair in LINEAR.items()},
-    h=(4, 1, 4, 2),
-    d=lambda pair: pair[0](np.zeros((4, 1, 4, 2))).shape,
+    {
+        name: (Chart({}).with_arrays(h=PICTURE, d=pair[0](np.zeros(PICTURE)).shape), pair)
+        for name, pair in LINEAR.items()
+    },
 )
 def _the_transpose_of(v: V, pair: Any) -> Sides:
     """sum of d A(h) = sum of A^T(d) h, for all h and d."""
