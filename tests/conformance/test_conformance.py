@@ -315,6 +315,19 @@ def test_what_an_operation_does_wrong_is_a_row(q_sample, verdict, words):
     str(report), report.to_markdown()
 
 
+def test_ctrl_c_ends_the_check_and_the_object_is_put_back():
+    made = one(count=0)
+
+    def q_sample(x_0, t, noise):
+        made.count += 1
+        raise KeyboardInterrupt
+
+    made.q_sample = q_sample
+    with pytest.raises(KeyboardInterrupt):
+        check_diffusion(made)
+    assert made.count == 0 and made.q_sample is q_sample
+
+
 @pytest.mark.parametrize(
     "result, words",
     [
