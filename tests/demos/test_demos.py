@@ -35,6 +35,14 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
+# So that none is lost without a word.
+ROWS = {
+    **{"noise": 6, "space": 6, "averaging": 13, "covariance": 10, "reshape": 15, "forward": 14},
+    **{"posterior": 12, "variance": 20, "noise-target": 14, "likelihood": 21, "moon": 19},
+    **{"multiply": 14, "memory": 9, "rings": 11},
+}
+
+
 def shown(name: str, seed: int = 1) -> Shown:
     result: Shown = DEMOS[name].module.show(rng=np.random.default_rng(seed), **SMALL[name])
     return result
@@ -47,6 +55,7 @@ def test_every_number_agrees_with_its_exact_value_and_the_picture_draws(
 ) -> None:
     result = shown(name)
     assert [row.what for row in result.rows if not row.agrees] == []
+    assert len(result.rows) == ROWS[name]
     numbers = [v for row in result.rows for v in (row.measured, row.exact) if v is not None]
     assert np.all(np.isfinite(numbers))
     assert any(row.exact is not None and row.error is not None for row in result.rows)
