@@ -58,6 +58,7 @@ def cells(entry: Entry, report: Report) -> list[str]:
 
 
 def main() -> int:
+    """Checks every entry; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.conformance", description=__doc__)
     parser.add_argument("--show", action="store_true", help="print the reports, write nothing")
     show = parser.parse_args().show

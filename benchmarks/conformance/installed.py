@@ -19,12 +19,14 @@ T, LINEAR = 1000, {"beta_start": 1e-4, "beta_end": 0.02}
 
 
 def ddpm(**settings: Any) -> Any:
+    """diffusers' ancestral sampler, without clipping unless asked for."""
     from diffusers import DDPMScheduler
 
     return adapt(DDPMScheduler(**({"clip_sample": False} | settings)))
 
 
 def ddim(**settings: Any) -> Any:
+    """diffusers' DDIM sampler, without clipping unless asked for."""
     from diffusers import DDIMScheduler
 
     return adapt(DDIMScheduler(**({"clip_sample": False} | settings)))
@@ -41,6 +43,7 @@ class LearnedVariance:
         self.step = adapt(self.scheduler)
 
     def reverse_step(self, x_t: Any, t: int, eps: Any, z: Any) -> Any:
+        """Their ancestral step."""
         import torch
 
         said = torch.full_like(eps, float(self.answer(self.scheduler, t)))
@@ -60,6 +63,7 @@ class TenSteps:
         self.ddim_routes = list(zip(steps, [*steps[1:], -1]))
 
     def ddim_step(self, x_t: Any, t: int, s: int, eps: Any, z: Any, eta: float) -> Any:
+        """Their step to s."""
         return self.scheduler.step(eps, t, x_t, eta=eta, variance_noise=z).prev_sample
 
 
@@ -76,6 +80,7 @@ def without_torchvision() -> None:
 
 
 def lucidrains(clip: bool) -> Any:
+    """Their GaussianDiffusion around a model that has what its constructor asks for."""
     without_torchvision()
     import torch
     from denoising_diffusion_pytorch import GaussianDiffusion
@@ -105,6 +110,7 @@ class Unclipped:
         self.alphas_cumprod = theirs.alphas_cumprod
 
     def reverse_step(self, x_t: Any, t: int, eps: Any, z: Any) -> Any:
+        """Their ancestral step."""
         import torch
 
         steps = torch.full((len(x_t),), t)
@@ -133,6 +139,7 @@ class SmallDiffusion:
         self.betas = torch.linspace(LINEAR["beta_start"], LINEAR["beta_end"], T)
 
     def step(self, x_t: Any, t: int, s: int, eps: Any, z: Any, mu: float) -> Any:
+        """One step of theirs, from the sigma of t to that of s."""
         import torch
         from smalldiffusion.diffusion import samples
 
@@ -146,9 +153,11 @@ class SmallDiffusion:
         return out / torch.sqrt(1 + pair[1] ** 2)
 
     def reverse_step(self, x_t: Any, t: int, eps: Any, z: Any) -> Any:
+        """Their ancestral step."""
         return self.step(x_t, t, t - 1, eps, z, 0.5)
 
     def ddim_step(self, x_t: Any, t: int, s: int, eps: Any, z: Any, eta: float) -> Any:
+        """Their step to s."""
         if eta not in (0, 1):
             raise NotImplementedError("mu = 0 is eta = 0 and mu = 1/2 is eta = 1")
         return self.step(x_t, t, s, eps, z, eta / 2)
@@ -158,6 +167,7 @@ class SmallDiffusion:
 
 
 def labml() -> Any:
+    """Their DenoiseDiffusion, which takes images."""
     import torch
     from labml_nn.diffusion.ddpm import DenoiseDiffusion
 
@@ -166,6 +176,7 @@ def labml() -> Any:
 
 
 def monai(kind: str) -> Any:
+    """One of its schedulers, without clipping."""
     from monai.networks import schedulers
 
     made = getattr(schedulers, kind)(num_train_timesteps=T, clip_sample=False)
@@ -173,6 +184,7 @@ def monai(kind: str) -> Any:
 
 
 def openai(package: str, variance: str, clip: bool = False) -> Any:
+    """A package's GaussianDiffusion with this kind of variance."""
     import importlib
 
     theirs = importlib.import_module(f"{package}.gaussian_diffusion")
@@ -210,9 +222,11 @@ class OpenAI:
             )["sample"]
 
     def reverse_step(self, x_t: Any, t: int, eps: Any, z: Any) -> Any:
+        """Their ancestral step."""
         return self._sample("p_sample", x_t, t, eps, z)
 
     def ddim_step(self, x_t: Any, t: int, s: int, eps: Any, z: Any, eta: float) -> Any:
+        """Their step to s."""
         if s != t - 1:
             raise NotImplementedError("longer steps need another schedule there")
         return self._sample("ddim_sample", x_t, t, eps, z, eta=eta)

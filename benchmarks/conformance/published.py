@@ -26,14 +26,17 @@ class NotesProgram:
         self.alphas_cumprod = torch.cumprod(1 - self.betas, 0)
 
     def q_sample(self, x_0: Any, t: int, noise: Any) -> Any:
+        """x_t."""
         bar = self.alphas_cumprod[t]
         return bar.sqrt() * x_0 + (1 - bar).sqrt() * noise
 
     def reverse_step(self, x_t: Any, t: int, eps: Any, z: Any) -> Any:
+        """The step to t - 1."""
         beta, spread = self.betas[t], (1 - self.alphas_cumprod[t]).sqrt()
         return (x_t - beta / spread * eps) / (1 - beta).sqrt() + beta.sqrt() * z
 
     def loss(self, eps_hat: Any, eps: Any) -> Any:
+        """The mean square."""
         import torch
 
         return torch.nn.functional.mse_loss(eps_hat, eps)
@@ -58,13 +61,16 @@ class MinDiffusion:
         self.betas, self.alphas_cumprod = self.table[1:], self.bar[1:]
 
     def q_sample(self, x_0: Any, t: int, noise: Any) -> Any:
+        """x_t."""
         return self.bar[t].sqrt() * x_0 + (1 - self.bar[t]).sqrt() * noise
 
     def reverse_step(self, x_t: Any, t: int, eps: Any, z: Any) -> Any:
+        """The step to t - 1."""
         beta, spread = self.table[t], (1 - self.bar[t]).sqrt()
         return (x_t - beta / spread * eps) / (1 - beta).sqrt() + beta.sqrt() * z
 
     def loss(self, eps_hat: Any, eps: Any) -> Any:
+        """The mean square."""
         import torch
 
         return torch.nn.functional.mse_loss(eps_hat, eps)

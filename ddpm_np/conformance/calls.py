@@ -7,7 +7,6 @@ changes an argument or a table, that is said.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import itertools
 import re
 import sys
@@ -21,8 +20,9 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.conformance.arrays import Unusable, contained, floats, from_numpy, line, read, to_numpy
 from ddpm_np.conformance.formulas import VECTORS
-from ddpm_np.conformance.names import OPERATIONS, STEPS, Method, plain
+from ddpm_np.conformance.names import Method, plain
 from ddpm_np.conformance.noise import Draws, Takeover
+from ddpm_np.conformance.operations import OPERATIONS, SAMPLING, STEPS
 from ddpm_np.conformance.state import Snapshot
 
 if TYPE_CHECKING:
@@ -40,9 +40,6 @@ _ANSWERS = ("prev_sample", "sample", "x_prev", "prev", "pred", "x", "mean")
 _SPREADS = (("mean",), ("variance", "var"), ("log_variance", "log_var"))
 
 
-_ROWS = 3  # of the batches that are tried first
-
-
 class Result(NamedTuple):
     """What an operation returned: an array, or a mean with its variance and its logarithm."""
 
@@ -55,14 +52,22 @@ class Model:
     """Answers for a model, keeps what it was asked, and has every other attribute of it."""
 
     def __init__(self, answer: Any, instead: Any = None) -> None:
-        self._answer, self._instead = answer, instead
+        self._answer, self._instead = _with_sample(answer), instead
         self.asked: list[list[Any]] = []
-        with contextlib.suppress(Exception):  # as the networks of diffusers answer
-            answer.sample = answer
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         self.asked.append([*arguments, *named.values()])
-        return (self._answer,) if named.get("return_dict") is False else self._answer
+        answer = self._for_rows(self.asked[-1])
+        return (answer,) if named.get("return_dict") is False else answer
+
+    def _for_rows(self, asked: list[Any]) -> Any:
+        """The answer for as many rows as it is asked for, which guidance asks for twice over."""
+        n, *rest = read(self._answer, "shape", ()) or (0,)
+        for argument in asked if n else ():
+            rows, *others = read(argument, "shape", ()) or (0,)
+            if others == rest and rows > n and rows % n == 0:
+                return _with_sample(self._answer[np.arange(rows) % n])
+        return self._answer
 
     forward = apply = __call__
 
@@ -70,6 +75,13 @@ class Model:
         if self._instead is None and name in ("eval", "train", "to", "requires_grad_"):
             return lambda *a, **k: self
         return getattr(self._instead, name)
+
+
+def _with_sample(answer: Any) -> Any:
+    """With an attribute ``sample``, as the networks of diffusers answer."""
+    with contextlib.suppress(Exception):
+        answer.sample = answer
+    return answer
 
 
 class Caller:
@@ -82,36 +94,24 @@ class Caller:
         self.trouble: dict[str, str] = {}
         self.settled = False
         self.output = self._output()
-        self.names = [self.output if n == "eps" else n for n in OPERATIONS[operation]]
-        self.names += ["t"] if operation == "loss" and self._loss_takes_t() else []
-        self.vectors = [n for n in self.names if n in (*VECTORS, "eps_hat")]
-        by_name = self.method.roles is not None
-        self.draws_t = operation == "p_losses" and by_name and not self.method.takes("t")
-        fresh = next((n for n in ("z", "noise") if n in self.names), None)
-        self.draws = fresh if fresh and by_name and not self.method.takes(fresh) else None
+        names = [self.output if n == "eps" else n for n in OPERATIONS[operation].arguments]
+        self.vectors = [n for n in names if n in (*VECTORS, "eps_hat")]
+        self.draws_t = operation == "p_losses" and not self.method.takes("t")
+        self.draws = any(n in names and not self.method.takes(n) for n in ("z", "noise"))
         takes_over = self.draws or self.draws_t
         self.takeover = Takeover(view.given, self.method.function) if takes_over else None
         self.model: Model | None = None
-        self.one_t = sum(r == "t" for r in (self.method.roles or {}).values()) > 1
+        self.one_t = list(self.method.roles.values()).count("t") > 1
         self.asked: set[int] = set()  # how much later than t the model is asked
-        # A loss may draw t for one half of the batch and take T + 1 - t for the other: then each
-        # batch is given twice over, and the second half is kept apart, as (x_t, the asked t).
-        self.halves, self.drawn, self.extra = False, 0, 0  # how many t it draws; above a half
-        self.alone = False  # whether each row is given on its own
-        self.second: tuple[Array, Array | None] | None = None
+        # A loss may spread the t that it draws over the batch, or mirror it in the second half:
+        # then each row is given alone, and twice if the code needs an even number of rows.
+        self.alone, self.even, self.drawn = False, False, 0
+        self.doubles = False  # whether the code itself takes each row twice
         self.judged: Any = None  # what came of it, once it was compared
-
-    def _loss_takes_t(self) -> bool:
-        if self.method.roles is not None:
-            return self.method.takes("t")
-        try:
-            return "t" in inspect.signature(self.method.function).parameters
-        except Exception:
-            return False
 
     def _output(self) -> str:
         """What stands for eps: what its model answers, or what it is given."""
-        if self.operation not in (*STEPS, "p_mean_variance", "predict_x0"):
+        if self.operation not in (*SAMPLING, "predict_x0"):
             return "eps"
         stated = next((r for r in ("v", "x_0") if self.method.takes(r)), None)
         return stated or ("eps" if self.operation == "predict_x0" else self.view.prediction)
@@ -124,35 +124,31 @@ class Caller:
         Raises what the operation raises, and :class:`Unusable` where the result cannot be compared.
         """
         shape = next(iter(arrays.values())).shape
-        if self.alone and len(shape) == 2 and shape[0] > 1:
+        if self.alone and shape[0] > 1:
             rows = [{k: a[i : i + 1] for k, a in arrays.items()} for i in range(shape[0])]
-            times = np.broadcast_to(t, shape[:1])
-            alone = [self(int(own), s, eta, **row).value for own, row in zip(times, rows)]
-            return Result(np.concatenate(alone))
+            times = np.broadcast_to(t, shape[:1]).tolist()
+            return Result(np.concatenate([self(t, **row).value for t, row in zip(times, rows)]))
         result = self.raw(t, s, eta, **arrays)
-        asked = self.model.asked if self.model else []
-        time = _time_of(asked[0]) if asked else None
-        if time is not None and np.size(t) == 1:
+        x_t, time = self.asked_for(0)
+        if time is not None and time.dtype.kind == "i" and np.size(t) == 1:
             self.asked.add(int(time.flat[0]) - int(np.ravel(self.view.step(t))[0]))
         if self.operation != "p_losses":
             return self.split(result, shape)
-        if not asked:
+        if x_t is None:
             raise Unusable("does not ask its model")
-        value, second = self._noised(asked[0], shape), (asked[-1], _time_of(asked[-1]))
-        if self.halves:
-            n = shape[0]
-            self.second = value[n:], None if time is None else np.resize(time, 2 * n)[n:]
-        elif time is not None and not np.array_equal(time, np.asarray(second[1])):
-            self.second = self._noised(asked[-1], shape), second[1]
-        return Result(value[: shape[0]])
+        whole = (len(x_t) if len(x_t) % shape[0] == 0 else shape[0], *shape[1:])
+        return Result(self._array(x_t, whole, "noised x_0")[: shape[0]])
 
-    def _noised(self, asked: list[Any], shape: tuple[int, ...]) -> Array:
-        """The x_t that a model was asked for."""
+    def asked_for(self, i: int) -> tuple[Any, Array | None]:
+        """The x_t and the t that the model was asked for at the i-th time."""
+        asked = self.model.asked[i] if self.model and self.model.asked else []
+        x_t = next((a for a in asked if read(a, "ndim") == 2 + self.axes), None)
         for argument in asked:
-            if read(argument, "ndim") == len(shape) + self.axes:
-                whole = ((1 + self.halves) * shape[0], *shape[1:])
-                return self._array(argument, whole, "noised x_0")
-        raise Unusable("does not ask its model")
+            with contextlib.suppress(Exception):
+                time = to_numpy(argument)
+                if time.dtype.kind in "if" and time.ndim < 2:
+                    return x_t, time
+        return x_t, None
 
     def raw(self, t: Any, s: Any = 0, eta: Any = 0.0, **arrays: Array) -> Any:
         """The same as the operation returns it."""
@@ -162,7 +158,7 @@ class Caller:
         n = len(next(iter(arrays.values())))
         own, own_s = self.view.step(t), self.view.step(s)
         rows = np.broadcast_to(own, (n,))
-        if self.halves:
+        if self.even:
             arrays = {k: np.concatenate([a, a]) if len(a) == n else a for k, a in arrays.items()}
             rows = np.concatenate([rows, rows])
         wide = {k: a.astype(self.view.dtype)[more] for k, a in arrays.items()}
@@ -171,7 +167,7 @@ class Caller:
         }
         values |= {"t": self._time(own, n), "s": self._time(own_s, n), "eta": float(eta)}
         values["t_rows"] = rows
-        if self.operation in STEPS and not self.method.takes("s") and self.method.roles:
+        if self.operation in STEPS and not self.method.takes("s"):
             self._stride(t, s)
         result = self.native(values)
         for name, before in wide.items():
@@ -191,9 +187,6 @@ class Caller:
             stack.enter_context(np.errstate(all="ignore"))
             if "torch" in sys.modules:
                 stack.enter_context(sys.modules["torch"].no_grad())
-            if method.roles is None:
-                with contained():
-                    return method.function(*(given[n] for n in self.names))
             given["model"] = self.model = Model(given.get(self.output), self._real_model())
             given |= {"rng": self._rng(), "device": self.view.device or "cpu", "off": False}
             if method.by_model and "model" not in method.roles.values():
@@ -219,7 +212,6 @@ class Caller:
             if draws is not None:
                 self.one_t |= draws.one_t
                 self.drawn = draws.drawn
-                self.extra = draws.drawn - len(z) // 2
                 if draws.verdict():
                     raise Unusable(draws.verdict())
             return result
@@ -308,37 +300,32 @@ class Caller:
         first: tuple[bool, str, int, str] | None = None
         twice = (False, True) if self.draws_t else (False,)
         for kind in itertools.product(twice, (view.library, *others), axes, FORMS):
-            self.halves, self.library, self.axes, self.form = kind
+            self.even, self.library, self.axes, self.form = kind
             works, unusable = self._try(probes)
             if works:
-                self.halves |= 1 < self.drawn < _ROWS
-                self._look_at_times(probes[0])
+                self.alone = self.draws_t and self._spreads()
                 if self.axes != view.axes:
                     shape = f"(n, dim{', 1' * self.axes})"
-                    view.notes.append(
-                        f"{self.method.name} takes arrays {shape} only: axes={self.axes}"
-                    )
+                    view.note(f"{self.method.name} takes arrays {shape} only: axes={self.axes}")
                 self.trouble, self.settled = {}, True
                 return
             first = first or (kind if unusable else None)
         otherwise = (False, view.library, view.axes, "int")
-        self.halves, self.library, self.axes, self.form = first or otherwise
+        self.even, self.library, self.axes, self.form = first or otherwise
         if first:
             self.trouble = {}
 
-    def _look_at_times(self, step: tuple[int, int, float]) -> None:
-        """Whether a loss spreads its t over the batch, by one number that it draws."""
-        if self.drawn == 1 and not self.halves:
-            self(*step, **{n: np.ones((_ROWS, 5)) for n in self.vectors})
-            asked = [to_numpy(a) for a in self.model.asked[0]] if self.model else []
-            self.alone = any(a.size == _ROWS and np.ptp(a) > 0 for a in asked)
-        if self.alone:
-            note = "spreads its t over a batch: the t of rows after the first were not looked at"
-            self.view.notes.append(f"{self.method.name} {note}")
+    def _spreads(self) -> bool:
+        """Whether the rows of a batch get different t, at a step that is not its own mirror."""
+        with contextlib.suppress(Exception):
+            self.raw(min(2, self.view.T), 0, **{n: np.ones((3, 5)) for n in self.vectors})
+        x_t, time = self.asked_for(0)
+        self.doubles = x_t is not None and len(x_t) == 6
+        return time is not None and bool(np.ptp(time) > 0)
 
     def _try(self, probes: list[tuple[int, int, float]]) -> tuple[bool, bool]:
         """Whether one of the steps works, and whether one gives what cannot be compared."""
-        arrays = {n: np.random.default_rng(0).normal(size=(_ROWS, 5)) for n in self.vectors}
+        arrays = {n: np.random.default_rng(0).normal(size=(3, 5)) for n in self.vectors}
         call = self.raw if self.operation == "loss" else self
         unusable = False
         for step in probes:
@@ -360,16 +347,6 @@ class Caller:
         if len(told) < 2:
             return next(iter(told), line(error))
         return "; ".join(f"{text[:100]} (t {form})" for text, form in list(told.items())[-2:][::-1])
-
-
-def _time_of(asked: list[Any]) -> Array | None:
-    """The t that a model is asked at, where it is an integer or a row of them."""
-    for argument in asked:
-        with contextlib.suppress(Exception):
-            number = to_numpy(argument)
-            if number.dtype.kind == "i" and number.ndim < 2:
-                return number
-    return None
 
 
 @contextlib.contextmanager

@@ -11,28 +11,15 @@ import numpy as np
 from ddpm_np.conformance.arrays import contained, dtype_name, line
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.diagnosis import rows_of
-from ddpm_np.conformance.formulas import COEFFICIENTS
 from ddpm_np.conformance.judged import Judged
 from ddpm_np.conformance.losses import loss_rows
-from ddpm_np.conformance.names import OPERATIONS
-from ddpm_np.conformance.outputs import outputs_of
+from ddpm_np.conformance.operations import OPERATIONS, SAMPLING, check_names
 from ddpm_np.conformance.probe import Measured, measure
-from ddpm_np.conformance.report import Report, Row, check_name
-from ddpm_np.conformance.rows import COLUMN, ONE_T
+from ddpm_np.conformance.report import Output, Report, Row
 from ddpm_np.conformance.state import Snapshot
 from ddpm_np.conformance.subject import Subject
 from ddpm_np.conformance.tables import is_plain
 from ddpm_np.conformance.values import Steps
-
-# The operations of the checks, by name; E15 is that of a loss.
-_EQUATIONS = {
-    **{operation: [e for e, _ in rows] for operation, rows in COEFFICIENTS.items()},
-    "loss": ["E15"],
-}
-_EQUATIONS["p_losses"] = ["E15", "E16"]
-# What few codes have is no gap in the others.
-_RARE = ("q_step", "q_mean_variance", "predict_eps", "p_mean_variance", "p_losses")
-_SAMPLING = ("reverse_step", "ddim_step", "p_mean_variance")
 
 
 class ConformanceError(AssertionError):
@@ -55,7 +42,7 @@ def check_diffusion(
     on_fail: str | None = "raise",
     expected_failed_checks: Mapping[str, str] | Collection[str] | None = None,
 ) -> Report:
-    """Compares a diffusion code with the equations E2, E6, E11 to E13, E15, E17 and E18.
+    """Compares a diffusion code with the equations E1, E2, E6 and E11 to E18.
 
     subject: an object with ``betas`` (T,) or ``alphas_cumprod`` (T,), ``first_step`` (the t of the
     first noising step in that code, 0 or 1; by default 0) and any of
@@ -66,23 +53,14 @@ def check_diffusion(
     - ``loss(eps_hat, eps)``, a number (E15),
     - ``reverse_step(x_t, t, eps, z)``, the ancestral step to t - 1 (E17),
     - ``ddim_step(x_t, t, s, eps, z, eta)``, to x_s; s = first_step - 1 is the clean signal (E18),
-    - ``from_betas(betas)``, which builds the like for any schedule.
+    - ``from_betas(betas)``, which builds the like for any schedule,
 
-    Arrays are (n, dim), NumPy's or PyTorch's, t is an int, variances broadcast. What is missing is
-    skipped. Anything else goes through :func:`ddpm_np.conformance.adapt` first.
+    or with other usual names (:func:`adapt`). Arrays are (n, dim), variances broadcast.
 
-    Parameters
-    ----------
-    on_fail : "raise" raises :class:`ConformanceError` where an equation does not hold, "warn" warns
-        with :class:`ConformanceWarning`, None only reports
-    expected_failed_checks : names of checks that may fail, such as "E17 step", with a reason each
-
-    Returns
-    -------
-    Report : its ``rows`` have the verdicts "holds", "digits", "clips", "differs" or "raises".
-        "digits" is the right formula with digits lost to rounding, and no failure.
-
-    Raises TypeError where nothing is recognised, ValueError for betas that are no schedule.
+    on_fail: "raise" raises :class:`ConformanceError` where an equation does not hold, "warn" warns
+    with :class:`ConformanceWarning`, None only reports. expected_failed_checks: names of checks
+    that may fail, such as "E17 step", with a reason each. Raises TypeError where nothing is
+    recognised, ValueError for betas that are no schedule.
 
     >>> class Mine:
     ...     betas = np.array([0.1, 0.2])
@@ -96,7 +74,7 @@ def check_diffusion(
         raise ValueError(f'on_fail must be "raise", "warn" or None, got {on_fail!r}')
     view = subject_of(subject)
     expected = expected_of(expected_failed_checks)
-    report = _report(view, list(_EQUATIONS), expected)
+    report = _report(view, ["alphas_cumprod", *OPERATIONS], expected)
     if not report.passed and on_fail == "raise":
         raise ConformanceError(report)
     if not report.passed and on_fail == "warn":
@@ -104,18 +82,13 @@ def check_diffusion(
     return report
 
 
-def check_names() -> dict[str, str]:
-    """The checks by name, each with the operation that it needs."""
-    return {
-        check_name(equation, operation): operation
-        for operation, equations in _EQUATIONS.items()
-        for equation in equations
-    }
-
-
 def checks_of(view: Subject) -> list[str]:
     """The checks that a subject is up for: the usual ones, and those of what else it has."""
-    return [n for n, o in check_names().items() if o not in _RARE or o in view.methods]
+    return [n for n, o in check_names().items() if not _rare(o) or o in view.methods]
+
+
+def _rare(operation: str) -> bool:
+    return operation in OPERATIONS and OPERATIONS[operation].rare
 
 
 def expected_of(given: Mapping[str, str] | Collection[str] | None) -> dict[str, str]:
@@ -151,16 +124,8 @@ def adapt(
 ) -> Any:
     """A subject for :func:`check_diffusion`, from an object with other usual names.
 
-    It recognises the tables betas and alphas_cumprod (also alpha_bar, alpha_hat, alphas, their
-    roots; of shape (T, 1, 1, 1); in a part of the object), and the operations by the names of
-    methods and of their parameters: q_sample (add_noise, noise_images, ...), one noising step,
-    q_posterior_mean_variance, predict_x0 (predict_start_from_noise, ...), p_mean_variance, p_sample
-    or step, a step with eta (DDIM), loss and p_losses. t may be an int, a 0-dim array, or an array
-    of shape (n,) or (n, 1). A model is answered for, and may be set to predict x_0 or v; noise that
-    is drawn within is replaced by z for the call.
+    What is recognised is in docs/conformance.md.
 
-    Parameters
-    ----------
     first_step : the t of its first noising step; by default 1 where its tables have an entry for
         the clean signal (beta 0 or alpha_bar 1) in front, else its own ``first_step``, else 0
     dtype : of the arrays it is given; by default that of its tables
@@ -206,7 +171,7 @@ def subject_of(given: Any) -> Subject:
 def check_one(view: Subject, check: str) -> Report:
     """A report of one check only."""
     operation = check_names()[check]
-    others = _SAMPLING if operation == "p_losses" else ()  # the model's t is compared with theirs
+    others = SAMPLING if operation == "p_losses" else ()  # the model's t is compared with theirs
     report = _report(view, [operation, *others], {})
     report.rows = [row for row in report.rows if row.check == check]
     report.outputs, report.skipped = [], []
@@ -214,7 +179,8 @@ def check_one(view: Subject, check: str) -> Report:
 
 
 def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> Report:
-    view.notes, rows, outputs = [], [], []
+    view.notes, rows = {}, list[Row]()
+    outputs: list[Output] = []
     asked: dict[str, set[int]] = {}
     snapshot = Snapshot(view.given, view.T)
     with contained(), np.printoptions(), np.errstate(all="ignore"), warnings.catch_warnings():
@@ -226,7 +192,7 @@ def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> R
                 elif operation in view.methods:
                     caller = Caller(view, operation, snapshot)
                     rows += _rows(caller)
-                    outputs += outputs_of(caller.judged) if caller.judged else []
+                    outputs += caller.judged.outputs() if caller.judged else []
                     asked[operation] = caller.asked
                 snapshot.restore()
             rows = _with_smallest(view, rows + _other_times(view, asked))
@@ -234,17 +200,16 @@ def _report(view: Subject, operations: list[str], expected: dict[str, str]) -> R
             snapshot.restore()
     rows.sort(key=lambda row: int(row.equation[1:]))
     there = {row.check for row in rows}
-    usual = [n for n, o in check_names().items() if o in operations and o not in _RARE]
+    usual = [n for n, o in check_names().items() if o in operations and not _rare(o)]
     skipped = [name for name in usual if name not in there]
     about = (
         f"{view.name}: T = {view.T}, {np.dtype(view.dtype).name}, "
         f"{view.library if view.library != 'numpy' else 'NumPy'}, "
         f"t = 1 is its step {view.first_step}"
     )
-    notes = [n for n in dict.fromkeys(view.notes) if not n.endswith((ONE_T, COLUMN))]
-    for told in (ONE_T, COLUMN):
-        alike = [note.removesuffix(told) for note in view.notes if note.endswith(told)]
-        notes += [f"{told[2:]}: {', '.join(alike)}"] if alike else []
+    of_all = [text for text, of in view.notes.items() if not of]
+    of_some = sorted(((text, of) for text, of in view.notes.items() if of), reverse=True)
+    notes = of_all + [f"{text}: {', '.join(of)}" for text, of in of_some]
     return Report(view.name, about, rows, skipped, outputs, expected, view.unused, notes)
 
 
@@ -254,17 +219,16 @@ def _rows(caller: Caller) -> list[Row]:
     if operation == "loss":
         return loss_rows(caller)
     measured = measure(caller)
-    view.notes += measured.left_out
     rows = rows_of(caller, measured)
     if operation == "q_posterior_mean_variance" and "variance" not in measured.values:
-        view.notes.append(f"{caller.method.name} returns a mean and no variance (E11)")
+        view.note(f"{caller.method.name} returns a mean and no variance (E11)")
     return rows + loss_rows(caller) if operation == "p_losses" else rows
 
 
 def _other_times(view: Subject, asked: dict[str, set[int]]) -> list[Row]:
     """A row where the model is asked at another t in training than in sampling."""
     later = {o: times.pop() for o, times in asked.items() if len(times) == 1}
-    sampling = [o for o in _SAMPLING if o in later]
+    sampling = [o for o in SAMPLING if o in later]
     for operation in sampling:
         if "p_losses" in later and later[operation] != later["p_losses"]:
             text = "in training the model is asked at t {:+d}, in {} at t {:+d}"
@@ -272,7 +236,7 @@ def _other_times(view: Subject, asked: dict[str, set[int]]) -> list[Row]:
             return [Row("E16", "p_losses", "t of the model", "differs", diagnosis=text)]
     if sampling and later[sampling[0]] and "p_losses" not in later:
         name, by = view.methods[sampling[0]].name, later[sampling[0]]
-        view.notes.append(f"{name} asks its model at t {by:+d}; no loss says at which t it learns")
+        view.note(f"{name} asks its model at t {by:+d}; no loss says at which t it learns")
     return []
 
 
@@ -283,7 +247,7 @@ def _table_rows(view: Subject) -> list[Row]:
     t = np.arange(1, view.T + 1)
     values, none = {"alpha_bar_t": view.alphas_cumprod}, np.zeros(view.T)
     dtype = np.float32 if dtype_name(view.tables["alphas_cumprod"]) == "float32" else np.float64
-    measured = Measured(Steps(t, t - 1, none + 1), values, values, none, none, [], dtype, [])
+    measured = Measured(Steps(t, t - 1, none + 1), values, values, none, none, [], dtype)
     return Judged(view, "alphas_cumprod", measured).rows()
 
 
@@ -296,22 +260,18 @@ def _with_smallest(view: Subject, rows: list[Row]) -> list[Row]:
         from ddpm_np.conformance.examples import Drawn
     except ImportError:  # Hypothesis is not there
         return rows
+    found = {row[:3]: row for row in rows}
     for operation in dict.fromkeys(row.operation for row in rows):
-        if operation not in COEFFICIENTS or operation in ("p_losses", "alphas_cumprod"):
+        if operation in ("p_losses", "loss", "alphas_cumprod"):
             continue
         drawn = Drawn(view, make, operation)
         try:
-            elsewhere = {row[:3]: row for row in drawn.failing()}
+            elsewhere = drawn.failing()
         except Exception as error:
             text = f"from_betas: {line(error)}"
-            return [*rows, Row("E2", "from_betas", "all", "raises", diagnosis=text)]
-        rows = [row if row.fails else elsewhere.pop(row[:3], row) for row in rows]
-        here = {row[:3] for row in rows}
-        rows += [row for key, row in elsewhere.items() if key not in here]
-        rows = [
-            row._replace(smallest_example=drawn.smallest(row))
-            if row.fails and row.operation == operation
-            else row
-            for row in rows
-        ]
-    return rows
+            return [*found.values(), Row("E2", "from_betas", "all", "raises", diagnosis=text)]
+        found |= {r[:3]: r for r in elsewhere if r[:3] not in found or not found[r[:3]].fails}
+        for key, row in found.items():
+            if row.fails and row.operation == operation:
+                found[key] = row._replace(smallest_example=drawn.smallest(row))
+    return list(found.values())

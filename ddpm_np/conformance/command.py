@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import types
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +34,12 @@ def object_of(path: str) -> Any:
             found: Any = _imported(module)
     except Exception as error:
         raise BadSubject(f"{module} cannot be imported: {line(error)}") from None
-    for part in name.split("."):
-        try:
-            with contained():
-                found = getattr(found, part)
-        except Exception:
-            raise BadSubject(f"{module} has no {name}") from None
-    recipe = isinstance(found, type) or type(found).__name__ == "function"
-    if recipe:
+    try:
+        with contained():
+            found = attrgetter(name)(found)
+    except Exception:
+        raise BadSubject(f"{module} has no {name}") from None
+    if isinstance(found, (type, types.FunctionType)):
         try:
             with contained():
                 found = found()
@@ -66,16 +66,14 @@ def check_path(path: str, *, markdown: bool = False) -> tuple[str, Report]:
 
 def _imported(module: str) -> Any:
     """A module by its name, or by the path of its file."""
-    file = Path(module)
-    if file.suffix != ".py" and not (file.is_absolute() or "/" in module):
+    if not (module.endswith(".py") or "/" in module or Path(module).is_absolute()):
         return importlib.import_module(module)
-    file = file if file.suffix == ".py" else file.with_suffix(".py")
+    file = Path(module.removesuffix(".py") + ".py")
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {file}")
     sys.path.insert(0, str(file.resolve().parent))
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None and spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = made
+    made = sys.modules[file.stem] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     return made

@@ -8,18 +8,19 @@ coefficients, at every step.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.conformance.edits import edits_of
-from ddpm_np.conformance.formulas import COEFFICIENTS, Base, bases, subtrees
-from ddpm_np.conformance.values import Evaluator, Numbers, Steps, Value, rounding
-from ddpm_np.equations.formula import parse
+from ddpm_np.conformance.formulas import Base, bases, substituted, subtrees
+from ddpm_np.conformance.operations import SAMPLING, STEPS, wanted
+from ddpm_np.conformance.values import Evaluator, Numbers, Steps, Value, logarithm, rounding
+from ddpm_np.equations.formula import Node, parse
 
 Found = dict[str, Value]
+At = Callable[[Steps], dict[str, Array]]  # the numbers at the names, for the steps
 _SECOND = "beta_{t+1} (1 - alpha_bar_t) / (1 - alpha_bar_{t+1})"
 _TILDE = "beta_tilde_{t|s}"
 _OVER = "beta_{t|s} (1 - alpha_bar_t) / (1 - alpha_bar_s)"
@@ -48,21 +49,16 @@ _WRAPS = "index -1 wraps round: at t = 1 the tables are those of t = T"
 class Candidate(NamedTuple):
     """One way to depart: a form, and what else is not the equation's.
 
-    tables: other ones; read_at: where they are read for (t, s); steps: other s or eta; last: noise
-    also at the last step; none_to: no noise up to this t; instead: a coefficient with its formula
-    at t = 1, and that at the other steps if it is not the form's; output: what the model's output
-    is taken for.
+    at: the numbers at the names, where they are other ones; none_to: no noise up to this t, -1 if
+    there is also noise at the last step; instead: a coefficient with its formula at t = 1, and that
+    at the other steps if it is not the form's.
     """
 
     name: str
     form: Base
-    tables: Numbers | None = None
-    read_at: Callable[[Array, Array], tuple[Array, Array]] | None = None
-    steps: Callable[[Steps], Steps] | None = None
-    last: bool = False
+    at: At | None = None
     none_to: int = 0
     instead: tuple[str, str, str] | None = None
-    output: str = ""
 
 
 class World:
@@ -76,9 +72,8 @@ class World:
         at = tables.at(steps)
         trees = [t for form in bases(operation, output) for t in form[:3] if t is not None]
         keep = {id(part) for tree in trees for part in subtrees(tree)}
-        self.value_of = Evaluator(at, rounding(at, steps, u), u, keep)
-        named = [output if n == "output" else n for _, n in COEFFICIENTS[operation]]
-        self.vectors = [n for n in named if "variance" not in n]
+        self.value_of = Evaluator(at, rounding(at, steps, u) if u else None, u, keep)
+        self.vectors = [n for _, n in wanted(operation, output) if "variance" not in n]
 
     def only(self, which: Any) -> World:
         """The same at some of the steps."""
@@ -88,17 +83,13 @@ class World:
         """The coefficients of a form."""
         return self.found(Candidate("", form))
 
-    def found(self, c: Candidate, wanted: Collection[str] | None = None) -> Found:
+    def found(self, c: Candidate, only: Collection[str] | None = None) -> Found:
         """The coefficients that a candidate gives: of the wanted vectors, and the variance."""
-        if c.output:
-            found = World(self.operation, c.output, self.tables, self.steps, self.u).of(c.form)
-            return {self.output if k == c.output else k: v for k, v in found.items()}
         value_of, steps = self.value_of, self.steps
-        if c.tables or c.read_at or c.steps:
-            index = c.read_at(steps.t, steps.s) if c.read_at else (None, None)
-            at = (c.tables or self.tables).at(c.steps(steps) if c.steps else steps, *index)
+        if c.at:
+            at = c.at(steps)
             value_of = Evaluator(at, rounding(at, steps, self.u), self.u)
-        vectors = [n for n in self.vectors if wanted is None or n in wanted]
+        vectors = [n for n in self.vectors if only is None or n in only]
         found = value_of.coefficients(c.form, vectors)
         with np.errstate(all="ignore"):
             name, first, usual = c.instead or ("z", "", "")
@@ -110,15 +101,13 @@ class World:
                     for k in ("value", "off")
                 )
                 found[name] = Value(value, 1, off + 64 * self.u * abs(value))
-            elif self.operation == "reverse_step" and name in found and not c.last:
+            elif self.operation == "reverse_step" and name in found and c.none_to >= 0:
                 # Without rounding where it was not 0 before.
                 z, none = found["z"], (steps.s == 0) | (steps.t <= c.none_to)
                 off = np.where(none & (z.value != 0), 0, z.off)
                 found["z"] = Value(np.where(none, 0, z.value), z.size, off)
             if "variance" in found:
-                v = found["variance"]
-                off = v.off / abs(v.value) + self.u
-                found["log variance"] = Value(np.log(v.value), 1, off)
+                found["log variance"] = logarithm(found["variance"], self.u)
         return found
 
 
@@ -137,19 +126,17 @@ def candidates(operation: str, output: str, tables: Numbers, single: bool) -> It
         for name, least in _MASKS.items():
             add(name, none_to=least)
         add(_TURNED, instead=("z", "0 beta_t", f"sqrt({_OVER})"))
-    if operation in ("reverse_step", "ddim_step", "p_mean_variance"):
+    if operation in SAMPLING:
         for other in (o for o in ("eps", "x_0", "v") if o != output):
             told = f"the model's output is taken for {other}, not for {output}"
-            likely += [Candidate(told, form, output=other) for form in bases(operation, other)]
+            own = {other: Node("name", output)}
+            for form in bases(operation, other):
+                likely.append(Candidate(told, form._replace(value=substituted(form.value, own))))
     if operation in ("q_posterior_mean_variance", "p_mean_variance"):
         for name, (usual, first) in _VARIANCES.items():
             likely.append(Candidate(name, forms[0], instead=("variance", first, usual)))
-    for name, index in _indices(tables.T):
-        add(name, read_at=index)
-    for name, steps in _other_steps(operation):
-        add(name, steps=steps)
-    for name, others in _other_tables(operation, tables):
-        add(name, tables=others)
+    for name, at in (*_other_steps(operation, tables), *_other_tables(operation, tables)):
+        add(name, at=at)
     yield from likely
     if operation == "ddim_step":
         for form in forms:
@@ -160,58 +147,56 @@ def candidates(operation: str, output: str, tables: Numbers, single: bool) -> It
     if operation == "reverse_step":
         for form in (f for f in forms if f.name == "beta"):
             for name, edited in edits_of(form, single):
-                yield Candidate(f"noise at the last step; and {name}", edited, last=True)
+                yield Candidate(f"noise at the last step; and {name}", edited, none_to=-1)
 
 
-def _indices(T: int) -> list[tuple[str, Callable[[Array, Array], Any]]]:
-    """The same tables, read at other steps."""
+def _other_steps(operation: str, tables: Numbers) -> Iterator[tuple[str, At]]:
+    """The tables read at other steps, and steps to another s or with another eta."""
+    T = tables.T
+
+    def read(t_s: Callable[[Array, Array], tuple[Array, Array]]) -> At:
+        return lambda steps: tables.at(steps, *t_s(steps.t, steps.s))
+
+    def with_s(of: Callable[[Steps], Array]) -> At:
+        return lambda steps: tables.at(steps._replace(s=of(steps)))
+
+    def with_eta(eta: float) -> At:
+        return lambda steps: tables.at(steps._replace(eta=np.full_like(steps.eta, eta)))
+
+    def further(far: int) -> At:
+        return with_s(lambda o: np.where(o.s > 0, np.clip(o.s + far, 0, o.t), 0))
 
     def wrapped(t: Array) -> Array:
         return np.where(t < 1, t + T, t)
 
     off = "t off by one: the tables at t"
-    return [
-        (f"{off} - 1 for those at t", lambda t, s: (t - 1, s - 1)),
-        (f"{off} + 1 for those at t", lambda t, s: (t + 1, s + 1)),
-        (f"{_WRAPS}, else those of t - 1", lambda t, s: (wrapped(t - 1), wrapped(s - 1))),
-        (f"{_WRAPS} for alpha_bar_0", lambda t, s: (t, wrapped(s))),
-        (_BACKWARDS, lambda t, s: (T + 1 - t, np.minimum(T + 1 - s, T))),
-        (_BACKWARDS, lambda t, s: (T + 1 - t, T - t)),
-    ]
-
-
-def _other_steps(operation: str) -> Iterator[tuple[str, Callable[[Steps], Steps]]]:
-    """Steps to another s than was asked for, and with another eta."""
-    if operation in ("ddim_step", "reverse_step"):
+    yield f"{off} - 1 for those at t", read(lambda t, s: (t - 1, s - 1))
+    yield f"{off} + 1 for those at t", read(lambda t, s: (t + 1, s + 1))
+    wraps = f"{_WRAPS}, else those of t - 1"
+    yield wraps, read(lambda t, s: (wrapped(t - 1), wrapped(s - 1)))
+    yield f"{_WRAPS} for alpha_bar_0", read(lambda t, s: (t, wrapped(s)))
+    yield _BACKWARDS, read(lambda t, s: (T + 1 - t, np.minimum(T + 1 - s, T)))
+    yield _BACKWARDS, read(lambda t, s: (T + 1 - t, T - t))
+    if operation in STEPS:
         told = "t off by one: s = t - 1 for the s that was asked for"
-        yield told, lambda steps: steps._replace(s=steps.t - 1)
+        yield told, with_s(lambda steps: steps.t - 1)
     if operation == "ddim_step":
         for eta in (0.0, 1.0):
-            yield f"eta is ignored: it is {eta:g} at every step", partial(_with_eta, eta)
+            yield f"eta is ignored: it is {eta:g} at every step", with_eta(eta)
         for far in (d for k in range(1, 31) for d in (-k, k)):
-            yield f"it goes to another step than asked: to s {far:+d}", partial(_further, far)
+            yield f"it goes to another step than asked: to s {far:+d}", further(far)
 
 
-def _with_eta(eta: float, steps: Steps) -> Steps:
-    return steps._replace(eta=np.full_like(steps.eta, eta))
-
-
-def _further(far: int, steps: Steps) -> Steps:
-    return steps._replace(s=np.where(steps.s > 0, np.clip(steps.s + far, 0, steps.t), 0))
-
-
-def _other_tables(operation: str, tables: Numbers) -> Iterator[tuple[str, Numbers]]:
+def _other_tables(operation: str, tables: Numbers) -> Iterator[tuple[str, At]]:
     """The same formula on other tables."""
     bar, beta = tables.bar, tables.beta
+    one = tables.replaced(bar=np.append(bar[1], bar[1:]))
     if tables.given is not None and operation != "alphas_cumprod":
         own = tables.replaced(bar=np.append(1, tables.given))
-        yield "its own alphas_cumprod, which is not that of its betas", own
-    one = tables.replaced(bar=np.append(bar[1], bar[1:]))
-    yield "alpha_bar_0 = alpha_bar_1", one
-    yield (
-        "alpha_bar_0 = alpha_bar_1",
-        one.replaced(beta=np.where(np.arange(len(beta)) < 2, 0, beta)),
-    )
+        yield "its own alphas_cumprod, which is not that of its betas", own.at
+    yield "alpha_bar_0 = alpha_bar_1", one.at
+    none = one.replaced(beta=np.where(np.arange(len(beta)) < 2, 0, beta))
+    yield "alpha_bar_0 = alpha_bar_1", none.at
     with np.errstate(all="ignore"):
         others = {
             "cumprod(betas) for cumprod(1 - betas)": np.cumprod(np.append(1, beta[1:])),
@@ -221,14 +206,11 @@ def _other_tables(operation: str, tables: Numbers) -> Iterator[tuple[str, Number
             "half precision: alpha_bar is rounded to float16": bar.astype(np.float16),
             "half precision: alpha_bar is rounded to bfloat16": _bfloat16(bar),
         }
-        yield from ((name, tables.replaced(bar=other)) for name, other in others.items())
-        narrow = {"float16": beta.astype(np.float16), "bfloat16": _bfloat16(beta)}
-        for kind, rounded in narrow.items():
-            halved = tables.replaced(beta=rounded)
-            yield (
-                f"half precision: the betas are rounded to {kind}",
-                halved.replaced(bar=np.cumprod(halved.alpha)),
-            )
+    yield from ((name, tables.replaced(bar=other).at) for name, other in others.items())
+    for kind, rounded in (("float16", beta.astype(np.float16)), ("bfloat16", _bfloat16(beta))):
+        halved = tables.replaced(beta=rounded)
+        halved = halved.replaced(bar=np.cumprod(halved.alpha))
+        yield f"half precision: the betas are rounded to {kind}", halved.at
 
 
 def _bfloat16(x: Array) -> Array:

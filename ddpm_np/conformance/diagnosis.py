@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from ddpm_np.conformance.calls import Caller
-from ddpm_np.conformance.clipping import dynamic
 from ddpm_np.conformance.judged import Judged
-from ddpm_np.conformance.probe import Measured, measure, wanted
+from ddpm_np.conformance.naming import dynamic
+from ddpm_np.conformance.operations import wanted
+from ddpm_np.conformance.probe import Measured, measure
 from ddpm_np.conformance.report import Row
-from ddpm_np.conformance.rows import look_at_rows
+from ddpm_np.conformance.rows import look_at_rows, tried
+
+_OFFSET = ("a constant is added", "not 0 where every argument is 0")
+_SUM = ("not affine: the result at a sum is not the sum of results", "its terms do not add up")
 
 
 def rows_of(caller: Caller, measured: Measured, *, explain: bool = True) -> list[Row]:
@@ -31,24 +35,16 @@ def rows_of(caller: Caller, measured: Measured, *, explain: bool = True) -> list
         rows = [_contaminated(row, mixed[0].diagnosis) for row in rows]
     said = {r.diagnosis for r in rows if r.verdict == "clips"}
     if explain and said and not (len(said) == 1 and "is cut to" in said.copy().pop()):
-        told = _quietly(lambda: dynamic(caller, judged))
+        told = tried(dynamic, caller, judged)
         rows = [r._replace(diagnosis=told) if told and r.verdict == "clips" else r for r in rows]
     if broken:
         rows.insert(0, Row(equations[0], operation, "some steps", *broken))
     if explain and not view.stated_time and any(row.fails for row in rows):
-        hint = _quietly(lambda: _other_time(caller))
+        hint = tried(_other_time, caller)
         rows = [
             r._replace(diagnosis=f"{r.diagnosis}; {hint}") if r.fails and hint else r for r in rows
         ]
     return rows + (mixed or _not_affine(judged, rows))
-
-
-def _quietly(look: Any) -> str:
-    """What a look tells; nothing where the code cannot be called that way."""
-    try:
-        return str(look())
-    except Exception:
-        return ""
 
 
 def _broken(measured: Measured) -> tuple[Any, ...] | None:
@@ -64,14 +60,10 @@ def _broken(measured: Measured) -> tuple[Any, ...] | None:
 
 def _mixed(caller: Caller, measured: Measured, equation: str) -> list[Row]:
     """A row for a batch whose rows, or whose coordinates, are mixed up."""
-    looked = look_at_rows(caller, measured.steps.listed())
-    if looked.left_out:
-        caller.view.notes.append(looked.left_out)
-    if not looked.wrong:
-        return []
-    what = "tables" if " the table " in looked.wrong else "rows"
-    what = "coordinates" if "coordinates are" in looked.wrong else what
-    return [Row(equation, caller.operation, what, "differs", diagnosis=looked.wrong)]
+    wrong = look_at_rows(caller, measured.steps.listed())
+    what = "tables" if " the table " in wrong else "rows"
+    what = "coordinates" if "coordinates are" in wrong else what
+    return [Row(equation, caller.operation, what, "differs", diagnosis=wrong)] if wrong else []
 
 
 def _contaminated(row: Row, mixed: str) -> Row:
@@ -92,31 +84,24 @@ def _other_time(caller: Caller) -> str:
         measured = measure(other)
         if measured.failed or not len(measured.steps.t):
             return ""
-        grades = Judged(view, caller.operation, measured).grades.values()
+        judged = Judged(view, caller.operation, measured)
     finally:
         view.first_step = first
-    wrong = any(g.max() >= 2 for g in grades)
-    return (
-        "" if wrong else f"with first_step = {1 - first} it holds: its time starts at {1 - first}"
-    )
+    if any(c.fails for c in judged.of.values()):
+        return ""
+    return f"with first_step = {1 - first} it holds: its time starts at {1 - first}"
 
 
 def _not_affine(judged: Judged, rows: list[Row]) -> list[Row]:
     """Rows for a value at 0, and for terms that do not add up."""
     measured, verdicts = judged.measured, {row.verdict for row in rows}
-    sizes = [v[1].astype(np.float64) for n, v in judged.exact.items() if "variance" not in n]
+    sizes = [c.size.astype(np.float64) for n, c in judged.of.items() if "variance" not in n]
     sums = np.abs(measured.mixed) > 256 * judged.unit * np.sum(np.abs(sizes), axis=0)
-    added, zero = "a constant is added", "not 0 where every argument is 0"
-    apart, adds = (
-        "not affine: the result at a sum is not the sum of results",
-        "its terms do not add up",
-    )
-    looked = (
-        ("offset", np.abs(measured.offset) > 0, {"raises"}, added, zero),
-        ("sum", sums, {"clips", "differs"}, apart, adds),
-    )
     found = []
-    for what, bad, explained, why, text in looked:
+    for what, bad, explained, why, text in (
+        ("offset", np.abs(measured.offset) > 0, {"raises"}, *_OFFSET),
+        ("sum", sums, {"clips", "differs"}, *_SUM),
+    ):
         if np.any(bad) and not verdicts & explained:
             i = int(np.argmax(bad))
             key = (rows[-1].equation, judged.operation, what, "differs", np.inf)

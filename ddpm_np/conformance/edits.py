@@ -20,14 +20,11 @@ _ONE = Node("number", "1")
 
 def edits_of(form: Base, single: bool) -> Iterator[tuple[str, Base]]:
     """The form with one thing changed, in its value, its variance or its sigma."""
-    for name, tree in _all_edits(form.value, single):
-        yield name, form._replace(value=tree)
-    if form.variance is not None:
-        for name, tree in _all_edits(form.variance, single):
-            yield name, form._replace(variance=tree)
-    if "sigma" in names(form.value):
-        for name, tree in _all_edits(form.sigma, single):
-            yield f"in sigma^2: {name}", form._replace(sigma=tree)
+    in_sigma = form.sigma if "sigma" in names(form.value) else None
+    parts = (("value", "", form.value), ("variance", "", form.variance))
+    for field, prefix, tree in (*parts, ("sigma", "in sigma^2: ", in_sigma)):
+        for name, new in _all_edits(tree, single) if tree is not None else ():
+            yield f"{prefix}{name}", form._replace(**{field: new})  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=512)

@@ -73,18 +73,14 @@ class Drawn:
     def smallest(self, row: Row) -> str:
         """The smallest schedule on which the row fails, and how; else what the row says already."""
 
-        def on(betas: Array) -> Row | None:
-            same = [r for r in self.rows(betas) if r[:3] == row[:3] and r.fails]
-            return same[0] if same else None
+        def on(betas: Array) -> list[Row]:
+            return [r for r in self.rows(betas) if r[:3] == row[:3] and r.fails]
 
+        how = settings(max_examples=60, **_QUIET)
         try:
-            betas = find(
-                self.betas,
-                lambda b: on(b) is not None,
-                settings=settings(max_examples=60, **_QUIET),
-            )
+            betas = find(self.betas, lambda betas: bool(on(betas)), settings=how)
         except NoSuchExample:
             return row.smallest_example
-        found = on(betas)
-        text = f": {found.smallest_example}" if found and found.smallest_example else ""
+        said = [r.smallest_example for r in on(betas)[:1] if r.smallest_example]
+        text = f": {said[0]}" if said else ""
         return f"betas = {[float(f'{b:.4g}') for b in betas]}{text}"

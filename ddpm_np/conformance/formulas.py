@@ -14,21 +14,6 @@ from ddpm_np.equations import formulas
 from ddpm_np.equations.formula import Node, names, parse
 
 VECTORS = ("x_prev", "x_0", "x_t", "noise", "eps", "v", "z")
-_SPREAD = [("E11", "variance"), ("E11", "log variance")]
-# Which rows an operation gives: equation and coefficient; "output" is eps, or what stands for it.
-COEFFICIENTS = {
-    "alphas_cumprod": [("E2", "alpha_bar_t")],
-    "q_step": [("E1", "x_prev"), ("E1", "noise")],
-    "q_sample": [("E6", "x_0"), ("E6", "noise")],
-    "q_mean_variance": [("E6", "x_0"), ("E6", "variance"), ("E6", "log variance")],
-    "q_posterior_mean_variance": [*_SPREAD, ("E12", "x_0"), ("E12", "x_t")],
-    "predict_x0": [("E13", "x_t"), ("E13", "output")],
-    "predict_eps": [("E13", "x_t"), ("E13", "x_0")],
-    "p_mean_variance": [*_SPREAD, ("E14", "x_t"), ("E14", "output")],
-    "p_losses": [("E16", "x_0"), ("E16", "noise")],
-    "reverse_step": [("E17", "x_t"), ("E17", "output"), ("E17", "z")],
-    "ddim_step": [("E18", "x_t"), ("E18", "output"), ("E18", "z")],
-}
 # For the step from t to s.
 _TO_S = {"beta_t": "beta_{t|s}", "alpha_t": "alpha_{t|s}", "alpha_bar_{t-1}": "alpha_bar_s"}
 

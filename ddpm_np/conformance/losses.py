@@ -34,7 +34,7 @@ def _huber(d: Array, delta: float) -> Array:
     return np.where(np.abs(d) < delta, d**2 / 2, delta * (np.abs(d) - delta / 2))
 
 
-# Other losses, of the difference; those that compare what does not belong together take both.
+# Other losses, of the difference; and those that compare what does not belong together.
 _OTHERS: dict[str, Callable[[Array], Any]] = {
     "the sum of squares for their mean": lambda d: (d**2).sum(),
     "summed over the coordinates, averaged over the batch only": lambda d: (d**2).sum(1).mean(),
@@ -72,7 +72,7 @@ _CROSSED: dict[str, Callable[[Array, Array], Any]] = {
 def loss_rows(caller: Caller) -> list[Row]:
     """A row for the mean square; of a loss that asks a model, also one for a right answer."""
     view, operation = caller.view, caller.operation
-    takes_t = operation == "p_losses" or "t" in caller.names
+    takes_t = operation == "p_losses" or caller.method.takes("t")
     steps = list(range(1, view.T + 1)) if takes_t else [1]
     if len(steps) > 200:
         steps = sorted({*steps[:20], *np.linspace(1, view.T, 180).astype(int).tolist()})
@@ -123,22 +123,18 @@ def _value(caller: Caller, t: int, eps_hat: Array, eps: Array) -> tuple[float, A
         x_0, view = np.roll(eps, 1, axis=1), caller.view
 
         def answer(t: int) -> Array:
-            bar = float(view.exact.alpha_bar[t])
+            bar = float(view.exact.bar[t])
             right = {"eps": eps, "x_0": x_0, "v": bar**0.5 * eps - (1 - bar) ** 0.5 * x_0}
             return right[view.prediction] + (eps_hat - eps)
 
-        answers = answer(t)
-        if caller.halves:
-            mirrored = answer(view.T + 1 - t)
-            mirrored[: caller.extra] = answers[: caller.extra]
-            answers = np.concatenate([answers, mirrored])
-        result = caller.raw(t, 0, x_0=x_0, noise=eps, eps=answers)
+        answers = [answer(t), *([answer(view.T + 1 - t)] if caller.doubles else [])]
+        result = caller.raw(t, 0, x_0=x_0, noise=eps, eps=np.concatenate(answers))
     else:
         result = caller.raw(t, 0, eps_hat=eps_hat, eps=eps)
     if isinstance(result, dict):
         result = result["loss"] if "loss" in result else next(iter(result.values()))
     array = floats(result[0] if isinstance(result, tuple) else result, None, "loss")
-    if array.size // (1 + caller.halves) not in (0, 1, len(eps), eps.size):
+    if array.size // (1 + caller.even) not in (0, 1, len(eps), eps.size):
         raise Unusable(f"returns shape {array.shape}, not a number")
     return float(array.astype(np.float64).mean()), array.dtype
 
@@ -160,10 +156,9 @@ def _other(value: float, second: float) -> str:
 
 
 def _weight(view: Subject, t: Array, weights: Array) -> str:
-    exact = view.exact
-    tables = (exact.alpha_bar, exact.one_minus_alpha_bar, exact.beta)
-    bar, noise, beta = (np.array([float(table[i]) for i in t]) for table in tables)
-    before = np.array([float(exact.alpha_bar[i - 1]) for i in t])
+    tables = (view.exact.bar, 1 - view.exact.bar, view.exact.beta)
+    bar, noise, beta = (table[t].astype(np.float64) for table in tables)
+    before = view.exact.bar[t - 1].astype(np.float64)
     with np.errstate(all="ignore"):
         snr = bar / noise
         known = {

@@ -11,47 +11,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ddpm_np.conformance.arrays import read
+from ddpm_np.conformance.operations import OPERATIONS, SAMPLING, STEPS
 
-# The operations, with their arguments in the order of a call by position.
-OPERATIONS = {
-    "q_step": ("x_prev", "t", "noise"),
-    "q_sample": ("x_0", "t", "noise"),
-    "q_mean_variance": ("x_0", "t"),
-    "q_posterior_mean_variance": ("x_0", "x_t", "t"),
-    "predict_x0": ("x_t", "t", "eps"),
-    "predict_eps": ("x_t", "t", "x_0"),
-    "p_mean_variance": ("x_t", "t", "eps"),
-    "reverse_step": ("x_t", "t", "eps", "z"),
-    "ddim_step": ("x_t", "t", "s", "eps", "z", "eta"),
-    "loss": ("eps_hat", "eps"),
-    "p_losses": ("x_0", "t", "noise"),
-}
-_METHODS = {
-    "q_step": r"(q|forward|nois(e|ing)|diffusion|diffuse|add_noise|q_sample)_((one|single)_)?step"
-    r"|step_forward|one_step_forward",
-    "q_mean_variance": r"q_(mean_var\w*|xt_x0)|marginal(_prob|_mean\w*|_distribution)?",
-    "q_posterior_mean_variance": r"(q_)?posterior(_mean)?(_variance|_var|_mean|_and_variance)?"
-    r"|(get|compute|q)_(q_)?posterior\w*|true_posterior\w*",
-    "predict_eps": r"(predict|pred|get|compute|recover)_(noise|eps|epsilon)(_from_\w+)?",
-    "predict_x0": r"(predict|pred|reconstruct|recover|estimate|get|compute|calc|to)_?"
-    r"(x_?0|xstart|x_start|start|original|clean|signal|original_sample)(_\w+)?|(eps|noise)_to_x_?0"
-    r"|x_?0_(hat|pred|from_\w+)|denoise_to_x_?0|remove_all_noise",
-    "p_mean_variance": r"p_mean_var\w*|p_mean_and_variance",
-    "ddim_step": r"(p_sample_)?ddim\w*|(sample|reverse|p_sample|denoise)_ddim(_step)?"
-    r"|p_sample|step|denoise_step|sample_step",
-    "reverse_step": r"reverse(_\w*step|_diffusion|_process|_sample)?|p_(sample|step)(_step|_ddpm)?"
-    r"|(ddpm|ancestral|denoise|denoising|backward|sampling|sample|strided)(_sample)?_step"
-    r"|step|denoise_add_noise|sample_(prev|previous)\w*|step_back(ward)?|denoise|remove_noise"
-    r"|sample_(one_step|timestep)"
-    r"|sample_p|prev_sample|backward",
-    "p_losses": r"p_loss(es)?|(training|train|diffusion|compute|get|calc|denoising|simple)_loss"
-    r"(es)?|loss(_fn|_simple)?|training_step_loss|forward",
-    "loss": r"loss(_fn|_simple)?|mse(_loss)?|criterion|(eps|noise|denoising|simple|compute|get|calc"
-    r"|train|training)_loss",
-    "q_sample": r"q_sample|q|add_noise\w*|noise_(images?|samples?|data|signal)|noisify|make_noisy"
-    r"|forward(_diffusion|_process|_noise|_sample)?(_sample)?|diffuse\w*|perturb\w*|corrupt\w*"
-    r"|noising|noise_to|(get|to|apply)_nois\w+|sample_(q|xt|x_t)|noise",
-}
 _TIMES = r"ts?|tt|times?|(time|t)?steps?|t?(step)?(index|idx|ind)|batch_?times?|timecond|[ikn]"
 _X_0 = r"\w*x_?0\w*|\w*x?start\w*"
 _WORDS = {
@@ -79,27 +40,26 @@ _NO_NOISE = re.compile("fn|func|clip|kwarg|schedule|level|steps|type|scale|weigh
 _MODELS = ("model", "epsmodel", "denoisefn", "denoiser", "network", "net", "unet", "epstheta")
 _PREDICTED = re.compile(r"pred|hat|theta|model|output|out$|^input$|score|^e_?t$")
 _FRESH = re.compile(r"^z|fresh|variance|rand|stoch|^n$|^noise")
-STEPS = ("reverse_step", "ddim_step")
-_OF_MODEL = (*STEPS, "p_mean_variance", "p_losses")
+_OF_MODEL = (*SAMPLING, "p_losses")
 _PAIRS = ("q_posterior_mean_variance", "predict_eps")  # two signals, and no noise
 
 
 class Method(NamedTuple):
     """A method under our names.
 
-    roles: its parameters with our argument for each; None calls by position. missing: what a model
-    and a generator inside must give.
+    roles: its parameters with our argument for each; positional: those without a name, in order;
+    by_model: whether a model inside is asked.
     """
 
     name: str
     function: Callable[..., Any]
-    roles: dict[str, str] | None
+    roles: dict[str, str]
     positional: tuple[str, ...] = ()
     by_model: bool = False
 
     def takes(self, role: str) -> bool:
         """Whether one of its parameters is for this."""
-        return self.roles is not None and role in self.roles.values()
+        return role in self.roles.values()
 
 
 def plain(name: str) -> str:
@@ -108,12 +68,15 @@ def plain(name: str) -> str:
 
 
 def operations_named(name: str) -> list[str]:
-    """The operations that a method of this name may be, the likeliest first."""
+    """The operations that a method of this name may be."""
     snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower().strip("_")
     if re.search("loop|progressive|invers|ddim_reverse|timesteps$", snake):
         return []  # many steps, or the way back
-    found = [o for o, pattern in _METHODS.items() if re.fullmatch(pattern, snake)]
-    return [name] if name in OPERATIONS and name != "loss" else found
+    if name in OPERATIONS and name != "loss":
+        return [name]
+    return [
+        name for name, operation in OPERATIONS.items() if re.fullmatch(operation.methods, snake)
+    ]
 
 
 def bind(operation: str, name: str, function: Callable[..., Any], has_model: bool) -> Method | str:
@@ -133,36 +96,31 @@ def bind(operation: str, name: str, function: Callable[..., Any], has_model: boo
         p.name: "off" for p in switches if p.annotation in (bool, "bool") or p.name[:4] == "clip"
     }
     strange = [p.name for p in fixed if p.default is p.empty and p.name not in roles]
-    code = read(function, "__code__")
-    draws_t = code is not None and {"randint", "integers", "rand"} & set(code.co_names)
-    optional = {"z", "s", "eta", "noise"}
-    if operation in ("loss", "p_losses") and (name != "forward" or draws_t):
-        optional.add("t")
-    missing = _missing(operation, name, roles, strange, has_model, optional)
+    given = set(roles.values())
+    missing = _missing(operation, name, given, has_model, read(function, "__code__"))
+    if strange:
+        missing = f"parameter{'s' * (len(strange) > 1)} {', '.join(strange)} not known"
     if missing is None:
         positional = tuple(p.name for p in fixed if p.kind is p.POSITIONAL_ONLY)
-        answered = {"eps", "x_0", "v"} & set(roles.values())
-        by_model = operation in _OF_MODEL and (operation == "p_losses" or not answered)
-        return Method(name, function, roles, positional, by_model)
+        asks = operation == "p_losses" or not given & {"eps", "x_0", "v"}
+        return Method(name, function, roles, positional, operation in _OF_MODEL and asks)
+    if name != operation:
+        return missing
     # Under our own name it is called by position, and says itself what is wrong.
-    return Method(name, function, None) if name == operation else missing
+    with_t = operation == "loss" and any(p.name == "t" for p in fixed)
+    own = (*OPERATIONS[operation].arguments, *(("t",) if with_t else ()))
+    return Method(name, function, {n: n for n in own}, own)
 
 
-def _missing(
-    operation: str,
-    name: str,
-    roles: dict[str, str],
-    strange: list[str],
-    has_model: bool,
-    optional: set[str],
-) -> str | None:
+def _missing(operation: str, name: str, given: set[str], has_model: bool, code: Any) -> str | None:
     """What is missing, in words; None where nothing is."""
-    if strange:
-        return f"parameter{'s' * (len(strange) > 1)} {', '.join(strange)} not known"
-    given = set(roles.values())
+    optional = {"z", "s", "eta", "noise"}
+    draws_t = code is not None and {"randint", "integers", "rand"} & set(code.co_names)
+    if operation in ("loss", "p_losses") and (name != "forward" or draws_t):
+        optional.add("t")
     if operation in _OF_MODEL and (has_model or given & {"model", "x_0", "v"}) or "v" in given:
-        optional |= {"eps"}
-    missing = [role for role in OPERATIONS[operation] if role not in given | optional]
+        optional.add("eps")
+    missing = [role for role in OPERATIONS[operation].arguments if role not in given | optional]
     if missing == ["eps"]:
         return "nothing known gives it eps: no parameter, and no model in the object"
     if missing:
@@ -178,7 +136,7 @@ def _missing(
 
 def _roles(operation: str, parameters: list[inspect.Parameter], has_model: bool) -> dict[str, str]:
     """Our name for each parameter that is understood; the surest ones are given first."""
-    ours, roles = OPERATIONS[operation], dict[str, str]()
+    ours, roles = OPERATIONS[operation].arguments, dict[str, str]()
     left = [p.name for p in parameters if not isinstance(p.default, (bool, str))]
     optional = {p.name for p in parameters if p.default is not p.empty}
     unset = {p.name for p in parameters if p.default is None}
@@ -201,18 +159,17 @@ def _roles(operation: str, parameters: list[inspect.Parameter], has_model: bool)
     match("device", needed=True)
     if operation in _OF_MODEL:
         match("model", needed=True)
-    if operation in STEPS:
-        match("eta")
-        match("s")
+    for role in ("eta", "s") if operation in STEPS else ():
+        match(role)
     if "t" in ours or operation == "loss":
         times = [n for n in left if re.fullmatch(_WORDS["t"], plain(n))]
         # One of several single letters may be something else.
         give("t", times if len(times) < 2 else [n for n in times if len(n) > 1 or n == "t"])
     if operation in _PAIRS:
         match("x_0", r"x?0\w*|x0\w*|\w*start\w*|\w*orig\w*|\w*clean\w*")
-    if operation in (*STEPS, "p_mean_variance", "predict_x0"):
+    if operation in (*SAMPLING, "predict_x0"):
         match("v")
-    if operation in (*STEPS, "p_mean_variance"):
+    if operation in SAMPLING:
         match("x_0", _X_0, needed=True)
     noises = [n for n in left if _NOISE.fullmatch(plain(n)) and not _NO_NOISE.search(plain(n))]
     for role, name in _noise_roles(operation, noises, roles, optional, has_model).items():

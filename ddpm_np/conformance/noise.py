@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
@@ -120,8 +119,7 @@ class _Fake:
     ) -> Any:
         low, high = (0, low) if high is None else (low, high)
         found = self.draws.integers(low, high + endpoint, size)
-        plain = np.random.RandomState.randint
-        return plain(_PLAIN, low, high + endpoint, size) if found is None else found
+        return _PLAIN.randint(low, high + endpoint, size) if found is None else found
 
     def choice(self, a: Any, size: Any = None, *_: Any, **__: Any) -> Any:
         entries = np.arange(a) if np.ndim(a) == 0 else np.asarray(a)
@@ -146,55 +144,54 @@ class Takeover:
 
     def __init__(self, obj: Any, function: Any) -> None:
         self.generator, self.state = _Generator(np.random.PCG64(0)), _State(0)
-        jax = sys.modules.get("jax")
-        self._jax = jax if jax is not None and hasattr(jax, "random") else None
         names = "randn normal standard_normal multivariate_normal rand uniform random random_sample"
-        replaced = [
-            (np.random, n, getattr(self.state, n)) for n in (*names.split(), "randint", "choice")
-        ]
-        replaced.append((np.random, "default_rng", self._default_rng))
-        replaced += [(random, n, self._gauss) for n in ("gauss", "normalvariate")]
-        replaced.append((random, "randint", self._randint))
+        new: dict[tuple[Any, str], Any] = {
+            (np.random, name): getattr(self.state, name)
+            for name in (*names.split(), "randint", "choice")
+        }
+        new[np.random, "default_rng"] = self._default_rng
+        new[random, "gauss"] = new[random, "normalvariate"] = self._gauss
+        new[random, "randint"] = lambda low, high: int(self.state.integers(low, high + 1))
+        self._jax = sys.modules.get("jax")
         if self._jax:
-            replaced.append((self._jax.random, "normal", self._jax_normal))
-            replaced.append((self._jax.random, "randint", self._jax_randint))
+            new[self._jax.random, "normal"] = self._jax_normal
+            new[self._jax.random, "randint"] = self._jax_randint
+        instead = {id(getattr(where, name)): fake for (where, name), fake in new.items()}
         if "scipy.stats" in sys.modules:
-            replaced.append((sys.modules["scipy.stats"].norm, "_random_state", self.state))
-        self._functions = replaced
-        self._places: list[tuple[Place, Any]] = []
-        instead = {id(getattr(where, n)): new for where, n, new in replaced}
+            new[sys.modules["scipy.stats"].norm, "_random_state"] = self.state
+        self._new = [(Place(vars(where), name, name), fake) for (where, name), fake in new.items()]
         for place in [*places(obj), *places_of_code(obj, [function])]:
-            value = place.value
-            if isinstance(value, np.random.Generator):
-                self._places.append((place, self.generator))
-            elif isinstance(value, np.random.RandomState):
-                self._places.append((place, self.state))
-            elif callable(value) and id(value) in instead:
-                self._places.append((place, instead[id(value)]))
-            elif isinstance(value, type(np.random.randn)) and hasattr(_Fake, value.__name__):
-                owner = getattr(value, "__self__", None)  # a bound method of a generator
-                if isinstance(owner, (np.random.Generator, np.random.RandomState)):
-                    self._places.append((place, getattr(self.state, value.__name__)))
+            fake = self._instead_of(place.value) or instead.get(id(place.value))
+            if fake is not None:
+                self._new.append((place, fake))
+
+    def _instead_of(self, value: Any) -> Any:
+        """What stands for a generator, or for a bound method of one."""
+        if isinstance(value, np.random.Generator):
+            return self.generator
+        if isinstance(value, np.random.RandomState):
+            return self.state
+        owner = getattr(value, "__self__", None) if callable(value) else None
+        own = isinstance(owner, (np.random.Generator, np.random.RandomState))
+        return getattr(self.state, value.__name__, None) if own else None
 
     @contextmanager
     def of(self, draws: Draws) -> Iterator[None]:
         """For one call every draw is from these."""
         self.draws = self.generator.draws = self.state.draws = draws
-        before = [(place, place.value) for place, _ in self._places]
+        before = [(place, place.value) for place, _ in self._new]
         with ExitStack() as stack:
-            for where, name, new in self._functions:
-                stack.enter_context(mock.patch.object(where, name, new))
             if "torch" in sys.modules:
                 stack.enter_context(_torch_mode(draws))
             if self._jax:
                 stack.enter_context(self._jax.disable_jit())
-            for place, new in self._places:
-                place.put(new)
             try:
+                for place, fake in self._new:
+                    place.put(fake)
                 yield
             finally:
-                for place, old in before:
-                    place.put(old)
+                for place, value in before:
+                    place.put(value)
 
     def _default_rng(self, seed: Any = None) -> Any:
         if isinstance(seed, (int, np.integer)):
@@ -203,9 +200,6 @@ class Takeover:
 
     def _gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float:
         return mu + sigma * float(self.draws.take(()))
-
-    def _randint(self, low: int, high: int) -> int:
-        return int(self.state.integers(low, high + 1))
 
     def _jax_normal(self, key: Any, shape: Any = (), dtype: Any = np.float32) -> Any:
         return from_numpy(np.asarray(self.draws.take(shape), dtype), "jax")

@@ -14,7 +14,7 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.conformance.arrays import Unusable
 from ddpm_np.conformance.calls import Caller, Result
-from ddpm_np.conformance.formulas import COEFFICIENTS
+from ddpm_np.conformance.operations import wanted
 from ddpm_np.conformance.values import Steps
 
 LARGE = 1024.0
@@ -28,8 +28,7 @@ class Measured(NamedTuple):
     steps: those where it returned something; values: the coefficients there, float64; large: what
     the coefficient seems to be for large values; offset and mixed: its result at 0, and its error
     on all large arguments together, both as multiples of the unit; failed: (t, message, raised)
-    for the steps where it did not; dtype: that of its results; left_out: what was not probed;
-    output: what stands for eps.
+    for the steps where it did not; dtype: that of its results; output: what stands for eps.
     """
 
     steps: Steps
@@ -39,71 +38,53 @@ class Measured(NamedTuple):
     mixed: Array
     failed: list[tuple[int, str, bool]]
     dtype: Any
-    left_out: list[str]
     output: str = "eps"
 
     def only(self, which: Array) -> Measured:
         """The same at some of the steps."""
-        picked = ({k: v[which] for k, v in d.items()} for d in (self.values, self.large))
-        values, large = picked
-        offset, mixed = self.offset[which], self.mixed[which]
-        return self._replace(
-            steps=self.steps.only(which), values=values, large=large, offset=offset, mixed=mixed
-        )
+        steps, offset, mixed = self.steps.only(which), self.offset[which], self.mixed[which]
+        values, large = ({k: v[which] for k, v in d.items()} for d in (self.values, self.large))
+        return self._replace(steps=steps, values=values, large=large, offset=offset, mixed=mixed)
 
 
-class _Reading(NamedTuple):
-    """The coefficients at one step, for small and for large values, and what is left."""
-
-    small: dict[str, float]
-    large: dict[str, float]
-    offset: float
-    mixed: float
-
-
-def wanted(operation: str, output: str) -> list[tuple[str, str]]:
-    """The rows of an operation: equation and coefficient."""
-    return [(e, output if n == "output" else n) for e, n in COEFFICIENTS[operation]]
-
-
-def probed_steps(caller: Caller) -> tuple[list[Step], list[str]]:
-    """(t, s, eta) for every t, for steps with s or eta also others; and what is left out."""
-    T, operation, method, left = caller.view.T, caller.operation, caller.method, list[str]()
-    every = list(range(1, T + 1))
+def probed_steps(caller: Caller) -> list[Step]:
+    """(t, s, eta) for every t, for steps with s or eta also others; what is left out is noted."""
+    view, operation, method = caller.view, caller.operation, caller.method
+    T, every = view.T, list(range(1, view.T + 1))
     if T > _MOST:
         every = sorted({*range(1, 101), *np.linspace(1, T, _MOST - 100).astype(int).tolist()})
-        left.append(f"{operation}: {len(every)} of {T} steps were probed")
+        view.note(f"{operation}: {len(every)} of {T} steps were probed")
     ddim = operation == "ddim_step"
     etas: tuple[float, ...] = (0.0, 0.5, 1.0) if ddim else (1.0,)
-    if ddim and method.roles and not method.takes("eta"):
+    if ddim and not method.takes("eta"):
         etas = (0.0,)
     if ddim or (operation == "reverse_step" and method.name == "step"):
-        routes = caller.view.routes()
+        routes = view.routes()
         if routes is not None:
-            left.append(f"{operation}: only the {len(routes)} steps of its own list were probed")
-            return [(t, s, eta) for t, s in sorted(routes) for eta in etas], left
+            view.note(f"{operation}: only the {len(routes)} steps of its own list were probed")
+            return [(t, s, eta) for t, s in sorted(routes) for eta in etas]
     single = [(t, t - 1, etas[len(etas) // 2]) for t in every]
     if not ddim and not (operation == "reverse_step" and method.takes("s")):
-        return single, left
+        return single
     few = sorted({*every[:10], *every[:: max(len(every) // 30, 1)], *every[-1:]})
     other = [(t, t - 1, eta) for t in few for eta in etas if eta != single[0][2]]
     longer = [(t, s) for t in few for s in sorted({0, t // 2, t - 2}) if 0 <= s < t - 1]
     strides = sorted((t, s, min(eta, 0.8) if ddim else eta) for t, s in longer for eta in etas)
-    return single + other + strides, left
+    return single + other + strides
 
 
 def measure(caller: Caller) -> Measured:
     """Probes an operation at every step, and never raises for what the operation does."""
     operation, view = caller.operation, caller.view
-    probes, left_out = probed_steps(caller)
+    probes = probed_steps(caller)
     caller.settle([probes[i] for i in sorted({len(probes) // 2, 0, len(probes) - 1})])
     done: list[Step] = []
-    read: list[_Reading] = []
+    read: list[tuple[Any, ...]] = []
     failed: list[tuple[int, str, bool]] = []
     declined = 0
     dtype: Any = view.dtype
     for i, step in enumerate(probes):
-        bar = float(view.exact.alpha_bar[step[0]])
+        bar = float(view.exact.bar[step[0]])
         unit = 2.0 ** (np.floor(np.log2(max(bar, 1e-20) ** 0.5)) - 3)
         vectors = _vectors(caller.vectors, unit)
         try:
@@ -122,20 +103,20 @@ def measure(caller: Caller) -> Measured:
             declined += 1  # a step that this code does not offer
         except Exception as error:
             if bar < 1e-60 and isinstance(error, ValueError):
-                left_out.append(f"{operation} refuses t = {step[0]}, where no signal is left")
+                view.note(f"{operation} refuses t = {step[0]}, where no signal is left")
             else:
                 failed.append((step[0], caller.message(error), True))
     if declined and not done and not failed:
         failed = [(probes[0][0], "NotImplementedError at every step", True)]
     elif declined:
-        left_out.append(f"{operation}: {declined} of {len(probes)} steps are not offered")
-    names = [name for _, name in wanted(operation, caller.output)]
-    names = [name for name in names if not read or name in read[0].small]
-    small = {n: np.array([r.small.get(n, np.nan) for r in read]) for n in names}
-    large = {n: np.array([r.large.get(n, np.nan) for r in read]) for n in names}
-    offset, mixed = (np.array([r[k] for r in read], dtype=np.float64) for k in (2, 3))
-    steps = Steps.of(done)
-    return Measured(steps, small, large, offset, mixed, failed, dtype, left_out, caller.output)
+        view.note(f"{operation}: {declined} of {len(probes)} steps are not offered")
+    names = [n for _, n in wanted(operation, caller.output) if not read or n in read[0][0]]
+    columns = list(zip(*read)) or [()] * 4
+    small, large = (
+        {n: np.array([r.get(n, np.nan) for r in column]) for n in names} for column in columns[:2]
+    )
+    offset, mixed = (np.array(column, dtype=np.float64) for column in columns[2:])
+    return Measured(Steps.of(done), small, large, offset, mixed, failed, dtype, caller.output)
 
 
 def _why_not_equal(caller: Caller) -> str:
@@ -156,7 +137,7 @@ def _vectors(names: list[str], unit: float) -> dict[str, Array]:
     return vectors
 
 
-def _read(names: list[str], out: Result, unit: float) -> _Reading:
+def _read(names: list[str], out: Result, unit: float) -> tuple[Any, ...]:
     """The coefficients for small and for large values, the offset, and what does not add up."""
     wide = out.value.astype(np.float64)
     zero, k = wide[0, -1], len(names)
@@ -169,4 +150,4 @@ def _read(names: list[str], out: Result, unit: float) -> _Reading:
             if not np.array_equal(spread, np.full_like(spread, spread[0, 0]), equal_nan=True):
                 raise Unusable(f"returns a {name} that depends on the values of x_0 or x_t")
             small[name] = large[name] = float(spread[0, 0])
-    return _Reading(small, large, zero / unit, wide[1, k] / LARGE - together)
+    return small, large, zero / unit, wide[1, k] / LARGE - together

@@ -8,13 +8,13 @@ from typing import Any
 
 from ddpm_np.conformance.checks import (
     ConformanceError,
-    check_names,
     check_one,
     checks_of,
     expected_of,
     nothing_in,
     subject_of,
 )
+from ddpm_np.conformance.operations import check_names
 from ddpm_np.conformance.subject import Subject
 
 Expected = Callable[[Any], Mapping[str, str] | Collection[str] | None]
@@ -49,17 +49,11 @@ class Check:
 def parametrize_with_checks(
     subjects: Sequence[Any], *, expected_failed_checks: Expected | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorates a test that takes ``subject`` and ``check``: it runs once for each pair.
+    """Decorates a test that takes ``check``, or ``subject`` and ``check``: it runs for each pair.
 
     The ids read ``labml: E17 step``: the subject's ``name``, or that of its class, and the check.
     Operations that a subject does not have are skipped. expected_failed_checks: a callable that
-    gives, for a subject, the checks that fail and why; they become strict xfails, so that one that
-    holds after all is reported, too. ::
-
-        @parametrize_with_checks([Mine()], expected_failed_checks=lambda subject: {
-            "E17 step": "adds noise at the last step"})
-        def test_diffusion(subject, check):
-            check(subject)
+    gives, for a subject, the checks that fail and why; they become strict xfails.
     """
     import pytest
 

@@ -6,13 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-VERDICTS = {
-    "holds": "equal to the exact coefficient to a few ulp",
-    "digits": "the right formula, but rounding costs digits",
-    "clips": "the right coefficient for small values; large values are cut off",
-    "differs": "another number than the equation's",
-    "raises": "the operation raises an exception",
-}
+from ddpm_np.conformance.operations import check_name
+
 FAILING = ("clips", "differs", "raises")
 
 
@@ -20,11 +15,11 @@ class Row(NamedTuple):
     """One coefficient of one operation, compared at every step.
 
     equation: "E6"; operation: the method's name; coefficient: what it multiplies, or "variance".
-    verdict: one of :data:`VERDICTS`. ulp: the largest error, in units in the last place of the
-    subject's dtype. t: the step of the largest error, for a failing row the smallest failing step;
-    in the mathematics' time, 1..T. diagnosis: the convention that explains the deviation; for the
-    noise of a step that holds, its named variance. smallest_example: for a failing row, the
-    smallest schedule and step that show it.
+    verdict: "holds", "digits", or one that fails. ulp: the largest error, in units in the last
+    place of the subject's dtype. t: the step of the largest error, for a failing row the smallest
+    failing step; in the mathematics' time, 1..T. diagnosis: the convention that explains the
+    deviation; for the noise of a step that holds, its named variance. smallest_example: for a
+    failing row, the smallest schedule and step that show it.
     """
 
     equation: str
@@ -45,13 +40,6 @@ class Row(NamedTuple):
     def check(self) -> str:
         """The name of the check it belongs to, such as "E17 step"."""
         return check_name(self.equation, self.operation)
-
-
-def check_name(equation: str, operation: str) -> str:
-    if operation == "q_posterior_mean_variance":
-        return f"{equation} {'variance' if equation == 'E11' else 'mean'}"
-    short = {"reverse_step": "step", "ddim_step": "ddim", "alphas_cumprod": "alpha_bar"}
-    return f"{equation} {short.get(operation, operation)}"
 
 
 class Output(NamedTuple):

@@ -2,97 +2,98 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.arrays import Unusable
+from ddpm_np.conformance.arrays import Unusable, to_numpy
 from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.probe import Step, probed_steps
 
-ONE_T = ": one t for the whole batch only"
-COLUMN = ": a t for each row must have shape (n, 1), as (n,) goes along the coordinates"
-_ORDER = [2, 0, 1]  # the steps of the three rows where they are mixed
+_ONE_T = "one t for the whole batch only"
+_COLUMN = "a t for each row must have shape (n, 1), as (n,) goes along the coordinates"
+_SPREAD = "spreads its t over a batch: the t of rows after the first were not looked at"
+_MIXED = [2, 0, 1]  # the steps of the three rows where they are mixed
 
 
-class Rows(NamedTuple):
-    """What is wrong with the rows of a batch, and what could not be looked at."""
+def look_at_rows(caller: Caller, done: list[Step]) -> str:
+    """What is wrong with batches, against calls with a single row; done: where it works.
 
-    wrong: str = ""
-    left_out: str = ""
-
-
-def look_at_rows(caller: Caller, done: list[Step]) -> Rows:
-    """Rows of one t and of mixed t against calls with a batch of one row; done: where it works."""
-    steps = done or probed_steps(caller)[0]
+    What could not be looked at is left in the notes.
+    """
+    steps = done or probed_steps(caller)
     if caller.operation == "ddim_step":  # one eta, and every step of the same length
         (t, s, eta) = steps[0]
         steps = [p for p in steps if p[2] == eta and p[0] - p[1] == t - s]
     picked = [steps[i] for i in np.linspace(0, len(steps) - 1, 3).astype(int)]
-    root = max(float(min(caller.view.exact.alpha_bar[t] for t, _, _ in picked)), 1e-4) ** 0.5
+    root = max(float(min(caller.view.exact.bar[t] for t, _, _ in picked)), 1e-4) ** 0.5
     rng = np.random.default_rng(1)
     rows = {n: rng.uniform(0.2, 0.8, (3, 5)) * root / 4 for n in caller.vectors}
     form = caller.form
     try:
-        return _look(caller, picked, rows, form)
+        return _look(caller, picked, rows)
     finally:
         caller.form = form
 
 
-def _look(caller: Caller, picked: list[Step], rows: dict[str, Array], form: str) -> Rows:
-    table = _cast_table(caller, picked[0], rows)
-    if table:
-        return Rows(table)
-    if not caller.settled:
-        return Rows(_sideways(caller, picked, rows, None))
+def _look(caller: Caller, picked: list[Step], rows: dict[str, Array]) -> str:
+    wrong = _cast_table(caller, picked[0], rows)
+    if wrong or not caller.settled:
+        return wrong or _sideways(caller, picked, rows, None)
     try:
         singles = [
             [_both(caller, step, {n: a[i : i + 1] for n, a in rows.items()}) for step in picked]
             for i in range(3)
         ]
     except Exception as error:
-        try:
-            caller(*picked[0], **{n: a[:2] for n, a in rows.items()})
-        except Exception:
-            return Rows()  # it does not work for two rows either, which is said elsewhere
+        if tried(_both, caller, picked[0], {n: a[:2] for n, a in rows.items()}) is None:
+            return ""  # it does not work for two rows either, which is said elsewhere
         told = str(error) if isinstance(error, Unusable) else caller.message(error)
-        return Rows(f"a batch of one row: {told}")
+        return f"a batch of one row: {told}"
     other = {n: np.concatenate([a[:1, :1] * 0.5, a[:1, 1:]], axis=1) for n, a in rows.items()}
     if not _same(_both(caller, picked[0], other)[..., 1:], singles[0][0][..., 1:], caller):
-        return Rows("the coordinates are mixed: one of the result depends on others")
-    wrong = _mirrored(caller, rows) if caller.operation == "p_losses" else ""
-    if wrong:
-        return Rows(wrong)
+        return "the coordinates are mixed: one of the result depends on others"
+    wrong = _mirrored(caller, rows) if caller.draws_t else ""
     for k, step in enumerate(picked):
-        try:
-            wrong = _mixed_up(_both(caller, step, rows), singles, [k] * 3, caller)
-        except Exception:
-            continue
-        if wrong:
-            return Rows(wrong)
-    if len({t for t, _, _ in picked}) < 2:
-        return Rows()
-    if caller.alone:
-        return Rows()
-    one_only = Rows("", f"{caller.operation}{ONE_T}")
-    if caller.one_t:
-        return one_only
-    found: dict[str, str] = {}
-    for caller.form in ("rows", "column"):
-        try:
-            out = _both(caller, _columns(picked, _ORDER), rows)
-            found[caller.form] = _mixed_up(out, singles, _ORDER, caller)
-        except Exception:
-            continue
-    if "rows" in found:
-        return Rows(found["rows"])
-    sideways = _sideways(caller, picked, rows, singles)
-    if "" not in found.values():
-        return Rows(sideways) if sideways else one_only
-    if sideways and form == "column":  # an int it does not take: rows of t are meant
-        return Rows(f"{sideways}, where t has shape (n,)")
-    return Rows("", f"{caller.operation}{COLUMN}" if sideways else "")
+        out = tried(_both, caller, step, rows)
+        wrong = wrong or _mixed_up(out, singles, [k] * 3, caller)
+    if wrong or caller.alone or len({t for t, _, _ in picked}) < 2:
+        return wrong
+    return _mixed_steps(caller, picked, rows, singles)
+
+
+def _mixed_steps(
+    caller: Caller, picked: list[Step], rows: dict[str, Array], singles: list[list[Array]]
+) -> str:
+    """Rows with a t of their own, of shape (n,) and of shape (n, 1)."""
+    outs, form = dict[str, Any](), caller.form
+    if not caller.one_t:
+        for caller.form in ("rows", "column"):
+            outs[caller.form] = tried(_both, caller, _columns(picked, _MIXED), rows)
+        if outs["rows"] is not None:
+            return _mixed_up(outs["rows"], singles, _MIXED, caller)
+        sideways = _sideways(caller, picked, rows, singles)
+        right = outs["column"] is not None and not _mixed_up(
+            outs["column"], singles, _MIXED, caller
+        )
+        if right and sideways and form == "column":  # it takes no int: rows of t are meant
+            return f"{sideways}, where t has shape (n,)"
+        if right or sideways:
+            if right and sideways:
+                caller.view.note(_COLUMN, caller.operation)
+            return "" if right else sideways
+    caller.view.note(_ONE_T, caller.operation)
+    return ""
+
+
+def tried(call: Callable[..., Any], *arguments: Any) -> Any:
+    """What a call returns; None where it raises."""
+    try:
+        return call(*arguments)
+    except Exception:
+        return None
 
 
 def _cast_table(caller: Caller, step: Step, rows: dict[str, Array]) -> str:
@@ -111,22 +112,24 @@ def _cast_table(caller: Caller, step: Step, rows: dict[str, Array]) -> str:
 
 
 def _mirrored(caller: Caller, rows: dict[str, Array]) -> str:
-    """Whether the half of a batch that a loss takes at T + 1 - t is at another step."""
-    view, t, caller.second = caller.view, 2, None
-    if view.T < 6:  # t and T + 1 - t would lie too close
+    """Whether the rows that a loss takes at T + 1 - t are at another step."""
+    view, t = caller.view, 2
+    alone = {n: a[-1:] for n, a in rows.items()}
+    caller.raw(t, **rows)
+    (_, first), (x_t, time) = caller.asked_for(0), caller.asked_for(-1)
+    each = caller.alone or caller.even
+    if not each and (time is None or np.array_equal(time, np.asarray(first))):
         return ""
-    caller(t, **rows)
-    if caller.second is None:
+    if caller.drawn == 1 or view.T < 6:  # t and T + 1 - t would lie too close
+        view.note(f"{caller.method.name} {_SPREAD}")
         return ""
-    # The last row only: where n // 2 + 1 steps are drawn, one more row has a drawn one.
-    second, asked = caller.second
-    shift = min(caller.asked, default=0)
-    first, last = view.step(1), view.step(view.T)
     for far in (0, -1, 1):
-        at = view.T + 1 - t + far
-        right = asked is None or np.ravel(asked)[-1] == view.step(at) + shift
-        if right and _same(second[-1], caller(at, **rows).value[-1], caller):
-            text = f"from {first + far} to {last + far}, not from {first} to {last}"
+        right = caller(view.T + 1 - t + far, **alone).value[0]
+        right_time = caller.asked_for(0)[1]
+        at_time = time is None or right_time is None or np.ravel(time)[-1] == right_time.flat[0]
+        if at_time and _same(to_numpy(x_t)[-1].ravel(), right, caller):
+            low, high = view.step(1), view.step(view.T)
+            text = f"from {low + far} to {high + far}, not from {low} to {high}"
             return f"the mirrored half of its t is off by one: {text}" if far else ""
     return "the mirrored half of its t is not at T + 1 - t"
 
@@ -141,15 +144,12 @@ def _sideways(caller: Caller, picked: list[Step], rows: dict[str, Array], single
     """Whether t of shape (n,) goes along the coordinates, which only n = dim lets pass."""
     caller.form, order = "rows", [0, 1, 2, 1, 0]
     wide = {n: np.resize(a, (5, 5)) for n, a in rows.items()}
-    try:
-        out = _both(caller, _columns(picked, order), wide)
-    except Exception:
-        return ""
-    if singles is not None:
+    out = tried(_both, caller, _columns(picked, order), wide)
+    if out is not None and singles is not None:
         one = [[singles[i % 3][k][0, 0, j] for j, k in enumerate(order)] for i in range(5)]
-        if not np.allclose(out[0], one, rtol=1e-4, atol=1e-6):
-            return ""
-    return "t goes along the wrong axis: each coordinate has its own t, not each row"
+        out = out if np.allclose(out[0], one, rtol=1e-4, atol=1e-6) else None
+    told = "t goes along the wrong axis: each coordinate has its own t, not each row"
+    return "" if out is None else told
 
 
 def _both(caller: Caller, step: Any, rows: dict[str, Array]) -> Array:
@@ -164,15 +164,18 @@ def _same(a: Array, b: Array, caller: Caller) -> bool:
     return bool(np.allclose(a, b, rtol=near, atol=near * size, equal_nan=True))
 
 
-def _mixed_up(out: Array, singles: list[list[Array]], order: list[int], caller: Caller) -> str:
+def _mixed_up(
+    out: Array | None, singles: list[list[Array]], order: list[int], caller: Caller
+) -> str:
     """Whether row i is the single row i at the i-th t, and if not, what it is."""
     n = range(len(order))
 
     def right(taken: Any) -> list[bool]:
         """For each row, whether it is the single row (i, t) that is taken."""
+        assert out is not None
         return [_same(out[:, i], singles[j][k][:, 0], caller) for i, (j, k) in enumerate(taken)]
 
-    rows = right([(i, order[i]) for i in n])
+    rows = [True] if out is None else right([(i, order[i]) for i in n])
     if all(rows):
         return ""
     if all(right([(0, order[0])] * len(order))):

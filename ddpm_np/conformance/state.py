@@ -30,11 +30,13 @@ class Place(NamedTuple):
 
     @property
     def value(self) -> Any:
-        """What is there now."""
-        if isinstance(self.holder, (dict, list, tuple)):
-            return self.holder[self.key]
-        own = vars(self.holder) if isinstance(self.holder, type) else {}
-        return own[self.key] if self.key in own else getattr(self.holder, self.key)
+        """What is there now; None where it cannot be read."""
+        with contextlib.suppress(Exception):
+            if isinstance(self.holder, (dict, list, tuple)):
+                return self.holder[self.key]
+            own = vars(self.holder) if isinstance(self.holder, type) else {}
+            return own[self.key] if self.key in own else getattr(self.holder, self.key)
+        return None
 
     def put(self, value: Any) -> None:
         """Puts a value there, past every ``__setattr__``; a tuple keeps what it has."""
@@ -157,13 +159,12 @@ class Snapshot:
     def changed_table(self) -> str | None:
         """The name of a table that is no longer what it was, which is then put back."""
         for place, value in self._tables:
-            now, (_, copy) = _safely(place), self._copies[id(value)]
+            now, (_, copy) = place.value, self._copies[id(value)]
             what = "changes"
-            if library_of(now) is not None:
-                if now.dtype != value.dtype:
-                    what = f"casts to {dtype_name(now)}"
-                elif _same(now, copy):
-                    continue  # perhaps another array with the same numbers, on another device
+            if library_of(now) is not None and now.dtype != value.dtype:
+                what = f"casts to {dtype_name(now)}"
+            elif library_of(now) is not None and _same(now, copy):
+                continue  # perhaps another array with the same numbers, on another device
             self.restore()
             return f"{what} the table {place.name} of the object"
         return None
@@ -181,7 +182,7 @@ class Snapshot:
             for key in _keys(holder) - keys:
                 Place(holder, key, "").drop()
         for place, value in self._before:
-            if _safely(place) is not value:
+            if place.value is not value:
                 with contextlib.suppress(Exception):
                     place.put(value)
         for put, state in self._states:
@@ -191,13 +192,6 @@ class Snapshot:
 def _keys(holder: Any) -> set[Any]:
     found = vars(holder) if isinstance(holder, type) else holder
     return {k for k in found if not str(k).startswith("__")} if hasattr(found, "keys") else set()
-
-
-def _safely(place: Place) -> Any:
-    try:
-        return place.value
-    except Exception:
-        return None
 
 
 def _size(value: Any) -> int:
@@ -211,6 +205,7 @@ def _same(value: Any, copy: Any) -> bool:
 
 def _state_of(g: Any) -> tuple[Callable[[Any], Any], Any] | None:
     """How to set the state of a generator of random numbers, and its state."""
+    torch = sys.modules.get("torch")
     if isinstance(g, np.random.Generator):
         bits = g.bit_generator
         return (lambda state: setattr(bits, "state", state)), bits.state
@@ -218,7 +213,6 @@ def _state_of(g: Any) -> tuple[Callable[[Any], Any], Any] | None:
         return g.setstate, g.getstate()
     if isinstance(g, np.random.RandomState) or g is np.random:
         return g.set_state, g.get_state()
-    torch = sys.modules.get("torch")
     if torch is not None and isinstance(g, torch.Generator):
         return g.set_state, g.get_state().clone()
     return (g.set_rng_state, g.get_rng_state()) if torch is not None and g is torch else None

@@ -139,24 +139,6 @@ def signals(
     return together()
 
 
-def exact_numbers(size: int = 9) -> st.SearchStrategy[Exact]:
-    """Rational numbers of small height."""
-    return st.builds(Exact, st.integers(-size, size), st.integers(1, size))
-
-
-@st.composite
-def exact_schedules(draw: st.DrawFn, *, max_T: int = 3) -> Schedule:
-    """Schedules of rational betas with rational roots.
-
-    sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t) and their quotients are rational, too.
-    """
-    between = st.fractions(Fraction(1, 20), Fraction(19, 20), max_denominator=20)
-    points = draw(st.sets(between, min_size=1, max_size=max_T))
-    p = [Fraction(1), *((1 - u * u) / (1 + u * u) for u in sorted(points))]
-    betas = [Exact(1 - (b / a) ** 2) for a, b in zip(p, p[1:])]
-    return Schedule.from_beta(np.array(betas, dtype=object))
-
-
 @st.composite
 def rotations(draw: st.DrawFn, dim: int) -> Array:
     """An orthogonal matrix of either determinant: signs, and a turn in each plane of two axes."""

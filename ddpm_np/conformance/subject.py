@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ddpm_np.conformance.arrays import HALF, dtype_name, library_of, printable, read, to_numpy
-from ddpm_np.conformance.names import OPERATIONS, Method, bind, models_in, operations_named
+from ddpm_np.conformance.names import Method, bind, models_in, operations_named
+from ddpm_np.conformance.operations import OPERATIONS
 from ddpm_np.conformance.state import own_classes
 from ddpm_np.conformance.tables import Tables, with_attributes
 
@@ -47,7 +48,7 @@ class Subject:
         named = (name, read(self.given, "name"))
         found = next((n for n in named if isinstance(n, str) and n), type(self.given).__name__)
         self.name = printable(found)
-        self.notes: list[str] = []
+        self.notes: dict[str, list[str]] = {}
         self.unused: dict[str, str] = {}
         self.methods: dict[str, Method] = {}
         self.prediction = self._prediction()
@@ -57,7 +58,7 @@ class Subject:
         if not self.tables:
             raise TypeError(self._nothing())
         self.exact, self.alphas_cumprod = tables.exact, tables.bars
-        self.has_betas, self.T = tables.betas is not None, len(tables.exact.beta) - 1
+        self.has_betas, self.T = tables.betas is not None, tables.exact.T
         own = read(self.given, "first_step")
         first = next((f for f in (first_step, 1 if tables.padded else own) if f is not None), 0)
         if first not in (0, 1) or isinstance(first, bool):
@@ -137,15 +138,19 @@ class Subject:
     def _nothing(self) -> str:
         """Why it is no subject."""
         if self.methods:
-            have = f"; it has {', '.join(m.name for m in self.methods.values())}"
             return (
-                f"{self.name} must have betas (T,) or alphas_cumprod (T,){have}; "
+                f"{self.name} must have betas (T,) or alphas_cumprod (T,); it has "
+                f"{', '.join(m.name for m in self.methods.values())}; "
                 "ddpm_np.conformance.adapt recognises some other names"
             )
         return (
             f"nothing is recognised in {self.name}: it needs betas or alphas_cumprod and an "
             "operation such as q_sample; see the adapter class in help(ddpm_np.conformance.adapt)"
         )
+
+    def note(self, text: str, *operations: str) -> None:
+        """Keeps what the report must say, and of which operations."""
+        self.notes.setdefault(text, []).extend(operations)
 
     # ---- its time -----------------------------------------------------------------------------
 
@@ -182,7 +187,9 @@ class Subject:
         if name in self.__dict__.get("methods", {}):
             from ddpm_np.conformance.calls import Caller
 
-            return lambda *values: Caller(self, name).native(dict(zip(OPERATIONS[name], values)))
+            return lambda *values: Caller(self, name).native(
+                dict(zip(OPERATIONS[name].arguments, values))
+            )
         if name in self.__dict__.get("tables", {}):
             return self.tables[name]
         raise AttributeError(name)

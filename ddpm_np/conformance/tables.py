@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Callable, Mapping
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
@@ -13,67 +13,52 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.conformance.arrays import contained, library_of, line, read, to_numpy
 from ddpm_np.conformance.state import own_classes
+from ddpm_np.conformance.values import DIGITS, Numbers
 
-DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 _BARS = (
     r"alphas?_?(cum_?prod|bars?|hats?|prod|cum)s?(_t)?|(bar_?alphas?|a_?bars?|abar|cum_?alphas?)"
 )
-_TABLES = {
-    "betas": "betas?(_t)?|noise_?variances?",
-    "alphas_cumprod": _BARS,
-    "alphas": "alphas?(_t)?",
-    "sqrt_alphas_cumprod": rf"(sqrt|root)_?({_BARS})",
-    "sqrt_one_minus_alphas_cumprod": rf"(sqrt|root)_?(one|1)_?minus_?({_BARS})",
+# Of each table: what it is called, its entry for the clean signal, and what it gives where neither
+# betas nor alphas_cumprod are there.
+_TABLES: dict[str, tuple[str, int, tuple[str, Callable[[Any], Any]]]] = {
+    "betas": ("betas?(_t)?|noise_?variances?", 0, ("betas", abs)),
+    "alphas_cumprod": (_BARS, 1, ("alphas_cumprod", abs)),
+    "alphas": ("alphas?(_t)?", 1, ("betas", lambda a: 1 - a)),
+    "sqrt_alphas_cumprod": (rf"(sqrt|root)_?({_BARS})", 1, ("alphas_cumprod", lambda r: r * r)),
+    "sqrt_one_minus_alphas_cumprod": (
+        rf"(sqrt|root)_?(one|1)_?minus_?({_BARS})",
+        0,
+        ("alphas_cumprod", lambda r: 1 - r * r),
+    ),
 }
-# Where neither betas nor alphas_cumprod are there: what gives one of them.
-_DERIVED: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "alphas": ("betas", lambda a: 1 - a),
-    "sqrt_alphas_cumprod": ("alphas_cumprod", lambda r: r * r),
-    "sqrt_one_minus_alphas_cumprod": ("alphas_cumprod", lambda r: 1 - r * r),
-}
-
-
-class Exact:
-    """A schedule in decimals, index t: beta, alpha, alpha_bar, one_minus_alpha_bar."""
-
-    def __init__(self, beta: list[Decimal], alpha_bar: list[Decimal] | None = None) -> None:
-        with localcontext(DIGITS):
-            self.beta, self.alpha = [Decimal(0), *beta], [1 - b for b in [Decimal(0), *beta]]
-            self.alpha_bar = [Decimal(1)]
-            for a in self.alpha[1:]:
-                self.alpha_bar.append(self.alpha_bar[-1] * a)
-            self.alpha_bar = alpha_bar or self.alpha_bar
-            self.one_minus_alpha_bar = [1 - a for a in self.alpha_bar]
 
 
 class Tables:
     """The tables of an object.
 
     found: as they are, by our names; betas and bars: as float64 from t = 1, or None; padded:
-    whether they start with an entry for the clean signal; exact: the schedule.
+    whether they start with an entry for the clean signal; exact: the schedule in decimals.
     """
 
     def __init__(self, given: Any) -> None:
         self.found = tables_of(given)
         numbers = {name: _numbers(table, name) for name, table in self.found.items()}
-        zero = ("betas", "sqrt_one_minus_alphas_cumprod")
-        starts = {name: 0 if name in zero else 1 for name in numbers}
         self.padded = bool(numbers) and all(
-            len(table) > 1 and table[0] == starts[name] for name, table in numbers.items()
+            len(table) > 1 and table[0] == _TABLES[name][1] for name, table in numbers.items()
         )
         if self.padded:
             numbers = {name: table[1:] for name, table in numbers.items()}
         with localcontext(DIGITS):
             exact = {k: [Decimal(float(x)) for x in table] for k, table in numbers.items()}
             if numbers and not {"betas", "alphas_cumprod"} & set(numbers):
-                name = next(n for n in _DERIVED if n in numbers)
-                ours, derive = _DERIVED[name]
+                name = next(n for n in _TABLES if n in numbers)
+                ours, derive = _TABLES[name][2]
                 numbers[ours], exact[ours] = derive(numbers[name]), [*map(derive, exact[name])]
             self.betas, self.bars = numbers.get("betas"), numbers.get("alphas_cumprod")
             if numbers:
                 self.exact = self._schedule(exact)
 
-    def _schedule(self, exact: dict[str, list[Decimal]]) -> Exact:
+    def _schedule(self, exact: dict[str, list[Decimal]]) -> Numbers:
         if self.betas is not None:
             bad = self.betas[~((self.betas > 0) & (self.betas <= 1))]
             if len(bad):
@@ -81,13 +66,13 @@ class Tables:
             if self.bars is not None and self.bars.shape != self.betas.shape:
                 both = f"{self.bars.shape} and {self.betas.shape}"
                 raise ValueError(f"alphas_cumprod must have the shape of betas, got {both}")
-            return Exact(exact["betas"])
+            return Numbers(exact["betas"])
         table = [Decimal(1), *exact["alphas_cumprod"]]
         if not all(0 <= b < a for a, b in zip(table, table[1:])):
             raise ValueError(
                 "alphas_cumprod must fall from below 1 and stay at least 0, with no betas"
             )
-        return Exact([1 - b / a for a, b in zip(table, table[1:])], table)
+        return Numbers([1 - b / a for a, b in zip(table, table[1:])], table)
 
 
 def with_attributes(given: Any) -> Any:
@@ -122,7 +107,7 @@ def tables_of(obj: Any) -> dict[str, Any]:
         fixed = isinstance(holder, types.ModuleType) or (own and is_plain(holder))
         names = [n for n in (own if fixed else dir(holder)) if not n.startswith("__")]
         found: dict[str, Any] = {}
-        for ours, pattern in _TABLES.items():
+        for ours, (pattern, *_) in _TABLES.items():
             for name in sorted(names, key=lambda n: (n != ours, len(n))):
                 if ours not in found and re.fullmatch(pattern, name.lower().strip("_")):
                     table = _table(holder, name, strict=name == ours and holder is obj)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from copy import copy
-from decimal import Decimal, localcontext
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
+from itertools import accumulate
+from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +14,9 @@ from numpy.typing import NDArray
 
 from ddpm_np._checks import Array
 from ddpm_np.conformance.formulas import VECTORS, Base, substituted
-from ddpm_np.conformance.tables import DIGITS, Exact
 from ddpm_np.equations.formula import Node, names
 
+DIGITS = Context(prec=120, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 _NOTHING = Decimal("1e-60")
 
 
@@ -46,13 +48,24 @@ class Numbers:
     given: the alpha_bar that the code itself says it uses, for t = 1..T.
     """
 
-    def __init__(self, exact: Exact, given: Array | None = None, decimals: bool = False) -> None:
-        self.given, self.T, self.decimals = given, len(exact.beta) - 1, decimals
-        tables = (exact.alpha_bar, exact.alpha, exact.beta)
-        self.bar, self.alpha, self.beta = (
-            _objects(table) if decimals else np.array([np.longdouble(f"{x:.25e}") for x in table])
-            for table in tables
+    given: Array | None = None
+
+    def __init__(self, beta: list[Decimal], bar: list[Decimal] | None = None) -> None:
+        self.T, self.decimals = len(beta), True
+        with localcontext(DIGITS):
+            alpha = [1 - b for b in (Decimal(0), *beta)]
+            bar = bar or [*accumulate(alpha, mul)]
+        self.beta, self.alpha, self.bar = map(_objects, ([Decimal(0), *beta], alpha, bar))
+
+    def floats(self, given: Array | None) -> Numbers:
+        """The same in long doubles."""
+        other = copy(self)
+        other.given, other.decimals = given, False
+        other.beta, other.alpha, other.bar = (
+            np.array([np.longdouble(f"{x:.25e}") for x in table])
+            for table in (self.beta, self.alpha, self.bar)
         )
+        return other
 
     def replaced(self, *, bar: Array | None = None, beta: Array | None = None) -> Numbers:
         """The same with another alpha_bar, or with other betas; index 0..T."""
@@ -168,7 +181,7 @@ class Evaluator:
         if kind == "negative":
             return a._replace(value=-a.value)
         if kind == "call":
-            return _logarithm(a, u) if tree.text == "ln" else _rooted(a, u)
+            return logarithm(a, u) if tree.text == "ln" else rooted(a, u)
         if kind == "^":
             n = b.value
             return Value(a.value**n, a.size**n, n * abs(a.value) ** (n - 1) * a.off, a.vector)
@@ -210,11 +223,17 @@ def _sum(a: Value, b: Value, sign: int, u: float) -> Value:
     return Value(total, size, a.off + b.off + u * size, vector)
 
 
-def _logarithm(a: Value, u: float) -> Value:
-    return Value(np.log(a.value), 1, a.off / abs(a.value) + u)
+def logarithm(a: Value, u: float) -> Value:
+    """The logarithm, NaN of 0; the last place of 1 at least counts."""
+    x = a.value
+    if isinstance(x, np.ndarray) and x.dtype == object:
+        logs = [v.ln() if v > 0 else Decimal("NaN") for v in x]
+        sizes = [max(abs(v), Decimal(1)) if v == v else Decimal(1) for v in logs]
+        return Value(_objects(logs), _objects(sizes), 0)
+    return Value(np.log(x), 1, a.off / abs(x) + u)
 
 
-def _rooted(a: Value, u: float) -> Value:
+def rooted(a: Value, u: float) -> Value:
     """The root; a difference that is 0 may have become negative by rounding."""
     x = a.value
     if isinstance(x, np.ndarray) and x.dtype == object:
@@ -224,29 +243,3 @@ def _rooted(a: Value, u: float) -> Value:
     with np.errstate(all="ignore"):
         half = np.where(root > 0, a.off / (2 * root), np.inf)
     return Value(root, root, np.minimum(half, np.sqrt(a.off)) + u * root)
-
-
-def exact_coefficients(
-    exact: Exact, operation: str, base: Base, steps: Steps, vectors: list[str]
-) -> dict[str, tuple[Array, Array]]:
-    """For each coefficient its exact values in decimals, and the magnitudes.
-
-    No noise is added by the step to the clean signal, whatever its variance.
-    """
-    nothing = _objects([Decimal(0)] * len(steps.t))
-    found: dict[str, tuple[Array, Array]] = {}
-    with localcontext(DIGITS), np.errstate(all="ignore"):
-        at = Numbers(exact, decimals=True).at(steps)
-        beta = at["beta_{t|s}"]
-        for name, value in Evaluator(at).coefficients(base, vectors).items():
-            exact_value, size = nothing + value.value, nothing + value.size
-            if operation == "reverse_step" and name == "z":
-                exact_value = exact_value * (steps.s > 0)
-            least: Any = {"z": _rooted(Value(beta, 0, 0), 0).value, "variance": beta}
-            least = least.get(name, Decimal(1))
-            found[name] = (exact_value, np.where(size == 0, least, size))
-        if "variance" in found:  # its logarithm: NaN for 0; the last place of 1 at least counts
-            logs = [v.ln() if v > 0 else Decimal("NaN") for v in found["variance"][0]]
-            sizes = [max(abs(v), Decimal(1)) if v == v else Decimal(1) for v in logs]
-            found["log variance"] = (_objects(logs), _objects(sizes))
-    return found

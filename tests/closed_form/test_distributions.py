@@ -375,6 +375,8 @@ def test_a_spectrum_keeps_its_order_and_a_matrix_gives_the_largest_first() -> No
     assert Gaussian.from_spectrum([0.0, 0.0], np.eye(2), [1.0, 2.0]).spectrum.tolist() == [1, 2]
     assert Gaussian([0.0, 0.0], np.diag([1.0, 2.0])).spectrum.tolist() == [2, 1]
     assert Gaussian.from_factor([0.0, 0.0], np.diag([1.0, 2.0])).spectrum.tolist() == [4, 1]
+    tail = Gaussian.from_spectrum(np.zeros(4), np.eye(4), [2.0, 3.0, 1.0, 1.0])
+    assert tail.levels.tolist() == [2, 3, 1] and tail.counts.tolist() == [1, 1, 2]
 
 
 @given(st.floats(1e-8, 1e8), st.floats(0.0, 1e3))

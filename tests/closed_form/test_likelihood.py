@@ -413,7 +413,7 @@ def test_ddim_tends_to_the_flow_as_steps_get_small() -> None:
 
 @pytest.mark.E29
 def test_the_flow_of_a_mixture_carries_the_mixtures_density() -> None:
-    mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [[[0.04]], [[0.3]]])
+    mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [[[0.2]], [[0.3]]])
     x = np.linspace(-1.8, 2.5, 9)[:, None]
     found = probability_flow_logpdf(
         IdealDenoiser(mixture, SHORT), SHORT, x, terminal=mixture.diffuse(SHORT, SHORT.T)

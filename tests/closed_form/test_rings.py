@@ -114,9 +114,9 @@ def test_a_grid_around_the_mode_a_fixed_one_and_cells_give_the_same(
 @pytest.mark.parametrize(
     "dist, sigma",
     [
+        pytest.param(Rings(8, radius=2.0, spread=3.0), 0.8, marks=pytest.mark.long),
         (Rings(5, radius=2.0), 0.4),
         (Rings(5, radius=0.5), 0.5),
-        pytest.param(Rings(8, radius=2.0, spread=3.0), 0.8, marks=pytest.mark.long),
         (Rings(4), 0.16),
     ],
     ids=repr,

@@ -11,7 +11,7 @@ import pytest
 from small_code import OneBased, SmallCode
 
 from ddpm_np.conformance import ConformanceError, ConformanceWarning, Row, check_diffusion, checks
-from ddpm_np.conformance.names import OPERATIONS
+from ddpm_np.conformance.operations import OPERATIONS
 from ddpm_np.schedule import Schedule
 
 LINEAR = Schedule.linear(30).beta[1:]
@@ -313,6 +313,19 @@ def test_what_an_operation_does_wrong_is_a_row(q_sample, verdict, words):
     report = check_diffusion(one(q_sample=q_sample), on_fail=None)
     assert any(r.verdict == verdict and words in r.diagnosis for r in report.failures), report
     str(report), report.to_markdown()
+
+
+def test_ctrl_c_ends_the_check_and_the_object_is_put_back():
+    made = one(count=0)
+
+    def q_sample(x_0, t, noise):
+        made.count += 1
+        raise KeyboardInterrupt
+
+    made.q_sample = q_sample
+    with pytest.raises(KeyboardInterrupt):
+        check_diffusion(made)
+    assert made.count == 0 and made.q_sample is q_sample
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,6 @@ from ddpm_np.conformance import strategies as testing
 from ddpm_np.conformance.strategies import (
     assert_close,
     betas,
-    exact_numbers,
-    exact_schedules,
     gaussians,
     rotations,
     schedules,
@@ -130,16 +128,6 @@ def test_signals_drawn_together_have_one_shape_and_dtype() -> None:
         assert x.shape == y.shape == z.shape and x.dtype == y.dtype == z.dtype
     narrow = examples(signals(shape=(2, 5), dtype=np.float32), 20)
     assert all(x.shape == (2, 5) and x.dtype == np.float32 for x in narrow)
-
-
-def test_exact_schedules_have_rational_roots() -> None:
-    drawn = examples(exact_schedules())
-    assert {s.T for s in drawn} == {1, 2, 3}
-    for schedule in drawn:
-        for table in (schedule.alpha, schedule.alpha_bar, schedule.one_minus_alpha_bar):
-            for root, value in zip(np.sqrt(table), table):
-                assert type(root) is Exact and root**2 == value
-    assert {type(v) for v in examples(exact_numbers())} == {Exact}
 
 
 def test_gaussians_have_every_rank_and_rotations_either_determinant() -> None:

@@ -375,6 +375,11 @@ def test_pictures_show_the_numbers_that_they_name(measured, figures):
         t = int(axes.get_title("left").split()[2].rstrip(":"))
         spread = np.sqrt(training.schedule.one_minus_alpha_bar[t])
         assert np.allclose([low + 2 * spread, high - 2 * spread], lines[-1])
+    for name, last in (("ensemble", None), ("curve", curve)):
+        found = measured[name][1]
+        (left, _), (right, _) = pictures[name, "reverse"][:2]
+        for lines, path in ((left, found.path), (right, found.ideal_path)):
+            assert np.array_equal(lines, [path[0] if last is None else last])
     (left, _), (right, axes) = pictures["curve", "samples"]
     assert np.array_equal(left[:-1], [*of_curve.samples[:50], curve])
     off = of_curve.samples - curve

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -371,6 +372,18 @@ def test_only_ordinary_files_are_read(tmp_path):
     for path in (tmp_path / "pipe", "/dev/zero", tmp_path):
         with pytest.raises(ValueError, match="must be an ordinary file"):
             load_checkpoint(path, KINDS)
+
+
+@pytest.mark.parametrize(
+    "code, kind", [(errno.EIO, OSError), (errno.EINVAL, ValueError), (None, ValueError)]
+)
+def test_a_disk_that_fails_is_told_from_a_place_outside_the_file(saved, monkeypatch, code, kind):
+    def fails(file):
+        raise OSError(code, "no such place")
+
+    monkeypatch.setattr(checkpoint, "_check_end", fails)
+    with pytest.raises(kind):
+        load_checkpoint(saved, KINDS)
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):
