@@ -146,7 +146,7 @@ def _pages() -> None:
         saved = json.loads(results.read_text(encoding="utf-8"))
         for place in places(saved):
             place.put()
-        print(f"Wrote the tables of {place.page.name}, a line of README.md, and {draw(saved)}")
+        print(f"Wrote tables of benchmarks/README.md, a line of README.md, and {draw(saved)}")
 
 
 def _startup(startup: Any) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.contenders import BEST, EAGER, FOLDED, FUSED, JAX, SCAN
 from benchmarks.tables import grid_ratios
 from ddpm_np._figure_style import COLOURS, NOISE, caption, label, legend, new_figure, save, styled
 
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent.parent / "docs"
 BARS = {
-    "PyTorch eager": "blue",
-    "PyTorch eager, fused AdamW": "sky",
-    "PyTorch, one compiled graph": "orange",
-    "PyTorch, gate folded into W by hand": "vermillion",
-    "JAX jit": "green",
-    "JAX scan of 100 steps": "purple",
+    EAGER: "blue",
+    FUSED: "sky",
+    BEST: "orange",
+    FOLDED: "vermillion",
+    JAX: "green",
+    SCAN: "purple",
 }
-GRID = ("PyTorch eager", "PyTorch, one compiled graph", "JAX jit")
+GRID = EAGER, BEST, JAX
 TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5)
 
 

@@ -21,7 +21,6 @@ from ddpm_np.schedule import Schedule
 from ddpm_np.training import balanced_steps
 
 Run = Callable[[], object]
-PRODUCTS = "matrix products alone"
 RATE, DECAY, MAX_NORM = 1e-3, 0.01, 1.0  # for everyone; the decay is the default of PyTorch's AdamW
 
 

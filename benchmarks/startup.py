@@ -16,12 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-NAMES = {
-    "ours": "ours",
-    "eager": "PyTorch eager",
-    "best": "PyTorch, one compiled graph",
-    "jax": "JAX jit",
-}
+from benchmarks.contenders import BEST, EAGER, JAX
+
+NAMES = {"ours": "ours", "eager": EAGER, "best": BEST, "jax": JAX}
 
 
 def measure(name: str, repeats: int) -> dict[str, float]:

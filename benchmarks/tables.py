@@ -6,21 +6,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from benchmarks.contenders import PRODUCTS, SHORT
 from benchmarks.pages import README, TABLES, Place, markdown, table_at
 
 Rows = Sequence[dict[str, Any]]
-PRODUCTS = "matrix products alone"
-SHORT = {
-    "PyTorch eager": "eager",
-    "PyTorch eager, fused AdamW": "fused",
-    "PyTorch, one compiled graph": "torch best",
-    "PyTorch, gate folded into W by hand": "torch folded",
-    "JAX jit": "JAX",
-    "JAX scan of 100 steps": "JAX scan",
-    "PyTorch eager, channels last": "channels last",
-    "PyTorch, torch.compile": "compile",
-    PRODUCTS: "products",
-}
 
 
 def checks(found: Iterable[Any]) -> str:
@@ -81,7 +70,7 @@ def growth(rows: Rows) -> str:
 
 
 def _ratio(row: dict[str, Any]) -> str:
-    """The median ratio; of who has used more than one core there is none."""
+    """The median ratio; a contender that used more than one core has none."""
     return f"{max(row['cores']):.2f} cores" if row["ratio"] is None else f"{row['ratio']:.2f}"
 
 

@@ -18,16 +18,10 @@ from functools import partial
 
 import numpy as np
 
+from benchmarks.contenders import BEST, EAGER, FOLDED, FUSED, JAX, PRODUCTS, SCAN
 from benchmarks.cores import MOST, Clock
 from benchmarks.machine import kernel
-from benchmarks.ours import (
-    PRODUCTS,
-    Run,
-    matrix_products,
-    our_sampling,
-    our_training,
-    sampling_products,
-)
+from benchmarks.ours import Run, matrix_products, our_sampling, our_training, sampling_products
 from benchmarks.rivals import (
     best_sampling,
     best_training,
@@ -46,9 +40,6 @@ try:
 except ImportError:
     jax_rival = None
 
-
-EAGER, FUSED, BEST = "PyTorch eager", "PyTorch eager, fused AdamW", "PyTorch, one compiled graph"
-JAX, SCAN, FOLDED = "JAX jit", "JAX scan of 100 steps", "PyTorch, gate folded into W by hand"
 WIDTHS, BATCHES = (64, 256, 1024), (16, 256, 1024, 4096)
 SAMPLES = 1000
 ALL_CORES = ("default network", "main job's network", f"sampling {SAMPLES} signals", "width 1024")

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.ours import DECAY, MAX_NORM, PRODUCTS, RATE, Run, multiplied
+from benchmarks.contenders import COMPILED, FUSED, LAST, PRODUCTS
+from benchmarks.ours import DECAY, MAX_NORM, RATE, Run, multiplied
 from benchmarks.parity import Check
 from ddpm_np._checks import Array
 from ddpm_np.closed_form.distributions import Rings
@@ -143,12 +144,11 @@ def unet_contenders(*, compiled: bool = True) -> dict[str, Callable[[], Run]]:
     contenders = {
         "ours": lambda: _ours(network.copy(), schedule, x_0),
         PRODUCTS: lambda: _products(network, x_0),
-        "PyTorch eager, fused AdamW": lambda: _theirs(network, schedule, x_0),
-        "PyTorch eager, channels last": lambda: _theirs(network, schedule, x_0, last=True),
+        FUSED: lambda: _theirs(network, schedule, x_0),
+        LAST: lambda: _theirs(network, schedule, x_0, last=True),
     }
     if compiled:
-        name = "PyTorch, torch.compile"
-        contenders[name] = lambda: _theirs(network, schedule, x_0, compiled=True)
+        contenders[COMPILED] = lambda: _theirs(network, schedule, x_0, compiled=True)
     return contenders
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -165,7 +165,7 @@ def check_real(name: str, value: Any, *, most: float = math.inf) -> float:
     if not np.isfinite(number):
         raise ValueError(f"{name} must be finite, got {_what(value)}")
     if abs(number) > most:
-        raise ValueError(f"{name} must be at most {most:g}, got {number}")
+        raise ValueError(f"{name} must be at most {most:g} in magnitude, got {number}")
     return number
 
 
@@ -235,6 +235,15 @@ def check_function(name: str, value: Any) -> Callable[..., Any]:
     return found
 
 
+def check_list(name: str, values: Any, of: str) -> Sequence[Any]:
+    """A list or tuple of at least one entry: ``check_list("widths", widths, "width")``."""
+    if not isinstance(values, (list, tuple)) or not values:
+        empty = "n empty" if isinstance(values, (list, tuple)) else ""
+        got = f"a{empty} {type(values).__name__}"
+        raise ValueError(f"{name} must be a list or tuple of at least one {of}, got {got}")
+    return values
+
+
 def check_methods(name: str, value: Any, *needed: str) -> Any:
     """An object with these attributes: ``check_methods("distribution", d, "dim", "sample")``."""
     lacking = [attribute for attribute in needed if not hasattr(value, attribute)]
@@ -244,16 +253,26 @@ def check_methods(name: str, value: Any, *needed: str) -> Any:
     return value
 
 
-def check_signal_left(root: Any, t: Steps, dtype: DTypeLike) -> Array:
-    """sqrt(alpha_bar_t) in the dtype, refused where it is 0; exact numbers do not underflow."""
+def check_divisor(name: str, root: Any, t: Steps, dtype: DTypeLike, what: str) -> Array:
+    """A root such as sqrt(alpha_bar_t) in the dtype, per row, to recover ``what`` by dividing.
+
+    Refused where it is 0; exact numbers do not underflow.
+    """
     root = np.asarray(root).astype(dtype)
     if root.dtype != object and np.any(root == 0):
         first = np.broadcast_to(t, root.shape)[root == 0].flat[0]
         raise ValueError(
-            f"t must have sqrt(alpha_bar_t) above 0 in {root.dtype} to recover x_0, "
-            f"got 0 at t = {first}"
+            f"t must have {name} above 0 in {root.dtype} to recover {what}, got 0 at t = {first}"
         )
-    return root
+    return per_row(root, dtype)
+
+
+def check_prediction(eps_hat: Any, x: Array) -> Array:
+    """What a denoiser returned for x, finite and of its shape."""
+    eps_hat = np.asarray(eps_hat)
+    if eps_hat.shape != x.shape:
+        raise ValueError(f"denoiser must return shape {x.shape}, got {eps_hat.shape}")
+    return check_array("the denoiser's eps_hat", eps_hat)
 
 
 def check_fits(name: str, denoiser: Any, schedule: Any) -> None:

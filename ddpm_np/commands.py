@@ -110,7 +110,7 @@ def _run_options(run: argparse.ArgumentParser) -> None:
 
 def _run(arguments: Arguments) -> int:
     from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS
-    from ddpm_np.experiments.folder import RunFolder
+    from ddpm_np.experiments.folder import OPTIONS, RunFolder
     from ddpm_np.experiments.own import Own
 
     one, data = arguments.experiment, arguments.data
@@ -126,12 +126,17 @@ def _run(arguments: Arguments) -> int:
         folder = RunFolder.existing(arguments.out, experiment=one, **given, **settings)
     else:
         settings["quick"] = arguments.quick
-        with _refusing(f"argument --{'data: ' if data else ''}"):  # then it names the setting
+        try:
             if data is None:
                 chosen = [EXPERIMENTS[name] for name in (BY_DEFAULT if one is None else [one])]
                 experiments = [experiment.variant(**settings) for experiment in chosen]
             else:
                 experiments = [Own.of_file(data, **settings)]
+        except ValueError as error:
+            name, _, rest = str(error).partition(" ")
+            if name in settings:
+                raise Refused(f"argument --{OPTIONS.get(name, name)}: {rest}") from None
+            raise Refused(f"argument --{'data: ' if data else ''}{error}") from None
         folder = RunFolder.new(arguments.out, experiments)
     folder.complete()
     return DONE
@@ -142,7 +147,10 @@ def _run(arguments: Arguments) -> int:
 
 def _sample_options(sample: argparse.ArgumentParser) -> None:
     sample.add_argument(
-        "run", type=_path, metavar="RUN", help="folder of a run, or its checkpoint.npz"
+        "run",
+        type=_path,
+        metavar="RUN",
+        help="folder with one trained network, such as runs/001/curve, or its checkpoint.npz",
     )
     sample.add_argument(
         "-n", type=_whole(1), default=16, metavar="N", help="number of samples (default: 16)"

@@ -37,8 +37,8 @@ def q_step(schedule: Schedule, x_prev: ArrayLike, t: Steps, eps: ArrayLike) -> A
 
     Source: N2 "扩散过程的递归表示"; Ho et al. 2020, eq. 2.
 
-    x_prev, eps: (..., dim), eps standard normal; 1 <= t <= T. ValueError for shapes that do not
-    fit, TypeError for other dtypes than float32, float64 and exact numbers.
+    x_prev, eps: (..., dim), eps standard normal; 1 <= t <= T. Integers and other floats
+    become float64. ValueError for shapes that do not fit, TypeError for what is no real number.
     """
     x_prev, eps = check_same_dim(x_prev=x_prev, eps=eps)
     t = check_steps("t", t, 1, of=schedule, batch=batch_of(x_prev, eps))

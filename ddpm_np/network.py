@@ -28,12 +28,13 @@ long as their gates are equal. For silu(z) = z s(z) with s(z) + s(-z) = 1,
 and act(z) - act(-z) = (1 + leak) z for the leaky ReLU. So a pair with opposite output weights is
 exactly linear, at every size of z. A later layer W = [[B, -B], [-B, B]] passes the pair on. The
 other combination, act(z) + act(-z), is even in z, and the gradient of its weights is 0 on average
-for data that is symmetric about 0. The network therefore starts as a linear one, which is what a
-Gaussian needs, and bends only where the data asks for it. No data enters the initial weights.
+for data that is symmetric about 0. With gated layers the network therefore starts as a linear one,
+which is what a Gaussian needs, and bends only where the data asks for it. No data enters the
+initial weights.
 
 Why a basis? The gains change smoothly with t, as functions of the log SNR. With a basis (T + 1, K)
 gate and shift of a step are basis[t] times K learned rows: fewer numbers to learn from the same
-data, and a step of training costs the same for every T.
+data, and a step of training that costs little more for a larger T.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ddpm_np._checks import Array, Steps, check_count, check_flag, check_generator
+from ddpm_np._checks import Array, Steps, check_count, check_flag, check_generator, check_list
 from ddpm_np.learning.layers import Layer, activate, activation_slope, rows_at, sum_by_step
 from ddpm_np.learning.parameters import Layout, Network, Parameter, Parameters
 
@@ -76,7 +77,8 @@ class MLP(Network):
     zero_output : bool
         Start with W_{L+1} = 0, so that eps_hat starts as skip[t] x_t.
     mirrored : bool
-        Start with units in pairs of opposite weights; the widths must be even.
+        Start with units in pairs of opposite weights; the widths must be even. With gated layers
+        the network then starts as a linear one.
 
     Attributes
     ----------
@@ -104,7 +106,8 @@ class MLP(Network):
         zero_output = check_flag("zero_output", zero_output)
         mirrored = check_flag("mirrored", mirrored)
         if mirrored and any(layer.width % 2 for layer in self.hidden):
-            raise ValueError(f"the widths of a mirrored network must be even, got {self.hidden}")
+            widths = [layer.width for layer in self.hidden]
+            raise ValueError(f"the widths of a mirrored network must be even, got {widths}")
         rng = check_generator(rng)
         self._allocate()
         self._initialise(rng, zero_output, mirrored)
@@ -119,12 +122,7 @@ class MLP(Network):
         basis: ArrayLike | None,
     ) -> None:
         self._set_sizes(dim, T, dtype)
-        if not isinstance(hidden, (list, tuple)) or not hidden:
-            raise ValueError(
-                "hidden must be a list or tuple of at least one width or Layer, "
-                f"got a {type(hidden).__name__}"
-            )
-        self.hidden = tuple(_layer(h) for h in hidden)
+        self.hidden = tuple(_layer(h) for h in check_list("hidden", hidden, "width or Layer"))
         self.skip = self._table("skip", skip)
         self.basis = self._table("basis", basis, ndim=2)
 

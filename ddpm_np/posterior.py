@@ -24,8 +24,8 @@ from ddpm_np._checks import (
     Number,
     Steps,
     batch_of,
+    check_divisor,
     check_same_dim,
-    check_signal_left,
     check_steps,
     per_row,
 )
@@ -230,9 +230,9 @@ def predict_x0(schedule: Schedule, x_t: ArrayLike, t: Steps, eps: ArrayLike) -> 
     """
     x_t, eps = check_same_dim(x_t=x_t, eps=eps)
     t = check_steps("t", t, 1, of=schedule, batch=batch_of(x_t, eps))
-    root = check_signal_left(np.sqrt(schedule.alpha_bar[t]), t, x_t.dtype)
+    root = np.sqrt(schedule.alpha_bar[t])
     noise = per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype) * eps
-    return (x_t - noise) / per_row(root, x_t.dtype)
+    return (x_t - noise) / check_divisor("sqrt(alpha_bar_t)", root, t, x_t.dtype, "x_0")
 
 
 def predict_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, x_0: ArrayLike) -> Array:
@@ -242,12 +242,13 @@ def predict_eps(schedule: Schedule, x_t: ArrayLike, t: Steps, x_0: ArrayLike) ->
 
     From: E6, solved for eps. Source as for :func:`predict_x0`.
 
-    x_t, x_0: (..., dim); 1 <= t <= T.
+    x_t, x_0: (..., dim); 1 <= t <= T. ValueError where sqrt(1 - alpha_bar_t) is 0 in their dtype.
     """
     x_t, x_0 = check_same_dim(x_t=x_t, x_0=x_0)
     t = check_steps("t", t, 1, of=schedule, batch=batch_of(x_t, x_0))
     signal = per_row(np.sqrt(schedule.alpha_bar[t]), x_t.dtype) * x_0
-    return (x_t - signal) / per_row(np.sqrt(schedule.one_minus_alpha_bar[t]), x_t.dtype)
+    root = np.sqrt(schedule.one_minus_alpha_bar[t])
+    return (x_t - signal) / check_divisor("sqrt(1 - alpha_bar_t)", root, t, x_t.dtype, "eps")
 
 
 # ---- the mean without the signal (E14) ----------------------------------------------------------

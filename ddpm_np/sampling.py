@@ -34,6 +34,7 @@ from ddpm_np._checks import (
     check_function,
     check_generator,
     check_instance,
+    check_prediction,
     check_step,
     check_steps,
 )
@@ -342,16 +343,16 @@ def _start(
 
 def _predict(denoiser: Denoiser, x: Array, t: int) -> Array:
     """The denoiser's eps_hat, checked, in the dtype of x."""
-    eps_hat = np.asarray(denoiser(x, t))
-    if eps_hat.shape != x.shape:
-        raise ValueError(f"denoiser must return shape {x.shape}, got {eps_hat.shape}")
-    return check_array("the denoiser's eps_hat", eps_hat).astype(x.dtype, copy=False)
+    return check_prediction(denoiser(x, t), x).astype(x.dtype, copy=False)
 
 
 def _rounded(route: Route, dtype: np.dtype) -> Array:
     """The coefficients in the dtype of the samples, (steps, 3); refused where they overflow it."""
-    steps = np.array(list(route.values()))
-    if np.abs(steps).max(initial=0) > np.finfo(dtype).max:
+    steps = np.array(list(route.values())).reshape(-1, 3)
+    largest = np.abs(steps).max(axis=0, initial=0)
+    if largest[2] > np.finfo(dtype).max:
+        raise ValueError(f"variance must have a root that fits into {dtype}")
+    if largest.max() > np.finfo(dtype).max:
         raise ValueError(f"steps must be closer: a coefficient overflows {dtype}")
     return steps.astype(dtype)
 
@@ -361,6 +362,8 @@ def _variance_table(schedule: Schedule, variance: Variance) -> Array | None:
     if isinstance(variance, str):
         check_choice("variance", variance, "posterior", "beta")
         return None
+    if variance is None:
+        raise TypeError('variance must be "posterior", "beta" or an array, got None')
     table = check_array("variance", variance, ndim=1, dim=schedule.T + 1, finite=False)
     if table.dtype != object and not np.all(np.isfinite(table[1:]) & (table[1:] >= 0)):
         raise ValueError("variance must be finite and at least 0 for every t from 1")

@@ -161,8 +161,9 @@ class Schedule:
         beta_t = beta_min + (beta_max - beta_min) sigmoid(f_t),
         f_t = span (2 (t - 1) / (T - 1) - 1)
 
-        f rises linearly from -span at t = 1 to span at t = T. The f(t) that the notes print
-        simplifies to f(t) = t. Their program uses the line from -6 to 6, and beta_min = 1e-5.
+        f rises linearly from -span at t = 1 to span at t = T; for T = 1 it is -span. The f(t) that
+        the notes print simplifies to f(t) = t. Their program uses the line from -6 to 6, and
+        beta_min = 1e-5.
 
         Source: N2 "信号生成及扩散参数".
         """
@@ -181,7 +182,7 @@ class Schedule:
         """beta_t on a line from beta_min to beta_max. Source: Ho et al. 2020, section 4.
 
         The betas are meant for T = 1000. A chain of T = 100 leaves alpha_bar_T = 0.36 of the
-        signal, so a sampler that starts from N(0, I) starts from a wrong distribution.
+        signal's variance, so a sampler that starts from N(0, I) starts from a wrong distribution.
         """
         T, beta_min = check_count("T", T), check_fraction("beta_min", beta_min)
         beta_max = check_fraction("beta_max", beta_max, below_one=True)

@@ -21,9 +21,9 @@ def multi_sine_curve(
 ) -> NDArray[np.float64]:
     """The notes' signal (E20), divided by its standard deviation; its mean is kept.
 
-    It is the sum over k of cos(2 pi f_k tau + phi_k). f_k is uniform in (0, dim / 10) Hz, a tenth
-    of the sampling rate, so that the curve is smooth. phi_k is uniform in [0, 2 pi); the notes'
-    program draws it from [0, pi).
+    It is the sum over k of cos(2 pi f_k tau + phi_k). f_k is uniform in (0, dim / 10) Hz, about a
+    tenth of the sampling rate, so that the curve is smooth. phi_k is uniform in [0, 2 pi); the
+    notes' program draws it from [0, pi).
 
     Source: N2 "信号生成及扩散参数".
 
@@ -54,7 +54,7 @@ class MultiSine(Gaussian):
     scale : standard deviation of the coefficients: a number, one per frequency, or None for
         1 / sqrt(K), which gives every coordinate the variance 1
     dim : number of samples on [0, 1]
-    noise : standard deviation of white observation noise; above 0 it makes C regular
+    noise : standard deviation of white observation noise; above 0 it makes C invertible
 
     Attributes
     ----------

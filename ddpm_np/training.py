@@ -62,7 +62,10 @@ class StepRecord(NamedTuple):
 
 
 class Divergence(ArithmeticError):
-    """The loss or the gradient is not finite; the state is still that of the step before."""
+    """The loss or the gradient is not finite.
+
+    Weights, optimizer and step are those of the step before; the generator has moved on.
+    """
 
 
 def balanced_steps(
@@ -145,7 +148,8 @@ def train(
     Parameters
     ----------
     schedule : the network then belongs to it: training goes on with no other
-    steps : number of steps of the whole run; a state that has done some does the rest
+    steps : number of steps of the whole run; a state that has done some does the rest, and
+        none where it has done them all
     learning_rate : the peak; the rate rises over ``warmup`` steps (by default a twentieth of all),
         then falls to 0 on a half cosine
     rng : draws everything, unless a state is given, which has its own
@@ -181,14 +185,14 @@ def train(
         raise ValueError(f"steps must be at least the {state.step} that the state has done")
     if step_density is not None:
         _running_sum(step_density, schedule.T)
-    draw = partial(balanced_steps if balanced else _independent_steps, schedule.T, batch_size)
     rates = (
         warmup_cosine(step, steps=steps, peak=learning_rate, warmup=warmup)
         for step in range(state.step + 1, steps + 1)
     )
     gradient = check_function("gradient", plain_gradient if gradient is None else gradient)
     network.schedule = schedule
-    draw = partial(draw, rng=state.rng, step_density=step_density)
+    how = balanced_steps if balanced else _independent_steps
+    draw = partial(how, schedule.T, batch_size, rng=state.rng, step_density=step_density)
     return _loop(state, distribution, schedule, rates, batch_size, max_norm, draw, gradient)
 
 

@@ -52,6 +52,8 @@ GAUSSIAN, OTHER = Gaussian(X[0], SIGMA), Gaussian(Y[0], np.eye(DIM))
 MIXTURE = GaussianMixture([0.4, 0.6], X, np.stack([SIGMA, np.eye(DIM)]))
 RINGS = Rings(4, radius=1.0, spread=0.2)
 IDEAL = IdealDenoiser(GAUSSIAN, SCHEDULE)
+FIT = MLP(DIM, T, hidden=(4,), rng=np.random.default_rng(0))
+FAINT = Schedule.from_beta([1e-100])
 UNFIT = MLP(DIM, T + 1, hidden=(4,), rng=np.random.default_rng(0))
 DECODER = latent.LinearDecoder(np.array([[1.0], [0.5]]), np.array([0.1, 0.2]), 0.3)
 

@@ -43,6 +43,30 @@ def frozen(array: NDArray[_Kind]) -> NDArray[_Kind]:
     return array
 
 
+def eigen(
+    name: str, cov: NDArray[np.float64], eps: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """The eigenvalues of a covariance (n, n), largest first, their vectors, and their rounding.
+
+    ValueError where it is not symmetric, or an eigenvalue is negative, by more than 10 n eps of the
+    largest; eps is that of the dtype in which the matrix was given.
+    """
+    rounding = 10 * len(cov) * eps
+    asymmetry = np.abs(cov - cov.T).max()
+    if asymmetry > rounding * np.abs(cov).max():
+        differ = f"entries that differ from their mirror image by {asymmetry:.3g}"
+        raise ValueError(f"{name} must be symmetric, got {differ}")
+    try:
+        values, vectors = np.linalg.eigh(cov / 2 + cov.T / 2)
+    except np.linalg.LinAlgError:
+        values, vectors = np.full(len(cov), np.inf), cov
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must have finite eigenvalues in float64")
+    if -values[0] > rounding * np.abs(values).max():
+        raise ValueError(f"{name} must have no negative eigenvalue, got {values[0]:.3g}")
+    return values[::-1], vectors[:, ::-1], rounding
+
+
 class ReadOnly:
     """Its arrays stay read-only in copies and pickles, which come with arrays that are not."""
 

@@ -25,10 +25,11 @@ from ddpm_np._checks import (
     check_positive,
     check_real,
     check_square,
+    check_step,
     check_steps,
     per_row,
 )
-from ddpm_np.closed_form.arguments import norm
+from ddpm_np.closed_form.arguments import eigen, float_array, norm
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.closed_form.distributions.distances import excess
 from ddpm_np.schedule import Schedule
@@ -238,14 +239,14 @@ def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
 
     The notes' map V Psi V_1^T gives the same covariance; this one moves x the least on average,
     E|A x - x|^2 = W2^2, though not each x.
-    Source: beyond the notes; Olkin and Pukelsheim 1982.
-    C: (n, n), regular (else ValueError); C1: (n,
-    n).
+
+    Source: beyond the notes; Olkin and Pukelsheim 1982. C: (n, n), invertible, else ValueError;
+    C1: (n, n).
     """
     values, V = _eigen("C", C)
     if values[-1] <= values[0] * len(values) * np.finfo(float).eps:
         raise ValueError(
-            f"C must be regular, got eigenvalues from {values[-1]:.3g} to {values[0]:.3g}"
+            f"C must be invertible, got eigenvalues from {values[-1]:.3g} to {values[0]:.3g}"
         )
     target, U = _eigen("C1", C1)
     if len(target) != len(values):
@@ -274,7 +275,7 @@ def covariance_of_sum(
     With a = sqrt(1 - beta_t), b = sqrt(beta_t) and white Y this is E3. The notes print
     2 a b Cov(X, Y), which is the same only where C_xy is symmetric.
     Source: N2 "从方差的角度理解扩散递归" (N2:330-343).
-    All matrices: (n, n). Returns (n, n).
+    All matrices: (n, n), or stacks of such. Returns the same shape.
 
     >>> covariance_of_sum(2.0, [[1.0]], 3.0, [[1.0]], [[0.5]])
     array([[19.]])
@@ -286,7 +287,11 @@ def covariance_of_sum(
         raise ValueError(f"{', '.join(matrices)} must have the same shape, got {shapes}")
     a, b = check_real("a", a, most=1e150), check_real("b", b, most=1e150)
     total = _times(a, a, checked[0]) + _times(b, b, checked[1])
-    return total if C_xy is None else total + _times(a, b, checked[2] + checked[2].T)
+    return (
+        total
+        if C_xy is None
+        else total + _times(a, b, checked[2] + np.swapaxes(checked[2], -1, -2))
+    )
 
 
 def _times(a: float, b: float, C: Array) -> Array:
@@ -301,13 +306,13 @@ def covariance_two_steps(schedule: Schedule, Sigma: ArrayLike, t: int) -> Array:
     Sigma_t = a Sigma_{t-2} + b I,    a = (1 - beta_t)(1 - beta_{t-1}),  b = 1 - a
 
     Repeated, this gives alpha_bar_t = product of (1 - beta_s) and E5.
-    From: E3 twice; b = beta_t + (1 - beta_t) beta_{t-1}, a sum without cancellation.
-    Source: N2 "通过链式推导实现状态跨越" (N2:371-376).
-    Sigma: (n, n), the covariance of x_{t-2}; 2 <=
-    t <= T, a single integer.
+
+    From: E3 twice; b = beta_t + (1 - beta_t) beta_{t-1}, a sum without cancellation. Source: N2
+    "通过链式推导实现状态跨越" (N2:371-376). Sigma: (n, n), the covariance of x_{t-2}; 2 <= t <= T,
+    a single integer.
     """
-    Sigma, t = check_square("Sigma", Sigma).astype(np.float64), check_count("t", t, low=2)
-    a, b = check_instance("schedule", schedule, Schedule).between(t - 2, t)
+    Sigma, t = check_square("Sigma", Sigma).astype(np.float64), check_step("t", t, 2, of=schedule)
+    a, b = schedule.between(t - 2, t)
     return np.asarray(a * Sigma + b * np.eye(Sigma.shape[-1]))
 
 
@@ -344,9 +349,7 @@ def spectrum_at(schedule: Schedule, values: ArrayLike, t: Steps) -> NDArray[np.f
     lambda_t = 1 + alpha_bar_t (values - 1)
 
     From: E5 in the basis of Sigma_0, where I stays I. Source: N2 "扩散模型的扩散过程" ("蚂蚁搬家",
-    N2:284) and N2:400.
-    values: (n,); t: int or (k,), 0 <= t <= T.
-    Returns (n,) or (k, n).
+    N2:284) and N2:400. values: (n,); t: int or (k,), 0 <= t <= T. Returns (n,) or (k, n).
     """
     values, t = check_array("values", values, ndim=1), check_steps("t", t, 0, of=schedule)
     dtype = np.result_type(values.dtype, np.float64)
@@ -383,8 +386,7 @@ def end_noise_loss(schedule: Schedule, floor: ArrayLike) -> NDArray[np.float64]:
 
     From: the end's noise is rho_t eps + sqrt(1 - rho_t^2) fresh noise, so that its mean given x_t
     is rho_t eps_star, of mean square rho_t^2 (1 - floor_t). Source: N2:439.
-    floor: (T + 1,). Returns (T + 1,), entry 0
-    NaN.
+    floor: (T + 1,). Returns (T + 1,), entry 0 NaN.
     """
     T = check_instance("schedule", schedule, Schedule).T
     floor = check_array("floor", floor, ndim=1, dim=T + 1, finite=False)
@@ -407,24 +409,9 @@ def _centred(name: str, X: ArrayLike) -> NDArray[np.float64]:
 
 def _eigen(name: str, C: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Eigenvalues from the largest, and their vectors, of a covariance (to rounding)."""
-    C = check_square(name, C).astype(np.float64)
-    if C.ndim != 2:
-        raise ValueError(f"{name} must be a single matrix, got shape {C.shape}")
-    scale = len(C) * np.finfo(float).eps * np.abs(C).max() * 8
-    asymmetry = np.abs(C - C.T).max()
-    if asymmetry > scale:
-        raise ValueError(
-            f"{name} must be symmetric, got entries that differ by {asymmetry:.3g} "
-            f"from their mirror images"
-        )
-    try:
-        values, vectors = np.linalg.eigh(C / 2 + C.T / 2)
-    except np.linalg.LinAlgError:
-        values, vectors = np.full(len(C), np.inf), C
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} must have finite eigenvalues in float64")
-    if values[0] < -scale * len(C):
-        raise ValueError(
-            f"{name} must be positive semidefinite, got an eigenvalue of {values[0]:.3g}"
-        )
-    return values[::-1], vectors[:, ::-1]
+    given = check_square(name, C)
+    if given.ndim != 2:
+        raise ValueError(f"{name} must be a single matrix, got shape {given.shape}")
+    matrix = float_array(name, given)
+    values, vectors, _ = eigen(name, matrix, np.finfo(given.dtype).eps)
+    return values, vectors

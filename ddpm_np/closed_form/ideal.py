@@ -27,13 +27,15 @@ from ddpm_np._checks import (
     Array,
     Steps,
     batch_of,
-    check_array,
     check_count,
+    check_divisor,
+    check_fits,
     check_function,
     check_generator,
     check_instance,
     check_methods,
     check_positive,
+    check_prediction,
     check_same_dim,
     check_steps,
     per_row,
@@ -61,8 +63,10 @@ def score_from_eps(schedule: Schedule, eps_star: ArrayLike, t: Steps) -> Array:
 
     Source: Dhariwal and Nichol 2021, section 4.2.
     """
-    _, noise, eps_star = _level(schedule, t, eps_star=eps_star)
-    return -eps_star / noise
+    (eps_star,) = check_same_dim(eps_star=eps_star)
+    t = check_steps("t", t, 1, of=schedule, batch=batch_of(eps_star))
+    root = np.sqrt(schedule.one_minus_alpha_bar[t])
+    return -eps_star / check_divisor("sqrt(1 - alpha_bar_t)", root, t, eps_star.dtype, "the score")
 
 
 def eps_from_score(schedule: Schedule, score: ArrayLike, t: Steps) -> Array:
@@ -306,7 +310,7 @@ def estimate_floor(
     and E|eps_star|^2 = E[eps . eps_star]. Given x_0, x_t moves with eps at the rate
     sqrt(1 - alpha_bar_t), and Stein's lemma, E[eps f(eps)] = E[f'(eps)] for a standard normal eps,
     gives E[eps . eps_star] = sqrt(1 - alpha_bar_t) E[div eps_star]. For a Gaussian the divergence
-    is the same at every x_t, so that two draws give the floor to some eps of 1; elsewhere it
+    is the same at every x_t, so that two draws give the floor to a few eps; elsewhere it
     scatters little where x_t tells nearly all that can be known of x_0.
 
     n draws of x_t at each t, at least 2. Returns two (T + 1,) arrays, index t, entry 0 NaN.
@@ -409,7 +413,7 @@ def _estimate(
     """
     n, rng = check_count("n", n, low=2), check_generator(rng)
     check_function("denoiser", denoiser)
-    check_instance("schedule", schedule, Schedule)
+    check_fits("denoiser", denoiser, check_instance("schedule", schedule, Schedule))
     check_methods("distribution", distribution, "dim", "sample")
     dim, dtype = distribution.dim, np.dtype(getattr(denoiser, "dtype", np.float64))
     own_dim = getattr(denoiser, "dim", dim)
@@ -422,11 +426,7 @@ def _estimate(
         x_0 = distribution.sample(n, rng=rng, dtype=dtype)
         eps = rng.standard_normal((n, dim), dtype)
         x_t = q_sample(schedule, x_0, t, eps)
-        eps_hat = np.asarray(denoiser(x_t, t))
-        if eps_hat.shape != x_t.shape:
-            raise ValueError(f"denoiser must return shape {x_t.shape}, got {eps_hat.shape}")
-        eps_hat = check_array("the denoiser's eps_hat", eps_hat)
-        values = measure(x_t, t, eps, eps_hat)
+        values = measure(x_t, t, eps, check_prediction(denoiser(x_t, t), x_t))
         steps.append([(v.mean(), v.std(ddof=1) / np.sqrt(len(v))) for v in values])
     tables = np.pad(
         np.transpose(steps, (1, 2, 0)), ((0, 0), (0, 0), (1, 0)), constant_values=np.nan
@@ -454,9 +454,9 @@ def optimal_variance(distribution: Gaussian, schedule: Schedule) -> NDArray[np.f
     It is tr Cov[x_{t-1} | x_t] / dim, averaged over x_t.
 
     From: the law of total variance. Given x_t, the mean of q(x_{t-1} | x_t, x_0) spreads as x_0
-    does, or, in the eps form (E14), as eps does, whose variance per dimension is floor_t (E25). To
-    that comes beta_tilde_t (E11). Among the isotropic Gaussians this is the one of least KL from
-    the true q(x_{t-1} | x_t), step by step. For a Gaussian it equals mean_i beta_t v_i(t-1) /
+    does, or, in the eps form (E14), as eps does, whose variance per dimension is floor_t (E25).
+    That is added to beta_tilde_t (E11). Among the isotropic Gaussians this is the one of least KL
+    from the true q(x_{t-1} | x_t), step by step. For a Gaussian it equals mean_i beta_t v_i(t-1) /
     v_i(t) with v_i(t) = alpha_bar_t lambda_i + 1 - alpha_bar_t, the mean of the true kernel's
     variances (E26).
 

@@ -238,9 +238,8 @@ def ppca(mean: ArrayLike, cov: ArrayLike, latent_dim: int) -> LinearDecoder:
     It is also the one of least KL(N(mean, cov) || model), since the mean of -ln p over the data is
     entropy plus KL.
     Source: Tipping and Bishop 1999, eq. 7 and 8; N4 "如何衡量生成图像满足的分布与真实分布的差距？".
-    mean: (dim,); cov: (dim, dim), of a sample divided by n, or of the truth;
-    1 <= latent_dim < dim. W is unique up to an orthogonal map
-    of z if the eigenvalues k and k + 1 differ.
+    mean: (dim,); cov: (dim, dim), of a sample divided by n, or of the truth; 1 <= latent_dim < dim.
+    W is unique up to an orthogonal map of z if the eigenvalues k and k + 1 differ.
     """
     cov = check_square("cov", cov)
     dim, k = len(cov), check_count("latent_dim", latent_dim)

@@ -22,11 +22,13 @@ from ddpm_np._checks import (
     Array,
     check_array,
     check_count,
+    check_fits,
     check_function,
     check_generator,
     check_instance,
     check_methods,
     check_positive,
+    check_prediction,
 )
 from ddpm_np.closed_form.distributions import Distribution, Gaussian
 from ddpm_np.closed_form.distributions.distances import excess
@@ -123,9 +125,8 @@ def vlb_terms(
         meets the data through its second moments only, and the expectation over the noise is taken
         in closed form; any other is simulated
     data : a distribution, or a batch of x_0 (n, dim)
-    variance : "posterior", "beta", an array of length T + 1 used as given (entry 0 is not read),
-    or,
-        for the ideal denoiser of a Gaussian, "kernel"
+    variance : "posterior", "beta", an array of length T + 1 used as given (entry 0 is not read);
+        or, for the ideal denoiser of a Gaussian, "kernel"
     decoder_variance : of p(x_0|x_1), above 0. A choice that the bound needs, since beta_tilde_1 = 0
         makes it infinite. By default beta_1 for "posterior" and "beta", entry 1 of an array (0
         there does give an infinite bound), and the true kernel for "kernel", which takes no other
@@ -156,7 +157,7 @@ def vlb_terms(
     0.468
     """
     check_function("denoiser", denoiser)
-    check_instance("schedule", schedule, Schedule)
+    check_fits("denoiser", denoiser, check_instance("schedule", schedule, Schedule))
     model = denoiser.distribution if isinstance(denoiser, IdealDenoiser) else None
     kernel = isinstance(variance, str) and variance == "kernel"
     if kernel and not isinstance(model, Gaussian):
@@ -164,11 +165,6 @@ def vlb_terms(
     if kernel and decoder_variance is not None:
         other = 'with variance "kernel", whose decoder is the true kernel'
         raise ValueError(f"decoder_variance cannot be given {other}")
-    if isinstance(denoiser, IdealDenoiser) and denoiser.schedule != schedule:
-        raise ValueError(
-            f"schedule must be the denoiser's own, {denoiser.schedule}, got {schedule}"
-        )
-
     if not isinstance(model, Gaussian):
         table = _variances(None, schedule, variance, decoder_variance)
         x_0, rng = _drawn(denoiser, data, n, rng)
@@ -325,10 +321,7 @@ def _simulated_errors(
     """The squares of eps_hat - eps for t = 1 .. T, (rows, dim) float64, with fresh noise each."""
     for t in range(1, schedule.T + 1):
         eps = rng.standard_normal(x_0.shape, x_0.dtype)
-        eps_hat = np.asarray(denoiser(q_sample(schedule, x_0, t, eps), t))
-        if eps_hat.shape != x_0.shape:
-            raise ValueError(f"denoiser must return shape {x_0.shape}, got {eps_hat.shape}")
-        eps_hat = check_array("the denoiser's eps_hat", eps_hat)
+        eps_hat = check_prediction(denoiser(q_sample(schedule, x_0, t, eps), t), x_0)
         yield np.square(eps_hat - eps, dtype=np.float64)
 
 

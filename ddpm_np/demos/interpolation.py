@@ -20,7 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 from ddpm_np._checks import (
     Array,
     check_array,
+    check_fits,
     check_fraction,
+    check_prediction,
     check_same_dim,
     check_square,
     check_step,
@@ -64,6 +66,7 @@ def mix(
 
     The weights u, v of the noises are :func:`spherical_weights`, or with ``spherical=False`` the
     1 - w, w of the signals.
+
     Source: N1 "神奇的语意融合"; Ho et al. 2020, section 4.4, who mix the noised signals themselves:
     u, v = 1 - w, w.
     x_a, x_b, eps_a, eps_b: (..., dim); 0 <= w <= 1; 0 <= t <= T.
@@ -92,10 +95,11 @@ def affine_distribution(
     so the mean and the covariance follow by one product each. M and b are read off the denoiser, at
     0 and at the unit vectors.
 
-    From: E17. mean: (dim,); cov: (dim, dim).
-    ValueError if the denoiser is not affine: it is asked at four more places, two near 1 and two
-    near 30, where no coordinate is a whole number, and must answer what M and b say.
+    From: E17. mean: (dim,); cov: (dim, dim). ValueError if the denoiser is not affine: it is asked
+    at four more places, two near 1 and two near 30, where no coordinate is a whole number, and must
+    answer what M and b say.
     """
+    check_fits("denoiser", denoiser, schedule)
     m = check_array("mean", mean, ndim=1).astype(np.float64)
     C, t = check_square("cov", cov).astype(np.float64), check_step("t", t, 0, schedule.T)
     dim = len(m)
@@ -106,10 +110,7 @@ def affine_distribution(
     places = np.vstack([np.zeros(dim), np.eye(dim), others])
     for now in range(t, 0, -1):
         xt_coef, eps_coef, std = ancestral_step(schedule, now, variance=variance)
-        answers = np.asarray(denoiser(places, now))
-        if answers.shape != places.shape:
-            raise ValueError(f"denoiser must return shape {places.shape}, got {answers.shape}")
-        answers = check_array("the denoiser's eps_hat", answers).astype(np.float64)
+        answers = check_prediction(denoiser(places, now), places).astype(np.float64)
         b, M = answers[0], answers[1 : dim + 1] - answers[0]
         # Each of the dim + 1 answers is right to a few ulp of its size; dim of them are summed.
         size = np.abs(others) @ np.abs(M) + (1 + np.abs(others).sum(1, keepdims=True)) * np.abs(b)

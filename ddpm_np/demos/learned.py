@@ -12,8 +12,8 @@ from ddpm_np.network import MLP, Layer
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import trained
 
-# The notes' schedule with a first step a hundred times as large: one second of training is too
-# short for noise of size 0.003.
+# The notes' schedule with a first step five times as large: one second of training is too short
+# for noise of size 0.016.
 SCHEDULE = Schedule.sigmoid(100, beta_min=1e-3)
 
 

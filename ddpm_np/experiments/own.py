@@ -84,7 +84,8 @@ class Own(Experiment):
         data = str(Path(path).absolute())
         digest, _, points = _known(data)
         dim = points.shape[1]
-        # Most of a long signal is noise to be passed on: for that a layer must be twice as wide.
+        # Most of a long signal is noise to be passed on: for that a layer must be wider, up to a
+        # limit.
         wide: dict[str, Any] = {"hidden": (min(5 * dim // 4 * 2, 2048),)} if dim > 50 else {}
         return cls(data=data, digest=digest, dim=dim, **wide).variant(**settings)
 

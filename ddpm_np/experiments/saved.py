@@ -82,7 +82,7 @@ def save_samples(path: Path, samples: Array) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Saved:
-    """What a run has saved: of its folder, or of one checkpoint.
+    """What a run has saved: of the folder of one trained network, or of its checkpoint.
 
     ValueError, naming it, where there is none, more than one, or a damaged one.
 
@@ -93,7 +93,8 @@ def load(path: str | os.PathLike[str]) -> Saved:
         found = sorted(path.glob("checkpoint.npz")) or sorted(path.glob("*/checkpoint.npz"))
         if len(found) != 1:
             names = ", ".join(str(each.parent) for each in found) or "no checkpoint.npz"
-            raise ValueError(f"{path} must hold one trained network, but holds {names}")
+            which = "; name one of them" if found else ""
+            raise ValueError(f"{path} must hold one trained network, but holds {names}{which}")
         path = found[0]
     state, schedule, config = load_checkpoint(path, KINDS)
     units = config.get("units") if isinstance(config, dict) else None

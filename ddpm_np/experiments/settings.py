@@ -99,7 +99,7 @@ class Experiment(ABC):
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
             if hasattr(self, name) and check_count(name, getattr(self, name), low=low) > high:
-                raise ValueError(f"{name} must be at most {high}")
+                raise ValueError(f"{name} must be at most {high}, got {getattr(self, name)}")
         if not isinstance(self.hidden, tuple) or not 1 <= len(self.hidden) <= 100:
             raise TypeError("hidden must be a tuple of 1 to 100 widths")
         for width in self.hidden:

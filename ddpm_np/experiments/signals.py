@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Signals(Experiment):
-    """What the two have in common: n_frequencies sines, of a second.
+    """What the two have in common: sums of n_frequencies sines, one second long.
 
     The frequencies are drawn with the seed, uniformly from (0, dim / 10) Hz, the same for both.
     """
@@ -89,7 +89,7 @@ class Curve(Signals):
 
     hidden: tuple[int, ...] = (256,)
     steps: int = 6000
-    batch_size: int = 100  # each step once; more of a batch than of steps is wasted
+    batch_size: int = 100  # each step once; a batch larger than T gains nothing
     learning_rate: float = 2e-2
     ema_decay: float = 0.99
     basis_size: int = 8  # without a basis the samples miss the curve by half as much again

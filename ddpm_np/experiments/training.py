@@ -73,13 +73,13 @@ class Training:
 
         Raises Divergence where the weights are not finite.
         """
+        for name, values in self.state.vectors().items():
+            if not np.isfinite(values).all():
+                raise Divergence(
+                    f"{name} must be finite at step {self.state.step}; try a lower learning_rate"
+                )
         history = {"losses": self.losses, "block": self.block}
-        try:
-            save_checkpoint(path, self.state, self.schedule, {**self._identity(), **history})
-        except ValueError as error:
-            raise Divergence(
-                f"{error} at step {self.state.step}; try a lower learning_rate"
-            ) from None
+        save_checkpoint(path, self.state, self.schedule, {**self._identity(), **history})
 
     def _identity(self) -> dict[str, Any]:
         units = self.experiment.units()

@@ -1,4 +1,4 @@
-"""A training run at one moment, in memory and on disk.
+"""A training run at one moment, on disk.
 
 The file is an .npz without pickles and with a checksum; it is written whole or not at all. It
 holds all of the state, the generator included, so that a resumed run gives bit for bit the weights

@@ -155,7 +155,7 @@ class _Pass:
             p, g = (
                 [which.get(name) for name in names] for which in (network.params, self.gradient)
             )
-            self._layers.append(_Hidden(layer, p, g, self._steps, n, inputs, dtype))
+            self._layers.append(_Hidden(layer, p, g, self._steps, n, dtype))
             inputs = layer.width
         last = len(network.hidden) + 1
         self._W, self._b = network.params[f"W{last}"], network.params[f"b{last}"]
@@ -205,14 +205,7 @@ class _Hidden:
     """
 
     def __init__(
-        self,
-        layer: Layer,
-        p: list[Any],
-        g: list[Any],
-        steps: _Steps,
-        n: int,
-        inputs: int,
-        dtype: Any,
+        self, layer: Layer, p: list[Any], g: list[Any], steps: _Steps, n: int, dtype: Any
     ) -> None:
         self.layer, self.steps = layer, steps
         self.W, self.b, self.gate, self.shift = p
@@ -220,7 +213,7 @@ class _Hidden:
         shape = n, layer.width
         self.u, self.z, self.work, self.d_h = np.empty((4, *shape), dtype)
         self.s = np.empty(shape, dtype) if layer.activation == "silu" else None
-        self.h_below = np.empty((n, inputs), dtype)
+        self.h_below: Array
 
     def forward(self, h: Array) -> Array:
         u, z, work, steps = self.u, self.z, self.work, self.steps
@@ -266,8 +259,8 @@ class _Hidden:
 class _Steps:
     """The steps of a batch: whole rounds 1..T first, then the rest, which need not be sorted.
 
-    A batch that does not begin with its rounds is all rest. Where no step occurs twice in the rest,
-    its rows are added at once.
+    A batch that does not begin with its rounds is all rest. Where the rest increases, its rows are
+    added at once.
     """
 
     def __init__(self, T: int, n: int, basis: Array | None) -> None:

@@ -76,8 +76,9 @@ def rows_at(table: Array, t: Steps, basis: Array | None) -> Array:
 def sum_by_step(rows: Array, t: Steps, size: int, basis: Array | None = None) -> Array:
     """The backward pass of :func:`rows_at`: row s of the result sums the rows whose step is s.
 
-    rows: (n, width); t: an int or (n,). Returns (size, width). A step may occur several times,
-    so ``table[t] += rows`` would be wrong: it keeps one row of each step.
+    rows: (n, width); t: an int or (n,). Returns (size, width), or with a basis (K, width), which is
+    basis[t]^T rows. A step may occur several times, so ``table[t] += rows`` would be wrong: it
+    keeps one row of each step.
     """
     t = np.broadcast_to(t, len(rows))
     if basis is not None:

@@ -87,7 +87,8 @@ class AdamW:
 class Muon(AdamW):
     r"""Muon for the kernels, each a matrix of inputs by outputs, and AdamW for all else.
 
-    M <- mu M + G,   theta <- theta - lr rate sqrt(max(1, rows / columns)) O(G + mu M)
+    theta <- (1 - lr weight_decay) theta,   M <- mu M + G
+    theta <- theta - lr rate sqrt(max(1, rows / columns)) O(G + mu M)
 
     O(X) is X with its singular values made about equal (:func:`orthogonalised`), so that an update
     is as large in every direction: the few that dominate a gradient do not drown the others. G + mu
@@ -95,7 +96,8 @@ class Muon(AdamW):
 
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
 
-    kernels : for each the place of its first entry in the vector, its rows and its columns
+    kernels : for each the place of its first entry in the vector, its rows and its columns, in
+        their order and apart
     rate : of the kernels, in multiples of the learning rate
     """
 
@@ -114,6 +116,8 @@ class Muon(AdamW):
         self.rate = check_positive("rate", rate)
         self.momentum = check_fraction("momentum", momentum, below_one=True)
         ends = [0, *(end for span, _ in self.kernels for end in (span.start, span.stop)), size]
+        if ends != sorted(ends):
+            raise ValueError(f"kernels must be in order and apart, within {size} numbers")
         self._spans = [slice(*pair) for pair in zip(ends[::2], ends[1::2])]
 
     def step(self, theta: Array, gradient: Array, learning_rate: float) -> None:

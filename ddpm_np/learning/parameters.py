@@ -74,8 +74,8 @@ class Network(ABC):
     """Predicts eps from (x_t, t), with a hand-written gradient.
 
     A subclass says in :meth:`_set_up` what it is made of, in :meth:`_layout` which arrays that
-    takes, and writes the two passes. They use ``params`` and ``dtype`` alone, so that they also run
-    on complex numbers (gradient checks) and on symbols (proofs).
+    takes, and writes the two passes. They take every number from ``params`` and the tables, so that
+    they also run on complex numbers (gradient checks) and on symbols (proofs).
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ class Network(ABC):
         """
 
     def __call__(self, x: ArrayLike, t: Steps) -> Array:
-        """eps_hat for x_t (n, dim) at step t, in the memory of a few hundred rows."""
+        """eps_hat for x_t (n, dim) at step t, computed some 2^14 numbers of x_t at a time."""
         x, t = self._checked(x, t)
         eps_hat, at_once = np.empty(x.shape, self.dtype), max(1, NUMBERS // self.dim)
         for start in range(0, len(x), at_once):

@@ -33,6 +33,7 @@ from ddpm_np._checks import (
     check_flag,
     check_generator,
     check_instance,
+    check_list,
     check_positive,
 )
 from ddpm_np.learning.convolution import (
@@ -98,7 +99,8 @@ class UNet(Network):
         of each pixel, which start as 0
 
     With one width there is no other size: ``layers`` convolutions in a row, and each output pixel
-    sees 2 layers + 1 pixels. ValueError for a size that cannot be halved as often as asked.
+    sees a patch of 2 layers + 1 pixels along an edge. ValueError for a size that cannot be halved
+    as often as asked.
     """
 
     kind: ClassVar[str] = "unet"
@@ -136,9 +138,7 @@ class UNet(Network):
     ) -> None:
         self.size = check_count("size", size)
         self._set_sizes(self.size**2, T, dtype)
-        if not isinstance(widths, (list, tuple)) or not widths:
-            what = f"got a {type(widths).__name__}"
-            raise ValueError(f"widths must be a list or tuple of at least one width, {what}")
+        widths = check_list("widths", widths, "width")
         self.widths = tuple(check_count("widths", width) for width in widths)
         self.layers, self.wrap = check_count("layers", layers), check_flag("wrap", wrap)
         if self.layers > MOST_LAYERS:
@@ -154,7 +154,10 @@ class UNet(Network):
         self._plan = self._operations()
 
     def _operations(self) -> list[tuple[str, int, int]]:
-        """Each operation and two numbers: its input and its output channels, or what comes up."""
+        """Each operation and two numbers, its input and its output channels.
+
+        For "up" the output counts the channels that are joined.
+        """
         plan: list[tuple[str, int, int]] = []
         channels = 1
 

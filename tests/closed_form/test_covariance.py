@@ -406,3 +406,24 @@ def test_least_loss_for_the_noise_at_the_end_is_the_variance_that_x_t_leaves_of_
         rows = np.sqrt([[schedule.alpha_bar[t], rest, 0], [0, kept * rest / end, fresh / end]])
         joint = rows * [variance, 1, 1] @ rows.T
         assert abs(loss[t] - (joint[1, 1] - joint[0, 1] ** 2 / joint[0, 0])) <= 20 * EPS
+
+
+def test_rounding_is_that_of_the_dtype_given() -> None:
+    rows = np.random.default_rng(0).standard_normal((4, 30)).astype(np.float32)
+    C = rows.T @ rows
+    wrong = C.copy()
+    wrong[0, 1] += np.float32(1e-2)
+    assert 1 < effective_rank(C) < 4.01
+    for name, call in (("C", effective_rank), ("cov", lambda cov: Gaussian(np.zeros(30), cov))):
+        with pytest.raises(ValueError, match=f"{name} must be symmetric"):
+            call(wrong)
+        with pytest.raises(ValueError, match=f"{name} must have no negative eigenvalue"):
+            call(C - np.float32(1e-2) * np.eye(30, dtype=np.float32))
+
+
+def test_the_covariance_of_a_sum_in_a_stack_is_that_of_each() -> None:
+    C_x, C_y, C_xy = np.random.default_rng(0).standard_normal((3, 2, 2, 2))
+    whole = covariance_of_sum(2.0, C_x, 3.0, C_y, C_xy)
+    for k in range(2):
+        alone = covariance_of_sum(2.0, C_x[k], 3.0, C_y[k], C_xy[k])
+        np.testing.assert_array_equal(whole[k], alone)

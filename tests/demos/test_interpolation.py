@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddpm_np.closed_form.gaussian import Gaussian
+from ddpm_np.closed_form.ideal import IdealDenoiser
 from ddpm_np.demos.interpolation import (
     affine_distribution,
     line_position,
@@ -154,6 +156,9 @@ def test_a_denoiser_that_is_not_affine_is_found_out() -> None:
         affine_distribution(lambda x, t: x + np.nan, SCHEDULE, np.zeros(2), np.eye(2), 5)
     with pytest.raises(TypeError, match="t must be a single integer"):
         affine_distribution(lambda x, t: x, SCHEDULE, np.zeros(2), np.eye(2), np.array([1, 2]))
+    ideal = IdealDenoiser(Gaussian(np.zeros(2), np.eye(2)), Schedule.linear(5))
+    with pytest.raises(ValueError, match="schedule must be that of the denoiser"):
+        affine_distribution(ideal, SCHEDULE, np.zeros(2), np.eye(2), 5)
 
 
 @pytest.mark.E27

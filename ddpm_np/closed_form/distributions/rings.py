@@ -39,12 +39,14 @@ class RingFit(NamedTuple):
 def nearest_ring(x: ArrayLike, *, radius: float | None = None) -> RingFit:
     """The nearest ring of any place and size, or of the given radius, by least squares.
 
-    x: (n, size * size). Returns arrays of length n, place (n, 2) in pixels from the middle of the
-    picture. Levenberg and Marquardt's method from the best of a grid of places and sizes; rings
-    whose centre is outside the picture are not looked for.
+    x: (n, size * size), size at least 3. Returns arrays of length n, place (n, 2) in pixels from
+    the middle of the picture. Levenberg and Marquardt's method from the best of a grid of places
+    and sizes; rings whose centre is outside the picture are not looked for.
     """
     x = check_array("x", x, ndim=2).astype(np.float64)
     size = _edge(x.shape[-1])
+    if size < 3:
+        raise ValueError(f"x must hold pictures of at least 3 x 3 pixels, got {size} x {size}")
     half = size / 2
     along = np.arange(-half + 0.5, half, 1.0)
     every = np.arange(1.0, half, 0.5)
