@@ -182,7 +182,7 @@ def test_what_cannot_be_integrated_is_refused() -> None:
     with pytest.raises(ArithmeticError, match="at a spread of 1000 need a grid"):
         Rings(8, spread=1e3).mean
     far = Rings(8, spread=1e100).noised(0.5, 0.5)
-    with pytest.raises(ArithmeticError, match="need a grid|cannot be integrated"):
+    with pytest.raises(ArithmeticError, match="need a grid of step 3e-101"):
         far.logpdf(np.zeros(64))
 
 

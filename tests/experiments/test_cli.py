@@ -332,6 +332,13 @@ def test_sample_refuses_what_cannot_be(tiny, capsys):
         assert "-n" in refused(capsys, *argv, "-n", n)
 
 
+def test_the_least_that_can_be_asked_for_is_done(tiny):
+    least = ["--steps", 1, "--batch-size", 1, "--T", 2, "--seed", 0]
+    assert main("run", "--experiment", "curve", "--out", "x", *least) == 0
+    assert main("sample", "x", "-n", 1, "--sampler-steps", 1, "--out", "s.npy") == 0
+    assert np.load("s.npy").shape == (1, 6)
+
+
 def test_a_refusal_of_the_sampler_is_not_told_as_lack_of_memory(tiny, monkeypatch):
     main("run", "--experiment", "curve", "--out", "x")
 
