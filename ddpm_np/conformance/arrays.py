@@ -74,6 +74,8 @@ def dtype_name(x: Any) -> str:
 
 def to_numpy(x: Any) -> Array:
     """An array, a tensor, a list or a number as a NumPy array."""
+    if isinstance(x, np.ndarray) and x.dtype.kind in "fiub":
+        return x
     if library_of(x) == "torch":
         x = x.detach().cpu()
         x = (x.float() if "bfloat16" in str(x.dtype) else x).numpy()

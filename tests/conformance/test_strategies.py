@@ -131,7 +131,7 @@ def test_signals_drawn_together_have_one_shape_and_dtype() -> None:
 
 
 def test_gaussians_have_every_rank_and_rotations_either_determinant() -> None:
-    drawn = examples(gaussians(), 250)
+    drawn = examples(gaussians(), 150)
     assert {g.dim for g in drawn} == {1, 2, 3, 4, 5}
     assert {g.rank for g in drawn} == {0, 1, 2, 3, 4, 5}
     assert {g.rank < g.dim for g in drawn} == {True, False}

@@ -33,7 +33,17 @@ def made(body):
     return SPACE["make"]()
 
 
-@pytest.mark.parametrize("head", [h for h in BLOCKS if h not in PRELUDES])
+def heads():
+    """All that is wrong, and of what is right one in three by default."""
+    right = 0
+    for head in BLOCKS:
+        if head not in PRELUDES:
+            right += "->" not in head
+            later = "->" not in head and right % 3
+            yield pytest.param(head, marks=[pytest.mark.long] if later else [])
+
+
+@pytest.mark.parametrize("head", [*heads()])
 def test_a_subject_passes_or_is_named(head):
     report = check_diffusion(made(BLOCKS[head]), on_fail=None)
     _, arrow, words = head.partition(" -> ")
