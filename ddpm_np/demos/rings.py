@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import numpy as np
 
 from ddpm_np import _figure_style as style
@@ -61,7 +62,8 @@ def show(
         else:
             rows.append(sampled(what, distance))
     times = np.linspace(schedule.T, 0, n).astype(int)
-    drawn["the first of them, at\nt = " + ", ".join(map(str, times))] = path[times, 0]
+    at = textwrap.fill(f"the first of them, at t = {', '.join(map(str, times))}", 22)
+    drawn[at] = path[times, 0]
     for placed, where in ((True, "and where"), (False, "not where")):
         floor = PatchDenoiser(pictures, schedule, patch=PATCH, placed=placed).floor(n=4, rng=rng)
         rows.append(Measurement(f"least loss, {SEEN}, {where}", float(floor[1:].mean())))
