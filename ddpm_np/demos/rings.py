@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+
 import numpy as np
 
 from ddpm_np import _figure_style as style
