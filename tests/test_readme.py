@@ -86,7 +86,7 @@ def test_readme_has_one_command_under_run_and_one_under_test():
     "page",
     sorted(
         str(p.relative_to(ROOT))
-        for p in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")]
+        for p in [*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")]
         if "runs" not in p.parts
     ),
 )

@@ -32,7 +32,7 @@ from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
 
-def examples(strategy: st.SearchStrategy[Any], n: int = 80) -> list[Any]:
+def examples(strategy: st.SearchStrategy[Any], n: int = 60) -> list[Any]:
     drawn: list[Any] = []
 
     @settings(max_examples=n, phases=[Phase.generate])
