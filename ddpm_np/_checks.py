@@ -238,8 +238,8 @@ def check_function(name: str, value: Any) -> Callable[..., Any]:
 def check_list(name: str, values: Any, of: str) -> Sequence[Any]:
     """A list or tuple of at least one entry: ``check_list("widths", widths, "width")``."""
     if not isinstance(values, (list, tuple)) or not values:
-        empty = "n empty" if isinstance(values, (list, tuple)) else ""
-        got = f"a{empty} {type(values).__name__}"
+        kind = type(values).__name__
+        got = f"an empty {kind}" if isinstance(values, (list, tuple)) else f"a {kind}"
         raise ValueError(f"{name} must be a list or tuple of at least one {of}, got {got}")
     return values
 

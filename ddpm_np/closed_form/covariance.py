@@ -287,11 +287,9 @@ def covariance_of_sum(
         raise ValueError(f"{', '.join(matrices)} must have the same shape, got {shapes}")
     a, b = check_real("a", a, most=1e150), check_real("b", b, most=1e150)
     total = _times(a, a, checked[0]) + _times(b, b, checked[1])
-    return (
-        total
-        if C_xy is None
-        else total + _times(a, b, checked[2] + np.swapaxes(checked[2], -1, -2))
-    )
+    if C_xy is not None:
+        total = total + _times(a, b, checked[2] + np.swapaxes(checked[2], -1, -2))
+    return total
 
 
 def _times(a: float, b: float, C: Array) -> Array:

@@ -131,12 +131,9 @@ class PatchDenoiser(ReadOnly):
         means, variances = [], []
         for i in range(0, a.shape[1], at_once):
             some = a[:, i : i + at_once]
-            logs = (
-                log_weights(some[0], b[0], noise)[0][None]
-                if alone
-                else log_weights(some, b, noise)[0]
-            )
-            r = softmax(logs, axis=2)
+            rows, points = (some[0], b[0]) if alone else (some, b)
+            logs, _ = log_weights(rows, points, noise)
+            r = softmax(logs.reshape(*some.shape[:2], -1), axis=2)
             mean = r @ y[..., None]
             away = np.square(y[:, None] - mean)
             means.append(mean[..., 0])

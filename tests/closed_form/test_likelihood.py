@@ -137,6 +137,7 @@ def test_known_figures_in_one_dimension() -> None:
         gaps["beta_tilde_2"].append(
             bound(dist, NOTES, decoder_variance=NOTES.beta_tilde[2]).total - dist.entropy
         )
+    # to the digits that are written
     assert gaps["kernel"] == pytest.approx([4.0986e-6, 0.0, 6.470e-5], rel=1e-4, abs=1e-12)
     assert gaps["posterior"] == pytest.approx([0.468, 0.513, 0.556], abs=0.0005)
     assert gaps["beta"] == pytest.approx([0.0091, 0.0, 0.0090], abs=0.00005)

@@ -256,10 +256,11 @@ def test_where_no_trace_of_the_rings_is_left_they_are_white_noise() -> None:
 def test_the_integrals_that_are_kept_are_those_of_the_rows_asked_for() -> None:
     dist, rng = at_level(0.5), np.random.default_rng(0)
     x = dist.sample(3, rng=rng)
-    before = dist.score(x)
-    mean, _ = dist.posterior(x)
-    mean += 1  # the caller's own array
+    before, divergence = dist.score(x), dist.divergence(x)
+    for array in dist.posterior(x):
+        array += 1  # the caller's own
     np.testing.assert_array_equal(dist.score(x), before)
+    np.testing.assert_array_equal(dist.divergence(x), divergence)
     x += 0.1
     fresh = Rings(8, radius=2.2, spread=0.8).noised(dist.kept, dist.noise)
     np.testing.assert_array_equal(dist.score(x), fresh.score(x))

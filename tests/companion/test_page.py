@@ -155,7 +155,8 @@ def test_the_numbers_are_the_functions(text, quick):
                 column = data["columns"][name][data["places"][name][i]].split(" ")
                 shown = float(column[min(k, len(column) - 1)].replace("−", "-"))
                 if i not in learned:
-                    assert shown == pytest.approx(value, rel=1e-3, abs=1e-12), (name, t, i)
+                    # four digits are shown: half a unit of the last of 1.000
+                    assert shown == pytest.approx(value, rel=5.01e-4, abs=1e-12), (name, t, i)
             drawn = decoded(data, name)[k]
             for curve, (of, exact) in zip(drawn, numbers.curves(known).items()):
                 if of != "eps_hat":

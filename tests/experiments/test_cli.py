@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import runpy
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,12 @@ from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import saved
 from ddpm_np.experiments.folder import next_numbered
 from ddpm_np.experiments.settings import KINDS
+from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.learning.fast import denoiser
+from ddpm_np.learning.threads import CHOSEN
 from ddpm_np.sampling import ancestral_sample, ddim_sample
+from ddpm_np.training import Divergence
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has one way only to end a process
 LONG = 4000  # steps of a tiny training that lasts long enough to be stopped in the middle
@@ -418,6 +422,7 @@ def test_sample_draws_a_picture_of_what_it_sampled(tiny, quick_pictures, capsys,
         (["run", "--schedule", "cosin"], "did you mean cosine?"),
         (["run", "--T", "1"], "--T"),
         (["run", "--batch-size", "0"], "--batch-size"),
+        (["run", "--batch-size", "1000001"], "--batch-size: must be at most 1000000, got 1000001"),
     ],
 )
 def test_a_typo_is_told_with_what_was_meant_and_the_help_of_its_command(
@@ -435,3 +440,29 @@ def test_every_experiment_takes_the_settings_of_its_training(tiny, option, key, 
         assert (settings[key], settings["batch_size"]) == (value, 7)
     capsys.readouterr()
     assert "--batch-size" in refused(capsys, "run", "--resume", "--out", "x", "--batch-size", 8)
+
+
+# ---- threads -----------------------------------------------------------------------------------
+
+
+def test_the_caller_chooses_the_threads_of_the_matrix_products(monkeypatch):
+    for name in CHOSEN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    before = dict(os.environ)
+    runpy.run_module("ddpm_np.__main__", run_name="read")
+    assert dict(os.environ) == before
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    for name in CHOSEN:
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    runpy.run_module("ddpm_np.__main__", run_name="read")
+    assert {os.environ.pop(name) for name in CHOSEN} == {"1"}
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    training = Training(TINY["curve"])
+    training.state.ema.average[0] = np.nan
+    with pytest.raises(Divergence, match=r"must be finite at step 0; try a lower learning_rate"):
+        training.save(tmp_path / "checkpoint.npz")
+    assert not list(tmp_path.iterdir())

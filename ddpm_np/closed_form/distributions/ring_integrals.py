@@ -69,8 +69,8 @@ class RingIntegrals:
         if last is None or last[1:] != (kept, noise) or not np.array_equal(last[0], x):
             self._moments = self._integrate(x, kept, noise)
             self._asked = x.copy(), kept, noise
-        mean, spread, log = self._moments
-        return mean.copy(), spread, log
+        mean, spread, log = (kept.copy() for kept in self._moments)  # the caller's own
+        return mean, spread, log
 
     def _integrate(self, x: Array, kept: float, noise: float) -> Moments:
         if np.finfo(float).eps * np.sqrt(kept / noise) > TOLERANCE:
