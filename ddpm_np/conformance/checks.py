@@ -53,7 +53,7 @@ def check_diffusion(
     - ``loss(eps_hat, eps)``, a number (E15),
     - ``reverse_step(x_t, t, eps, z)``, the ancestral step to t - 1 (E17),
     - ``ddim_step(x_t, t, s, eps, z, eta)``, to x_s; s = first_step - 1 is the clean signal (E18),
-    - ``from_betas(betas)``, which builds the like for any schedule,
+    - ``from_betas(betas)``, which builds one of its kind for any schedule,
 
     or with other usual names (:func:`adapt`). Arrays are (n, dim), variances broadcast.
 
