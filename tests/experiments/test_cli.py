@@ -450,13 +450,14 @@ def test_the_caller_chooses_the_threads_of_the_matrix_products(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     before = dict(os.environ)
-    runpy.run_module("ddpm_np.__main__", run_name="read")
+    program = str(Path(ddpm_np.__file__).with_name("__main__.py"))
+    runpy.run_path(program, run_name="read")
     assert dict(os.environ) == before
     monkeypatch.delenv("OMP_NUM_THREADS")
     for name in CHOSEN:
         monkeypatch.setenv(name, "")  # so that it is put back
         monkeypatch.delenv(name)
-    runpy.run_module("ddpm_np.__main__", run_name="read")
+    runpy.run_path(program, run_name="read")
     assert {os.environ.pop(name) for name in CHOSEN} == {"1"}
 
 
