@@ -2,8 +2,6 @@
 buy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +38,7 @@ def draw_learning(rows: Sequence[dict[str, Any]]) -> Path:
 
 
 @styled
-def _timing(rows: Sequence[dict[str, Any]]) -> Figure:
+def _timing(rows: Sequence[dict[str, Any]]) -> "Figure":
     title = "Training step and sampling against PyTorch and JAX, one core"
     rows = [row for row in rows if not row.get("all_cores")]
     figure, axes = new_figure(1, 2, title, panel=(5.2, 4.0))
@@ -108,7 +106,7 @@ def _timing(rows: Sequence[dict[str, Any]]) -> Figure:
 
 
 @styled
-def _learning(rows: Sequence[dict[str, Any]]) -> Figure:
+def _learning(rows: Sequence[dict[str, Any]]) -> "Figure":
     title = "Excess of the loss over the Bayes floor against seconds of training"
     figure, axes = new_figure(1, 1, title, panel=(7.0, 4.2))
     panel = axes[0][0]

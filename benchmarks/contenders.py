@@ -1,7 +1,5 @@
 """The names of the contenders, as results.json has them, and short ones for the tables."""
 
-from __future__ import annotations
-
 EAGER, FUSED, BEST = "PyTorch eager", "PyTorch eager, fused AdamW", "PyTorch, one compiled graph"
 FOLDED, JAX, SCAN = "PyTorch, gate folded into W by hand", "JAX jit", "JAX scan of 100 steps"
 LAST, COMPILED = "PyTorch eager, channels last", "PyTorch, torch.compile"

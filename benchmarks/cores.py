@@ -3,8 +3,6 @@
 Import this before NumPy, PyTorch and JAX: each makes its threads when it is loaded.
 """
 
-from __future__ import annotations
-
 import os
 import time
 
@@ -40,7 +38,7 @@ class Clock:
     def __init__(self) -> None:
         self.wall = self.process = 0.0
 
-    def __enter__(self) -> Clock:
+    def __enter__(self) -> "Clock":
         self.before = time.perf_counter(), time.process_time()
         return self
 

@@ -3,8 +3,6 @@
 Each is measured three times, and the fastest counts.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -7,8 +7,6 @@ is put on one core (:mod:`benchmarks.cores`). The key is of threefry, the defaul
 draws normal numbers on a processor several times faster than rbg.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -7,8 +7,6 @@ ensemble. ``python -m benchmarks learning`` writes learning.json, the tables of 
 picture.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import statistics

@@ -1,7 +1,5 @@
 """What the numbers were measured on: processor, BLAS and the kernels it chose, versions."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import platform

@@ -4,8 +4,6 @@ Each function returns a callable that the clock calls again and again. The other
 :mod:`benchmarks.rivals` and :mod:`benchmarks.jax_rival`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -2,8 +2,6 @@
 there is pasted by hand.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple

@@ -6,8 +6,6 @@ All start from the same weights, x_0, eps and t. :mod:`benchmarks.timing` measur
 the largest entry of PyTorch's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 

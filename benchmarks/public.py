@@ -5,8 +5,6 @@ four residual blocks of width 256, SiLU, the embedding added in each block, Adam
 cosine.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from typing import Any

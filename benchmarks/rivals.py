@@ -7,8 +7,6 @@ compiled graph, because ``torch.randn`` is faster than the generator that Induct
 processor.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from typing import Any

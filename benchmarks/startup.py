@@ -4,8 +4,6 @@
 Compilers start with an empty cache.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -1,7 +1,5 @@
 """The parity checks and the measured times as Markdown, on the terminal and in README.md."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any

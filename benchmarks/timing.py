@@ -7,8 +7,6 @@ ratio. The process is put on one core (:mod:`benchmarks.cores`), and each conten
 has used more has no ratio.
 """
 
-from __future__ import annotations
-
 import gc
 import statistics
 import time

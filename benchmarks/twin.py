@@ -4,8 +4,6 @@ Linear layers, embeddings and autograd, written as a PyTorch user would. Weights
 :mod:`benchmarks.parity` compares the numbers, :mod:`benchmarks.rivals` the time.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor, nn

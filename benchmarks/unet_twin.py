@@ -5,8 +5,6 @@ training steps that the clock compares. Each rival starts from the same weights 
 work: draw t and eps, mix x_t, predict, loss, gradients, clip to length 1, AdamW.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -25,8 +25,6 @@ The folders hold what belongs to them:
     cli          the command line: its parser and its exit codes
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

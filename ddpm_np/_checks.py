@@ -4,8 +4,6 @@ The wrong kind of thing is a TypeError, the right kind with a wrong value or sha
 Every public function calls these checks before it computes; the formulas themselves check nothing.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Callable, Sequence

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.collections import LineCollection
     from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure as Figure
+else:  # for the annotations of demos, which know no matplotlib
+    Axes = Figure = Any
 
 # Okabe and Ito's palette, told apart with every common colour blindness. Yellow is left out: it
 # vanishes on white.

@@ -1,7 +1,5 @@
 """Files that are whole or absent when written, and ordinary and small when read."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

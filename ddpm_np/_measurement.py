@@ -1,7 +1,5 @@
 """One number beside its exact value, and tables of them: as lines of text, and in Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, SupportsFloat
 

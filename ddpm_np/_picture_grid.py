@@ -1,7 +1,5 @@
 """Rows of small grey pictures, with a name at the left of each row."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,7 @@ INCHES = 0.72  # the edge of one small picture
 
 def picture_grid(
     rows: Mapping[str, Array], titles: Sequence[str] = (), title: str = "", *, aside: float = 1.7
-) -> Figure:
+) -> "Figure":
     """Rows of small pictures, one row for each name, with a title above each column.
 
     rows: name -> (columns, size * size). Grey values from -1, black, to 1, white. ``aside``: the

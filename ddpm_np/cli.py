@@ -3,8 +3,6 @@
 What the commands do is in :mod:`ddpm_np.commands`. A refusal becomes one line on standard error.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Iterable, Sequence

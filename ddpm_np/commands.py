@@ -4,8 +4,6 @@ Each command has two functions here: one adds its options to the parser, one rea
 the module that does the work. :data:`COMMANDS` lists them.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import sys

@@ -9,8 +9,6 @@ axes before the vector. The result has the dtype of the arrays: coefficients are
 float64 and rounded once.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

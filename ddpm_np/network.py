@@ -37,8 +37,6 @@ gate and shift of a step are basis[t] times K learned rows: fewer numbers to lea
 data, and a step of training that costs little more for a larger T.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -129,7 +127,7 @@ class MLP(Network):
     @classmethod
     def notes(
         cls, dim: int = 50, T: int = 100, *, rng: np.random.Generator, dtype: DTypeLike = np.float32
-    ) -> MLP:
+    ) -> "MLP":
         """The network of the notes' program, with leaky ReLU between the layers.
 
         Widths dim - 2 dim - 4 dim (the step's embedding is added here) - 2 dim - dim. There is no

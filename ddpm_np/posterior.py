@@ -14,8 +14,6 @@ and run on floats, arrays and exact numbers alike. The public function that look
 follows them: psi_1, psi_2, posterior_mean_variance, posterior_mean_from_eps.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

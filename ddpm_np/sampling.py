@@ -11,8 +11,6 @@ alpha_bar_t / alpha_bar_s and beta_{t|s} = 1 - alpha_{t|s} take the place of alp
 (E4). A sampler is a table of such steps; one loop, :func:`_walk`, takes them all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple

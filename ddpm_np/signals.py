@@ -4,8 +4,6 @@ A signal is sampled at tau = linspace(0, 1, dim) seconds. The ensemble is one of
 distributions of :mod:`ddpm_np.closed_form`, so everything about it is known exactly.
 """
 
-from __future__ import annotations
-
 from functools import cached_property
 
 import numpy as np
@@ -110,7 +108,7 @@ class MultiSine(Gaussian):
     @classmethod
     def random(
         cls, n_frequencies: int = 5, dim: int = 50, *, rng: np.random.Generator
-    ) -> MultiSine:
+    ) -> "MultiSine":
         """Frequencies drawn uniformly from (0, dim / 10) Hz, the notes' (0, 5) at dim = 50."""
         n_frequencies, dim = check_count("n_frequencies", n_frequencies), check_count("dim", dim)
         rng = check_generator(rng)

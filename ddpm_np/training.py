@@ -5,8 +5,6 @@ run is after step k is its :class:`~ddpm_np.learning.state.TrainingState`, which
 any step and continued bit for bit.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -1,7 +1,5 @@
 """The command line for tests: in this process, or as the tiny program in a process of its own."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -4,8 +4,6 @@
 ``pytest --long`` tries 100 and runs the tests marked long, too, as .ci/run does.
 """
 
-from __future__ import annotations
-
 import os
 
 # One thread for the matrix products: those of the tests are small, and two threads that share a

@@ -10,8 +10,6 @@ Each prints how many it tried and what went wrong, and exits with 1 if anything 
 gives other ones. The suite runs a short form of each.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import errno

@@ -4,8 +4,6 @@ Each call must return, or raise a TypeError or ValueError of one line that names
 finite arguments it must not return NaN or infinity without a warning.
 """
 
-from __future__ import annotations
-
 import copy
 import random
 import re

@@ -5,7 +5,6 @@ everybody already holds, so that it is wrong wherever it is used; afterwards the
 back.
 """
 
-from __future__ import annotations
 import __future__
 
 import importlib

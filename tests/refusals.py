@@ -5,8 +5,6 @@ says only where it departs from that. tests/test_refusals.py tries every refusal
 tests/hostile_calls.py what is stranger.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from fractions import Fraction
@@ -86,10 +84,10 @@ class Good(NamedTuple):
     values: list[Any] = []
     edges: list[Any] = []
 
-    def and_not(self, *values: Any, types: tuple[Any, ...] = ()) -> Good:
+    def and_not(self, *values: Any, types: tuple[Any, ...] = ()) -> "Good":
         return Good(self.value, [*self.types, *types], [*self.values, *values], self.edges)
 
-    def but(self, *allowed: Any) -> Good:
+    def but(self, *allowed: Any) -> "Good":
         """The same where these are allowed."""
         kept = [
             [

@@ -4,8 +4,6 @@ Its tables are formed with care, in float64 and rounded once, so that every equa
 ulp. ``betas`` may be NumPy's or PyTorch's, float32 or float64; ``first_step`` 0 or 1.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -1,7 +1,5 @@
 """The argument checks: what they let through. What they refuse is in test_refusals.py."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from refusals import Odd

@@ -1,7 +1,5 @@
 """Copies of every object are equal to it, independent of it, and as read-only as it is."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import inspect

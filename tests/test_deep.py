@@ -1,7 +1,5 @@
 """``pytest --deep`` draws new examples in each run, and the seed that it prints repeats them."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Every erratum: what is printed fails, the correction holds, and the table shows all."""
 
-from __future__ import annotations
-
 import math
 import re
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Files are whole or absent, carry the permissions of the umask, and are read only if ordinary."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -3,8 +3,6 @@
 That each is its formula, and how much it rounds, is in tests/proof/test_theorems.py.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

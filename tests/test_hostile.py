@@ -1,7 +1,5 @@
 """Short forms of the hunts of tests/hostile.py, each with its seed."""
 
-from __future__ import annotations
-
 import pytest
 from hostile import HUNTS, hunted
 from hostile_calls import hostile, kind

@@ -5,8 +5,6 @@ With beta = 0.19, 0.36, 0.51 the alphas are 0.81, 0.64, 0.49, whose roots are 0.
 alpha_bar is 0.81, 0.5184, 0.254016, with roots 0.9, 0.72, 0.504.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The layout: imports point downward, there is no circle, and the reading order is true."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """What setup.cfg declares is true: versions, warnings, the command, and how to install."""
 
-from __future__ import annotations
-
 import configparser
 import re
 import warnings

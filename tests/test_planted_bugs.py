@@ -5,8 +5,6 @@ The test's file is executed anew for every bug, as are the helpers that it impor
 when they are loaded is then made with the bug, and goes with it.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import inspect

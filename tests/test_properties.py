@@ -1,7 +1,5 @@
 """What all functions of the table of tests/refusals.py have in common."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """The README is true: its examples, commands and links; and every docstring example runs."""
 
-from __future__ import annotations
-
 import ast
 import doctest
 import importlib

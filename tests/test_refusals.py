@@ -1,7 +1,5 @@
 """Every refusal that follows from the table of tests/refusals.py."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import pkgutil

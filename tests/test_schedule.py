@@ -2,8 +2,6 @@
 schedule refuses.
 """
 
-from __future__ import annotations
-
 import copy
 import pickle
 from decimal import Decimal, localcontext

@@ -1,7 +1,5 @@
 """The notes' curve and the multi-sine ensemble."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,12 +1,10 @@
 """The style of the pictures: settings return, captions fit, equal numbers give equal files."""
 
-from __future__ import annotations
-
 import math
 import sys
 from pathlib import Path
 
-import matplotlib
+import matplotlib.figure
 import pytest
 
 from ddpm_np._figure_style import (

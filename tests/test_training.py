@@ -1,7 +1,5 @@
 """The loss and its gradient, the draw of the steps, the loop and its state."""
 
-from __future__ import annotations
-
 import inspect
 
 import numpy as np

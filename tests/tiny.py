@@ -1,7 +1,5 @@
 """The experiments made small: ``python tests/tiny.py run`` is ``run`` with tiny networks."""
 
-from __future__ import annotations
-
 import signal
 import sys
 from dataclasses import replace

@@ -5,8 +5,6 @@ With ``--show`` it prints the reports instead. An entry that departs otherwise t
 is an error, and nothing is written.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import warnings

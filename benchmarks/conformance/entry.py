@@ -1,7 +1,5 @@
 """One line of the evidence: which code, how to make it a subject, and what is said of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

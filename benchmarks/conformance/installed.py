@@ -1,7 +1,5 @@
 """Adapters to public code that pip installs; each imports its library only when it is made."""
 
-from __future__ import annotations
-
 import sys
 import types
 from typing import Any

@@ -3,8 +3,6 @@
 Each says which commit of which repository it follows.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from benchmarks.conformance.entry import Entry

@@ -1,7 +1,5 @@
 """What the distributions do with arrays: check them, keep them read-only, measure their lengths."""
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 import numpy as np

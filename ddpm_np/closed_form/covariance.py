@@ -8,8 +8,6 @@ covariance: sums of independent variables, two steps at once, eigenvalues and th
 Before it: :mod:`ddpm_np.forward` and :mod:`ddpm_np.closed_form.distributions`.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

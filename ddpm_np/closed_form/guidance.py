@@ -9,8 +9,6 @@ Gaussian prior the product itself is known (:func:`condition`), and p(y | x_t) t
 guided sampler can be compared with what it should do.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

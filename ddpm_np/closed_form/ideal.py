@@ -15,8 +15,6 @@ against Bayes' rule, then the ideal denoiser, and last its loss.
 :mod:`ddpm_np.closed_form.likelihood` what it says about likelihood.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

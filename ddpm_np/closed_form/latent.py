@@ -14,8 +14,6 @@ Source: N4 "如何计算 P(X=x_i)" and "如何计算 P(X=x_i | Z=z_i)".
 Comes after :mod:`ddpm_np.closed_form.distributions`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

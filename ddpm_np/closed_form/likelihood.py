@@ -9,8 +9,6 @@ Densities of a singular distribution are those on its support
 (:class:`ddpm_np.closed_form.distributions.Gaussian`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard, cast

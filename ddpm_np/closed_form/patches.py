@@ -8,8 +8,6 @@ decides in each place anew, and the ring is not round. Kamb and Ganguli 2024 sho
 convolutional diffusion models invent is this.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -19,8 +19,6 @@ signal and ln sigma near the noise. In sigma itself a schedule that ends at alph
 would start at x / sqrt(alpha_bar) = 1e10 and lose ten digits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -7,8 +7,6 @@ steps cost instead of a hundred, or one variance instead of another.
 :mod:`ddpm_np.closed_form.likelihood` measures the same kernels in nats.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Writing what the companion makes: a page or a notebook, anywhere or in docs/."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

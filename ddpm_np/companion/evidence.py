@@ -1,7 +1,5 @@
 """What is known of each equation: its formulas compared, its proofs, tests and planted bugs."""
 
-from __future__ import annotations
-
 import ast
 import runpy
 from collections import defaultdict

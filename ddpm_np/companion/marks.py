@@ -5,8 +5,6 @@ both are typeset, and the two trees become one (:func:`marked`), in which only w
 apart. Differences of spelling that nobody sees (braces, a dot for a product) are none.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher

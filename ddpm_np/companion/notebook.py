@@ -1,7 +1,5 @@
 """The derivation as a notebook: the telling, with a cell for each step that calls its functions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ddpm_np.companion.numbers import NAMES, SHOWN

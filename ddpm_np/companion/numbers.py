@@ -5,8 +5,6 @@ trained here for a few seconds. What the page moves and the notebook runs are th
 :mod:`ddpm_np.equations.telling`, evaluated with the names that names.txt defines.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from functools import cache

@@ -1,7 +1,5 @@
 """The companion page as one HTML file: page.html filled in, with style.css and script.js in it."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

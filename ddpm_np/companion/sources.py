@@ -5,8 +5,6 @@ A name lights up with the symbol it stands for, also where a function gives it a
 after ``before = schedule.one_minus_alpha_bar[t - 1]``, ``before`` is alpha_bar_{t-1}.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

@@ -3,8 +3,6 @@
 No library is imported here: a subject that uses one has.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

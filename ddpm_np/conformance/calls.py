@@ -4,8 +4,6 @@ Where the operation asks a model, a stand-in answers; where it draws noise, it g
 changes an argument or a table, that is said.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import re
@@ -87,7 +85,7 @@ def _with_sample(answer: Any) -> Any:
 class Caller:
     """One operation, called in the form of t that it takes."""
 
-    def __init__(self, view: Subject, operation: str, snapshot: Snapshot | None = None) -> None:
+    def __init__(self, view: "Subject", operation: str, snapshot: Snapshot | None = None) -> None:
         self.view, self.operation = view, operation
         self.method: Method = view.methods[operation]
         self.snapshot, self.library, self.axes, self.form = snapshot, view.library, view.axes, "int"

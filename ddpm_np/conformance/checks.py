@@ -1,7 +1,5 @@
 """The one call: every operation of a subject against the equations, as a report."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Collection, Mapping
 from typing import Any

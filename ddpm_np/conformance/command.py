@@ -1,7 +1,5 @@
 """``python -m ddpm_np check module:object``: the report from the command line."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import sys

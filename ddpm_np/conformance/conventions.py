@@ -5,8 +5,6 @@ rest are single edits of the formula. One of them explains a deviation if it giv
 coefficients, at every step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
@@ -75,7 +73,7 @@ class World:
         self.value_of = Evaluator(at, rounding(at, steps, u) if u else None, u, keep)
         self.vectors = [n for _, n in wanted(operation, output) if "variance" not in n]
 
-    def only(self, which: Any) -> World:
+    def only(self, which: Any) -> "World":
         """The same at some of the steps."""
         return World(self.operation, self.output, self.tables, self.steps.only(which), self.u)
 

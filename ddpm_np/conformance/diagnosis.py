@@ -1,7 +1,5 @@
 """From what was measured to rows: each coefficient, the rows of a batch, what is not affine."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One thing changed in a formula: a sign, a root, a factor, a symbol, an index."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 

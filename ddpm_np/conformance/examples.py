@@ -1,7 +1,5 @@
 """Failures on schedules that Hypothesis draws, shrunk to the smallest one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

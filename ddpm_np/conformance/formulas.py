@@ -4,8 +4,6 @@ A coefficient is the value of the whole formula at a unit vector. So one tree gi
 operation's coefficients, and an edit of the tree is what the same mistake in the code does to them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple

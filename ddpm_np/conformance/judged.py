@@ -3,8 +3,6 @@
 And what a sampler's coefficients make of the variance of N(0, v) data (E24, E27).
 """
 
-from __future__ import annotations
-
 from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 

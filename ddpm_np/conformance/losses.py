@@ -1,7 +1,5 @@
 """E15: the loss is the mean square of eps_hat - eps, the same at every step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any

@@ -3,8 +3,6 @@
 Only names are read here; nothing is called.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable

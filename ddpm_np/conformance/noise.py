@@ -5,8 +5,6 @@ and NumPy's, JAX's and Python's functions under every name that they were import
 draws are met where all of them end, in the dispatcher.
 """
 
-from __future__ import annotations
-
 import random
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The operations that are compared: their arguments, their rows, and what methods are called."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 _SPREAD = [("E11", "variance"), ("E11", "log variance")]

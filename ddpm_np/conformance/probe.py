@@ -5,8 +5,6 @@ one call on unit vectors returns all its coefficients. A second row with large v
 or anything that is not affine, and a coordinate of zeros an offset.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +38,7 @@ class Measured(NamedTuple):
     dtype: Any
     output: str = "eps"
 
-    def only(self, which: Array) -> Measured:
+    def only(self, which: Array) -> "Measured":
         """The same at some of the steps."""
         steps, offset, mixed = self.steps.only(which), self.offset[which], self.mixed[which]
         values, large = ({k: v[which] for k, v in d.items()} for d in (self.values, self.large))

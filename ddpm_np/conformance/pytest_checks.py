@@ -1,7 +1,5 @@
 """The checks as pytest's tests, one for each subject and equation."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """What :func:`ddpm_np.conformance.check_diffusion` returns: a row for each coefficient."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import NamedTuple

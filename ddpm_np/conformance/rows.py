@@ -1,7 +1,5 @@
 """The rows of a batch, and its coordinates: whether each is treated on its own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -4,8 +4,6 @@ A place is where a value is held: an attribute, an entry of a dict, a list or a 
 attribute, a module's global or a cell of a closure.
 """
 
-from __future__ import annotations
-
 import contextlib
 import random
 import sys

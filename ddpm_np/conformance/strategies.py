@@ -14,8 +14,6 @@ your own noising has the right mean:
 :func:`ddpm_np.equations.values.exact` evaluates the formula in a docstring in 120 digits.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations

@@ -1,7 +1,5 @@
 """A view of somebody's diffusion code: its tables, and the operations that are recognised in it."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import types

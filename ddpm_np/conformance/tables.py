@@ -1,7 +1,5 @@
 """The tables of a schedule in somebody's object: found by their names, and as exact numbers."""
 
-from __future__ import annotations
-
 import re
 import types
 from collections.abc import Callable, Mapping

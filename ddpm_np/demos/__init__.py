@@ -7,8 +7,6 @@ notes that it follows, what it is about, what to notice and where to look. ``pyt
 ddpm_np.demos`` writes them into docs/gallery.md.
 """
 
-from __future__ import annotations
-
 import os
 import textwrap
 from collections.abc import Callable, Iterator

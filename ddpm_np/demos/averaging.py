@@ -1,7 +1,5 @@
 """A signal as one vector with noise around it, and as what is left when noise is averaged (E33)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the spectrum of a kernel sees of a signal, with a control; the ensemble (E21, E22)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

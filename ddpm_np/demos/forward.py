@@ -1,7 +1,5 @@
 """The covariance replaced step by step, and what falls on the way (E3 to E6)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

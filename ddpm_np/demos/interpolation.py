@@ -12,8 +12,6 @@ Where the denoiser is affine in x_t, as the ideal one of any Gaussian is, the re
 computed here.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

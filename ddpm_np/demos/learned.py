@@ -1,7 +1,5 @@
 """A small network, trained for a second or two on a handful of points."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ddpm_np._checks import Array

@@ -1,7 +1,5 @@
 """Maximum likelihood as KL, P(x) as an integral, and the diffusion bound (E28 to E32)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One signal, a few, many: does a sampler memorise or generalise? (E24)"""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

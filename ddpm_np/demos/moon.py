@@ -5,8 +5,6 @@ ellipse: in each row of half-width h, the part to the right of (1 - 2 k) h is li
 fraction k of every row is lit, and of the disc. Full is k = 1, half is k = 1/2.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The density of signals times a measurement: denoising and filling in (E24, E26)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

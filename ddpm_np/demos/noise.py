@@ -1,7 +1,5 @@
 """A signal on its way into noise, and signals on their way out of it (E1, E6, E17)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the network learns: the mean of the noise in x_t, which is smaller than noise (E24, E25)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

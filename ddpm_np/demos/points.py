@@ -8,8 +8,6 @@ functions ask whether a sampler memorises or generalises: how far its signals ar
 training point.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -1,7 +1,5 @@
 """Completing the square on numbers, and the kernel that does not know x_0 (E8 to E12, E26)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Noise with the covariance of a signal, and what that does to the signal's likelihood (E23)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

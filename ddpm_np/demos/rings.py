@@ -1,7 +1,5 @@
 """Circles that are not round: denoisers of five pictures that see more and less of them (E24)."""
 
-from __future__ import annotations
-
 import textwrap
 
 import numpy as np

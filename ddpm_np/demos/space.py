@@ -1,7 +1,5 @@
 """How much of a space of many dimensions is signal: random points near one (N1:17)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The variance of a reverse step, and exactly what each choice gives (E17, E18, E27)."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

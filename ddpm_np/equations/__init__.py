@@ -15,8 +15,6 @@ page ``python -m ddpm_np companion``, and pytest's markers.
 'Sigma_t = (1 - beta_t) Sigma_{t-1} + beta_t I'
 """
 
-from __future__ import annotations
-
 from ddpm_np.equations.docstrings import Formula, formulas, symbol_of
 from ddpm_np.equations.record import Equation, Section, read_equations, read_sections
 

@@ -8,8 +8,6 @@ before, and the first block of a file says what it holds::
     title zh: 协方差的一步递推
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files

@@ -15,8 +15,6 @@ own; so does a name that a parameter gives to its symbol:
 '1 - alpha_bar_{t-1}'
 """
 
-from __future__ import annotations
-
 import inspect
 import pkgutil
 import re
@@ -37,7 +35,7 @@ class Formula:
     """One equation. ``block`` holds all equations that stand with it, this one included."""
 
     text: str
-    block: tuple[Formula, ...] = field(default=(), compare=False, repr=False)
+    block: "tuple[Formula, ...]" = field(default=(), compare=False, repr=False)
     without_value: bool = False
 
     @cached_property

@@ -16,8 +16,6 @@ own: ``1 - alpha_bar_t`` is a symbol where the numbers hold it as one, because i
 those of a subtraction; ``alpha_1 ... alpha_t`` is a product; ``N(x; m, v I)`` is mean and variance.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -50,7 +48,7 @@ class Node:
 
     kind: str
     text: str = ""
-    parts: tuple[Node, ...] = ()
+    parts: "tuple[Node, ...]" = ()
 
 
 def parse(text: str) -> Node:

@@ -1,7 +1,5 @@
 """The outline of the notes: their headings and printed formulas, with their lines (notes.txt)."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +32,7 @@ class Place(str):
     last: int
     letter: str
 
-    def __new__(cls, text: str) -> Place:
+    def __new__(cls, text: str) -> "Place":
         match = _PLACE.fullmatch(text)
         if match is None or int(match[3] or match[2]) < int(match[2]):
             raise ValueError(
@@ -56,7 +54,7 @@ class Place(str):
         """The numbers of its lines."""
         return range(self.first, self.last + 1)
 
-    def overlaps(self, other: Place) -> bool:
+    def overlaps(self, other: "Place") -> bool:
         """Whether the two share a line."""
         return self.note == other.note and self.first <= other.last and other.first <= self.last
 

@@ -1,7 +1,5 @@
 """What the register holds of an equation and of a section of the notes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property

@@ -4,8 +4,6 @@
 the nine steps, what comes before and after them, the sections of the notes, all equations.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator

@@ -6,8 +6,6 @@ the docstrings. The page, the README's tables and the notebook of :mod:`ddpm_np.
 ways to read it.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Both go through :func:`_write`, which decides what a part is; the two writers sa
 Parentheses that a fraction bar replaces are left out.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -123,7 +121,7 @@ def _split(name: str) -> tuple[str, list[str], str]:
     return letters, accents, " ".join(subscript)
 
 
-def _write(tree: Node, to: _LaTeX | _MathML) -> str:
+def _write(tree: Node, to: "_LaTeX | _MathML") -> str:
     kind, parts = tree.kind, tree.parts
     if kind == "number":
         return to.number % tree.text

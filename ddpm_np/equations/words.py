@@ -1,7 +1,5 @@
 """One text in the two languages of the package: English, and the Chinese of the notes."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 LANGUAGES = ("en", "zh")

@@ -13,8 +13,6 @@ entry is :attr:`ddpm_np.errata.numbers.Numbers.decide`.
 ['b = sqrt(beta_t)']
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from importlib.resources import files

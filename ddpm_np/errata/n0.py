@@ -1,7 +1,5 @@
 """N0, and "扩散模型对信号的理解" of N2, which repeats it: a signal as a mean, and as a draw."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from math import comb, erf, sqrt
 

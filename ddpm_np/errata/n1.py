@@ -1,7 +1,5 @@
 """N1: walking in a space of images, and back."""
 
-from __future__ import annotations
-
 from math import erf, sqrt, tanh
 
 import numpy as np

@@ -1,7 +1,5 @@
 """N2 from the chain on: what one step and many steps do, and the experiment."""
 
-from __future__ import annotations
-
 from math import exp, fsum, log, log1p, pi, sqrt
 
 import numpy as np

@@ -1,7 +1,5 @@
 """N2, the derivation: the reverse process, and the coefficients in its appendices."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from math import sqrt
 

@@ -1,7 +1,5 @@
 """N2 up to the chain: diffusion and its principle, signals, covariances and noise."""
 
-from __future__ import annotations
-
 from math import exp, log, pi, sqrt
 
 import numpy as np

@@ -1,7 +1,5 @@
 """N3: the forward process in short, and why it is reparameterised."""
 
-from __future__ import annotations
-
 from math import exp, pi, sqrt
 
 import numpy as np

@@ -1,7 +1,5 @@
 """N4: images as draws, likelihood, the integral over z, and the Gaussian decoder."""
 
-from __future__ import annotations
-
 from math import erf, exp, log, pi, sqrt
 
 import numpy as np

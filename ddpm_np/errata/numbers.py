@@ -1,7 +1,5 @@
 """The numbers that decide an erratum, and the tools that compute them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple

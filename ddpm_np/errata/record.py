@@ -19,8 +19,6 @@ where the text says more, ``printed formula:`` and ``corrected formula:`` hold i
 ``printed latex:`` and ``corrected latex:`` where the notation does not reach.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ trained weights and the random seed only. Each experiment measures in its own ``
 :mod:`ddpm_np.experiments.report` writes the numbers, and the modules of figures draw the arrays.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -7,8 +7,6 @@ made of the user's signals.
 Source: N2 "扩散模型的信号生成实践", "反扩散的样例".
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from ddpm_np.experiments.own import Own

@@ -5,8 +5,6 @@ written last. A run that is killed at any moment is resumed from its last checkp
 the same numbers. While a process works on a folder it holds the folder's lock.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shlex
@@ -58,7 +56,7 @@ class RunFolder:
         self._lock, self._begun_with = lock, begun_with
 
     @classmethod
-    def new(cls, out: str | None, experiments: Sequence[Experiment]) -> RunFolder:
+    def new(cls, out: str | None, experiments: Sequence[Experiment]) -> "RunFolder":
         """A new run in ``out``, or in the next free number under runs/.
 
         Refused where there is a run already, or where another process is starting one.
@@ -82,7 +80,7 @@ class RunFolder:
         return cls(path, experiments, lock, begun_with)
 
     @classmethod
-    def existing(cls, out: str | None, **given: Any) -> RunFolder:
+    def existing(cls, out: str | None, **given: Any) -> "RunFolder":
         """The run in ``out``, or the newest unfinished one under runs/, to be resumed.
 
         A setting that is given must be that of the run; None stands for not given.

@@ -4,8 +4,6 @@ It is a lock of the operating system on the file ``run.lock``. The system releas
 process ends, however it ends, so that a killed run blocks nobody.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import socket

@@ -1,7 +1,5 @@
 """What can change the last digits of a run: versions, the BLAS, its kernels and its threads."""
 
-from __future__ import annotations
-
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version

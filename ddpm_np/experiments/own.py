@@ -1,7 +1,5 @@
 """The experiment with the user's own signals, of whose distribution nothing else is known."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -75,7 +73,7 @@ class Own(Experiment):
                 raise TypeError(f"{name} must be a text")
 
     @classmethod
-    def of_file(cls, path: str | os.PathLike[str], **settings: Any) -> Own:
+    def of_file(cls, path: str | os.PathLike[str], **settings: Any) -> "Own":
         """The experiment with that file's signals, and such settings as steps, T and seed.
 
         ValueError, naming the file, for anything but finite numbers (n, dim); OSError if it cannot
@@ -166,7 +164,7 @@ class Own(Experiment):
             floor,
         )
 
-    def pictures(self, training: Training, found: Evaluation) -> Iterator[tuple[str, Figure]]:
+    def pictures(self, training: Training, found: Evaluation) -> "Iterator[tuple[str, Figure]]":
         from ddpm_np.experiments import figures
 
         assert isinstance(found, OwnEvaluation)

@@ -3,8 +3,6 @@
 A reader that leaves (``| head``) or a closed stream does not stop the run.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

@@ -4,8 +4,6 @@ Nothing is computed here. report.json is written last, so that it exists only wh
 files do.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import shlex

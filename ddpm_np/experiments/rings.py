@@ -11,8 +11,6 @@ Ganguli 2024). What is trained is said here, what is measured in
 Source: N2 "反扩散的样例".
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -115,7 +113,7 @@ class RingsExperiment(Experiment):
     def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
         return evaluate_rings(self, training, networks)
 
-    def pictures(self, training: Training, found: Evaluation) -> Iterator[tuple[str, Figure]]:
+    def pictures(self, training: Training, found: Evaluation) -> "Iterator[tuple[str, Figure]]":
         from ddpm_np.experiments.rings_figures import rings_pictures
 
         assert isinstance(found, RingsEvaluation)

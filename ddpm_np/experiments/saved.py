@@ -1,7 +1,5 @@
 """A trained network that was saved by a run, ready to be drawn from."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +56,7 @@ class Saved(NamedTuple):
         """How many numbers a signal has."""
         return self.network.dim if self.units is None else len(self.units.mean)
 
-    def picture(self, samples: Array) -> Figure:
+    def picture(self, samples: Array) -> "Figure":
         """The signals as lines; for a U-Net, which learns pictures, as pictures."""
         from ddpm_np.experiments.figures import drawn_pictures, drawn_signals
 

@@ -3,8 +3,6 @@
 Source: N2 "扩散模型的信号生成实践".
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -75,7 +73,7 @@ class Signals(Experiment):
     ) -> None:
         """Adds rows and spectra, each number with its exact one."""
 
-    def pictures(self, training: Training, found: Evaluation) -> Iterator[tuple[str, Figure]]:
+    def pictures(self, training: Training, found: Evaluation) -> "Iterator[tuple[str, Figure]]":
         from ddpm_np.experiments import figures
 
         return figures.pictures(training, found, self.distribution())

@@ -1,7 +1,5 @@
 """One training of an experiment: run, saved with the history of its loss, and loaded (E16)."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -92,7 +90,7 @@ class Training:
     @classmethod
     def load(
         cls, path: str | os.PathLike[str], experiment: Experiment, job: Job | None = None
-    ) -> Training:
+    ) -> "Training":
         """The training saved there.
 
         ValueError, naming the file, if it is damaged or was saved by another experiment.

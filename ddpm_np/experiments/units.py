@@ -1,7 +1,5 @@
 """Signals in a user's file: read, checked, standardised, and samples brought back to its units."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping
@@ -28,7 +26,7 @@ class Units(NamedTuple):
     scale: Array
 
     @classmethod
-    def of(cls, signals: Array) -> Units:
+    def of(cls, signals: Array) -> "Units":
         """Those of signals (n, columns). ValueError where nothing varies, or too much."""
         low, high = signals.min(0), signals.max(0)
         largest = np.maximum(np.abs(low), np.abs(high)).max()
@@ -57,7 +55,7 @@ class Units(NamedTuple):
         return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
 
     @classmethod
-    def from_config(cls, config: Any, dim: int) -> Units | None:
+    def from_config(cls, config: Any, dim: int) -> "Units | None":
         """The units of that config; None for none. ValueError if it cannot be, or not for dim."""
         if config is None:
             return None

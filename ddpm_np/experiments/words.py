@@ -1,7 +1,5 @@
 """The words of a report: title, story, and what each number is, read from words.txt."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files

@@ -6,8 +6,6 @@ of one that never stopped. Nothing in a file is trusted: names and sizes are com
 header implies before anything large is read or allocated.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

@@ -14,8 +14,6 @@ The copy is three times the size of h, where the usual window of nine pixels tak
 All functions also run on complex and on exact numbers, which is how they are tested.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ddpm_np._checks import Array

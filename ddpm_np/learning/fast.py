@@ -14,8 +14,6 @@ With leaky ReLU or identity, and without a basis of the steps, the gradient is t
 code bit for bit; otherwise to a few ulp of its largest entry.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -96,7 +94,7 @@ def denoiser(network: Network) -> NetworkDenoiser:
     return FastDenoiser(network) if type(network) is MLP else network
 
 
-def gradient(network: Network) -> FastGradient | None:
+def gradient(network: Network) -> "FastGradient | None":
     """The fastest gradient for this network, for ``train``: None, the plain one, if no other."""
     return FastGradient() if type(network) is MLP else None
 
@@ -205,7 +203,7 @@ class _Hidden:
     """
 
     def __init__(
-        self, layer: Layer, p: list[Any], g: list[Any], steps: _Steps, n: int, dtype: Any
+        self, layer: Layer, p: list[Any], g: list[Any], steps: "_Steps", n: int, dtype: Any
     ) -> None:
         self.layer, self.steps = layer, steps
         self.W, self.b, self.gate, self.shift = p

@@ -3,8 +3,6 @@
 :mod:`ddpm_np.network` puts them together.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

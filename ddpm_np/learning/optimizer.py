@@ -5,8 +5,6 @@ a few passes over the vector, in place. A long vector is taken in blocks, so tha
 in the processor's cache for the next pass.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -4,8 +4,6 @@ Optimizer, average and checkpoint see the flat vector; forward and backward pass
 :mod:`ddpm_np.network` and :mod:`ddpm_np.learning.unet` are the networks built on it.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from abc import ABC, abstractmethod

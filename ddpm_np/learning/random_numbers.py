@@ -4,8 +4,6 @@ Training draws eps with it, and sampling z. NumPy's own sampler makes one number
 for float32 the transform below is applied to whole arrays and takes less than half the time.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ddpm_np._checks import Array, check_generator

@@ -1,7 +1,5 @@
 """A training run at one moment, in memory; :mod:`ddpm_np.learning.checkpoint` writes it to disk."""
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np
@@ -60,5 +58,5 @@ class TrainingState:
         values = self.network.flat, optimizer.m, optimizer.v, self.ema.average
         return dict(zip(VECTORS, values))
 
-    def __copy__(self) -> TrainingState:
+    def __copy__(self) -> "TrainingState":
         return copy.deepcopy(self)

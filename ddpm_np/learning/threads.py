@@ -8,8 +8,6 @@ It needs threadpoolctl; without it nothing is limited. Set OPENBLAS_NUM_THREADS 
 reads) to choose another number: then nothing is limited either.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

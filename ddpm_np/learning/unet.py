@@ -18,8 +18,6 @@ The prediction is eps_hat = skip[t] x_t + gain[t] F(x_t, t), with the numbers of
 size is the same at every step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Where the code stands that is being run, for the words of a refusal."""
 
-from __future__ import annotations
-
 import linecache
 import sys
 import traceback

@@ -6,8 +6,6 @@ steps, for each t at which the formula has a value (psi_1 has none at t = 1), an
 function takes it: t as an int, for each row of a batch, and of a stack.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """What a proof covers of a function: the arguments that it was called with, the lines that ran."""
 
-from __future__ import annotations
-
 import ast
 import dis
 import inspect
@@ -56,7 +54,7 @@ class Coverage:
             elif isinstance(value, np.ndarray) and value.ndim:
                 self.shapes.add(value.shape)
 
-    def join(self, other: Coverage) -> None:
+    def join(self, other: "Coverage") -> None:
         """Also what the other covers."""
         for name, mine in vars(self).items():
             mine.update(vars(other)[name])

@@ -3,8 +3,6 @@
 :mod:`ddpm_np.proof.errors` measures how far they are apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple

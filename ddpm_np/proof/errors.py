@@ -11,8 +11,6 @@ formula: each operation rounds once, an entry of a table brings one, a square ro
 of what it gets. :mod:`ddpm_np.proof.verify` prints the errors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 

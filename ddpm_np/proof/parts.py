@@ -7,8 +7,6 @@ that the square of what it adds to the mean is variance eps^2.
 :mod:`ddpm_np.proof.theorems` compares them on symbols, :mod:`ddpm_np.proof.errors` on floats.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple

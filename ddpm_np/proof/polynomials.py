@@ -9,8 +9,6 @@ A factor is a frozen polynomial that is primitive (the greatest common divisor o
 is 1) and whose coefficient at the largest monomial is positive.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache, reduce

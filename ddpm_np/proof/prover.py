@@ -46,8 +46,6 @@ the points drawn.
 What is proved is listed in :mod:`ddpm_np.proof.identities`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -92,11 +90,11 @@ class Chart:
     arrays: dict[str, tuple[int, ...]] = field(default_factory=dict)
     domain: Callable[..., Domain] = Domain
 
-    def also(self, **free: Interval) -> Chart:
+    def also(self, **free: Interval) -> "Chart":
         """The same chart with more free variables."""
         return replace(self, free=self.free | free)
 
-    def with_arrays(self, **shapes: tuple[int, ...]) -> Chart:
+    def with_arrays(self, **shapes: tuple[int, ...]) -> "Chart":
         """The same chart with more arrays of variables."""
         return replace(self, arrays=self.arrays | shapes)
 

@@ -1,7 +1,5 @@
 """The distance of floats from exact values, in units in the last place."""
 
-from __future__ import annotations
-
 from decimal import Decimal, localcontext
 from typing import Any
 

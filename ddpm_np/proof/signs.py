@@ -5,8 +5,6 @@ is known by the signs of its pre-activations. A proof on every pattern of signs 
 proof on every piece. Where a pre-activation is 0 the pieces meet, and nothing is said.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from fractions import Fraction

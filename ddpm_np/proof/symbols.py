@@ -39,8 +39,6 @@ TypeError: a symbol cannot be compared (>), since the answer depends on its valu
 (u^2 - 3 u + 2)/2
 """
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Mapping, Sequence

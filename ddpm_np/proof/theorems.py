@@ -7,8 +7,6 @@ The function is called with its parameters bound to symbols by their names
 Each chart reaches every schedule, so what is proved on one of them is not proved on another.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any

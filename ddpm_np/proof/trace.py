@@ -16,8 +16,6 @@ Four kinds of code are told apart, by the module a frame belongs to:
 Code of the last three kinds that could see the tracer is refused by the names in it.
 """
 
-from __future__ import annotations
-
 import dis
 import inspect
 import sys

@@ -8,8 +8,6 @@ formula that is wrong fails both. :mod:`ddpm_np.proof.prover` says what a proof 
 errors are.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Means, kernels, spectra and shaped noise: closed forms against arithmetic and simulation."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

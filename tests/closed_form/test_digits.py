@@ -1,7 +1,5 @@
 """Each promise about digits, where it bites: tiny steps, no variance, float64's ends."""
 
-from __future__ import annotations
-
 import math
 from decimal import Decimal, localcontext
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Gaussians, singular or not, point masses, and the distances between them."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import numpy as np

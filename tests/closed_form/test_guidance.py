@@ -1,7 +1,5 @@
 """A density times a measurement: the exact product, and the denoiser guided to it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

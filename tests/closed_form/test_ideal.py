@@ -1,7 +1,5 @@
 """The ideal denoiser, its loss and variance, and the forms of a prediction."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

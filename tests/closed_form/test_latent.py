@@ -1,7 +1,5 @@
 """P(x) as an integral over z: quadrature and sampling against the linear decoder's answer; PPCA."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """The bound and its exact gap; the probability flow against the density it must carry."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

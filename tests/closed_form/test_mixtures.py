@@ -1,7 +1,5 @@
 """Mixtures of Gaussians and of points."""
 
-from __future__ import annotations
-
 import tracemalloc
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The best denoiser of a patch: against Bayes' rule written out, the ideal one, and a network."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray

@@ -3,8 +3,6 @@
 And the exact distribution of a sampler's output against the sampler itself.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

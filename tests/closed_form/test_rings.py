@@ -1,7 +1,5 @@
 """Rings: the decoder and its slopes, the quadrature against finer ones, the nearest ring."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Estimates and their standard errors by simulation, against the same draws written out."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The page, built once for all tests that look at it."""
 
-from __future__ import annotations
-
 import pytest
 
 

@@ -4,8 +4,6 @@ Checked at three widths, in light and dark: nothing is wider than the window, fo
 height, text has contrast, controls have names, nothing is requested or written to the console.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from pathlib import Path

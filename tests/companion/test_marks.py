@@ -1,7 +1,5 @@
 """A correction inside a formula: what goes and what comes, and nothing else."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The notebook: the telling in thirty to forty cells, which run, with the outputs they give."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

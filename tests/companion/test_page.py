@@ -1,7 +1,5 @@
 """The page: complete, self-contained, its links whole, its numbers the functions', and current."""
 
-from __future__ import annotations
-
 import ast
 import builtins
 import json

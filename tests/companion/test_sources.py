@@ -1,7 +1,5 @@
 """A function's source on the page: whole, in order, checks apart from formulas."""
 
-from __future__ import annotations
-
 import inspect
 
 import pytest

@@ -1,7 +1,5 @@
 """adapt: other names, other forms of time, models and noise within; and the command line."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """check_diffusion: no false alarms, the verdicts, the report, and bad input."""
 
-from __future__ import annotations
-
 import doctest
 import warnings
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Bugs in a small diffusion code, each reported at its equation with its name."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

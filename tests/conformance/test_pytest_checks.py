@@ -1,7 +1,5 @@
 """parametrize_with_checks: ids, skips, strict xfails."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

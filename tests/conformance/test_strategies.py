@@ -1,7 +1,5 @@
 """The helpers for testing diffusion code: the strategies are wide, and the checks can fail."""
 
-from __future__ import annotations
-
 import importlib.util
 import re
 import sys

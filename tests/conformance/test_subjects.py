@@ -1,7 +1,5 @@
 """Subjects of every make: what is right passes, what is wrong is named."""
 
-from __future__ import annotations
-
 import textwrap
 from pathlib import Path
 

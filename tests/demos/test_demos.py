@@ -1,7 +1,5 @@
 """The demos: every number agrees with its exact value, every picture draws, bad names raise."""
 
-from __future__ import annotations
-
 import unicodedata
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Mixtures of noised signals, and the exact distribution of the chain of an affine denoiser."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """The moons: lit by the fraction that is asked for, and smooth in it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Data that is a handful of points: posterior weights, the true kernel, distances."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

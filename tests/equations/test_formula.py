@@ -1,7 +1,5 @@
 """The notation: what a formula means, and how it is written."""
 
-from __future__ import annotations
-
 import re
 import xml.etree.ElementTree as ElementTree
 from fractions import Fraction

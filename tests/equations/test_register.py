@@ -1,7 +1,5 @@
 """The register: complete, in order, and true to the code and the tests that it names."""
 
-from __future__ import annotations
-
 import pkgutil
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The tables in the documents are those of the register and the telling."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import runpy

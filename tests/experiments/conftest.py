@@ -1,7 +1,5 @@
 """The experiments made small, in an empty working directory."""
 
-from __future__ import annotations
-
 import pytest
 from tiny import TINY
 

@@ -1,7 +1,5 @@
 """The command line: what a run leaves, how it is resumed, and what is refused."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """What can go wrong around a run: its folder, its disk, its process, and what is not installed."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

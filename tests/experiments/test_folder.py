@@ -1,7 +1,5 @@
 """Run folders: one process at a time, nothing trusted that was not checked, nothing lost."""
 
-from __future__ import annotations
-
 import copy
 import errno
 import json

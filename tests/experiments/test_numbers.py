@@ -1,7 +1,5 @@
 """The numbers of a report, exactly: a row says what was measured, and no other number."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A user's own signals: read, refused in one line, learned, and drawn in their units."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

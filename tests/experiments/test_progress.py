@@ -1,7 +1,5 @@
 """What a run prints: few lines, a bar that fits its terminal, and text for any stream."""
 
-from __future__ import annotations
-
 import io
 import re
 import signal

@@ -1,7 +1,5 @@
 """What a run measures, writes and draws: numbers against their definitions and the theory."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

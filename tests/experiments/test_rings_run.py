@@ -1,7 +1,5 @@
 """The experiment with rings, made small: its numbers, its report, its pictures."""
 
-from __future__ import annotations
-
 import json
 import signal
 from collections.abc import Iterator

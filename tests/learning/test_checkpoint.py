@@ -1,7 +1,5 @@
 """A run on disk: it continues with the same bits, and every damaged file is refused by name."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """Convolution, pooling and joining: as defined, and each backward pass as a transpose."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """AdamW, clipping, warm-up with cosine decay, and EMA, each against its closed form."""
 
-from __future__ import annotations
-
 import math
 from itertools import islice
 

@@ -1,7 +1,5 @@
 """The noise: normal, independent, whole, and the same for the same seed."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

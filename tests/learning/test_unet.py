@@ -1,7 +1,5 @@
 """The U-Net: its gradient, what each output pixel sees, what it refuses."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

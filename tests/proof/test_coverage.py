@@ -1,7 +1,5 @@
 """What holds for the steps of a short schedule holds for every step of a long one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

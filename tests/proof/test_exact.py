@@ -1,7 +1,5 @@
 """Exact rational numbers: they compute as fractions do, and refuse what is not exact."""
 
-from __future__ import annotations
-
 import operator
 from fractions import Fraction
 

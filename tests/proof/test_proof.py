@@ -3,8 +3,6 @@
 Wrong functions are in tests/planted_bugs.txt.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The prover: it proves what is true, and refuses what is false or outside its theorem."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import threading

@@ -1,7 +1,5 @@
 """Symbols: the arithmetic against fractions, roots, signs, derivatives, and what is refused."""
 
-from __future__ import annotations
-
 import math
 import operator
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Each function is the formula in its docstring: proved on symbols, and measured on floats."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

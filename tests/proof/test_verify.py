@@ -1,7 +1,5 @@
 """What ``verify`` prints, and that it fails when a formula is wrong or no proof runs it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Distances between Gaussians: Wasserstein and Kullback-Leibler (E30)."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

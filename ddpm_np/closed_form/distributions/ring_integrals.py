@@ -21,8 +21,6 @@ A cell is left out where a bound on the slopes within it proves that it holds no
 until its four quarters give what it gave alone. Their differences are the measured error.
 """
 
-from __future__ import annotations
-
 from functools import cached_property
 
 import numpy as np

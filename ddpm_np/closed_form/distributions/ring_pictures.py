@@ -3,8 +3,6 @@
 :mod:`ddpm_np.closed_form.distributions.rings` makes a distribution of them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -6,8 +6,6 @@ the ring, and x_t = sqrt(alpha_bar_t) ring(z) + sqrt(1 - alpha_bar_t) eps. With 
 numbers each conditional mean is a sum over a grid in z, to many digits.
 """
 
-from __future__ import annotations
-
 from functools import cached_property
 from typing import NamedTuple
 
@@ -145,7 +143,7 @@ class Rings(Diffusing["Rings"]):
             x += np.sqrt(self.noise) * rng.standard_normal(x.shape)
         return x.astype(dtype, copy=False)
 
-    def noised(self, kept: float, noise: float) -> Rings:
+    def noised(self, kept: float, noise: float) -> "Rings":
         """The distribution of sqrt(kept) x + sqrt(noise) eps."""
         kept, noise = (
             check_positive("kept", kept, zero=True),

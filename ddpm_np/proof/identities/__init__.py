@@ -10,8 +10,6 @@ all T, its step from t - 1 to t is among the identities, because the levels are 
 looked up in its module when it runs, so that what is proved is what is there.
 """
 
-from __future__ import annotations
-
 from ddpm_np.proof.identities import forward, gaussian, gradient, reverse
 from ddpm_np.proof.identities.entry import IDENTITIES
 

@@ -9,8 +9,6 @@ to find the variables for given betas. So an identity that is proved on a chart 
 betas. The schedules are made by the public constructor.
 """
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How an identity is written down: a function that returns the two sides, entered into the list."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Iterable
 from functools import partial

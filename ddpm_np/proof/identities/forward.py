@@ -1,7 +1,5 @@
 """What the noising kernels are to one another (E1 to E6)."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 from ddpm_np import forward

@@ -5,8 +5,6 @@ a Gaussian in two dimensions whose mean, axes and variances are symbols, and mus
 those axes.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace

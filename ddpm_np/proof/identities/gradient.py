@@ -9,8 +9,6 @@ Leaky ReLUs are treated on every pattern of signs of the pre-activations
 known derivative.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import partial

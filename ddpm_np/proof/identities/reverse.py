@@ -3,8 +3,6 @@
 The forms of a prediction, and the weights that relate their losses, belong to E13, E15 and E24.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
