@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ddpm_np._measurement import Measurement, mean_and_error
 from ddpm_np.closed_form.covariance import effective_rank
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_losses, optimal_loss
+from ddpm_np.experiments import figures
 from ddpm_np.experiments.evaluation import (
     REPEATS,
     Evaluation,
@@ -25,13 +26,11 @@ from ddpm_np.experiments.evaluation import (
     scatter,
     spectrum,
 )
-from ddpm_np.experiments.settings import Experiment
+from ddpm_np.experiments.loss_figures import own_loss
+from ddpm_np.experiments.settings import Experiment, Pictures
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.units import Units, read_signals
 from ddpm_np.sampling import Denoiser
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 WORK = 10**9  # differences of numbers that the floor of the signals may take
 
@@ -164,11 +163,15 @@ class Own(Experiment):
             floor,
         )
 
-    def pictures(self, training: Training, found: Evaluation) -> "Iterator[tuple[str, Figure]]":
-        from ddpm_np.experiments import figures
-
+    def pictures(self, training: Training, found: Evaluation) -> Pictures:
         assert isinstance(found, OwnEvaluation)
-        return figures.own_pictures(training, found)
+        other = "the Gaussian fit's denoiser"
+        yield "samples", figures.own_samples(found.samples, found.nearest)
+        yield "reverse", figures.reverse(found.path, found.ideal_path, other=other)
+        yield "loss", own_loss(training, found.losses, found.floor_of_fit)
+        rank = int(np.count_nonzero(found.spectra["data"] > 1e-12 * found.spectra["data"][0]))
+        yield "spectrum", figures.spectrum(found.spectra, rank, "own_spectrum")
+        yield "schedule", figures.schedule_tables(training.schedule)
 
 
 def _known(path: str) -> tuple[str, Units, Array]:

@@ -4,9 +4,9 @@ Source: N2 "扩散模型的信号生成实践".
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ddpm_np.closed_form.distributions import Gaussian, PointMass, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_losses, optimal_variance
 from ddpm_np.closed_form.likelihood import vlb_terms
 from ddpm_np.closed_form.reverse import sampler_distribution
+from ddpm_np.experiments import figures
 from ddpm_np.experiments.evaluation import (
     REPEATS,
     Evaluation,
@@ -26,14 +27,12 @@ from ddpm_np.experiments.evaluation import (
     scatter,
     spectrum,
 )
-from ddpm_np.experiments.settings import Experiment
+from ddpm_np.experiments.loss_figures import loss
+from ddpm_np.experiments.settings import Experiment, Pictures
 from ddpm_np.experiments.training import Training
 from ddpm_np.sampling import Denoiser
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ class Signals(Experiment):
         samples, path = drawn(network, schedule, n, dist.dim, seed)
         ideal_samples, ideal_path = drawn(ideal, schedule, n, dist.dim, seed)
         data = dist.sample(n, rng=rng)
-        loss, floor = mean_over_t(losses.loss, losses.loss_error), float(losses.floor[1:].mean())
-        rows = {"loss": self.words.row("loss", *loss, floor)}
+        least, floor = mean_over_t(losses.loss, losses.loss_error), float(losses.floor[1:].mean())
+        rows = {"loss": self.words.row("loss", *least, floor)}
         found = Evaluation(rows, losses, samples, ideal_samples, data, path, ideal_path, spectra={})
         self._compare(found, network, schedule, rng)
         return found
@@ -72,11 +71,6 @@ class Signals(Experiment):
         self, found: Evaluation, network: Denoiser, schedule: Schedule, rng: np.random.Generator
     ) -> None:
         """Adds rows and spectra, each number with its exact one."""
-
-    def pictures(self, training: Training, found: Evaluation) -> "Iterator[tuple[str, Figure]]":
-        from ddpm_np.experiments import figures
-
-        return figures.pictures(training, found, self.distribution())
 
 
 @dataclass(frozen=True)
@@ -99,6 +93,14 @@ class Curve(Signals):
 
     def facts(self) -> dict[str, Any]:
         return {"dim": self.dim}
+
+    def pictures(self, training: Training, found: Evaluation) -> Pictures:
+        curve, schedule = self.distribution().mean, training.schedule
+        yield "samples", figures.curve_samples(found.samples, curve)
+        yield "reverse", figures.reverse(found.path, found.ideal_path, curve)
+        yield "loss", loss(training, found.losses)
+        yield "forward", figures.forward(schedule, found.data[0], self.rng("evaluation"))
+        yield "schedule", figures.schedule_tables(schedule)
 
     def _compare(
         self, found: Evaluation, network: Denoiser, schedule: Schedule, rng: np.random.Generator
@@ -137,6 +139,15 @@ class Ensemble(Signals):
         frequencies = ", ".join(f"{f:.3g}" for f in np.sort(dist.frequencies))
         counts = {"n_frequencies": self.n_frequencies, "rank": dist.rank, "dim": self.dim}
         return {"frequencies": frequencies, **counts}
+
+    def pictures(self, training: Training, found: Evaluation) -> Pictures:
+        dist, schedule = self.distribution(), training.schedule
+        yield "samples", figures.samples(found.samples, found.ideal, dist)
+        yield "reverse", figures.reverse(found.path, found.ideal_path)
+        yield "loss", loss(training, found.losses)
+        yield "spectrum", figures.spectrum(found.spectra, dist.rank)
+        yield "forward", figures.forward(schedule, found.data[0], self.rng("evaluation"))
+        yield "schedule", figures.schedule_tables(schedule)
 
     def _compare(
         self, found: Evaluation, network: Denoiser, schedule: Schedule, rng: np.random.Generator

@@ -5,6 +5,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from ddpm_np import _figure_style as style
 from ddpm_np._measurement import Measurement
 
 Numbers = tuple[float, float | None, float | None]  # measured, standard error, exact
@@ -44,6 +45,7 @@ def wordings() -> Mapping[str, Wording]:
     return found
 
 
-def caption_text(name: str, **facts: Any) -> str:
-    """What to see in the picture of that name."""
-    return wordings()["pictures"].rows[name][0].format(**facts)
+def captioned(figure: style.Figure, name: str, **facts: Any) -> style.Figure:
+    """The picture of that name, with what to see in it below."""
+    style.caption(figure, wordings()["pictures"].rows[name][0].format(**facts))
+    return figure
