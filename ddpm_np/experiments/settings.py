@@ -20,7 +20,6 @@ import numpy as np
 from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array, check_count, check_flag, check_fraction, check_positive
 from ddpm_np.closed_form.distributions import Distribution
-from ddpm_np.experiments.words import Wording, wordings
 from ddpm_np.learning.layers import step_basis
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet
@@ -159,11 +158,6 @@ class Experiment(ABC):
         return None
 
     # ---- what all have
-
-    @property
-    def words(self) -> Wording:
-        """The words of the report."""
-        return wordings()[self.name]
 
     def job(self) -> Job:
         """The main training."""

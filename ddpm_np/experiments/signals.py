@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np._measurement import Measurement, mean_and_error
+from ddpm_np._measurement import mean_and_error
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_losses, optimal_variance
 from ddpm_np.closed_form.likelihood import vlb_terms
@@ -30,6 +30,7 @@ from ddpm_np.experiments.evaluation import (
 from ddpm_np.experiments.loss_figures import loss
 from ddpm_np.experiments.settings import Experiment, Pictures
 from ddpm_np.experiments.training import Training
+from ddpm_np.experiments.words import Rows
 from ddpm_np.sampling import Denoiser
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
@@ -61,7 +62,8 @@ class Signals(Experiment):
         ideal_samples, ideal_path = drawn(ideal, schedule, n, dist.dim, seed)
         data = dist.sample(n, rng=rng)
         least, floor = mean_over_t(losses.loss, losses.loss_error), float(losses.floor[1:].mean())
-        rows = {"loss": self.words.row("loss", *least, floor)}
+        rows = Rows(self.name)
+        rows.add("loss", *least, floor)
         found = Evaluation(rows, losses, samples, ideal_samples, data, path, ideal_path, spectra={})
         self._compare(found, network, schedule, rng)
         return found
@@ -106,14 +108,12 @@ class Curve(Signals):
         self, found: Evaluation, network: Denoiser, schedule: Schedule, rng: np.random.Generator
     ) -> None:
         """How far samples are from the one curve; the exact sampler returns it."""
-        curve, row = self.distribution().mean, self.words.row
+        curve, add = self.distribution().mean, found.rows.add
         off, ideal_off = (rms_distance(x, curve) for x in (found.samples, found.ideal))
-        rms, ideal_rms = (float(np.sqrt(np.square(v).mean())) for v in (off, ideal_off))
-        found.rows["rms_distance"] = row("rms_distance", rms, None, 0.0)
-        found.rows["worst_distance"] = row(
-            "worst_distance", float(off.max()), None, 0.0, n=len(off)
-        )
-        found.rows["ideal_rms_distance"] = row("ideal_rms_distance", ideal_rms, None, 0.0)
+        rms, ideal_rms = (np.sqrt(np.square(v).mean()) for v in (off, ideal_off))
+        add("rms_distance", rms, None, 0.0)
+        add("worst_distance", off.max(), None, 0.0, n=len(off))
+        add("ideal_rms_distance", ideal_rms, None, 0.0)
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,9 @@ class Ensemble(Signals):
         dist, losses = self.distribution(), found.losses
         share = 100 / losses.floor[1:].mean()
         excess = mean_over_t(share * losses.excess, share * losses.excess_error)
-        found.rows["excess_percent"] = self.words.row("excess_percent", *excess, 0.0)
-        found.rows.update(self._distances(found, dist, schedule, rng))
-        found.rows.update(self._bounds(network, dist, schedule, rng))
+        found.rows.add("excess_percent", *excess, 0.0)
+        self._distances(found, dist, schedule, rng)
+        self._bounds(found.rows, network, dist, schedule, rng)
         found.spectra.update(
             {
                 "data": dist.spectrum,
@@ -170,45 +170,43 @@ class Ensemble(Signals):
 
     def _distances(
         self, found: Evaluation, dist: Gaussian, schedule: Schedule, rng: np.random.Generator
-    ) -> dict[str, Measurement]:
+    ) -> None:
         """How far the Gaussian fit to the samples is off, and what is off the support.
 
         Like is compared with like: the samples with those of the ideal denoiser from the same
         noise; and their distance to the data with that of equally many other ones.
         """
-        row, n, output = self.words.row, len(found.samples), sampler_distribution(dist, schedule)
+        add, n, output = found.rows.add, len(found.samples), sampler_distribution(dist, schedule)
         true, best = (
             np.array([distance(p.sample(n, rng=rng), dist) for _ in range(REPEATS)])
             for p in (dist, output)
         )
         outside = np.square(dist.coordinates(found.samples)[0][:, dist.rank :]).sum(1).mean()
         known = wasserstein2(output, dist)
-        rows = {
-            "w2": row("w2", distance(found.samples, fit(found.ideal)), None, 0.0, n=n),
-            "w2_data": row("w2_data", distance(found.samples, dist), n=n),
-            "w2_ideal": row("w2_ideal", distance(found.ideal, dist), n=n),
-        }
+        add("w2", distance(found.samples, fit(found.ideal)), None, 0.0, n=n)
+        add("w2_data", distance(found.samples, dist), n=n)
+        add("w2_ideal", distance(found.ideal, dist), n=n)
         for name, values, exact in (("w2_true", true, None), ("w2_exact_sampler", best, known)):
-            number = mean_and_error(values)
-            rows[name] = row(name, *number, exact, n=n, scatter=scatter(values))
-        size = float(np.sqrt(outside / dist.dim))
-        rows["outside_rms"] = row("outside_rms", size, None, 0.0, rank=dist.rank, dim=dist.dim)
-        return rows
+            add(name, *mean_and_error(values), exact, n=n, scatter=scatter(values))
+        add("outside_rms", np.sqrt(outside / dist.dim), None, 0.0, rank=dist.rank, dim=dist.dim)
 
     def _bounds(
-        self, network: Denoiser, dist: Gaussian, schedule: Schedule, rng: np.random.Generator
-    ) -> dict[str, Measurement]:
+        self,
+        rows: Rows,
+        network: Denoiser,
+        dist: Gaussian,
+        schedule: Schedule,
+        rng: np.random.Generator,
+    ) -> None:
         """The variational bound and the entropy, both for x_1."""
-        row, noisy = self.words.row, dist.diffuse(schedule, 1)
+        noisy = dist.diffuse(schedule, 1)
         denoiser, rest = chain_from_first_step(network, schedule)
         ideal, variance = IdealDenoiser(noisy, rest), optimal_variance(noisy, rest)
         best = vlb_terms(ideal, noisy, rest, variance=variance).total
         found = vlb_terms(denoiser, noisy, rest, variance=variance, n=self.samples, rng=rng)
         kernel = vlb_terms(ideal, noisy, rest, variance="kernel").total
-        return {
-            "bound": row("bound", found.total, found.standard_error, best),
-            "bound_kernel": row("bound_kernel", kernel, None, noisy.entropy),
-        }
+        rows.add("bound", found.total, found.standard_error, best)
+        rows.add("bound_kernel", kernel, None, noisy.entropy)
 
 
 def chain_from_first_step(denoiser: Denoiser, schedule: Schedule) -> tuple[Denoiser, Schedule]:
