@@ -178,13 +178,50 @@ def test_the_two_nearest_different_points_and_which():
     assert np.allclose(near[:, 0], 5 / np.sqrt(2))
 
 
-@pytest.mark.E25
-def test_loss_and_both_floors_are_those_of_the_signals(folder):
-    experiment = Own.of_file("x.npy", steps=300, T=12, seed=1)
-    training = Training(replace(experiment, samples=80))
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """A training on the signals, and what it measures."""
+    path = tmp_path_factory.mktemp("own") / "x.npy"
+    np.save(path, signals())
+    training = Training(replace(Own.of_file(path, steps=300, T=12, seed=1), samples=80))
     for _ in training.run():
         pass
-    found = training.experiment.evaluate(training, {})
+    return training, training.experiment.evaluate(training, {})
+
+
+def test_the_pictures_show_samples_with_their_neighbours_and_both_floors(learned, quick_pictures):
+    training, found = learned
+    figures = dict(training.experiment.pictures(training, found))
+    assert [*figures] == ["samples", "reverse", "loss", "spectrum", "schedule"]
+    assert all(figure.get_suptitle() and figure.texts for figure in figures.values())
+    x, own = training.experiment.signals()[1], training.experiment.units().standardised
+    for k, panel in enumerate(figures["samples"].axes):
+        near, drawn = (line.get_ydata() for line in panel.lines)
+        assert np.array_equal(drawn, found.samples[k]) and np.array_equal(near, found.nearest[k])
+        away = np.linalg.norm(x - own(drawn[None]), axis=1)
+        assert np.isclose(np.linalg.norm(own(near[None]) - own(drawn[None])), away.min())
+        assert [bool(panel.get_xlabel()), bool(panel.get_ylabel())] == [k > 2, k % 3 == 0]
+    assert len(figures["samples"].axes) == 6
+    left, right = figures["loss"].axes
+    steps, shown = left.lines[0].get_data()
+    assert np.array_equal(shown, training.losses) and steps[0] == training.block_size
+    assert steps[-1] == training.block_size * len(shown)
+    floor = found.losses.floor[1:]
+    wanted = [floor + found.losses.excess[1:], found.floor_of_fit[1:], floor]
+    assert np.array_equal([line.get_ydata() for line in right.lines], wanted)
+    assert all(np.array_equal(line.get_xdata(), range(1, 13)) for line in right.lines)
+    low = min(map(np.min, wanted[:2]))
+    assert right.get_yscale() == "log" and low / 5 < right.get_ylim()[0] < low / 2
+    names = [text.get_text() for text in right.get_legend().get_texts()]
+    assert names == ["network", "floor, Gaussian fit", "floor, these signals"]
+    edge = figures["spectrum"].axes[0].lines[-1].get_xdata()
+    assert (found.spectra["data"] > 0).sum() == 5 and edge[0] == 5.5
+    assert "Gaussian fit" in figures["reverse"].axes[1].get_title("left")
+
+
+@pytest.mark.E25
+def test_loss_and_both_floors_are_those_of_the_signals(learned):
+    training, found = learned
     floor, error = estimate_floor(
         training.distribution, training.schedule, n=80, rng=np.random.default_rng(0)
     )
