@@ -12,7 +12,7 @@ from ddpm_np.experiments import signals
 from ddpm_np.experiments.evaluation import mean_over_t
 from ddpm_np.experiments.progress import MEMORY, _smoothed
 from ddpm_np.experiments.training import Training
-from ddpm_np.experiments.words import wordings
+from ddpm_np.experiments.words import Rows, wordings
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -88,7 +88,9 @@ def test_the_bound_row_uses_the_optimal_variance():
     training = Training(replace(TINY["ensemble"], samples=30))
     dist, schedule, network = training.distribution, training.schedule, training.denoiser()
     rng = np.random.default_rng
-    row = training.experiment._bounds(network, dist, schedule, rng(4))["bound"]
+    rows = Rows("ensemble")
+    training.experiment._bounds(rows, network, dist, schedule, rng(4))
+    row = rows["bound"]
     noisy = dist.diffuse(schedule, 1)
     denoiser, rest = signals.chain_from_first_step(network, schedule)
     variance = optimal_variance(noisy, rest)
@@ -106,5 +108,7 @@ def test_every_number_has_words_and_takes_its_facts():
         assert wording.title and wording.story and wording.rows
         for what, remark in wording.rows.values():
             assert what and not (what + remark).count("::")
-    row = wordings()["curve"].row("worst_distance", 1.5, 0.1, 0.0, n=7)
+    rows = Rows("curve")
+    rows.add("worst_distance", 1.5, 0.1, 0.0, n=7)
+    row = rows["worst_distance"]
     assert (row.measured, row.error, row.exact) == (1.5, 0.1, 0.0) and row.remark == "of 7"
