@@ -2,9 +2,7 @@
 lead.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pytest
@@ -45,32 +43,32 @@ ETAS = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0, 0.5]))
 ANCESTRAL, DDIM = 5, 12
 
 
-def exact(path: str, schedule: Schedule, t: int, s: int | None = None, **given: Any) -> Any:
+def exact(path, schedule, t, s=None, **given):
     """What a function of ddpm_np returns, in decimals, by the formula in its docstring."""
     return decimals(values.exact(path, schedule.beta[1:], t, s, **given))
 
 
-def rng(seed: int = 0) -> np.random.Generator:
+def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def denoiser(x_t: Any, t: int) -> Any:
+def denoiser(x_t, t):
     """Any function of both arguments will do."""
     return (x_t / 2 + np.float32(t / 8)).astype(x_t.dtype)
 
 
-def always(eps: Any) -> Callable[[Any, int], Any]:
+def always(eps):
     """A denoiser that knows the noise."""
     return lambda x_t, t: np.broadcast_to(eps, x_t.shape)
 
 
-def sub_sequences(schedule: Schedule) -> st.SearchStrategy[list[int]]:
+def sub_sequences(schedule):
     """Increasing steps that end in T."""
     return st.sets(st.integers(1, schedule.T), max_size=6).map(lambda s: sorted(s | {schedule.T}))
 
 
 @st.composite
-def schedules_and_sequences(draw: st.DrawFn, max_T: int = 12) -> tuple[Schedule, list[int]]:
+def schedules_and_sequences(draw, max_T=12):
     schedule = draw(schedules(max_T=max_T))
     return schedule, draw(sub_sequences(schedule))
 
@@ -90,9 +88,7 @@ every_sampler = pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.E14
 @pytest.mark.E17
 @given(schedules_and_steps(max_T=40), signals(2, dtype=np.float64))
-def test_by_default_the_step_goes_back_by_one_and_its_mean_is_the_posteriors(
-    case: tuple[Schedule, int], arrays: Any
-) -> None:
+def test_by_default_the_step_goes_back_by_one_and_its_mean_is_the_posteriors(case, arrays):
     (schedule, t), (x_t, eps) = case, arrays
     step = ancestral_step(schedule, t)
     assert step == ancestral_step(schedule, t, t - 1) and ddim_step(schedule, t) == ddim_step(
@@ -107,7 +103,7 @@ def test_by_default_the_step_goes_back_by_one_and_its_mean_is_the_posteriors(
 @pytest.mark.E17
 @pytest.mark.E18
 @given(schedules_and_steps(max_T=40))
-def test_the_last_step_adds_no_noise(case: tuple[Schedule, int]) -> None:
+def test_the_last_step_adds_no_noise(case):
     schedule, t = case
     for step in (
         *(ancestral_step(schedule, t, 0, variance=v) for v in ("posterior", "beta")),
@@ -118,9 +114,7 @@ def test_the_last_step_adds_no_noise(case: tuple[Schedule, int]) -> None:
 
 @pytest.mark.E17
 @given(schedules_and_steps(max_T=12), st.data())
-def test_a_table_of_variances_is_used_as_given_and_entry_0_is_not_read(
-    case: tuple[Schedule, int], data: st.DataObject
-) -> None:
+def test_a_table_of_variances_is_used_as_given_and_entry_0_is_not_read(case, data):
     schedule, t = case
     table = np.array(
         [np.nan, *data.draw(st.lists(st.floats(0, 1e6), min_size=schedule.T, max_size=schedule.T))]
@@ -135,9 +129,7 @@ def test_a_table_of_variances_is_used_as_given_and_entry_0_is_not_read(
 @pytest.mark.E17
 @pytest.mark.E18
 @given(schedules_and_sequences(), ETAS)
-def test_a_route_is_its_steps_and_a_step_of_arrays_is_the_step_of_each(
-    case: tuple[Schedule, list[int]], eta: float
-) -> None:
+def test_a_route_is_its_steps_and_a_step_of_arrays_is_the_step_of_each(case, eta):
     schedule, visited = case
     pairs = list(zip([0, *visited], visited))[::-1]
     for route, step in (
@@ -163,9 +155,7 @@ def test_a_route_is_its_steps_and_a_step_of_arrays_is_the_step_of_each(
     st.integers(1, 3),
     st.sampled_from([np.float32, np.float64]),
 )
-def test_trajectories_run_in_the_order_of_t(
-    name: str, case: tuple[Schedule, list[int]], n: int, dim: int, dtype: Any
-) -> None:
+def test_trajectories_run_in_the_order_of_t(name, case, n, dim, dtype):
     (schedule, visited), sample = case, SAMPLERS[name]
     path = sample(
         denoiser, schedule, n, dim, rng=rng(), steps=visited, trajectory=True, dtype=dtype
@@ -178,10 +168,10 @@ def test_trajectories_run_in_the_order_of_t(
 
 
 @every_sampler
-def test_the_denoiser_sees_each_step_once_from_T_down(name: str) -> None:
-    seen: list[Any] = []
+def test_the_denoiser_sees_each_step_once_from_T_down(name):
+    seen = []
 
-    def spy(x_t: Any, t: int) -> Any:
+    def spy(x_t, t):
         seen.append((t, x_t.copy()))
         return denoiser(x_t, t)
 
@@ -203,9 +193,7 @@ def test_the_denoiser_sees_each_step_once_from_T_down(name: str) -> None:
 @pytest.mark.E17
 @every_sampler
 @given(schedules_and_sequences(), st.integers(0, 2**32))
-def test_every_step_is_its_coefficients_with_fresh_noise_but_none_at_the_end(
-    name: str, case: tuple[Schedule, list[int]], seed: int
-) -> None:
+def test_every_step_is_its_coefficients_with_fresh_noise_but_none_at_the_end(name, case, seed):
     schedule, visited = case
     generator = rng(seed)
     path = SAMPLERS[name](denoiser, schedule, 2, 3, rng=generator, steps=visited, trajectory=True)
@@ -229,7 +217,7 @@ def test_every_step_is_its_coefficients_with_fresh_noise_but_none_at_the_end(
 
 
 @pytest.mark.E17
-def test_a_table_of_variances_adds_noise_at_the_last_step_too() -> None:
+def test_a_table_of_variances_adds_noise_at_the_last_step_too():
     schedule = Schedule.linear(3)
     table = [np.nan, 0.25, 0.0, 0.0]
     path = ancestral_sample(denoiser, schedule, 4, 2, rng=rng(), variance=table, trajectory=True)
@@ -240,9 +228,7 @@ def test_a_table_of_variances_adds_noise_at_the_last_step_too() -> None:
 
 
 @given(schedules(max_T=60), st.data())
-def test_a_number_of_steps_is_spread_evenly_and_ends_in_T(
-    schedule: Schedule, data: st.DataObject
-) -> None:
+def test_a_number_of_steps_is_spread_evenly_and_ends_in_T(schedule, data):
     number = data.draw(st.integers(1, schedule.T))
     visited = step_sequence(schedule, number)
     assert len(visited) == number and visited[-1] == schedule.T and visited[0] >= 1
@@ -268,9 +254,7 @@ def test_a_number_of_steps_is_spread_evenly_and_ends_in_T(
     signals(shape=(2, 3), dtype=np.float64, size=4.0),
     st.integers(0, 2**32),
 )
-def test_ddim_with_the_true_noise_stays_on_the_forward_path_for_every_sequence(
-    case: tuple[Schedule, list[int]], eps: Any, seed: int
-) -> None:
+def test_ddim_with_the_true_noise_stays_on_the_forward_path_for_every_sequence(case, eps, seed):
     schedule, visited = case
     path = ddim_sample(always(eps), schedule, 2, 3, rng=rng(seed), steps=visited, trajectory=True)
     x_0 = exact("posterior.predict_x0", schedule, schedule.T, x_t=path[-1], eps=eps)
@@ -294,12 +278,10 @@ def test_ddim_with_the_true_noise_stays_on_the_forward_path_for_every_sequence(
     signals(shape=(3,), dtype=np.float64, size=4.0),
     st.integers(0, 2**32),
 )
-def test_a_denoiser_that_knows_the_signal_ends_on_it(
-    name: str, case: tuple[Schedule, list[int]], x_0: Any, seed: int
-) -> None:
+def test_a_denoiser_that_knows_the_signal_ends_on_it(name, case, x_0, seed):
     schedule, visited = case
 
-    def knows(x_t: Any, t: int) -> Any:
+    def knows(x_t, t):
         return predict_eps(schedule, x_t, t, x_0)
 
     path = SAMPLERS[name](knows, schedule, 2, 3, rng=rng(seed), steps=visited, trajectory=True)
@@ -316,9 +298,7 @@ def test_a_denoiser_that_knows_the_signal_ends_on_it(
 @pytest.mark.E17
 @pytest.mark.E18
 @given(schedules_and_sequences(), st.integers(0, 2**32))
-def test_ddim_with_eta_1_walks_with_the_ancestral_sampler(
-    case: tuple[Schedule, list[int]], seed: int
-) -> None:
+def test_ddim_with_eta_1_walks_with_the_ancestral_sampler(case, seed):
     schedule, visited = case
     paths = [
         sample(denoiser, schedule, 2, 3, rng=rng(seed), steps=visited, trajectory=True, **options)
@@ -337,15 +317,13 @@ def test_ddim_with_eta_1_walks_with_the_ancestral_sampler(
 
 @every_sampler
 @given(schedules_and_sequences(max_T=6), rotations(3), st.integers(0, 2**32))
-def test_turning_the_starting_noise_turns_the_sample(
-    name: str, case: tuple[Schedule, list[int]], turn: Any, seed: int
-) -> None:
+def test_turning_the_starting_noise_turns_the_sample(name, case, turn, seed):
     # A denoiser that only stretches commutes with rotations. Only the linear part is compared: all
     # noise is drawn unturned.
     schedule, visited = case
 
     class Turned(np.random.Generator):
-        def standard_normal(self, *arguments: Any) -> Any:
+        def standard_normal(self, *arguments):
             return super().standard_normal(*arguments) @ turn
 
     plain, turned = (
@@ -374,8 +352,8 @@ def test_turning_the_starting_noise_turns_the_sample(
 
 
 @every_sampler
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(name: str) -> None:
-    def bits(seed: int, **options: Any) -> bytes:
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(name):
+    def bits(seed, **options):
         return SAMPLERS[name](
             denoiser, Schedule.linear(20), 3, 4, rng=rng(seed), **options
         ).tobytes()
@@ -387,15 +365,15 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(name: str) ->
 
 
 @every_sampler
-def test_dtype_is_asked_for_or_the_denoisers_or_float64(name: str) -> None:
+def test_dtype_is_asked_for_or_the_denoisers_or_float64(name):
     class Denoiser:
         dtype = np.float32
 
-        def __call__(self, x_t: Any, t: int) -> Any:
+        def __call__(self, x_t, t):
             assert x_t.dtype == self.dtype
             return denoiser(x_t, t)
 
-    def kind(denoise: Any, **options: Any) -> Any:
+    def kind(denoise, **options):
         return SAMPLERS[name](denoise, Schedule.linear(5), 2, 3, rng=rng(), **options).dtype
 
     assert kind(Denoiser()) == np.float32 and kind(denoiser) == np.float64
@@ -407,7 +385,7 @@ def test_dtype_is_asked_for_or_the_denoisers_or_float64(name: str) -> None:
 
 @every_sampler
 @pytest.mark.parametrize("beta", [1e-12, 0.5, 1 - 1e-6])
-def test_one_step_one_signal_one_dimension(name: str, beta: float) -> None:
+def test_one_step_one_signal_one_dimension(name, beta):
     schedule = Schedule.from_beta([beta])
     x_0 = SAMPLERS[name](denoiser, schedule, 1, 1, rng=rng())
     start = rng().standard_normal((1, 1))
@@ -417,11 +395,9 @@ def test_one_step_one_signal_one_dimension(name: str, beta: float) -> None:
 
 
 @every_sampler
-def test_float32_and_float64_agree_as_far_as_float32_goes(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_float32_and_float64_agree_as_far_as_float32_goes(name, monkeypatch):
     # The generator draws other normals in float32, so both start from and are given the same ones.
-    def same(out: Any, *, rng: np.random.Generator) -> Any:
+    def same(out, *, rng):
         out[...] = rng.standard_normal(out.shape, np.float32)
         return out
 
@@ -441,7 +417,7 @@ def test_float32_and_float64_agree_as_far_as_float32_goes(
 
 
 @every_sampler
-def test_steps_that_are_too_far_apart_are_refused(name: str) -> None:
+def test_steps_that_are_too_far_apart_are_refused(name):
     far = Schedule.from_beta([1 - 1e-6] * 60)
     for options in ({"steps": 1}, {"steps": 4, "dtype": np.float32}):
         with pytest.raises(ValueError, match="^steps must"):

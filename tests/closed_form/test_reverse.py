@@ -3,8 +3,6 @@
 And the exact distribution of a sampler's output against the sampler itself.
 """
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,9 +28,7 @@ ENSEMBLE = MultiSine([0.0826, 0.2049, 1.3489, 3.1848, 4.0664])
 
 @pytest.mark.E26
 @given(GAUSSIANS, SCHEDULES, st.data())
-def test_the_kernel_is_the_conditional_of_the_joint_distribution(
-    dist: Gaussian, schedule: Schedule, data: st.DataObject
-) -> None:
+def test_the_kernel_is_the_conditional_of_the_joint_distribution(dist, schedule, data):
     t = data.draw(st.integers(1, schedule.T))
     s = data.draw(st.integers(0, t - 1))
     x_t = np.random.default_rng(t).standard_normal((3, dist.dim))
@@ -52,9 +48,7 @@ def test_the_kernel_is_the_conditional_of_the_joint_distribution(
 
 @pytest.mark.E26
 @given(GAUSSIANS, SCHEDULES, st.data())
-def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(
-    dist: Gaussian, schedule: Schedule, data: st.DataObject
-) -> None:
+def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(dist, schedule, data):
     """The law of total variance over x_0 given x_t.
 
     Cov[x_{t-1} | x_t] = beta_tilde I + c_0^2 Cov[x_0 | x_t].
@@ -74,9 +68,7 @@ def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(
 
 @pytest.mark.E26
 @given(SCHEDULES, st.data())
-def test_for_a_point_mass_it_is_the_posterior_given_x_0(
-    schedule: Schedule, data: st.DataObject
-) -> None:
+def test_for_a_point_mass_it_is_the_posterior_given_x_0(schedule, data):
     t = data.draw(st.integers(1, schedule.T))
     x_0, x_t = np.array([0.3, -1.0, 2.0]), np.array([[1.0, 0.5, -0.2]])
     mean, variance = posterior_mean_variance(schedule, x_0, x_t, t)
@@ -88,8 +80,8 @@ def test_for_a_point_mass_it_is_the_posterior_given_x_0(
 @pytest.mark.E26
 @given(st.floats(1e-3, 0.999), st.floats(1.001, 1e3), SCHEDULES)
 def test_its_variance_lies_between_beta_tilde_and_beta_up_to_lambda_1_and_above_beta_beyond(
-    small: float, large: float, schedule: Schedule
-) -> None:
+    small, large, schedule
+):
     dist = Gaussian([0.0, 0.0, 0.0], np.diag([large, 1.0, small]))
     for t in range(1, schedule.T + 1):
         above, at_one, below = reverse_variance(dist, schedule, t)
@@ -100,7 +92,7 @@ def test_its_variance_lies_between_beta_tilde_and_beta_up_to_lambda_1_and_above_
 
 
 @pytest.mark.E26
-def test_its_variances_average_to_the_optimal_variance() -> None:
+def test_its_variances_average_to_the_optimal_variance():
     best = optimal_variance(ENSEMBLE, NOTES)
     for t in range(1, 101):
         assert reverse_variance(ENSEMBLE, NOTES, t).mean() == pytest.approx(best[t], rel=200 * EPS)
@@ -108,9 +100,7 @@ def test_its_variances_average_to_the_optimal_variance() -> None:
 
 @pytest.mark.E26
 @given(GAUSSIANS, SCHEDULES, st.data())
-def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(
-    dist: Gaussian, schedule: Schedule, data: st.DataObject
-) -> None:
+def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(dist, schedule, data):
     t = data.draw(st.integers(1, schedule.T))
     x_t = np.random.default_rng(t).standard_normal((2, 3, dist.dim))
     step = ancestral_step(schedule, t)
@@ -127,9 +117,7 @@ def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(
 # ---- what a sampler puts out --------------------------------------------------------------------
 
 
-def on_dense_matrices(
-    dist: Gaussian, schedule: Schedule, visited: list[int], variance: Any, eta: float | None
-) -> tuple[Any, Any]:
+def on_dense_matrices(dist, schedule, visited, variance, eta):
     """Mean and covariance of the sampler's output, with full matrices.
 
     The denoiser is a black box, an affine map.
@@ -155,9 +143,7 @@ def on_dense_matrices(
 
 @pytest.mark.E27
 @given(GAUSSIANS, SCHEDULES, st.data())
-def test_the_distribution_agrees_with_the_same_recursion_on_dense_matrices(
-    dist: Gaussian, schedule: Schedule, data: st.DataObject
-) -> None:
+def test_the_distribution_agrees_with_the_same_recursion_on_dense_matrices(dist, schedule, data):
     steps = data.draw(st.integers(1, schedule.T))
     eta = data.draw(st.sampled_from([None, 0.0, 0.5, 1.0]))
     variance = "posterior"
@@ -179,7 +165,7 @@ def test_the_distribution_agrees_with_the_same_recursion_on_dense_matrices(
     assert np.abs(output.mean - mean).max() <= allowed
 
 
-def assert_within_five_standard_errors(samples: np.ndarray, dist: Gaussian) -> None:
+def assert_within_five_standard_errors(samples, dist):
     """Mean, every entry of the covariance about the exact mean, the variance along each axis."""
     n, away = len(samples), samples - dist.mean
     variances = np.diag(dist.cov)
@@ -203,9 +189,7 @@ CASES = [
 
 @pytest.mark.E27
 @pytest.mark.parametrize(("variance", "steps", "eta"), CASES)
-def test_the_samplers_agree_with_it_within_five_standard_errors(
-    variance: str, steps: Any, eta: float | None
-) -> None:
+def test_the_samplers_agree_with_it_within_five_standard_errors(variance, steps, eta):
     rng = np.random.default_rng(11)
     axes = np.linalg.qr(rng.standard_normal((4, 4)))[0]
     dist = Gaussian.from_spectrum([1.0, -2.0, 0.0, 0.5], axes, [4.0, 1.0, 0.05, 0.0])
@@ -224,7 +208,7 @@ def test_the_samplers_agree_with_it_within_five_standard_errors(
 
 
 @pytest.mark.E27
-def test_the_samplers_agree_with_it_on_the_ensemble() -> None:
+def test_the_samplers_agree_with_it_on_the_ensemble():
     rng = np.random.default_rng(12)
     samples = ancestral_sample(IdealDenoiser(ENSEMBLE, NOTES), NOTES, 2000, 50, rng=rng)
     output = sampler_distribution(ENSEMBLE, NOTES)
@@ -235,9 +219,7 @@ def test_the_samplers_agree_with_it_on_the_ensemble() -> None:
 
 @pytest.mark.E27
 @given(GAUSSIANS, SCHEDULES, st.data())
-def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
-    dist: Gaussian, schedule: Schedule, data: st.DataObject
-) -> None:
+def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(dist, schedule, data):
     steps = data.draw(st.integers(1, schedule.T))
     ancestral = sampler_distribution(dist, schedule, steps=steps)
     ddim = sampler_distribution(dist, schedule, steps=steps, eta=1.0)
@@ -252,8 +234,8 @@ def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
 @pytest.mark.E27
 @given(GAUSSIANS, st.integers(1, 6), st.data())
 def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_distribution(
-    dist: Gaussian, T: int, data: st.DataObject
-) -> None:
+    dist, T, data
+):
     """alpha_bar_T near 0: only the start at N(0, I) could be wrong, and it is not.
 
     Any sub-sequence of steps will do.
@@ -271,9 +253,7 @@ def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_distr
 
 @pytest.mark.E27
 @given(GAUSSIANS, SCHEDULES)
-def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(
-    dist: Gaussian, schedule: Schedule
-) -> None:
+def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(dist, schedule):
     """Both chains share their kernels, and a kernel cannot increase KL (data processing)."""
     start = kl_divergence(
         dist.diffuse(schedule, schedule.T), Gaussian(np.zeros(dist.dim), np.eye(dist.dim))
@@ -290,7 +270,7 @@ def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(
 
 
 @pytest.mark.E27
-def test_known_figures() -> None:
+def test_known_figures():
     normal, curve, schedule = Gaussian([0.0], [[1.0]]), PointMass([0.3, -1.0]), NOTES
     final = {
         name: sampler_distribution(normal, schedule, variance=name).cov[0, 0]
@@ -321,7 +301,7 @@ def test_known_figures() -> None:
 
 
 @pytest.mark.E27
-def test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it() -> None:
+def test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it():
     dist, schedule = Gaussian([2.0], [[3.0]]), Schedule.from_beta([0.36])
     v = 0.64 * 3 + 0.36
     gain = 0.8 * 3 / v
@@ -331,7 +311,7 @@ def test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it() -> None:
 
 
 @pytest.mark.E27
-def test_fewer_steps_lose_more_and_the_true_kernel_loses_nothing() -> None:
+def test_fewer_steps_lose_more_and_the_true_kernel_loses_nothing():
     off = [
         wasserstein2(sampler_distribution(ENSEMBLE, NOTES, steps=n), ENSEMBLE)
         for n in (100, 50, 20, 10, 5)
@@ -344,7 +324,7 @@ def test_fewer_steps_lose_more_and_the_true_kernel_loses_nothing() -> None:
 
 
 @pytest.mark.E27
-def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digits() -> None:
+def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digits():
     dist = Gaussian.from_spectrum([1.0, 2.0, 3.0], np.eye(3), [1.0, 1e-20, 0.0])
     for kwargs in (
         {},
