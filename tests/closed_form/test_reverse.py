@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence, wasserstein2
+from ddpm_np.closed_form.distributions import Gaussian, PointMass, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.reverse import reverse_kernel, reverse_variance, sampler_distribution
 from ddpm_np.conformance.strategies import gaussians, schedules
@@ -31,7 +31,7 @@ ENSEMBLE = MultiSine([0.0826, 0.2049, 1.3489, 3.1848, 4.0664])
 def test_the_kernel_is_the_conditional_of_the_joint_distribution(dist, schedule, data):
     t = data.draw(st.integers(1, schedule.T))
     s = data.draw(st.integers(0, t - 1))
-    x_t = np.random.default_rng(t).standard_normal((3, dist.dim))
+    x_t = np.random.default_rng(t).standard_normal((2, 3, dist.dim))
     kept = np.sqrt(schedule.between(s, t)[0])
     V_s = schedule.alpha_bar[s] * dist.cov + schedule.one_minus_alpha_bar[s] * np.eye(dist.dim)
     V_t = schedule.alpha_bar[t] * dist.cov + schedule.one_minus_alpha_bar[t] * np.eye(dist.dim)
@@ -39,6 +39,7 @@ def test_the_kernel_is_the_conditional_of_the_joint_distribution(dist, schedule,
     m_s = np.sqrt(schedule.alpha_bar[s]) * dist.mean
     m_t = np.sqrt(schedule.alpha_bar[t]) * dist.mean
     kernel = reverse_kernel(dist, schedule, x_t, t, s)
+    assert kernel.mean.shape == x_t.shape and kernel.cov.shape == (dist.dim, dist.dim)
     # The dense way cancels: V_s less nearly all of itself, with an inverse of V_t in it.
     allowed = 100 * EPS * np.linalg.cond(V_t) * (1 + np.linalg.norm(V_s))
     assert np.abs(kernel.cov - (V_s - kept * G @ V_s)).max() <= allowed
@@ -67,17 +68,6 @@ def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(dist, schedul
 
 
 @pytest.mark.E26
-@given(SCHEDULES, st.data())
-def test_for_a_point_mass_it_is_the_posterior_given_x_0(schedule, data):
-    t = data.draw(st.integers(1, schedule.T))
-    x_0, x_t = np.array([0.3, -1.0, 2.0]), np.array([[1.0, 0.5, -0.2]])
-    mean, variance = posterior_mean_variance(schedule, x_0, x_t, t)
-    kernel = reverse_kernel(PointMass(x_0), schedule, x_t, t)
-    assert np.abs(kernel.mean - mean).max() <= 20 * EPS * 10
-    assert np.abs(kernel.cov - variance * np.eye(3)).max() <= 4 * EPS * variance
-
-
-@pytest.mark.E26
 @given(st.floats(1e-3, 0.999), st.floats(1.001, 1e3), SCHEDULES)
 def test_its_variance_lies_between_beta_tilde_and_beta_up_to_lambda_1_and_above_beta_beyond(
     small, large, schedule
@@ -89,29 +79,6 @@ def test_its_variance_lies_between_beta_tilde_and_beta_up_to_lambda_1_and_above_
         assert tilde * (1 - rounding) <= below <= beta * (1 + rounding)
         assert abs(at_one - beta) <= rounding * beta
         assert above >= beta * (1 - rounding)
-
-
-@pytest.mark.E26
-def test_its_variances_average_to_the_optimal_variance():
-    best = optimal_variance(ENSEMBLE, NOTES)
-    for t in range(1, 101):
-        assert reverse_variance(ENSEMBLE, NOTES, t).mean() == pytest.approx(best[t], rel=200 * EPS)
-
-
-@pytest.mark.E26
-@given(GAUSSIANS, SCHEDULES, st.data())
-def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(dist, schedule, data):
-    t = data.draw(st.integers(1, schedule.T))
-    x_t = np.random.default_rng(t).standard_normal((2, 3, dist.dim))
-    step = ancestral_step(schedule, t)
-    eps_star = IdealDenoiser(dist, schedule)(x_t, t)
-    kernel = reverse_kernel(dist, schedule, x_t, t)
-    # The eps form is a difference of two terms of the size of x_t / sqrt(alpha_t); eps_star carries
-    # the relative error of the axes.
-    size = (np.abs(x_t).max() + np.abs(dist.mean).max()) * abs(step.xt_coef)
-    assert kernel.mean.shape == x_t.shape and kernel.cov.shape == (dist.dim, dist.dim)
-    stepped = step.xt_coef * x_t + step.eps_coef * eps_star
-    assert np.abs(kernel.mean - stepped).max() <= 200 * dist.dim * EPS * size
 
 
 # ---- what a sampler puts out --------------------------------------------------------------------
@@ -208,30 +175,6 @@ def test_the_samplers_agree_with_it_within_five_standard_errors(variance, steps,
 
 
 @pytest.mark.E27
-def test_the_samplers_agree_with_it_on_the_ensemble():
-    rng = np.random.default_rng(12)
-    samples = ancestral_sample(IdealDenoiser(ENSEMBLE, NOTES), NOTES, 2000, 50, rng=rng)
-    output = sampler_distribution(ENSEMBLE, NOTES)
-    along = (samples @ output.axes)[:, output.varies]
-    ratio = np.square(along).mean(0) / output.spectrum[output.varies]
-    assert np.all(np.abs(ratio - 1) <= 5 * np.sqrt(2 / 2000))
-
-
-@pytest.mark.E27
-@given(GAUSSIANS, SCHEDULES, st.data())
-def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(dist, schedule, data):
-    steps = data.draw(st.integers(1, schedule.T))
-    ancestral = sampler_distribution(dist, schedule, steps=steps)
-    ddim = sampler_distribution(dist, schedule, steps=steps, eta=1.0)
-    scale = 1 + np.abs(dist.mean).max() + dist.spectrum.max()
-    # The two coefficients of eps_hat differ by rounding of 1 / sqrt(alpha), the larger the skip.
-    visited = step_sequence(schedule, steps)
-    blow_up = max(1 / schedule.between(s, t)[0] for s, t in zip([0, *visited], visited))
-    assert np.abs(ancestral.cov - ddim.cov).max() <= 100 * len(visited) * EPS * scale * blow_up
-    assert np.abs(ancestral.mean - ddim.mean).max() <= 100 * len(visited) * EPS * scale * blow_up
-
-
-@pytest.mark.E27
 @given(GAUSSIANS, st.integers(1, 6), st.data())
 def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_distribution(
     dist, T, data
@@ -249,24 +192,6 @@ def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_distr
     assert np.abs(output.cov - dist.cov).max() <= allowed
     size = np.abs(dist.mean).max() * (1 + dist.spectrum.max())
     assert np.abs(output.mean - dist.mean).max() <= 100 * dist.dim * schedule.T * EPS * size
-
-
-@pytest.mark.E27
-@given(GAUSSIANS, SCHEDULES)
-def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(dist, schedule):
-    """Both chains share their kernels, and a kernel cannot increase KL (data processing)."""
-    start = kl_divergence(
-        dist.diffuse(schedule, schedule.T), Gaussian(np.zeros(dist.dim), np.eye(dist.dim))
-    )
-    output = sampler_distribution(dist, schedule, variance="kernel")
-    assert output.rank == dist.rank
-    # At rank 0 both are the same point up to the rounding of the mean; else the KL is conditioned
-    # like (mean / std)^2.
-    condition = 1.0
-    if dist.rank:
-        largest = np.square(dist.mean).sum() + dist.spectrum.max()
-        condition += largest / dist.spectrum[dist.varies].min()
-    assert kl_divergence(dist, output) <= start * (1 + 1e-9) + 1000 * dist.dim * EPS * condition
 
 
 @pytest.mark.E27
@@ -308,19 +233,6 @@ def test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it():
     output = sampler_distribution(dist, schedule)
     assert output.cov[0, 0] == pytest.approx(gain**2, rel=8 * EPS)
     assert output.mean[0] == pytest.approx(2 - gain * 0.8 * 2, rel=8 * EPS)
-
-
-@pytest.mark.E27
-def test_fewer_steps_lose_more_and_the_true_kernel_loses_nothing():
-    off = [
-        wasserstein2(sampler_distribution(ENSEMBLE, NOTES, steps=n), ENSEMBLE)
-        for n in (100, 50, 20, 10, 5)
-    ]
-    assert all(a < b for a, b in zip(off, off[1:]))
-    full, skipped = (
-        sampler_distribution(ENSEMBLE, NOTES, variance="kernel", steps=n) for n in (None, 5)
-    )
-    assert wasserstein2(full, skipped) <= 1000 * EPS * np.sqrt(ENSEMBLE.spectrum.max())
 
 
 @pytest.mark.E27
