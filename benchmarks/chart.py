@@ -4,15 +4,11 @@ buy.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.contenders import BEST, EAGER, FOLDED, FUSED, JAX, SCAN
 from benchmarks.tables import grid_ratios
-from ddpm_np._figure_style import COLOURS, NOISE, caption, label, legend, new_figure, save, styled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+from ddpm_np import _figure_style as style
 
 DOCS = Path(__file__).parent.parent / "docs"
 BARS = {
@@ -29,19 +25,19 @@ TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5)
 
 def draw_timing(rows: Sequence[dict[str, Any]]) -> Path:
     """Draws the rows, and says which kernels ran."""
-    return save(_timing(rows), DOCS / "benchmark.png")
+    return style.save(_timing(rows), DOCS / "benchmark.png")
 
 
 def draw_learning(rows: Sequence[dict[str, Any]]) -> Path:
     """Draws excess against seconds."""
-    return save(_learning(rows), DOCS / "learning.png")
+    return style.save(_learning(rows), DOCS / "learning.png")
 
 
-@styled
-def _timing(rows: Sequence[dict[str, Any]]) -> "Figure":
+@style.styled
+def _timing(rows: Sequence[dict[str, Any]]) -> style.Figure:
     title = "Training step and sampling against PyTorch and JAX, one core"
     rows = [row for row in rows if not row.get("all_cores")]
-    figure, axes = new_figure(1, 2, title, panel=(5.2, 4.0))
+    figure, axes = style.new_figure(1, 2, title, panel=(5.2, 4.0))
     left, right = axes[0]
     named = [
         row
@@ -57,24 +53,22 @@ def _timing(rows: Sequence[dict[str, Any]]) -> "Figure":
             if config not in found:
                 continue
             ratio, place = found[config]["ratio"], k + (i + 0.5) * height - 0.4
-            left.plot([1, ratio], [place, place], color=COLOURS[BARS[rival]], linewidth=3)
+            left.plot([1, ratio], [place, place], color=style.COLOURS[BARS[rival]], lw=3)
             first = config == next(c for c in configs if c in found)
             left.plot(
                 ratio,
                 place,
                 "o",
-                color=COLOURS[BARS[rival]],
-                markersize=5,
+                color=style.COLOURS[BARS[rival]],
+                ms=5,
                 label=rival if first else None,
             )
     left.set_yticks(range(len(configs)), configs)
     left.set_ylim(len(configs) + 1.4, -0.6)  # from the top down, with room for the legend
-    left.axvline(1, color=NOISE, linestyle="--", linewidth=1)
-    left.set_xscale("log")
-    left.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
-    left.minorticks_off()
-    label(left, "time of the rival / our time", "")
-    legend(left, loc="lower right")
+    left.axvline(1, color=style.NOISE, ls="--", lw=1)
+    style.log_ticks(left, "x", TICKS)
+    style.label(left, "time of the rival / our time", "")
+    style.legend(left, loc="lower right")
     shown = [rival for rival in GRID if rival in rivals]
     for rival in shown:
         ratios = grid_ratios(rows, rival)
@@ -83,20 +77,19 @@ def _timing(rows: Sequence[dict[str, Any]]) -> "Figure":
             right.plot(
                 batches,
                 [ratios[width, n] for n in batches],
-                color=COLOURS[BARS[rival]],
+                color=style.COLOURS[BARS[rival]],
                 marker=marker,
                 label=f"width {width}" if rival == shown[0] else None,
             )
     batches = sorted({n for rival in rivals for _, n in grid_ratios(rows, rival)})
-    right.set_xscale("log", base=2)
-    right.set_yscale("log")
-    right.set_xticks(batches, [str(n) for n in batches])
-    right.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
-    right.minorticks_off()
-    right.axhline(1, color=NOISE, linestyle="--", linewidth=1)
-    label(right, "batch", "time of the rival / our time", "two gated SiLU layers, colours as left")
-    legend(right)
-    caption(
+    style.log_ticks(right, "x", batches, base=2)
+    style.log_ticks(right, "y", TICKS)
+    right.axhline(1, color=style.NOISE, ls="--", lw=1)
+    style.label(
+        right, "batch", "time of the rival / our time", "two gated SiLU layers, colours as left"
+    )
+    style.legend(right)
+    style.caption(
         figure,
         "The dashed line is equal speed. Right of it, and above it, NumPy is faster. Medians over "
         "rounds in which the contenders take turns. "
@@ -105,28 +98,23 @@ def _timing(rows: Sequence[dict[str, Any]]) -> "Figure":
     return figure
 
 
-@styled
-def _learning(rows: Sequence[dict[str, Any]]) -> "Figure":
+@style.styled
+def _learning(rows: Sequence[dict[str, Any]]) -> style.Figure:
     title = "Excess of the loss over the Bayes floor against seconds of training"
-    figure, axes = new_figure(1, 1, title, panel=(7.0, 4.2))
+    figure, axes = style.new_figure(1, 1, title, panel=(7.0, 4.2))
     panel = axes[0][0]
     curves = [row for row in rows if row["table"] == "curves"]
-    for name, colour in zip(dict.fromkeys(row["name"] for row in curves), COLOURS.values()):
+    for name, colour in zip(dict.fromkeys(row["name"] for row in curves), style.COLOURS.values()):
         own = [row for row in curves if row["name"] == name]
         own.sort(key=lambda row: row["seconds"])
         points = zip(*((row["seconds"], row["excess_percent"]) for row in own))
         panel.plot(*points, color=colour, marker="o", label=name)
-    panel.set_xscale("log")
-    panel.set_yscale("log")
-    ticks = (0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
-    panel.set_yticks(ticks, [f"{tick:g} %" for tick in ticks])
-    seconds = (0.5, 1, 2, 5, 10, 20, 50, 100)
-    panel.set_xticks(seconds, [f"{tick:g}" for tick in seconds])
-    panel.minorticks_off()
-    panel.axhline(0.1, color=NOISE, linestyle="--", linewidth=1)
-    label(panel, "seconds of training, one thread", "excess of the loss")
-    legend(panel, loc="upper left", bbox_to_anchor=(0, 0.88))
-    caption(
+    style.log_ticks(panel, "x", (0.5, 1, 2, 5, 10, 20, 50, 100))
+    style.log_ticks(panel, "y", (0.03, 0.1, 0.3, 1, 3, 10, 30, 100), " %")
+    panel.axhline(0.1, color=style.NOISE, ls="--", lw=1)
+    style.label(panel, "seconds of training, one thread", "excess of the loss")
+    style.legend(panel, loc="upper left", bbox_to_anchor=(0, 0.88))
+    style.caption(
         figure,
         "Each point is a run of its own, with its own learning-rate schedule. The dashed line is a "
         "tenth of a per cent above the lowest loss any predictor can reach.",

@@ -1,10 +1,10 @@
 """What the numbers were measured on: processor, BLAS and the kernels it chose, versions."""
 
-import importlib.metadata
 import os
 import platform
 from pathlib import Path
-from typing import Any
+
+from ddpm_np.experiments.machine import arithmetic, installed
 
 FORCING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
@@ -20,29 +20,19 @@ def forced() -> str | None:
     )
 
 
-def blas() -> dict[str, Any]:
-    """What threadpoolctl knows of the BLAS that NumPy loaded."""
-    from threadpoolctl import threadpool_info
-
-    libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
-    ours = [info for info in libraries if "numpy" in info["filepath"]] or libraries
-    return ours[0] if ours else {"internal_api": "unknown"}
-
-
 def kernel() -> str:
     """The set of kernels in use, such as "Haswell" or "SkylakeX": the speed of matrix products."""
-    return str(blas().get("architecture", "unknown"))
+    return str(arithmetic()["kernels"])
 
 
 def lines() -> list[str]:
     """The machine in a few lines."""
-    library = blas()
-    names = [f"{name} {_version(name)}" for name in ("numpy", "torch", "jax") if _version(name)]
+    names = [f"{name} {v}" for name, v in installed("numpy", "torch", "jax").items()]
     system = f"{platform.system()}, Python {platform.python_version()}, {', '.join(names)}"
     found = [
         f"{_processor()}, {os.cpu_count()} cores, of which one is used; {system}.",
-        f"NumPy's BLAS is {library['internal_api']} {library.get('version', '')} with the "
-        f"kernels it chooses by default here, {kernel()}.",
+        f"NumPy's BLAS is {arithmetic()['BLAS']} with the kernels it chooses by default here, "
+        f"{kernel()}.",
     ]
     if "AMD" in _processor():
         found.append(
@@ -59,10 +49,3 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

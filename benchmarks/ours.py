@@ -9,33 +9,34 @@ from collections.abc import Callable
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.learning.fast import ROWS, FastDenoiser, FastGradient
+from ddpm_np.learning.fast import ROWS, FastDenoiser, gradient
 from ddpm_np.learning.optimizer import AdamW, clip_by_global_norm
+from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.learning.threads import one_thread
 from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import balanced_steps
+from ddpm_np.training import balanced_steps, plain_gradient
 
 Run = Callable[[], object]
 RATE, DECAY, MAX_NORM = 1e-3, 0.01, 1.0  # for everyone; the decay is the default of PyTorch's AdamW
 
 
-def our_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
+def our_training(network: Network, schedule: Schedule, x_0: Array) -> Run:
     """The step that ``train`` repeats, on given clean signals and without the average of the
     weights.
     """
-    rng, optimizer = np.random.default_rng(0), AdamW(mlp.flat.size, mlp.dtype, weight_decay=DECAY)
-    gradient_of = FastGradient()
+    rng, gradient_of = np.random.default_rng(0), gradient(network) or plain_gradient
+    optimizer = AdamW(network.flat.size, network.dtype, weight_decay=DECAY)
 
     def step() -> float:
         with one_thread():
             t = balanced_steps(schedule.T, len(x_0), rng=rng)
             eps = fill_normal(np.empty_like(x_0), rng=rng)
-            loss, gradient = gradient_of(mlp, schedule, x_0, t, eps)
-            clip_by_global_norm(gradient.flat, MAX_NORM)
-            optimizer.step(mlp.flat, gradient.flat, RATE)
+            loss, g = gradient_of(network, schedule, x_0, t, eps)
+            clip_by_global_norm(g.flat, MAX_NORM)
+            optimizer.step(network.flat, g.flat, RATE)
         return loss
 
     return step

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.twin import Twin, named_arrays
+from benchmarks.twin import Twin, named_arrays, roots
 from ddpm_np._checks import Array
 from ddpm_np.forward import q_sample
 from ddpm_np.learning.fast import FastGradient
@@ -77,7 +77,9 @@ def step_checks(mlp: MLP, n: int, seed: int = 1) -> list[Check]:
     """Output, loss and each gradient of one float64 step, against autograd's."""
     batch = _batch(mlp, n, seed)
     ours, theirs = _ours(mlp, batch), _theirs(mlp, batch)
-    return [Check(f"{key}, float64", _error(ours[key], theirs[key]), FLOAT64) for key in theirs]
+    return [
+        Check(f"{key}, float64", relative_error(ours[key], theirs[key]), FLOAT64) for key in theirs
+    ]
 
 
 def training_check(mlp: MLP, n: int, steps: int = STEPS) -> Check:
@@ -114,7 +116,7 @@ def float32_checks(mlp: MLP, n: int, seed: int = 1) -> list[Check]:
     longest = max(n, mlp.dim, *(layer.width for layer in mlp.hidden))
     checks = []
     for kind in ("output", "loss", "gradient"):
-        error = max(_error(ours[key], exact[key]) for key in exact if key.startswith(kind))
+        error = max(relative_error(ours[key], exact[key]) for key in exact if key.startswith(kind))
         checks.append(Check(f"{kind}, float32", error / ulp, longest, "ulp"))
     return checks
 
@@ -127,7 +129,7 @@ def _jax_checks(mlp: MLP, n: int) -> list[Check]:
         return []
     single, batch = _cast(mlp, np.float32), _batch(mlp, n, 1)
     predicted = predictor(single)(dict(single.params), batch.x_0.astype(np.float32), batch.t)
-    error = _error(np.asarray(predicted), mlp(batch.x_0, batch.t))
+    error = relative_error(np.asarray(predicted), mlp(batch.x_0, batch.t))
     longest = max(mlp.dim, *(layer.width for layer in mlp.hidden))
     return [
         Check("output of JAX, float32", error / float(np.finfo(np.float32).eps), longest, "ulp")
@@ -157,8 +159,7 @@ def _theirs(mlp: MLP, batch: Batch) -> dict[str, Array]:
 
 def _loss(twin: Twin, schedule: Schedule, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     x_0, t, eps = (torch.from_numpy(value) for value in batch)
-    signal = torch.tensor(schedule.alpha_bar).sqrt()[:, None]
-    noise = torch.tensor(schedule.one_minus_alpha_bar).sqrt()[:, None]
+    signal, noise = roots(schedule, torch.float64)
     eps_hat = twin(signal[t] * x_0 + noise[t] * eps, t)
     return eps_hat, functional.mse_loss(eps_hat, eps)
 
@@ -186,7 +187,8 @@ def _cast(mlp: MLP, dtype: type) -> MLP:
     return copy
 
 
-def _error(ours: Array, theirs: Array) -> float:
+def relative_error(ours: Array, theirs: Array) -> float:
+    """The largest difference over the largest entry of theirs."""
     if ours.shape != theirs.shape:
         raise ValueError(f"ours has shape {ours.shape}, PyTorch's {theirs.shape}")
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())

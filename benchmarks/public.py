@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.twin import roots
 from ddpm_np._checks import Array
 from ddpm_np.schedule import Schedule
 
@@ -49,10 +50,7 @@ def train_public(
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     rng, model = np.random.default_rng([seed, 1]), ResidualMLP(signals.dim)
-    signal, noise = (
-        torch.tensor(np.sqrt(v), dtype=torch.float32)[:, None]
-        for v in (schedule.alpha_bar, schedule.one_minus_alpha_bar)
-    )
+    signal, noise = roots(schedule, torch.float32)
     optimizer = torch.optim.Adam(model.parameters(), RATE, fused=True)
     rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     start = time.perf_counter()

@@ -9,16 +9,17 @@ processor.
 
 import os
 import shutil
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.ours import DECAY, MAX_NORM, RATE, Run
-from benchmarks.twin import Twin
+from benchmarks.twin import Twin, roots
 from ddpm_np._checks import Array
+from ddpm_np.learning.parameters import Network
 from ddpm_np.network import MLP
 from ddpm_np.sampling import ancestral_step
 from ddpm_np.schedule import Schedule
@@ -28,20 +29,38 @@ BETA_1, BETA_2, FLOOR = 0.9, 0.999, 1e-8
 OPTIONS = {"cpp_wrapper": True}
 
 
-def eager_training(mlp: MLP, schedule: Schedule, x_0: Array, *, fused: bool = False) -> Run:
+def eager_training(
+    network: Network,
+    schedule: Schedule,
+    x_0: Array,
+    *,
+    twin: Callable[[Any], nn.Module] = Twin,
+    fused: bool = False,
+    compiled: bool = False,
+) -> Run:
     """PyTorch as most people write it: a module, autograd, ``clip_grad_norm_``, ``AdamW``.
 
-    fused: AdamW as one kernel over all parameters, the fastest that PyTorch has without a compiler.
+    twin: makes the module. fused: AdamW as one kernel over all parameters, the fastest that PyTorch
+    has without a compiler. compiled: mixing, prediction and loss are one compiled graph.
     """
-    twin, x, n = Twin(mlp), torch.tensor(x_0), len(x_0)
-    signal, noise = _roots(schedule, x.dtype)
-    optimizer = torch.optim.AdamW(twin.parameters(), RATE, weight_decay=DECAY, fused=fused or None)
+    module, x, n = twin(network), torch.tensor(x_0), len(x_0)
+    signal, noise = roots(schedule, x.dtype)
+    optimizer = torch.optim.AdamW(
+        module.parameters(), RATE, weight_decay=DECAY, fused=fused or None
+    )
+
+    def loss_of(t: Tensor, eps: Tensor) -> Tensor:
+        return functional.mse_loss(module(signal[t] * x + noise[t] * eps, t), eps)
+
+    if compiled:
+        torch.compiler.reset()
+        loss_of = torch.compile(loss_of, dynamic=False)
 
     def step() -> None:
         t, eps = torch.randint(1, schedule.T + 1, (n,)), torch.randn(x.shape, dtype=x.dtype)
         optimizer.zero_grad()
-        functional.mse_loss(twin(signal[t] * x + noise[t] * eps, t), eps).backward()
-        torch.nn.utils.clip_grad_norm_(twin.parameters(), MAX_NORM)
+        loss_of(t, eps).backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), MAX_NORM)
         optimizer.step()
 
     return step
@@ -56,7 +75,7 @@ def best_training(mlp: MLP, schedule: Schedule, x_0: Array) -> Run:
     that is twice as fast as that of ``F.leaky_relu``.
     """
     twin, x, n = Twin(mlp, maximum=True), torch.tensor(x_0), len(x_0)
-    signal, noise = _roots(schedule, x.dtype)
+    signal, noise = roots(schedule, x.dtype)
     p = {name: value.detach().clone() for name, value in twin.named_parameters()}
     m, v = ({name: torch.zeros_like(value) for name, value in p.items()} for _ in range(2))
     count = torch.zeros(())
@@ -144,12 +163,6 @@ def _sampling(twin: Twin, schedule: Schedule, n: int, *, compiled: bool) -> Run:
         return x
 
     return sample
-
-
-def _roots(schedule: Schedule, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """sqrt(alpha_bar) and sqrt(1 - alpha_bar) as columns, index t."""
-    signal, noise = np.sqrt(schedule.alpha_bar), np.sqrt(schedule.one_minus_alpha_bar)
-    return torch.tensor(signal, dtype=dtype)[:, None], torch.tensor(noise, dtype=dtype)[:, None]
 
 
 def cannot_compile() -> str | None:

@@ -1,7 +1,7 @@
 """The parity checks and the measured times as Markdown, on the terminal and in README.md."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from benchmarks.contenders import PRODUCTS, SHORT
@@ -42,18 +42,25 @@ def line(found: Rows) -> str:
 def all_cores(rows: Rows) -> str:
     """The table with all cores for everyone, and the cores that each has used."""
     own = [row for row in rows if row.get("all_cores") and row["rival"] != PRODUCTS]
-    if not own:
-        return ""
-    rivals = [rival for rival in SHORT if any(row["rival"] == rival for row in own)]
-    cell = {(row["config"], row["rival"]): row for row in own}
+    return _by_rival(
+        own,
+        ("all cores (cores used)", "ours, us"),
+        lambda row: f"{row['ours_us']:.0f} ({row['cores'][0]:.1f})",
+        lambda row: f"{_ratio(row)} ({row['cores'][1]:.1f})",
+    )
+
+
+def _by_rival(
+    rows: Rows, corner: tuple[str, str], ours: Callable[[Any], str], theirs: Callable[[Any], str]
+) -> str:
+    """A line for each configuration, with our time, and a column for each rival."""
+    rivals = [rival for rival in SHORT if any(row["rival"] == rival for row in rows)]
     body = []
-    for config in dict.fromkeys(row["config"] for row in own):
-        found = [cell.get((config, rival)) for rival in rivals]
-        first = next(row for row in found if row)
-        ratios = [f"{_ratio(row)} ({row['cores'][1]:.1f})" if row else "" for row in found]
-        body.append((config, f"{first['ours_us']:.0f} ({first['cores'][0]:.1f})", *ratios))
-    head = ("all cores (cores used)", "ours, us", *(SHORT[rival] for rival in rivals))
-    return markdown(head, body)
+    for config in dict.fromkeys(row["config"] for row in rows):
+        own = {row["rival"]: row for row in rows if row["config"] == config}
+        cells = [theirs(own[rival]) if rival in own else "" for rival in rivals]
+        body.append((config, ours(next(iter(own.values()))), *cells))
+    return markdown((*corner, *(SHORT[rival] for rival in rivals)), body) if body else ""
 
 
 def growth(rows: Rows) -> str:
@@ -115,23 +122,16 @@ def _steps(rows: Rows, *, unet: bool = False) -> str:
         and not row["config"].startswith("width")
         and row["config"].startswith("U-Net") == unet
     ]
-    if not own:
-        return ""
-    rivals = [rival for rival in SHORT if any(row["rival"] == rival for row in own)]
-    cell = {}
-    for row in own:
-        shown = _ratio(row)
-        if row["ratio"] is not None and row["rival"] == PRODUCTS:
-            shown = f"{100 * row['ratio']:.0f} %"
-        elif row["ratio"] is not None:
-            shown += " ({:.2f}-{:.2f})".format(*row["spread"])
-        cell[row["config"], row["rival"]] = shown
-    ours = {row["config"]: f"{row['ours_us']:.0f}" for row in own}
-    lines = [
-        (config, us, *(cell.get((config, rival), "") for rival in rivals))
-        for config, us in ours.items()
-    ]
-    return markdown(("", "ours, us", *(SHORT[rival] for rival in rivals)), lines)
+    return _by_rival(own, ("", "ours, us"), lambda row: f"{row['ours_us']:.0f}", _with_spread)
+
+
+def _with_spread(row: dict[str, Any]) -> str:
+    """The median ratio and its quartiles; of the products alone, their share of our step."""
+    if row["ratio"] is None:
+        return _ratio(row)
+    if row["rival"] == PRODUCTS:
+        return f"{100 * row['ratio']:.0f} %"
+    return "{} ({:.2f}-{:.2f})".format(_ratio(row), *row["spread"])
 
 
 def _grids(rows: Rows) -> list[str]:

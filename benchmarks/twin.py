@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from ddpm_np._checks import Array
 from ddpm_np.network import MLP
+from ddpm_np.schedule import Schedule
 
 ACTIVATIONS = {
     "silu": lambda z, _: functional.silu(z),
@@ -72,6 +73,12 @@ class Twin(nn.Module):
     def _rows(self, name: str, t: Tensor) -> Tensor:
         table = getattr(self, name)
         return self.basis[t] @ table.weight if self.has_basis else table(t)
+
+
+def roots(schedule: Schedule, dtype: torch.dtype) -> list[Tensor]:
+    """sqrt(alpha_bar) and sqrt(1 - alpha_bar) as columns, index t."""
+    tables = schedule.alpha_bar, schedule.one_minus_alpha_bar
+    return [torch.tensor(np.sqrt(table), dtype=dtype)[:, None] for table in tables]
 
 
 def to_torch_state_dict(mlp: MLP) -> dict[str, Tensor]:

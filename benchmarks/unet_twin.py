@@ -1,8 +1,7 @@
 """The PyTorch twin of :class:`ddpm_np.learning.unet.UNet`: ``nn.Conv2d``, and nothing by hand.
 
 :func:`unet_checks` compares loss, gradient and prediction, :func:`unet_contenders` makes the
-training steps that the clock compares. Each rival starts from the same weights and does the same
-work: draw t and eps, mix x_t, predict, loss, gradients, clip to length 1, AdamW.
+training steps that the clock compares.
 """
 
 from collections.abc import Callable
@@ -13,17 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.contenders import COMPILED, FUSED, LAST, PRODUCTS
-from benchmarks.ours import DECAY, MAX_NORM, RATE, Run, multiplied
-from benchmarks.parity import Check
+from benchmarks.ours import Run, multiplied, our_training
+from benchmarks.parity import Check, relative_error
+from benchmarks.rivals import eager_training
 from ddpm_np._checks import Array
 from ddpm_np.closed_form.distributions import Rings
-from ddpm_np.forward import q_sample
 from ddpm_np.learning.convolution import neighbours, turned
-from ddpm_np.learning.optimizer import AdamW, clip_by_global_norm
-from ddpm_np.learning.random_numbers import fill_normal
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.schedule import Schedule
-from ddpm_np.training import balanced_steps, denoising_loss
+from ddpm_np.training import denoising_loss
 
 SIZE, T, BATCH = 16, 100, 16
 FLOAT64, FLOAT32 = 1e-12, 1e-4
@@ -125,14 +122,12 @@ def unet_checks(n: int = BATCH) -> list[Check]:
         theirs = twin(torch.tensor(x), torch.tensor(t))
         functional.mse_loss(theirs, torch.tensor(eps)).backward()
         name = f"U-Net, {np.dtype(dtype).name}{', wrapped' if wrap else ''}"
-        checks.append(Check(f"{name}: eps_hat", _error(eps_hat, theirs.detach().numpy()), limit))
-        errors = [_error(ours[key], value) for key, value in twin.gradients().items()]
+        checks.append(
+            Check(f"{name}: eps_hat", relative_error(eps_hat, theirs.detach().numpy()), limit)
+        )
+        errors = [relative_error(ours[key], value) for key, value in twin.gradients().items()]
         checks.append(Check(f"{name}: gradient", max(errors), limit))
     return checks
-
-
-def _error(ours: Array, theirs: Array) -> float:
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
 
 def unet_contenders(*, compiled: bool = True) -> dict[str, Callable[[], Run]]:
@@ -140,14 +135,21 @@ def unet_contenders(*, compiled: bool = True) -> dict[str, Callable[[], Run]]:
     network, schedule = _network(np.float32)
     x_0 = Rings(SIZE).sample(BATCH, rng=np.random.default_rng(2), dtype=np.float32)
     contenders = {
-        "ours": lambda: _ours(network.copy(), schedule, x_0),
+        "ours": lambda: our_training(network.copy(), schedule, x_0),
         PRODUCTS: lambda: _products(network, x_0),
-        FUSED: lambda: _theirs(network, schedule, x_0),
-        LAST: lambda: _theirs(network, schedule, x_0, last=True),
+        FUSED: lambda: eager_training(network, schedule, x_0, twin=UNetTwin, fused=True),
+        LAST: lambda: eager_training(network, schedule, x_0, twin=_channels_last, fused=True),
     }
     if compiled:
-        contenders[COMPILED] = lambda: _theirs(network, schedule, x_0, compiled=True)
+        contenders[COMPILED] = lambda: eager_training(
+            network, schedule, x_0, twin=UNetTwin, fused=True, compiled=True
+        )
     return contenders
+
+
+def _channels_last(network: UNet) -> UNetTwin:
+    """In the order of axes that PyTorch's tuning guide recommends."""
+    return UNetTwin(network).to(memory_format=torch.channels_last)
 
 
 def _products(network: UNet, x_0: Array) -> Run:
@@ -166,49 +168,3 @@ def _products(network: UNet, x_0: Array) -> Run:
             if l > 1:
                 products.append((d_wide, back[k], np.empty_like(pixels)))
     return multiplied(products)
-
-
-def _ours(network: UNet, schedule: Schedule, x_0: Array) -> Run:
-    """The step that ``train`` repeats, on given pictures and without the average of the weights."""
-    rng = np.random.default_rng(0)
-    optimizer = AdamW(network.flat.size, network.dtype, weight_decay=DECAY)
-
-    def step() -> float:
-        t = balanced_steps(schedule.T, len(x_0), rng=rng)
-        eps = fill_normal(np.empty_like(x_0), rng=rng)
-        eps_hat, cache = network.forward(q_sample(schedule, x_0, t, eps), t)
-        loss, d_eps_hat = denoising_loss(eps_hat, eps)
-        gradient = network.backward(d_eps_hat, cache).flat
-        clip_by_global_norm(gradient, MAX_NORM)
-        optimizer.step(network.flat, gradient, RATE)
-        return loss
-
-    return step
-
-
-def _theirs(
-    network: UNet, schedule: Schedule, x_0: Array, *, last: bool = False, compiled: bool = False
-) -> Run:
-    """A module, autograd, fused AdamW; channels last as PyTorch's tuning guide recommends."""
-    twin, x, n = UNetTwin(network), torch.tensor(x_0), len(x_0)
-    if last:
-        twin = twin.to(memory_format=torch.channels_last)
-    roots = np.sqrt(schedule.alpha_bar), np.sqrt(schedule.one_minus_alpha_bar)
-    signal, noise = (torch.tensor(v, dtype=x.dtype)[:, None] for v in roots)
-    optimizer = torch.optim.AdamW(twin.parameters(), RATE, weight_decay=DECAY, fused=True)
-
-    def loss_of(t: Tensor, eps: Tensor) -> Tensor:
-        return functional.mse_loss(twin(signal[t] * x + noise[t] * eps, t), eps)
-
-    if compiled:
-        torch.compiler.reset()
-        loss_of = torch.compile(loss_of, dynamic=False)
-
-    def step() -> None:
-        t, eps = torch.randint(1, schedule.T + 1, (n,)), torch.randn(x.shape, dtype=x.dtype)
-        optimizer.zero_grad()
-        loss_of(t, eps).backward()
-        torch.nn.utils.clip_grad_norm_(twin.parameters(), MAX_NORM)
-        optimizer.step()
-
-    return step

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr
 from functools import partial, wraps
 from io import StringIO
@@ -185,6 +185,43 @@ def plain_log(axes: Axes, which: str = "y") -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def log_ticks(
+    axes: Axes, which: str, values: Iterable[float], unit: str = "", **scale: Any
+) -> None:
+    """A logarithmic axis that has these numbers, and no ticks but theirs."""
+    getattr(axes, f"set_{which}scale")("log", **scale)
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    axis.set_ticks([*values], [f"{value:g}{unit}" for value in values])
+    axis.minorticks_off()
+
+
+def band(
+    axes: Axes, x: Any, low: Any, high: Any, colour: str, alpha: float, **options: Any
+) -> None:
+    """What lies between two lines, shaded."""
+    axes.fill_between(x, low, high, color=colour, alpha=alpha, linewidth=0, **options)
+
+
+def measured(axes: Axes, x: Any, y: Any, error: Any, marker: str = "o", **options: Any) -> None:
+    """Measured numbers, with bars of five standard errors."""
+    bars = 5 * np.asarray(error)
+    axes.errorbar(x, y, bars, color=LEARNED, fmt=marker, capsize=2, **options)
+
+
+def matrix(axes: Axes, C: np.ndarray, low: float, high: float, title: str) -> Any:
+    """A matrix of two samples as a map, whose colours say whether it may be negative."""
+    image = axes.imshow(C, vmin=low, vmax=high, cmap=SIGNED_MAP if low < 0 else MAP)
+    axes.grid(False)
+    label(axes, "sample $i$", "sample $j$", title)
+    return image
+
+
+def room_above(axes: Axes, share: float) -> None:
+    """Makes the axis of y longer by this share of it, for a legend."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + share * (high - low))
+
+
 def colour_bar(image: Any, axes: Axes, text: str) -> Colorbar:
     """A colour bar to the right of a map, which keeps its size."""
     beside = axes.inset_axes((1.05, 0.0, 0.06, 1.0))
@@ -209,6 +246,13 @@ def trail(axes: Axes, path: np.ndarray, last: np.ndarray | None, title: str) -> 
     axes.plot(tau, path[0] if last is None else last, color=DATA, linewidth=1.8)
     label(axes, "time in s", "$x_t$", title)
     return lines
+
+
+def bar_of_steps(figure: Figure, lines: LineCollection, text: str, **options: Any) -> None:
+    """The colours of :func:`trail`, beside the panels ``ax``."""
+    bar = figure.colorbar(lines, pad=0.01, **options)
+    bar.set_label(text)
+    bar.outline.set_visible(False)
 
 
 def caption(figure: Figure, text: str) -> None:

@@ -1,22 +1,18 @@
 """Rows of small grey pictures, with a name at the left of each row."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 INCHES = 0.72  # the edge of one small picture
 
 
 def picture_grid(
     rows: Mapping[str, Array], titles: Sequence[str] = (), title: str = "", *, aside: float = 1.7
-) -> "Figure":
+) -> style.Figure:
     """Rows of small pictures, one row for each name, with a title above each column.
 
     rows: name -> (columns, size * size). Grey values from -1, black, to 1, white. ``aside``: the

@@ -92,13 +92,11 @@ def draw(drawn: Drawn) -> style.Figure:
     style.legend(left, loc="upper center", ncols=2)
     for (case, (measured, error, exact)), marker in zip(drawn.errors.items(), "os^"):
         right.plot(drawn.numbers, exact, color=style.EXACT, lw=1.2)
-        right.errorbar(
-            drawn.numbers, measured, 5 * error, color=style.LEARNED, fmt=marker, capsize=2
-        )
+        style.measured(right, drawn.numbers, measured, error, marker)
         style.name_line(right, drawn.numbers[-1] * 1.3, exact[-1], case, style.EXACT, va="center")
     right.set(xscale="log", yscale="log", xlim=(0.8, drawn.numbers[-1] * 30))
     right.plot([], [], color=style.EXACT, label="exact")
-    right.errorbar([], [], [], color=style.LEARNED, fmt="o", capsize=2, label="simulated, 5 s.e.")
+    style.measured(right, [], [], [], label="simulated, 5 s.e.")
     style.legend(right, loc="lower left")
     what = "squared error of the mean"
     style.label(right, "observations $n$", what, "Only independent noise goes away")

@@ -84,12 +84,11 @@ def draw(drawn: Drawn) -> style.Figure:
         "The notes' noise: $X^T X$",
     )
     for ax, (name, C), title in zip(axes[0], drawn.matrices.items(), titles):
-        span = {"vmin": 0, "vmax": 1} if name in drawn.curves else {"vmin": -60, "vmax": 60}
-        image = ax.imshow(C, **span, cmap=style.MAP if name in drawn.curves else style.SIGNED_MAP)
-        ax.grid(False)
-        style.label(ax, "sample $i$", "sample $j$" if ax is axes[0, 0] else "", title)
+        image = style.matrix(ax, C, *((0, 1) if name in drawn.curves else (-60, 60)), title)
         if name in ("white noise", "X^T X"):
             style.colour_bar(image, ax, "")
+    for ax in axes[0, 1:]:
+        ax.set_ylabel("")
     curves, spectra, ranks, ensemble = axes[1]
     looks = {
         "signal": (style.DATA, 1.8),
@@ -116,9 +115,8 @@ def draw(drawn: Drawn) -> style.Figure:
         weights = np.full(len(values), 100 / len(values))
         filled = {"color": colour, "alpha": 0.7} if colour != style.DATA else {"histtype": "step"}
         ranks.hist(values, bins, weights=weights, label=name, ec=style.DATA, **filled)
-    ranks.set(xscale="log", ylim=(0, 165))
-    ranks.set_xticks([2, 3, 5, 10, 20, 50], ["2", "3", "5", "10", "20", "50"])
-    ranks.minorticks_off()
+    ranks.set_ylim(0, 165)
+    style.log_ticks(ranks, "x", (2, 3, 5, 10, 20, 50))
     style.label(ranks, "effective rank", "per cent", "Two matrices, not two curves")
     style.legend(ranks, loc="upper left")
     above_rounding = np.where(drawn.fixed > 1e-12, drawn.fixed, np.nan)[:30]

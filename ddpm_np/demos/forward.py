@@ -70,9 +70,7 @@ def draw(drawn: Drawn) -> style.Figure:
     largest = np.abs(drawn.covariances[0]).max()
     titles = "$t = {}$: the signals", "$t = {}$: fading", "$t = {}$: the identity, nearly"
     for ax, title, (t, C) in zip(axes[0], titles, drawn.covariances.items()):
-        image = ax.imshow(C, vmin=-largest, vmax=largest, cmap=style.SIGNED_MAP)
-        ax.grid(False)
-        style.label(ax, "sample $i$", "sample $j$", title.format(t))
+        image = style.matrix(ax, C, -largest, largest, title.format(t))
     bar = style.colour_bar(image, axes[0, 2], "covariance of $x_t$")
     lowest = min(C.min() for C in drawn.covariances.values())
     bar.ax.set_ylim(lowest - 0.02, largest)  # the part of the map that occurs

@@ -121,7 +121,7 @@ def draw(drawn: Drawn) -> style.Figure:
     fitted, integral, bound = axes[0]
     fitted.plot(drawn.latents, drawn.entropy + drawn.kl, color=style.EXACT)
     nll, error = drawn.nll
-    fitted.errorbar(drawn.latents, nll, 5 * error, fmt="o", color=style.LEARNED, capsize=2)
+    style.measured(fitted, drawn.latents, nll, error)
     fitted.axhline(drawn.entropy, color=style.EXACT, lw=1, ls="--")
     fitted.set_ylim(20, 88)
     last = drawn.latents[-1]
@@ -135,9 +135,9 @@ def draw(drawn: Drawn) -> style.Figure:
         integral.plot(drawn.dims, np.abs(off), marker + "-", color=colour, label=which)
         integral.plot(drawn.dims, error, ":", color=colour, lw=1.2)
     integral.plot([], [], ":", color=style.WRONG, lw=1.2, label="error that is claimed")
-    integral.set(xscale="log", yscale="log", ylim=(1e-6, 1e7))
-    integral.set_xticks(drawn.dims, [str(d) for d in drawn.dims])
+    integral.set(yscale="log", ylim=(1e-6, 1e7))
     integral.minorticks_off()
+    style.log_ticks(integral, "x", drawn.dims)
     title = "A naive mean is confidently wrong"
     style.label(integral, "number of latents", "error of $\\ln p(x)$ in nats", title)
     style.legend(integral, loc="upper left")

@@ -91,12 +91,11 @@ def draw(drawn: dict[str, Solved]) -> style.Figure:
         signal.plot(places, solved.samples[:12].T, color=style.LEARNED, lw=0.6, alpha=0.5)
         signal.plot([], [], color=style.LEARNED, lw=0.8, label="guided samples")
         band, text = (mean - 2 * deviation, mean + 2 * deviation), "exact posterior, 2 s.d."
-        signal.fill_between(places, *band, color=style.EXACT, alpha=0.25, lw=0, label=text)
+        style.band(signal, places, *band, style.EXACT, 0.25, label=text)
         signal.plot(places, solved.truth, color=style.DATA, lw=1.4, label="true signal")
         measured = solved.task.observed, solved.y
         signal.plot(*measured, "o", color=style.NOISE, ms=3.5, label="measured")
-        bottom, top = signal.get_ylim()
-        signal.set_ylim(bottom, top + 0.45 * (top - bottom))  # room for the legend
+        style.room_above(signal, 0.45)
         above, below = messages[name]
         numbers = [len(solved.y), solved.task.noise_std][-above.count("{}") :]
         style.label(signal, "", "value", above.format(*numbers))

@@ -85,7 +85,5 @@ def draw(drawn: Drawn) -> style.Figure:
         style.trail(panel, path, None, text)
         panel.set_ylim(-3.6, 3.6)
     into.set_ylim(-3.6, 3.6)
-    bar = figure.colorbar(lines, ax=list(axes.flat), pad=0.01, fraction=0.03)
-    bar.set_label("step $t$")
-    bar.outline.set_visible(False)
+    style.bar_of_steps(figure, lines, "step $t$", ax=list(axes.flat), fraction=0.03)
     return figure

@@ -99,6 +99,6 @@ def draw(drawn: Drawn) -> style.Figure:
 
 
 def _dots(axes: style.Axes, seen: dict[int, tuple[float, float]]) -> None:
-    """Measured values by step, with bars of five standard errors."""
+    """Measured values by step."""
     values, errors = zip(*seen.values())
-    axes.errorbar(list(seen), values, 5 * np.array(errors), fmt="o", color=style.LEARNED, capsize=2)
+    style.measured(axes, list(seen), values, errors)

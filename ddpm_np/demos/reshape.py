@@ -123,20 +123,11 @@ def draw(drawn: Drawn) -> style.Figure:
     figure, axes = style.new_figure(2, 3, "Noise that is given a covariance", panel=(3.4, 2.7))
     reached, normalised, distance = axes[0]
     largest = float(np.abs(drawn.normalised).max())
-    shown = (
-        (reached, drawn.reached, "Reshaped: the signal's kernel", (0, 1, style.MAP)),
-        (
-            normalised,
-            drawn.normalised,
-            "Rows normalised after it",
-            (-largest, largest, style.SIGNED_MAP),
-        ),
-    )
-    for ax, C, title, (low, high, colours) in shown:
-        image = ax.imshow(C, vmin=low, vmax=high, cmap=colours)
-        ax.grid(False)
-        style.label(ax, "sample $i$", "sample $j$", title)
-        style.colour_bar(image, ax, "")
+    for ax, C, low, high, title in (
+        (reached, drawn.reached, 0, 1, "Reshaped: the signal's kernel"),
+        (normalised, drawn.normalised, -largest, largest, "Rows normalised after it"),
+    ):
+        style.colour_bar(style.matrix(ax, C, low, high, title), ax, "")
     bins = np.linspace(0, 1.05 * max(v.max() for v in drawn.distances.values()), 40)
     for (when, values), colour in zip(drawn.distances.items(), (style.NOISE, style.LEARNED)):
         distance.hist(values, bins, color=colour, alpha=0.6, label=when)

@@ -132,9 +132,7 @@ def draw(drawn: Drawn) -> style.Figure:
     for (curve, std), (colour, alpha), text in zip(
         drawn.signals.values(), shades, ("data", tilde, "mean only")
     ):
-        signals.fill_between(
-            range(len(curve)), -2 * std, 2 * std, color=colour, alpha=alpha / 2, lw=0
-        )
+        style.band(signals, range(len(curve)), -2 * std, 2 * std, colour, alpha / 2)
         signals.plot(curve, color=colour if text != "data" else style.NOISE, lw=1.6, label=text)
     signals.set_ylim(-3, 4)
     style.label(signals, "sample", "value", "The mean alone collapses")

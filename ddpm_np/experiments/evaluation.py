@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np._measurement import Measurement
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.ideal import Losses
+from ddpm_np.experiments.words import Rows
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
 
@@ -32,7 +32,7 @@ class Evaluation:
     spectra : variances along the principal axes, descending; empty for a point
     """
 
-    rows: dict[str, Measurement]
+    rows: Rows
     losses: Losses
     samples: Array
     ideal: Array

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -10,14 +11,18 @@ from ddpm_np.learning.threads import one_thread
 
 def versions() -> dict[str, str]:
     """The versions of everything that can change a number or a picture."""
-    found = {"Python": platform.python_version()}
-    for name in ("ddpm_np", "numpy", "scipy", "matplotlib"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # not installed, or run from a folder without installation
-            continue
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    return {**found, "machine": machine}
+    packages = installed("ddpm_np", "numpy", "scipy", "matplotlib")
+    return {"Python": platform.python_version(), **packages, "machine": machine}
+
+
+def installed(*names: str) -> dict[str, str]:
+    """The versions of these packages; who is run from a folder without installation has none."""
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def arithmetic() -> dict[str, Any]:

@@ -2,19 +2,20 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np._measurement import Measurement, mean_and_error
+from ddpm_np._measurement import mean_and_error
 from ddpm_np.closed_form.covariance import effective_rank
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_losses, optimal_loss
+from ddpm_np.experiments import figures
 from ddpm_np.experiments.evaluation import (
     REPEATS,
     Evaluation,
@@ -25,13 +26,12 @@ from ddpm_np.experiments.evaluation import (
     scatter,
     spectrum,
 )
-from ddpm_np.experiments.settings import Experiment
+from ddpm_np.experiments.loss_figures import own_loss
+from ddpm_np.experiments.settings import Experiment, Pictures
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.units import Units, read_signals
+from ddpm_np.experiments.words import Rows
 from ddpm_np.sampling import Denoiser
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 WORK = 10**9  # differences of numbers that the floor of the signals may take
 
@@ -130,21 +130,19 @@ class Own(Experiment):
         near_data, _ = _two_nearest(shown, points, itself=True)
         floor = optimal_loss(gaussian, schedule)
         redrawn = [distance(points[rng.integers(N, size=n)], gaussian) for _ in range(REPEATS)]
-        row, found = self.words.row, np.array(redrawn)
+        rows, found = Rows(self.name), np.array(redrawn)
         loss = losses.floor + losses.excess
         error = np.hypot(losses.floor_error, losses.excess_error)
         memory = float(losses.floor[1:].mean())
         rank = effective_rank(covariance(samples))
-        rows: dict[str, Measurement] = {
-            "loss": row("loss", *mean_over_t(loss, error), float(floor[1:].mean())),
-            "loss_memory": row("loss_memory", *mean_over_t(loss, error), memory),
-            "copies": row("copies", float(np.mean(near[:, 0] < near[:, 1] / 3))),
-            "nearest": row("nearest", float(np.median(near[:, 0])), n=n),
-            "nearest_data": row("nearest_data", float(np.median(near_data[:, 0])), n=len(shown)),
-            "w2": row("w2", distance(samples, gaussian), n=n),
-            "w2_data": row("w2_data", *mean_and_error(found), n=n, scatter=scatter(found)),
-            "rank": row("rank", rank, None, effective_rank(gaussian.cov)),
-        }
+        rows.add("loss", *mean_over_t(loss, error), float(floor[1:].mean()))
+        rows.add("loss_memory", *mean_over_t(loss, error), memory)
+        rows.add("copies", np.mean(near[:, 0] < near[:, 1] / 3))
+        rows.add("nearest", np.median(near[:, 0]), n=n)
+        rows.add("nearest_data", np.median(near_data[:, 0]), n=len(shown))
+        rows.add("w2", distance(samples, gaussian), n=n)
+        rows.add("w2_data", *mean_and_error(found), n=n, scatter=scatter(found))
+        rows.add("rank", rank, None, effective_rank(gaussian.cov))
         spectra = {
             "data": gaussian.spectrum,
             "network": spectrum(samples),
@@ -164,11 +162,15 @@ class Own(Experiment):
             floor,
         )
 
-    def pictures(self, training: Training, found: Evaluation) -> "Iterator[tuple[str, Figure]]":
-        from ddpm_np.experiments import figures
-
+    def pictures(self, training: Training, found: Evaluation) -> Pictures:
         assert isinstance(found, OwnEvaluation)
-        return figures.own_pictures(training, found)
+        other = "the Gaussian fit's denoiser"
+        yield "samples", figures.own_samples(found.samples, found.nearest)
+        yield "reverse", figures.reverse(found.path, found.ideal_path, other=other)
+        yield "loss", own_loss(training, found.losses, found.floor_of_fit)
+        rank = int(np.count_nonzero(found.spectra["data"] > 1e-12 * found.spectra["data"][0]))
+        yield "spectrum", figures.spectrum(found.spectra, rank, "own_spectrum")
+        yield "schedule", figures.schedule_tables(training.schedule)
 
 
 def _known(path: str) -> tuple[str, Units, Array]:

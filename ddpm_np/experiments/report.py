@@ -105,7 +105,7 @@ def _page(
     folder: Path, run: Path, content: dict[str, Any], training: Training, pictures: Sequence[str]
 ) -> str:
     e = training.experiment
-    words, rows = e.words, [Measurement(**row) for row in content["numbers"].values()]
+    words, rows = wordings()[e.name], [Measurement(**row) for row in content["numbers"].values()]
     lines = [f"# {words.title}", "", words.story.format(**e.facts()), ""]
     if e.quick:
         lines += [

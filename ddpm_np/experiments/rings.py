@@ -12,15 +12,17 @@ Source: N2 "反扩散的样例".
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ddpm_np._checks import Array, check_positive
 from ddpm_np.closed_form.distributions import Distribution, Empirical, Rings
+from ddpm_np.experiments import rings_figures
 from ddpm_np.experiments.evaluation import Evaluation
+from ddpm_np.experiments.loss_figures import rings_loss
 from ddpm_np.experiments.rings_evaluation import (
     MLP_RATE,
     PICTURES,
@@ -28,14 +30,11 @@ from ddpm_np.experiments.rings_evaluation import (
     RingsEvaluation,
     evaluate_rings,
 )
-from ddpm_np.experiments.settings import Experiment, Job
+from ddpm_np.experiments.settings import Experiment, Job, Pictures
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.network import MLP, Layer
 from ddpm_np.sampling import Denoiser
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MEMORY_SHARE, SHORT_SHARE = 0.2, 0.05  # of the main training's steps
 MLP_COST = 0.3  # of a step, in steps of the U-Net
@@ -113,11 +112,14 @@ class RingsExperiment(Experiment):
     def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
         return evaluate_rings(self, training, networks)
 
-    def pictures(self, training: Training, found: Evaluation) -> "Iterator[tuple[str, Figure]]":
-        from ddpm_np.experiments.rings_figures import rings_pictures
-
+    def pictures(self, training: Training, found: Evaluation) -> Pictures:
         assert isinstance(found, RingsEvaluation)
-        return rings_pictures(training, found)
+        yield "samples", rings_figures.samples(found.samples, found.data, found.mlp_samples)
+        yield "views", rings_figures.views(found.columns)
+        yield "reverse", rings_figures.chain(found)
+        yield "loss", rings_loss(training, found.losses)
+        yield "memory", rings_figures.memory(found.memories)
+        yield "patches", rings_figures.patches(found)
 
     def facts(self) -> dict[str, Any]:
         return {"size": self.size}

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np._measurement import Measurement, mean_and_error
+from ddpm_np._measurement import mean_and_error
 from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser, Losses, estimate_losses
 from ddpm_np.closed_form.patches import PatchDenoiser
 from ddpm_np.experiments.evaluation import Evaluation, mean_over_t, rms_distance
 from ddpm_np.experiments.training import Training
+from ddpm_np.experiments.words import Rows
 from ddpm_np.forward import q_sample
 from ddpm_np.posterior import predict_x0
 from ddpm_np.sampling import Denoiser, ancestral_sample
@@ -86,21 +87,21 @@ def evaluate_rings(
     mlp = networks["mlp"]
     mlp_losses = estimate_losses(mlp, dist, schedule, n=max(2, n // 16), rng=rng)
     mlp_samples = ancestral_sample(mlp, schedule, n, e.dim, rng=rng)
-    rows = _family_rows(e, samples, path[0], ideal_path[0], losses)
-    over = float(mlp_losses.excess[1:].mean() / mlp_losses.floor[1:].mean())
-    fit = mean_and_error(nearest_ring(mlp_samples).distance)
-    rows["mlp_excess"] = e.words.row("mlp_excess", over, None, 0.0, rate=MLP_RATE, why=WHY)
-    rows["mlp_ring"] = e.words.row("mlp_ring", *fit, 0.0, n=n)
+    rows = Rows(e.name)
+    _add_family(rows, e, samples, path[0], ideal_path[0], losses)
+    over = mlp_losses.excess[1:].mean() / mlp_losses.floor[1:].mean()
+    rows.add("mlp_excess", over, None, 0.0, rate=MLP_RATE, why=WHY)
+    rows.add("mlp_ring", *mean_and_error(nearest_ring(mlp_samples).distance), 0.0, n=n)
     asked = _asked(dist, ideal, max(2, n // 8), rng)
     memories = [
         _memory(networks[f"unet-{k}"], e.some(k), dist, schedule, asked, n, rng)
         for k in PICTURES
         if f"unet-{k}" in networks
     ]
-    rows |= _memory_rows(e, memories)
-    columns, floors, more = _five(e, schedule, networks, rng)
+    _add_memories(rows, e, memories)
+    columns, floors = _five(rows, e, schedule, networks, rng)
     return RingsEvaluation(
-        rows | more,
+        rows,
         losses,
         samples,
         ideal_path[0],
@@ -134,28 +135,22 @@ def _chain(denoiser: Denoiser, schedule: Schedule, dim: int, seed: int) -> tuple
     return path, predict_x0(schedule, path[1:, 0], np.arange(1, schedule.T + 1), eps_hat)
 
 
-def _family_rows(
-    e: RingsExperiment, samples: Array, shown: Array, ideal: Array, losses: Losses
-) -> dict[str, Measurement]:
-    floor, excess, row = losses.floor, losses.excess, e.words.row
+def _add_family(
+    rows: Rows, e: RingsExperiment, samples: Array, shown: Array, ideal: Array, losses: Losses
+) -> None:
+    floor, excess = losses.floor, losses.excess
     least, (over, error) = float(floor[1:].mean()), mean_over_t(excess, losses.excess_error)
-    fit, ideal_fit = nearest_ring(samples), nearest_ring(ideal)
-    same = mean_and_error(rms_distance(shown, ideal))
-    rows = {
-        "loss": row("loss", least + over, error, least),
-        "excess": row("excess", over / least, error / least, 0.0),
-        "ring": row("ring", *mean_and_error(fit.distance), 0.0, n=len(samples)),
-        "ideal_ring": row(
-            "ideal_ring", float(ideal_fit.distance.mean()), None, 0.0, shown=len(ideal)
-        ),
-        "radius": row("radius", *mean_and_error(fit.radius), e.distribution().radius),
-        "radius_sd": row("radius_sd", float(fit.radius.std(ddof=1)), None, 0.0),
-        "same_noise": row("same_noise", *same, 0.0, shown=len(ideal)),
-    }
+    fit, same = nearest_ring(samples), mean_and_error(rms_distance(shown, ideal))
+    rows.add("loss", least + over, error, least)
+    rows.add("excess", over / least, error / least, 0.0)
+    rows.add("ring", *mean_and_error(fit.distance), 0.0, n=len(samples))
+    rows.add("ideal_ring", nearest_ring(ideal).distance.mean(), None, 0.0, shown=len(ideal))
+    rows.add("radius", *mean_and_error(fit.radius), e.distribution().radius)
+    rows.add("radius_sd", fit.radius.std(ddof=1), None, 0.0)
+    rows.add("same_noise", *same, 0.0, shown=len(ideal))
     for t in sorted({1, max(1, e.T // 10), max(1, e.T // 2)}):
         at, off = (float(values[t] / floor[t]) for values in (excess, losses.excess_error))
-        rows[f"excess_at_{t}"] = row("excess_at", at, off, 0.0, t=t)
-    return rows
+        rows.add("excess_at", at, off, 0.0, key=f"excess_at_{t}", t=t)
 
 
 # ---- memorise or generalise ----------------------------------------------------------------------
@@ -199,38 +194,33 @@ def _memory(
     )
 
 
-def _memory_rows(e: RingsExperiment, memories: list[Memory]) -> dict[str, Measurement]:
-    rows: dict[str, Measurement] = {}
-    row = e.words.row
-    for m in memories:
-        k, (trained, fresh, ring) = m.k, map(mean_and_error, (m.trained, m.fresh, m.ring))
-        rows |= {
-            f"trained_{k}": row("trained", *trained, k=k),
-            f"fresh_{k}": row("fresh", *fresh, k=k),
-            f"ring_{k}": row("ring_of", *ring, 0.0, k=k),
-            f"to_family_{k}": row("to_family", m.to_family, k=k),
-            f"to_memory_{k}": row("to_memory", m.to_memory, k=k),
-        }
+def _add_memories(rows: Rows, e: RingsExperiment, memories: list[Memory]) -> None:
     from scipy.stats import chisquare
 
+    for m in memories:
+        k = m.k
+        rows.add("trained", *mean_and_error(m.trained), key=f"trained_{k}", k=k)
+        rows.add("fresh", *mean_and_error(m.fresh), key=f"fresh_{k}", k=k)
+        rows.add("ring_of", *mean_and_error(m.ring), 0.0, key=f"ring_{k}", k=k)
+        rows.add("to_family", m.to_family, key=f"to_family_{k}", k=k)
+        rows.add("to_memory", m.to_memory, key=f"to_memory_{k}", k=k)
     five = e.some(PICTURES[0])
     counts = np.bincount(_distances(memories[0].samples, five).argmin(axis=1), minlength=len(five))
-    share = float(chisquare(counts).pvalue)
-    rows["fair"] = row("fair", share, counts=", ".join(map(str, counts)))
-    return rows
+    rows.add("fair", chisquare(counts).pvalue, counts=", ".join(map(str, counts)))
 
 
 # ---- why circles are not round -------------------------------------------------------------------
 
 
 def _five(
+    rows: Rows,
     e: RingsExperiment,
     schedule: Schedule,
     networks: Mapping[str, Denoiser],
     rng: np.random.Generator,
-) -> tuple[dict[str, Array], dict[tuple[int, bool], Array], dict[str, Measurement]]:
+) -> tuple[dict[str, Array], dict[tuple[int, bool], Array]]:
     """Denoisers of the same five pictures, with more and less of the picture in view."""
-    five, row = e.some(PICTURES[0]), e.words.row
+    five = e.some(PICTURES[0])
     points, three = Empirical(five), networks["three-layers"]
     patches = {
         (p, placed): PatchDenoiser(five, schedule, patch=p, placed=placed)
@@ -249,20 +239,19 @@ def _five(
     }
     seed = int(rng.integers(2**63))
     columns = {name: _chain(d, schedule, e.dim, seed)[0][0] for name, d in denoisers.items()}
-    rows: dict[str, Measurement] = {}
     for (p, placed), floor in floors.items():
-        where, least = "placed" if placed else "anywhere", float(floor[1:].mean())
-        rows[f"patch_{p}_{where}"] = row("patch", least, patch=p, where=where)
+        where = "placed" if placed else "anywhere"
+        rows.add("patch", floor[1:].mean(), key=f"patch_{p}_{where}", patch=p, where=where)
     found = estimate_losses(three, points, schedule, n=max(2, e.samples // 4), rng=rng)
     error = np.hypot(found.floor_error, found.excess_error)
     loss = mean_over_t(found.floor + found.excess, error)
     least = float(floors[SEEN, False][1:].mean())
-    rows["three_layers"] = row("three_layers", *loss, least, seen=SEEN)
+    rows.add("three_layers", *loss, least, seen=SEEN)
     for name, samples in columns.items():
-        ring = mean_and_error(nearest_ring(samples).distance)
+        off = mean_and_error(nearest_ring(samples).distance)
         key = f"shown_{name.replace(' ', '_').replace(',', '')}"
-        rows[key] = row("shown", *ring, 0.0, name=name, n=len(samples))
-    return {"five": five, **columns}, floors, rows
+        rows.add("shown", *off, 0.0, key=key, name=name, n=len(samples))
+    return {"five": five, **columns}, floors
 
 
 def _distances(samples: Array, pictures: Array) -> Array:

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
 from ddpm_np._files import write_atomically
+from ddpm_np.experiments import figures
 from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.units import Units
 from ddpm_np.learning.checkpoint import load_checkpoint
@@ -17,9 +19,6 @@ from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet
 from ddpm_np.sampling import ancestral_sample, ddim_sample
 from ddpm_np.schedule import Schedule
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SAMPLERS: dict[str, Callable[..., Array]] = {"ancestral": ancestral_sample, "ddim": ddim_sample}
 
@@ -56,11 +55,10 @@ class Saved(NamedTuple):
         """How many numbers a signal has."""
         return self.network.dim if self.units is None else len(self.units.mean)
 
-    def picture(self, samples: Array) -> "Figure":
+    def picture(self, samples: Array) -> style.Figure:
         """The signals as lines; for a U-Net, which learns pictures, as pictures."""
-        from ddpm_np.experiments.figures import drawn_pictures, drawn_signals
-
-        draw = drawn_pictures if isinstance(self.network, UNet) else drawn_signals
+        is_unet = isinstance(self.network, UNet)
+        draw = figures.drawn_pictures if is_unet else figures.drawn_signals
         return draw(samples)
 
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
+from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array, check_count, check_flag, check_fraction, check_positive
 from ddpm_np.closed_form.distributions import Distribution
-from ddpm_np.experiments.words import Wording, wordings
 from ddpm_np.learning.layers import step_basis
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet
@@ -28,8 +28,6 @@ from ddpm_np.sampling import Denoiser
 from ddpm_np.schedule import Schedule
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from ddpm_np.experiments.evaluation import Evaluation
     from ddpm_np.experiments.training import Training
     from ddpm_np.experiments.units import Units
@@ -51,6 +49,7 @@ RANGES = {
 NOISE = {"sigmoid": 10.0, "linear": 20.0, "cosine": math.inf}
 MOST_NOISE = 0.999
 
+Pictures = Iterator[tuple[str, style.Figure]]
 _Any = TypeVar("_Any", bound="Experiment")
 
 
@@ -147,7 +146,7 @@ class Experiment(ABC):
         """Measures the averaged network of a training, and those of the further ones."""
 
     @abstractmethod
-    def pictures(self, training: Training, found: Evaluation) -> Iterator[tuple[str, Figure]]:
+    def pictures(self, training: Training, found: Evaluation) -> Pictures:
         """Name and figure of each picture, in the order of the report."""
 
     @abstractmethod
@@ -159,11 +158,6 @@ class Experiment(ABC):
         return None
 
     # ---- what all have
-
-    @property
-    def words(self) -> Wording:
-        """The words of the report."""
-        return wordings()[self.name]
 
     def job(self) -> Job:
         """The main training."""

@@ -4,17 +4,18 @@ Source: N2 "扩散模型的信号生成实践".
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ddpm_np._measurement import Measurement, mean_and_error
+from ddpm_np._measurement import mean_and_error
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_losses, optimal_variance
 from ddpm_np.closed_form.likelihood import vlb_terms
 from ddpm_np.closed_form.reverse import sampler_distribution
+from ddpm_np.experiments import figures
 from ddpm_np.experiments.evaluation import (
     REPEATS,
     Evaluation,
@@ -26,14 +27,13 @@ from ddpm_np.experiments.evaluation import (
     scatter,
     spectrum,
 )
-from ddpm_np.experiments.settings import Experiment
+from ddpm_np.experiments.loss_figures import loss
+from ddpm_np.experiments.settings import Experiment, Pictures
 from ddpm_np.experiments.training import Training
+from ddpm_np.experiments.words import Rows
 from ddpm_np.sampling import Denoiser
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,9 @@ class Signals(Experiment):
         samples, path = drawn(network, schedule, n, dist.dim, seed)
         ideal_samples, ideal_path = drawn(ideal, schedule, n, dist.dim, seed)
         data = dist.sample(n, rng=rng)
-        loss, floor = mean_over_t(losses.loss, losses.loss_error), float(losses.floor[1:].mean())
-        rows = {"loss": self.words.row("loss", *loss, floor)}
+        least, floor = mean_over_t(losses.loss, losses.loss_error), float(losses.floor[1:].mean())
+        rows = Rows(self.name)
+        rows.add("loss", *least, floor)
         found = Evaluation(rows, losses, samples, ideal_samples, data, path, ideal_path, spectra={})
         self._compare(found, network, schedule, rng)
         return found
@@ -72,11 +73,6 @@ class Signals(Experiment):
         self, found: Evaluation, network: Denoiser, schedule: Schedule, rng: np.random.Generator
     ) -> None:
         """Adds rows and spectra, each number with its exact one."""
-
-    def pictures(self, training: Training, found: Evaluation) -> "Iterator[tuple[str, Figure]]":
-        from ddpm_np.experiments import figures
-
-        return figures.pictures(training, found, self.distribution())
 
 
 @dataclass(frozen=True)
@@ -100,18 +96,24 @@ class Curve(Signals):
     def facts(self) -> dict[str, Any]:
         return {"dim": self.dim}
 
+    def pictures(self, training: Training, found: Evaluation) -> Pictures:
+        curve, schedule = self.distribution().mean, training.schedule
+        yield "samples", figures.curve_samples(found.samples, curve)
+        yield "reverse", figures.reverse(found.path, found.ideal_path, curve)
+        yield "loss", loss(training, found.losses)
+        yield "forward", figures.forward(schedule, found.data[0], self.rng("evaluation"))
+        yield "schedule", figures.schedule_tables(schedule)
+
     def _compare(
         self, found: Evaluation, network: Denoiser, schedule: Schedule, rng: np.random.Generator
     ) -> None:
         """How far samples are from the one curve; the exact sampler returns it."""
-        curve, row = self.distribution().mean, self.words.row
+        curve, add = self.distribution().mean, found.rows.add
         off, ideal_off = (rms_distance(x, curve) for x in (found.samples, found.ideal))
-        rms, ideal_rms = (float(np.sqrt(np.square(v).mean())) for v in (off, ideal_off))
-        found.rows["rms_distance"] = row("rms_distance", rms, None, 0.0)
-        found.rows["worst_distance"] = row(
-            "worst_distance", float(off.max()), None, 0.0, n=len(off)
-        )
-        found.rows["ideal_rms_distance"] = row("ideal_rms_distance", ideal_rms, None, 0.0)
+        rms, ideal_rms = (np.sqrt(np.square(v).mean()) for v in (off, ideal_off))
+        add("rms_distance", rms, None, 0.0)
+        add("worst_distance", off.max(), None, 0.0, n=len(off))
+        add("ideal_rms_distance", ideal_rms, None, 0.0)
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,24 @@ class Ensemble(Signals):
         counts = {"n_frequencies": self.n_frequencies, "rank": dist.rank, "dim": self.dim}
         return {"frequencies": frequencies, **counts}
 
+    def pictures(self, training: Training, found: Evaluation) -> Pictures:
+        dist, schedule = self.distribution(), training.schedule
+        yield "samples", figures.samples(found.samples, found.ideal, dist)
+        yield "reverse", figures.reverse(found.path, found.ideal_path)
+        yield "loss", loss(training, found.losses)
+        yield "spectrum", figures.spectrum(found.spectra, dist.rank)
+        yield "forward", figures.forward(schedule, found.data[0], self.rng("evaluation"))
+        yield "schedule", figures.schedule_tables(schedule)
+
     def _compare(
         self, found: Evaluation, network: Denoiser, schedule: Schedule, rng: np.random.Generator
     ) -> None:
         dist, losses = self.distribution(), found.losses
         share = 100 / losses.floor[1:].mean()
         excess = mean_over_t(share * losses.excess, share * losses.excess_error)
-        found.rows["excess_percent"] = self.words.row("excess_percent", *excess, 0.0)
-        found.rows.update(self._distances(found, dist, schedule, rng))
-        found.rows.update(self._bounds(network, dist, schedule, rng))
+        found.rows.add("excess_percent", *excess, 0.0)
+        self._distances(found, dist, schedule, rng)
+        self._bounds(found.rows, network, dist, schedule, rng)
         found.spectra.update(
             {
                 "data": dist.spectrum,
@@ -159,45 +170,43 @@ class Ensemble(Signals):
 
     def _distances(
         self, found: Evaluation, dist: Gaussian, schedule: Schedule, rng: np.random.Generator
-    ) -> dict[str, Measurement]:
+    ) -> None:
         """How far the Gaussian fit to the samples is off, and what is off the support.
 
         Like is compared with like: the samples with those of the ideal denoiser from the same
         noise; and their distance to the data with that of equally many other ones.
         """
-        row, n, output = self.words.row, len(found.samples), sampler_distribution(dist, schedule)
+        add, n, output = found.rows.add, len(found.samples), sampler_distribution(dist, schedule)
         true, best = (
             np.array([distance(p.sample(n, rng=rng), dist) for _ in range(REPEATS)])
             for p in (dist, output)
         )
         outside = np.square(dist.coordinates(found.samples)[0][:, dist.rank :]).sum(1).mean()
         known = wasserstein2(output, dist)
-        rows = {
-            "w2": row("w2", distance(found.samples, fit(found.ideal)), None, 0.0, n=n),
-            "w2_data": row("w2_data", distance(found.samples, dist), n=n),
-            "w2_ideal": row("w2_ideal", distance(found.ideal, dist), n=n),
-        }
+        add("w2", distance(found.samples, fit(found.ideal)), None, 0.0, n=n)
+        add("w2_data", distance(found.samples, dist), n=n)
+        add("w2_ideal", distance(found.ideal, dist), n=n)
         for name, values, exact in (("w2_true", true, None), ("w2_exact_sampler", best, known)):
-            number = mean_and_error(values)
-            rows[name] = row(name, *number, exact, n=n, scatter=scatter(values))
-        size = float(np.sqrt(outside / dist.dim))
-        rows["outside_rms"] = row("outside_rms", size, None, 0.0, rank=dist.rank, dim=dist.dim)
-        return rows
+            add(name, *mean_and_error(values), exact, n=n, scatter=scatter(values))
+        add("outside_rms", np.sqrt(outside / dist.dim), None, 0.0, rank=dist.rank, dim=dist.dim)
 
     def _bounds(
-        self, network: Denoiser, dist: Gaussian, schedule: Schedule, rng: np.random.Generator
-    ) -> dict[str, Measurement]:
+        self,
+        rows: Rows,
+        network: Denoiser,
+        dist: Gaussian,
+        schedule: Schedule,
+        rng: np.random.Generator,
+    ) -> None:
         """The variational bound and the entropy, both for x_1."""
-        row, noisy = self.words.row, dist.diffuse(schedule, 1)
+        noisy = dist.diffuse(schedule, 1)
         denoiser, rest = chain_from_first_step(network, schedule)
         ideal, variance = IdealDenoiser(noisy, rest), optimal_variance(noisy, rest)
         best = vlb_terms(ideal, noisy, rest, variance=variance).total
         found = vlb_terms(denoiser, noisy, rest, variance=variance, n=self.samples, rng=rng)
         kernel = vlb_terms(ideal, noisy, rest, variance="kernel").total
-        return {
-            "bound": row("bound", found.total, found.standard_error, best),
-            "bound_kernel": row("bound_kernel", kernel, None, noisy.entropy),
-        }
+        rows.add("bound", found.total, found.standard_error, best)
+        rows.add("bound_kernel", kernel, None, noisy.entropy)
 
 
 def chain_from_first_step(denoiser: Denoiser, schedule: Schedule) -> tuple[Denoiser, Schedule]:

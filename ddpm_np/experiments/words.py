@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsFloat
 
+from ddpm_np import _figure_style as style
 from ddpm_np._measurement import Measurement
-
-Numbers = tuple[float, float | None, float | None]  # measured, standard error, exact
 
 
 class Wording(NamedTuple):
@@ -17,18 +16,27 @@ class Wording(NamedTuple):
     story: str
     rows: Mapping[str, tuple[str, str]]  # what a number is, and a remark
 
-    def row(
+
+class Rows(dict[str, Measurement]):
+    """The numbers of a report by name, in the words of its experiment."""
+
+    def __init__(self, experiment: str) -> None:
+        super().__init__()
+        self._words = wordings()[experiment].rows
+
+    def add(
         self,
         name: str,
-        measured: float,
+        measured: SupportsFloat,
         error: float | None = None,
         exact: float | None = None,
         /,
+        key: str = "",
         **facts: Any,
-    ) -> Measurement:
-        """The number of that name, in the words of the report."""
-        what, remark = (text.format(**facts) for text in self.rows[name])
-        return Measurement(what, measured, exact, error, remark)
+    ) -> None:
+        """Adds the number of that name; where there are several, each under a key of its own."""
+        what, remark = (text.format(**facts) for text in self._words[name])
+        self[key or name] = Measurement(what, float(measured), exact, error, remark)
 
 
 @cache
@@ -44,6 +52,7 @@ def wordings() -> Mapping[str, Wording]:
     return found
 
 
-def caption_text(name: str, **facts: Any) -> str:
-    """What to see in the picture of that name."""
-    return wordings()["pictures"].rows[name][0].format(**facts)
+def captioned(figure: style.Figure, name: str, **facts: Any) -> style.Figure:
+    """The picture of that name, with what to see in it below."""
+    style.caption(figure, wordings()["pictures"].rows[name][0].format(**facts))
+    return figure

@@ -39,6 +39,18 @@ def test_the_committed_one_is_current_and_holds_these_cells():
     assert 30 <= len(book["cells"]) <= 40
 
 
+def test_the_committed_one_is_what_is_made_and_its_outputs():
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("nbclient")
+    made, there = module.notebook(run=False), committed()
+    nbformat.validate(made)
+    assert made["metadata"]["fingerprint"] == fingerprint()
+    assert made["metadata"]["kernelspec"] == there["metadata"]["kernelspec"]
+    for cell, old in zip(made["cells"], there["cells"], strict=True):
+        same = ("cell_type", "id", "source")
+        assert [cell[k] for k in same] == [old[k] for k in same] and old["metadata"] == {}
+
+
 def test_its_outputs_are_those_of_its_cells(outputs):
     cells = [c for c in committed()["cells"] if c["cell_type"] == "code"]
     pictures = 0

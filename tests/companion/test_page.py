@@ -1,19 +1,22 @@
 """The page: complete, self-contained, its links whole, its numbers the functions', and current."""
 
 import ast
+import base64
 import builtins
+import io
 import json
 import re
 from collections import Counter
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from commands import main, refused
 
-from ddpm_np.companion import build, numbers
+from ddpm_np.companion import build, evidence, numbers
 from ddpm_np.companion import page as module
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.notes import N2_ADDRESS, notes
@@ -22,6 +25,7 @@ from ddpm_np.errata import ERRATA
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "companion.html"
+PICTURE, PROOFS = module._picture, evidence.proofs.__wrapped__  # conftest.py has others instead
 
 
 class Outline(HTMLParser):
@@ -212,6 +216,50 @@ def test_the_command_writes_what_is_asked_for(tmp_path, monkeypatch, capsys, nam
     written = Path(name).read_text(encoding="utf-8")
     assert written == "the page" if name == "a.html" else ast.literal_eval(written) == {"cells": []}
     assert name in capsys.readouterr().out
+
+
+def test_rebuilding_puts_page_and_notebook_in_the_place_of_the_old_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "page", lambda: "the page")
+    monkeypatch.setattr(build, "notebook", lambda: {"title": "ψ"})
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "companion.html").write_text("old")
+    build.rebuild()
+    found = {p.name: p.read_text(encoding="utf-8") for p in (tmp_path / "docs").iterdir()}
+    book = '{\n "title": "ψ"\n}\n'
+    assert found == {"companion.html": "the page", "derivation.ipynb": book}
+
+
+def test_a_picture_is_made_small_and_one_that_is_missing_is_left_out(tmp_path, monkeypatch):
+    Image = pytest.importorskip("PIL.Image")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    assert PICTURE("none") == ""
+    (tmp_path / "docs" / "demos").mkdir(parents=True)
+    squares = np.random.default_rng(0).integers(0, 256, (25, 180, 4), dtype=np.uint8)
+    noise = squares.repeat(8, axis=0).repeat(8, axis=1)
+    # The best quality that fits into 11,000 bytes, or the least of all.
+    for pixels, quality in (
+        (np.full((3000, 9, 4), 200, np.uint8), 44),
+        (noise[:64], 22),
+        (noise, 6),
+    ):
+        Image.fromarray(pixels).save(tmp_path / "docs" / "demos" / "this.png")
+        start, _, data = PICTURE("this").partition(",")
+        small, file = Image.fromarray(pixels).convert("RGB"), io.BytesIO()
+        small.thumbnail((1440, 1440), Image.Resampling.LANCZOS)
+        small.save(file, "AVIF", quality=quality, speed=9)
+        assert start == "data:image/avif;base64" and base64.b64decode(data) == file.getvalue()
+
+
+def test_a_proof_that_fails_keeps_the_page_from_being_built(monkeypatch):
+    def row(equation, *failures):
+        return SimpleNamespace(equation=equation, failures=failures)
+
+    monkeypatch.setattr(evidence, "rows", lambda: [row("E1"), row("E2")])
+    assert PROOFS().keys() == {"E1", "E2"}
+    monkeypatch.setattr(evidence, "rows", lambda: [row("E1"), row("E2", "a is not b", "nor c")])
+    with pytest.raises(RuntimeError, match="^E2: a is not b; nor c$"):
+        PROOFS()
 
 
 def test_bad_input_is_refused_in_one_line_and_nothing_is_overwritten(tmp_path, monkeypatch, capsys):

@@ -215,6 +215,15 @@ def test_a_file_will_do_for_a_module(module, capsys, file):
     assert "there is no file nowhere.py" in capsys.readouterr().err
 
 
+def test_the_working_directory_is_searched_first(module, tmp_path, monkeypatch, capsys):
+    (tmp_path / "other").mkdir()
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(tmp_path))])
+    monkeypatch.syspath_prepend(str(tmp_path / "other"))
+    (tmp_path / "other" / "theirs.py").write_text("")
+    assert main(["check", "theirs:Good"]) == 0 and sys.path[0] == ""
+    assert main(["check", "theirs:Good"]) == 0 and sys.path.count("") == 1
+
+
 def test_code_that_exits_does_not_end_the_check(module, capsys):
     Path("leaves.py").write_text("import sys\nsys.exit(0)\n")
     assert main(["check", "leaves.py:x"]) == 2

@@ -385,6 +385,27 @@ def test_bad_schedules_are_one_line(betas, error, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "betas, bars, words",
+    [
+        (LINEAR, [0.9, 0.8], r"must have the shape of betas, got \(2,\) and \(30,\)"),
+        (None, [0.9, 0.9], "alphas_cumprod must fall from below 1"),
+        (None, [1.0, 0.5, 0.4], None),  # the first is that of the clean signal
+        (None, [0.5, 0.0], None),
+        (None, [0.5, -0.1], "stay at least 0, with no betas"),
+        (None, [1.1, 0.5], "alphas_cumprod must fall from below 1"),
+    ],
+)
+def test_bad_tables_of_alpha_bar_are_one_line(betas, bars, words):
+    made = one(betas=betas, alphas_cumprod=np.array(bars), predict_x0=bad)
+    if words is None:
+        assert "T = 2" in check_diffusion(made, on_fail=None).about
+        return
+    with pytest.raises(ValueError, match=words) as caught:
+        check_diffusion(made)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("subject", [object(), 3, None, "text", [], np.zeros(3), dict])
 def test_nothing_recognised_is_one_line(subject):
     with pytest.raises(TypeError, match="nothing is recognised") as caught:

@@ -1,5 +1,6 @@
 """Subjects of every make: what is right passes, what is wrong is named."""
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -32,22 +33,30 @@ def made(body):
 
 
 def heads():
-    """All that is wrong, and of what is right one in three by default."""
+    """All that is wrong or said, and of what is right one in three by default."""
     right = 0
     for head in BLOCKS:
         if head not in PRELUDES:
-            right += "->" not in head
-            later = "->" not in head and right % 3
+            plain = not re.search("[-=]>", head)
+            right += plain
+            later = plain and right % 3
             yield pytest.param(head, marks=[pytest.mark.long] if later else [])
 
 
 @pytest.mark.parametrize("head", [*heads()])
 def test_a_subject_passes_or_is_named(head):
     report = check_diffusion(made(BLOCKS[head]), on_fail=None)
-    _, arrow, words = head.partition(" -> ")
-    missing = [w for w in words.split(" & ") if w and w not in str(report)]
+    _, arrow, words = re.split("( [-=]> |$)", head, maxsplit=1)
+    words = [w for w in words.split(" & ") if w]
+    wrong = {}
+    for row in report.failures:
+        wrong.setdefault((row.equation, row.diagnosis), []).append(row.coefficient)
+    failures = [f"{e} {', '.join(found)}: {diagnosis}" for (e, diagnosis), found in wrong.items()]
+    missing = [w for w in words if w not in "\n".join([str(report), *failures])]
     assert not missing, f"{missing} not in\n{report}"
-    assert report.passed != bool(arrow) or "not a single-step" in words, str(report)
+    unnamed = [f for f in failures if not any(w in f for w in words)]
+    assert not unnamed, f"{unnamed} not in {head}"
+    assert report.passed != (arrow == " -> ") or "not a single-step" in words, str(report)
 
 
 def test_one_check_compares_the_t_of_the_model_too():

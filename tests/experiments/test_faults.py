@@ -158,7 +158,8 @@ def test_results_that_are_missing_or_not_whole_are_made_again(
 ):
     monkeypatch.setattr(_figure_style, "available", lambda: True)
     monkeypatch.setattr(
-        "ddpm_np.experiments.figures.pictures",
+        type(TINY["curve"]),
+        "pictures",
         lambda *args: ((n, _figure_style.new_figure()[0]) for n in ("samples", "loss")),
     )
     main("run", "--experiment", "curve", "--out", "x")

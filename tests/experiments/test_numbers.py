@@ -12,7 +12,7 @@ from ddpm_np.experiments import signals
 from ddpm_np.experiments.evaluation import mean_over_t
 from ddpm_np.experiments.progress import MEMORY, _smoothed
 from ddpm_np.experiments.training import Training
-from ddpm_np.experiments.words import wordings
+from ddpm_np.experiments.words import Rows, wordings
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -43,6 +43,31 @@ def test_the_mean_over_t_leaves_entry_0_out_and_has_the_error_of_independent_mea
     assert (mean, error) == (1.5, pytest.approx(0.25))
 
 
+@pytest.mark.parametrize(
+    "name, good, bad",
+    [
+        ("hidden", [(1,), (10**5,), (4,) * 100], [(0,), (10**5 + 1,)]),
+        ("basis_size", [0, 2, 10**4], [-1, 1, 10**4 + 1]),
+        ("beta_max", [5e-324, 0.9], [0.0, 1.0]),
+        ("ema_decay", [0.0, 0.9], [-0.1, 1.0]),
+        ("steps", [1, 10**9], [0, 10**9 + 1]),
+        ("batch_size", [1, 10**6], [0, 10**6 + 1]),
+        ("dim", [2, 10**4], [0, 10**4 + 1]),
+        ("n_frequencies", [1, 10**4], [0, 10**4 + 1]),
+        ("T", [1, 10**5], [0, 10**5 + 1]),
+        ("samples", [2, 10**7], [1, 10**7 + 1]),
+        ("seed", [0, 2**63 - 1], [-1, 2**63]),
+        ("noise", ["linear"], ["none", None, ["sigmoid"]]),
+    ],
+)
+def test_settings_are_taken_up_to_their_ends_and_no_further(name, good, bad):
+    for value in good:
+        assert getattr(replace(TINY["curve"], **{name: value}), name) == value
+    for value in bad:
+        with pytest.raises(ValueError, match=f"^{name} must"):
+            replace(TINY["curve"], **{name: value})
+
+
 @pytest.mark.E25
 def test_the_rows_of_loss_and_excess_hold_what_was_estimated(monkeypatch):
     training = Training(replace(TINY["ensemble"], samples=4))
@@ -63,7 +88,9 @@ def test_the_bound_row_uses_the_optimal_variance():
     training = Training(replace(TINY["ensemble"], samples=30))
     dist, schedule, network = training.distribution, training.schedule, training.denoiser()
     rng = np.random.default_rng
-    row = training.experiment._bounds(network, dist, schedule, rng(4))["bound"]
+    rows = Rows("ensemble")
+    training.experiment._bounds(rows, network, dist, schedule, rng(4))
+    row = rows["bound"]
     noisy = dist.diffuse(schedule, 1)
     denoiser, rest = signals.chain_from_first_step(network, schedule)
     variance = optimal_variance(noisy, rest)
@@ -81,5 +108,7 @@ def test_every_number_has_words_and_takes_its_facts():
         assert wording.title and wording.story and wording.rows
         for what, remark in wording.rows.values():
             assert what and not (what + remark).count("::")
-    row = wordings()["curve"].row("worst_distance", 1.5, 0.1, 0.0, n=7)
+    rows = Rows("curve")
+    rows.add("worst_distance", 1.5, 0.1, 0.0, n=7)
+    row = rows["worst_distance"]
     assert (row.measured, row.error, row.exact) == (1.5, 0.1, 0.0) and row.remark == "of 7"

@@ -86,6 +86,7 @@ def test_a_whole_run_reports_and_draws(whole: Path) -> None:
     assert numbers["ideal_ring"]["measured"] < 0.05
     assert numbers["patch_3_placed"]["measured"] < numbers["patch_3_anywhere"]["measured"]
     assert numbers["three_layers"]["measured"] > numbers["three_layers"]["exact"]
+    assert numbers["three_layers"]["exact"] == numbers["patch_7_anywhere"]["measured"]
     assert "8 x 8 pixels" in (folder / "report.md").read_text()
     for picture in ("samples", "views", "reverse", "loss", "memory", "patches"):
         assert (folder / f"{picture}.png").stat().st_size > 1000
@@ -187,6 +188,8 @@ def test_the_further_trainings_take_shares_of_the_main_ones_steps() -> None:
     memories = {f"unet-{k}": 800 for k in (5, 16, 64, 256)}
     assert steps == {"mlp": 4000, **memories, "short": 200, "three-layers": 800}
     assert (jobs["mlp"].learning_rate, jobs["mlp"].cost, jobs["short"].cost) == (5e-4, 0.3, 1.0)
+    three = jobs["three-layers"].network
+    assert three.widths == (32,) and three.layers == rings_evaluation.SEEN // 2 == 3
     quick = RINGS.variant(quick=True)
     assert (quick.steps, quick.samples, quick.ema_decay) == (40, 16, 0.9)
     assert [job.steps for job in quick.further()] == [40, 8, 8, 2, 8]

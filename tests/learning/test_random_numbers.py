@@ -46,6 +46,16 @@ def test_every_number_is_drawn_and_the_seed_decides_them(n, dtype):
     assert np.array_equal(x, draw(n, 5, dtype)) and not np.array_equal(x, draw(n, 6, dtype))
 
 
+@pytest.mark.parametrize("n", [4, 5])
+def test_float32_is_the_transform_of_uniform_numbers_and_a_normal_one_for_the_odd_place(n):
+    rng = np.random.default_rng(5)
+    u, v = np.split(rng.random(n, dtype=np.float32)[: n // 2 * 2].astype(float), 2)
+    r = np.sqrt(-2 * np.log(1 - u))
+    pairs = [*r * np.sin(2 * np.pi * v), *r * np.cos(2 * np.pi * v)]
+    odd = [rng.standard_normal(dtype=np.float32)][: n % 2]
+    assert np.allclose(draw(n, 5), [*pairs, *odd], rtol=1e-5, atol=0)
+
+
 class Zero(np.random.Generator):
     """Draws the end points of the uniform numbers."""
 

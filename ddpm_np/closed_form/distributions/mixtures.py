@@ -58,7 +58,7 @@ class GaussianMixture(Diffusing["GaussianMixture"]):
         if not len(weights) == len(means) == len(covs):
             numbers = f"{len(weights)}, {len(means)} and {len(covs)}"
             raise ValueError(f"weights, means and covs must be equally many, got {numbers}")
-        eps = np.finfo(given.dtype if given.dtype == np.float32 else np.float64).eps
+        eps = np.finfo(given.dtype).eps
         if weights.min() < 0 or abs(weights.sum() - 1) > 10 * weights.size * eps:
             got = f"got least {weights.min():.6g} and sum {weights.sum():.6g}"
             raise ValueError(f"weights must not be negative and must sum to 1, {got}")
