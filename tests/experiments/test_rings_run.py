@@ -184,6 +184,8 @@ def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> N
         (ValueError, {"steps": 0}, "steps must be at least 1"),
         (ValueError, {"muon_rate": -1.0}, "muon_rate"),
         (TypeError, {"hidden": [4, 4]}, "hidden must be a tuple"),
+        (TypeError, {"hidden": (4,) * 101}, "hidden must be a tuple of 1 to 100 widths"),
+        (TypeError, {"hidden": ()}, "hidden must be a tuple of 1 to 100 widths"),
     ],
 )
 def test_bad_settings_are_refused(
