@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from commands import files, main
+from drawn import check_drawn
 
 from ddpm_np import _figure_style
 from ddpm_np.closed_form.distributions import Rings
@@ -53,11 +54,30 @@ def small():
 
 
 @pytest.fixture(scope="module")
-def whole(small, quick_pictures, tmp_path_factory):
+def pictures():
+    """The pictures of the whole run, once it is done."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def whole(small, quick_pictures, pictures, tmp_path_factory):
     """The folder of a whole run."""
-    folder = tmp_path_factory.mktemp("rings") / "run"
-    assert main("run", "--experiment", "rings", "--out", folder) == 0
+    folder, drawn = tmp_path_factory.mktemp("rings") / "run", type(SMALL).pictures
+
+    def kept(*given):
+        pictures.update(drawn(*given))
+        yield from pictures.items()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(SMALL), "pictures", kept)
+        assert main("run", "--experiment", "rings", "--out", folder) == 0
     return folder
+
+
+def test_the_pictures_show_what_they_did(whole, pictures):
+    assert [*pictures] == ["samples", "views", "reverse", "loss", "memory", "patches"]
+    for name, figure in pictures.items():
+        check_drawn(f"rings {name}", figure)
 
 
 def test_a_whole_run_reports_and_draws(whole):
@@ -155,6 +175,8 @@ def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path):
         (ValueError, {"steps": 0}, "steps must be at least 1"),
         (ValueError, {"muon_rate": -1.0}, "muon_rate"),
         (TypeError, {"hidden": [4, 4]}, "hidden must be a tuple"),
+        (TypeError, {"hidden": (4,) * 101}, "hidden must be a tuple of 1 to 100 widths"),
+        (TypeError, {"hidden": ()}, "hidden must be a tuple of 1 to 100 widths"),
     ],
 )
 def test_bad_settings_are_refused(error, change, says):
