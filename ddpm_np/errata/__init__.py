@@ -21,7 +21,7 @@ from unicodedata import east_asian_width
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.notes import NOTES, Place
 from ddpm_np.equations.words import LANGUAGES, Words
-from ddpm_np.errata import n0, n1, n2_chain, n2_derivation, n2_signals, n3, n4
+from ddpm_np.errata import n0, n1, n2, n3, n4
 from ddpm_np.errata.numbers import RULE, Numbers
 from ddpm_np.errata.record import KINDS, LABELS, Erratum, read
 
@@ -32,7 +32,7 @@ _WIDTH = 100
 
 def _counterexamples() -> dict[str, Callable[[], Numbers]]:
     """The functions by the place that their name says."""
-    modules = (n0, n1, n2_signals, n2_chain, n2_derivation, n3, n4)
+    modules = (n0, n1, n2, n3, n4)
     named = {n: f for m in modules for n, f in vars(m).items() if re.match(r"_n\d_", n)}
     return {
         name[1:].replace("n", "N").replace("_", ":", 1).replace("_", "-"): function
