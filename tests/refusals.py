@@ -400,6 +400,12 @@ case(ideal.estimate_loss, n=count(4, 2))
 case(ideal.estimate_excess, n=count(4, 2))
 PICTURES = array(np.ones((2, 9))).and_not(np.ones((2, 5)))
 case(patches.PatchDenoiser, pictures=PICTURES, patch=count(3).and_not(2), placed=flag(True))
+case(
+    patches.PatchDenoiser(np.eye(9)[:2], SCHEDULE, patch=3),
+    name="PatchDenoiser.__call__",
+    x_t=array(np.ones((2, 9))).and_not(np.ones(9), np.ones((1, 2, 9))),
+    t=steps(2),
+)
 case(reverse.reverse_kernel, "s", x_t=array(X), **ROUTE)
 case(reverse.reverse_variance, "s", **ROUTE)
 case(reverse.sampler_distribution, variance=VARIANCE.but(None), eta=Good(None))
@@ -495,6 +501,16 @@ class Doubled(MLP):
     def forward(self, x: Any, t: Any) -> Any:
         eps_hat, cache = super().forward(x, t)
         return 2 * eps_hat, cache
+
+
+class Wide(Gaussian):
+    """A distribution whose signals are longer than it says."""
+
+    def __init__(self) -> None:
+        super().__init__(X[0], SIGMA)
+
+    def sample(self, n: int, **options: Any) -> Any:
+        return np.ones((n, DIM + 1))
 
 
 DOUBLED = Doubled(DIM, T, hidden=(4,), rng=rng())

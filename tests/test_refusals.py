@@ -68,6 +68,19 @@ def test_what_is_good_or_just_good_is_taken(name):
                 assert str(refusal).split()[0] != argument
 
 
+@pytest.mark.parametrize(
+    "made, shown",
+    [
+        ("EXACT", "Schedule(T=1, exact)"),
+        ("IDEAL", "IdealDenoiser(Gaussian(dim=3, rank=3), Schedule(T=4, beta=0.1..0.4, "),
+        ("patches.PatchDenoiser(np.eye(9), SCHEDULE, patch=3)", "PatchDenoiser(k=9, patch=3, any"),
+        ("patches.PatchDenoiser(np.eye(9), SCHEDULE, patch=5, placed=True)", "patch=5, placed)"),
+    ],
+)
+def test_an_object_tells_what_it_is_made_of(made, shown):
+    assert shown in repr(eval(made, vars(refusals)))
+
+
 def test_every_public_function_that_checks_its_arguments_is_in_the_table():
     known = ELSEWHERE | {name.partition(".")[0] for name in CASES}
     for module in pkgutil.walk_packages(ddpm_np.__path__, "ddpm_np."):

@@ -242,7 +242,7 @@ def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
     C1: (n, n).
     """
     values, V = _eigen("C", C)
-    if values[-1] <= values[0] * len(values) * np.finfo(float).eps:
+    if values[-1] <= values[0] * (len(values) * np.finfo(float).eps):  # values[0] may be huge
         raise ValueError(
             f"C must be invertible, got eigenvalues from {values[-1]:.3g} to {values[0]:.3g}"
         )

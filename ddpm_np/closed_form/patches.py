@@ -74,7 +74,7 @@ class PatchDenoiser(ReadOnly):
 
     def __call__(self, x_t: ArrayLike, t: Steps) -> Array:
         """eps_hat (n, dim) for x_t (n, dim), in its dtype; t: an int or (n,) integers, 1..T."""
-        x_t = checked_points(x_t, self.dim)
+        x_t = checked_points(x_t, self.dim, "x_t")
         if x_t.ndim != 2:
             raise ValueError(f"x_t must have 2 axes, got shape {x_t.shape}")
         t = np.broadcast_to(check_steps("t", t, 1, self.T, batch=x_t.shape[:1]), len(x_t))

@@ -72,7 +72,7 @@ class Draws:
 
 
 def _shape(size: Any) -> tuple[int, ...]:
-    return () if size is None else tuple(np.atleast_1d(size).astype(int))
+    return () if size is None else tuple(np.atleast_1d(size).astype(int).tolist())
 
 
 class _Fake:

@@ -19,6 +19,8 @@ those of a subtraction; ``alpha_1 ... alpha_t`` is a product; ``N(x; m, v I)`` i
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -171,10 +173,8 @@ def value(tree: Node, numbers: Mapping[str, Any]) -> Any:
         return numbers[square]
     factors = _factors(tree)
     if len(factors) > 2 and factors[-2].kind == "dots":
-        start = value(factors[0], numbers)
-        for factor in factors[1:-3]:
-            start = start * value(factor, numbers)
-        return start * _product(factors[-3].text, factors[-1].text, numbers)
+        before = [value(factor, numbers) for factor in factors[:-3]]
+        return reduce(mul, [*before, _product(factors[-3].text, factors[-1].text, numbers)])
     if tree.kind not in _OPERATIONS:
         raise ValueError(f"{tree.kind} {tree.text!r} has no value")
     return _OPERATIONS[tree.kind](*(value(part, numbers) for part in tree.parts))

@@ -183,8 +183,6 @@ class Network(ABC):
         x = check_array("x", x, ndim=2, dim=self.dim).astype(self.dtype, copy=False)
         t = check_steps("t", t, 1, self.T, batch=x.shape[:1])
         if not isinstance(t, int) and t.shape != x.shape[:1]:
-            if t.ndim > 1:
-                raise ValueError(f"t must be an int or one step for each row, got shape {t.shape}")
             t = np.broadcast_to(t, x.shape[:1])
         return x, t
 

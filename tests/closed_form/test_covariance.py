@@ -430,3 +430,8 @@ def test_the_covariance_of_a_sum_in_a_stack_is_that_of_each() -> None:
     for k in range(2):
         alone = covariance_of_sum(2.0, C_x[k], 3.0, C_y[k], C_xy[k])
         np.testing.assert_array_equal(whole[k], alone)
+
+
+def test_the_transport_map_of_the_largest_covariances_is_found() -> None:
+    C = 1e308 * np.eye(3)
+    assert np.allclose(transport_map(C, C), np.eye(3), rtol=1e-14, atol=1e-14)

@@ -219,6 +219,7 @@ def test_it_serves_the_ideal_denoiser_in_any_shape_and_dtype() -> None:
 def test_noise_adds_up() -> None:
     once = SMALL.noised(0.5, 0.25).noised(0.8, 0.1)
     assert once.kept == 0.5 * 0.8 and once.noise == 0.25 * 0.8 + 0.1
+    assert once.has_density and not SMALL.has_density
     assert repr(once) == "Rings(size=8, radius=2.2, spread=0.8, kept=0.4, noise=0.3)"
     nothing = SMALL.noised(0.0, 1.0)
     x = np.random.default_rng(0).standard_normal((2, 64))

@@ -47,8 +47,15 @@ def heads():
 def test_a_subject_passes_or_is_named(head):
     report = check_diffusion(made(BLOCKS[head]), on_fail=None)
     _, arrow, words = re.split("( [-=]> |$)", head, maxsplit=1)
-    missing = [w for w in words.split(" & ") if w and w not in str(report)]
+    words = [w for w in words.split(" & ") if w]
+    wrong = {}
+    for row in report.failures:
+        wrong.setdefault((row.equation, row.diagnosis), []).append(row.coefficient)
+    failures = [f"{e} {', '.join(found)}: {diagnosis}" for (e, diagnosis), found in wrong.items()]
+    missing = [w for w in words if w not in "\n".join([str(report), *failures])]
     assert not missing, f"{missing} not in\n{report}"
+    unnamed = [f for f in failures if not any(w in f for w in words)]
+    assert not unnamed, f"{unnamed} not in {head}"
     assert report.passed != (arrow == " -> ") or "not a single-step" in words, str(report)
 
 

@@ -50,6 +50,12 @@ def test_sums_and_means_run_over_the_first_axis():
     assert value(parse("mean_k(a_k)"), numbers) == 7 / 3
 
 
+def test_dots_stand_for_the_factors_between():
+    numbers = {"c": 3.0, "b": 5.0, "a_1": 2.0, "a_2": 7.0, "a_3": 11.0, "t": 3}
+    assert value(parse("a_1 ... a_t"), numbers) == 154.0
+    assert value(parse("c b a_1 ... a_t"), numbers) == 15 * 154.0
+
+
 @pytest.mark.parametrize("text", ["", "a +", "a / ", "(a", "a)", "a $ b", "sqrt(", "^2", "a | b"])
 def test_what_is_not_in_the_notation_is_refused_and_quoted(text):
     with pytest.raises(ValueError, match="cannot read"):
@@ -57,8 +63,13 @@ def test_what_is_not_in_the_notation_is_refused_and_quoted(text):
 
 
 def test_what_has_no_value_says_so():
-    with pytest.raises(ValueError, match="no value"):
-        value(parse("x ~ N"), {"x": 1, "N": 1})
+    for text, said in (
+        ("x ~ N", "'~' has no value"),
+        ("gamma(x)", "the function 'gamma' has no value"),
+        ("N(x)", "N needs a point, a mean and a variance"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            value(parse(text), {"x": 1, "N": 1})
 
 
 TREES = st.recursive(

@@ -43,6 +43,31 @@ def test_the_mean_over_t_leaves_entry_0_out_and_has_the_error_of_independent_mea
     assert (mean, error) == (1.5, pytest.approx(0.25))
 
 
+@pytest.mark.parametrize(
+    "name, good, bad",
+    [
+        ("hidden", [(1,), (10**5,), (4,) * 100], [(0,), (10**5 + 1,)]),
+        ("basis_size", [0, 2, 10**4], [-1, 1, 10**4 + 1]),
+        ("beta_max", [5e-324, 0.9], [0.0, 1.0]),
+        ("ema_decay", [0.0, 0.9], [-0.1, 1.0]),
+        ("steps", [1, 10**9], [0, 10**9 + 1]),
+        ("batch_size", [1, 10**6], [0, 10**6 + 1]),
+        ("dim", [2, 10**4], [0, 10**4 + 1]),
+        ("n_frequencies", [1, 10**4], [0, 10**4 + 1]),
+        ("T", [1, 10**5], [0, 10**5 + 1]),
+        ("samples", [2, 10**7], [1, 10**7 + 1]),
+        ("seed", [0, 2**63 - 1], [-1, 2**63]),
+        ("noise", ["linear"], ["none", None, ["sigmoid"]]),
+    ],
+)
+def test_settings_are_taken_up_to_their_ends_and_no_further(name, good, bad):
+    for value in good:
+        assert getattr(replace(TINY["curve"], **{name: value}), name) == value
+    for value in bad:
+        with pytest.raises(ValueError, match=f"^{name} must"):
+            replace(TINY["curve"], **{name: value})
+
+
 @pytest.mark.E25
 def test_the_rows_of_loss_and_excess_hold_what_was_estimated(monkeypatch):
     training = Training(replace(TINY["ensemble"], samples=4))

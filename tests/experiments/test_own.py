@@ -11,7 +11,8 @@ from commands import main, refused
 from ddpm_np.closed_form.covariance import effective_rank
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
 from ddpm_np.closed_form.ideal import estimate_floor
-from ddpm_np.experiments import saved
+from ddpm_np.experiments import own, saved, units
+from ddpm_np.experiments.figures import drawn_pictures, drawn_signals
 from ddpm_np.experiments.own import Own, _two_nearest
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.units import Units, read_signals
@@ -157,6 +158,26 @@ def test_signals_of_one_number_are_learned(tiny, text):
     assert drawn.shape == (5, len(text.splitlines()[-1].split(","))) and np.isfinite(drawn).all()
 
 
+def test_a_file_that_cannot_be_read_and_too_little_memory_are_not_called_damage(tiny, monkeypatch):
+    np.save("x.npy", signals())
+    for error in (PermissionError("no"), MemoryError("Unable to allocate")):
+        monkeypatch.setattr(units, "_read_numpy", lambda file, error=error: raised(error))
+        with pytest.raises(type(error)) as caught:
+            read_signals("x.npy")
+        assert caught.value is error
+
+
+def raised(error):
+    raise error
+
+
+@pytest.mark.parametrize("name", ["data", "digest"])
+@pytest.mark.parametrize("wrong", [3, None, "a\0b"])
+def test_the_file_of_an_experiment_must_be_a_text(name, wrong):
+    with pytest.raises(TypeError, match=f"^{name} must be a text$"):
+        Own(**{name: wrong})
+
+
 def test_a_file_that_changed_is_refused_on_resume_and_another_one_is_named(folder, capsys):
     assert main("run", "--data", "x.npy", "--out", "run", *QUICK) == 0
     Path("run/report.json").unlink()
@@ -194,12 +215,12 @@ def test_the_pictures_show_samples_with_their_neighbours_and_both_floors(learned
     figures = dict(training.experiment.pictures(training, found))
     assert [*figures] == ["samples", "reverse", "loss", "spectrum", "schedule"]
     assert all(figure.get_suptitle() and figure.texts for figure in figures.values())
-    x, own = training.experiment.signals()[1], training.experiment.units().standardised
+    x, units_of = training.experiment.signals()[1], training.experiment.units().standardised
     for k, panel in enumerate(figures["samples"].axes):
         near, drawn = (line.get_ydata() for line in panel.lines)
         assert np.array_equal(drawn, found.samples[k]) and np.array_equal(near, found.nearest[k])
-        away = np.linalg.norm(x - own(drawn[None]), axis=1)
-        assert np.isclose(np.linalg.norm(own(near[None]) - own(drawn[None])), away.min())
+        away = np.linalg.norm(x - units_of(drawn[None]), axis=1)
+        assert np.isclose(np.linalg.norm(units_of(near[None]) - units_of(drawn[None])), away.min())
         assert [bool(panel.get_xlabel()), bool(panel.get_ylabel())] == [k > 2, k % 3 == 0]
     assert len(figures["samples"].axes) == 6
     left, right = figures["loss"].axes
@@ -217,6 +238,44 @@ def test_the_pictures_show_samples_with_their_neighbours_and_both_floors(learned
     edge = figures["spectrum"].axes[0].lines[-1].get_xdata()
     assert (found.spectra["data"] > 0).sum() == 5 and edge[0] == 5.5
     assert "Gaussian fit" in figures["reverse"].axes[1].get_title("left")
+
+
+def test_the_floor_takes_as_many_signals_as_the_work_allows(learned, monkeypatch):
+    training, _ = learned
+    asked = []
+
+    def count(*args, n, **options):
+        asked.append(n)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(own, "estimate_losses", count)
+    for work in (60 * 30 * 12 * 7, 60 * 30 * 12 * 7 - 1, 1, 10**9):  # 30 columns at least
+        monkeypatch.setattr(own, "WORK", work)
+        with pytest.raises(KeyboardInterrupt):
+            training.experiment.evaluate(training, {})
+    assert asked == [7, 6, 2, 80]
+
+
+def test_drawn_signals_are_counted_in_the_title(quick_pictures):
+    (axes,) = drawn_signals(signals()[:, :4]).axes
+    assert np.array_equal([line.get_ydata() for line in axes.lines], signals()[:50, :4])
+    assert axes.get_title("left") == "50 of 60 signals"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("place in the signal", "value")
+
+
+def test_drawn_pictures_stand_ten_in_a_row(quick_pictures):
+    pictures = np.random.default_rng(0).random((23, 16))
+    (panel,) = drawn_pictures(pictures).axes
+    image = np.asarray(panel.images[0].get_array())
+    assert image.shape == (3 * 5 - 1, 10 * 5 - 1)  # a pixel between
+    for k, picture in enumerate(pictures):
+        row, column = divmod(k, 10)
+        assert np.array_equal(image[5 * row :, 5 * column :][:4, :4], picture.reshape(4, 4))
+    assert [label.get_text() for label in panel.get_yticklabels()] == [
+        "from 1",
+        "from 11",
+        "from 21",
+    ]
 
 
 @pytest.mark.E25

@@ -13,6 +13,7 @@ from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_excess, optimal_lo
 from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.experiments.evaluation import rms_distance
 from ddpm_np.experiments.experiment import CURVE, ENSEMBLE, RINGS, from_config
+from ddpm_np.experiments.own import Own
 from ddpm_np.experiments.report import write_report, write_summary
 from ddpm_np.experiments.signals import chain_from_first_step
 from ddpm_np.experiments.training import Training
@@ -76,6 +77,13 @@ def test_curve_is_the_notes_experiment_and_ensemble_its_family():
             "activation='silu', mirrored=False, basis_size=12, beta_2=0.999, max_norm=1.0, "
             "dim=256, T=100, noise='sigmoid', beta_max=0.1, samples=64, seed=0, quick=False, "
             "muon_rate=0.2, step_power=0.5",
+        ),
+        (
+            Own(),
+            "hidden=(256, 128), steps=6000, batch_size=200, learning_rate=0.005, ema_decay=0.998, "
+            "activation='silu', mirrored=True, basis_size=20, beta_2=0.999, max_norm=1.0, dim=50, "
+            "T=100, noise='sigmoid', beta_max=0.1, samples=500, seed=0, quick=False, data='', "
+            "digest=''",
         ),
     ],
 )
@@ -378,6 +386,27 @@ def test_pictures_show_the_numbers_that_they_name(measured, figures):
         (left, _), (right, _) = pictures[name, "reverse"][:2]
         for lines, path in ((left, found.path), (right, found.ideal_path)):
             assert np.array_equal(lines, [path[0] if last is None else last])
+    schedule, t = training.schedule, np.arange(1, 9)
+    (left, _), (middle, _), (right, _) = pictures["ensemble", "schedule"]
+    assert np.array_equal(left, [schedule.beta[1:], schedule.beta_tilde[1:]])
+    assert np.allclose(np.square(middle), [schedule.alpha_bar, schedule.one_minus_alpha_bar])
+    assert np.array_equal(right[0], schedule.log_snr[1:]) and np.array_equal(right[1], [0, 0])
+    spectra, (left, right) = measured["ensemble"][1].spectra, pictures["ensemble", "spectrum"]
+    rank, data = training.distribution.rank, spectra["data"]
+    kinds = ["data", "exact sampler", "true sample", "network"]
+    for values, kind in zip(left[0], kinds):
+        assert np.array_equal(values, spectra[kind][spectra[kind] > 1e-12 * spectra[kind][0]])
+    assert left[1].lines[-1].get_xdata()[0] == rank + 0.5 and len(left[0]) == 5
+    large = np.count_nonzero(data > 1e-2 * data[0])
+    for values, kind in zip(right[0][1:], ["exact sampler", "true sample", "ideal", "network"]):
+        assert np.allclose(values, spectra[kind][:large] / data[:large])
+    numbered = [np.array_equal(line.get_xdata(), t[:large]) for line in right[1].lines]
+    assert numbered == [False, True, True, True, True]
+    names = ["data, exact", "exact sampler, exact", "as many true signals", "the network's samples"]
+    assert [text.get_text() for text in left[1].get_legend().get_texts()] == names
+    assert [text.get_text() for text in right[1].get_legend().get_texts()] == [
+        "ideal denoiser, same noise"
+    ]
     (left, _), (right, axes) = pictures["curve", "samples"]
     assert np.array_equal(left[:-1], [*of_curve.samples[:50], curve])
     off = of_curve.samples - curve
