@@ -23,18 +23,9 @@ GRID = EAGER, BEST, JAX
 TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5)
 
 
+@style.styled
 def draw_timing(rows: Sequence[dict[str, Any]]) -> Path:
     """Draws the rows, and says which kernels ran."""
-    return style.save(_timing(rows), DOCS / "benchmark.png")
-
-
-def draw_learning(rows: Sequence[dict[str, Any]]) -> Path:
-    """Draws excess against seconds."""
-    return style.save(_learning(rows), DOCS / "learning.png")
-
-
-@style.styled
-def _timing(rows: Sequence[dict[str, Any]]) -> style.Figure:
     title = "Training step and sampling against PyTorch and JAX, one core"
     rows = [row for row in rows if not row.get("all_cores")]
     figure, axes = style.new_figure(1, 2, title, panel=(5.2, 4.0))
@@ -95,11 +86,12 @@ def _timing(rows: Sequence[dict[str, Any]]) -> style.Figure:
         "rounds in which the contenders take turns. "
         f"NumPy's BLAS ran its default kernels here, {rows[0]['kernel']}.",
     )
-    return figure
+    return style.save(figure, DOCS / "benchmark.png")
 
 
 @style.styled
-def _learning(rows: Sequence[dict[str, Any]]) -> style.Figure:
+def draw_learning(rows: Sequence[dict[str, Any]]) -> Path:
+    """Draws excess against seconds."""
     title = "Excess of the loss over the Bayes floor against seconds of training"
     figure, axes = style.new_figure(1, 1, title, panel=(7.0, 4.2))
     panel = axes[0][0]
@@ -119,4 +111,4 @@ def _learning(rows: Sequence[dict[str, Any]]) -> style.Figure:
         "Each point is a run of its own, with its own learning-rate schedule. The dashed line is a "
         "tenth of a per cent above the lowest loss any predictor can reach.",
     )
-    return figure
+    return style.save(figure, DOCS / "learning.png")

@@ -13,10 +13,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from pkgutil import resolve_name
 
 from benchmarks.contenders import BEST, EAGER, JAX
 
 NAMES = {"ours": "ours", "eager": EAGER, "best": BEST, "jax": JAX}
+MAKERS = {
+    "ours": "benchmarks.ours:our_training",
+    "eager": "benchmarks.rivals:eager_training",
+    "best": "benchmarks.rivals:best_training",
+    "jax": "benchmarks.jax_rival:jax_training",
+}
 
 
 def measure(name: str, repeats: int) -> dict[str, float]:
@@ -35,18 +42,11 @@ def measure(name: str, repeats: int) -> dict[str, float]:
 
 def _child(name: str) -> dict[str, float]:
     start = time.perf_counter()
-    if name == "ours":
-        from benchmarks.ours import our_training as make
-    elif name == "jax":
-        from benchmarks.jax_rival import jax_training as make
-    else:
+    make = resolve_name(MAKERS[name])
+    if name in ("eager", "best"):
         import torch
 
         torch.set_num_threads(1)
-        if name == "eager":
-            from benchmarks.rivals import eager_training as make
-        else:
-            from benchmarks.rivals import best_training as make
     imported = time.perf_counter()
     import numpy as np
 

@@ -40,6 +40,7 @@ except ImportError:
 
 WIDTHS, BATCHES = (64, 256, 1024), (16, 256, 1024, 4096)
 SAMPLES = 1000
+ROUNDS, BLOCK = 5, 0.02  # rounds at least, and seconds in a block of one contender
 ALL_CORES = ("default network", "main job's network", f"sampling {SAMPLES} signals", "width 1024")
 SCHEDULE = Schedule.sigmoid()
 DIM = 50
@@ -51,15 +52,6 @@ class Cell:
 
     config: str
     contenders: dict[str, Callable[[], Run]]
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How long the clock runs: rounds at least, seconds in a block at least, and seconds in all."""
-
-    rounds: int
-    block: float
-    total: float
 
 
 def cells(quick: bool) -> Iterator[Cell]:
@@ -93,8 +85,7 @@ def on_all_cores() -> Iterator[Cell]:
 def measure(cell: Cell, *, quick: bool, one_core: bool = True) -> list[dict[str, object]]:
     """A row for each rival of the cell; with ``one_core`` nobody may use more."""
     runs = {name: make() for name, make in cell.contenders.items()}
-    effort = Effort(5, 0.02, 0.7 if quick else 1.8)
-    seconds, clocks = interleaved(runs, effort)
+    seconds, clocks = interleaved(runs, 0.7 if quick else 1.8)
     ours = seconds.pop("ours")
     rows = []
     for rival, theirs in seconds.items():
@@ -107,23 +98,26 @@ def measure(cell: Cell, *, quick: bool, one_core: bool = True) -> list[dict[str,
 
 
 def interleaved(
-    runs: dict[str, Run], effort: Effort
+    runs: dict[str, Run], total: float
 ) -> tuple[dict[str, list[float]], dict[str, Clock]]:
-    """Seconds per step for each contender and round, and the clock of each."""
+    """Seconds per step for each contender and round, and the clock of each.
+
+    total: seconds in all, at least.
+    """
     clocks = {name: Clock() for name in runs}
     calls, steps = {}, {name: jax_rival.SCAN if name == SCAN else 1 for name in runs}
     for name, run in runs.items():
         run()
         first = _timed(run, 1, Clock())
-        if first < effort.block:
+        if first < BLOCK:
             first = min(first, *(_timed(run, 1, Clock()) for _ in range(2)))
-        calls[name] = max(1, round(effort.block / first))
+        calls[name] = max(1, round(BLOCK / first))
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    end, order, rounds = time.perf_counter() + effort.total, list(runs), 0
+    end, order, rounds = time.perf_counter() + total, list(runs), 0
     gc.collect()
     gc.disable()
     try:
-        while rounds < effort.rounds or time.perf_counter() < end:
+        while rounds < ROUNDS or time.perf_counter() < end:
             for name in order:
                 if calls[name] > 1:
                     runs[name]()  # brings its arrays back into the caches

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ddpm_np import __version__
-from ddpm_np._files import disk_failed
-from ddpm_np.commands import COMMANDS, DONE, FAILED
-from ddpm_np.experiments.progress import (
+from ddpm_np._console import (
+    DONE,
+    FAILED,
     Ended,
     Failed,
     Interrupted,
@@ -22,6 +22,8 @@ from ddpm_np.experiments.progress import (
     say,
     silence,
 )
+from ddpm_np._files import disk_failed
+from ddpm_np.commands import COMMANDS
 
 BAD_INPUT = 2
 CODES = (

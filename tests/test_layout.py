@@ -14,7 +14,7 @@ PACKAGE = Path(ddpm_np.__file__).parent
 
 # From the bottom up. A part imports only parts that stand before it.
 PARTS = (
-    "_checks _files _measurement _figure_style _picture_grid schedule forward learning "
+    "_checks _files _console _measurement _figure_style _picture_grid schedule forward learning "
     "posterior sampling closed_form signals network training learning.fast equations proof "
     "conformance errata demos experiments companion commands cli"
 ).split()

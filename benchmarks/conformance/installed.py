@@ -16,18 +16,16 @@ T, LINEAR = 1000, {"beta_start": 1e-4, "beta_end": 0.02}
 # ---- diffusers ----------------------------------------------------------------------------------
 
 
+def diffusers(kind: str, **settings: Any) -> Any:
+    """One of its schedulers, without clipping unless asked for."""
+    from diffusers import schedulers
+
+    return adapt(getattr(schedulers, kind)(**({"clip_sample": False} | settings)))
+
+
 def ddpm(**settings: Any) -> Any:
-    """diffusers' ancestral sampler, without clipping unless asked for."""
-    from diffusers import DDPMScheduler
-
-    return adapt(DDPMScheduler(**({"clip_sample": False} | settings)))
-
-
-def ddim(**settings: Any) -> Any:
-    """diffusers' DDIM sampler, without clipping unless asked for."""
-    from diffusers import DDIMScheduler
-
-    return adapt(DDIMScheduler(**({"clip_sample": False} | settings)))
+    """Its ancestral sampler."""
+    return diffusers("DDPMScheduler", **settings)
 
 
 class LearnedVariance:
@@ -266,11 +264,11 @@ ENTRIES = [
         "DDPM `learned_range`, the model says -1",
         lambda: LearnedVariance("learned_range", lambda s, t: -1.0),
     ),
-    Entry("diffusers", "DDIM, `set_alpha_to_one=True`", ddim),
+    Entry("diffusers", "DDIM, `set_alpha_to_one=True`", lambda: diffusers("DDIMScheduler")),
     Entry(
         "diffusers",
         "DDIM, `set_alpha_to_one=False`",
-        lambda: ddim(set_alpha_to_one=False),
+        lambda: diffusers("DDIMScheduler", set_alpha_to_one=False),
         ("E18 ddim",),
         "Convention of Stable Diffusion's configurations: the signal ends at the noise level of "
         "t = 1, so that the last step does nothing.",

@@ -8,55 +8,14 @@ from typing import Any
 from benchmarks.conformance.entry import Entry
 
 
-class NotesProgram:
-    """The program of the notes, learn-noise/learn-noise-1.py at 943760a, in float32.
+class NoisyToTheEnd:
+    """Ho et al.'s formulas on the tables ``table``, of beta, and ``bar``, of alpha_bar.
 
-    beta_t = sigmoid(f_t) (0.1 - 1e-5) + 1e-5, f_t from -6 to 6 in 100 steps; every step, the last
-    one included, adds noise of variance beta_t.
+    Every step, the last one included, adds noise of variance beta_t.
     """
 
-    name = "the notes' program"
-
-    def __init__(self) -> None:
-        import torch
-
-        self.betas = torch.sigmoid(torch.linspace(-6, 6, 100)) * (0.1 - 1e-5) + 1e-5
-        self.alphas_cumprod = torch.cumprod(1 - self.betas, 0)
-
-    def q_sample(self, x_0: Any, t: int, noise: Any) -> Any:
-        """x_t."""
-        bar = self.alphas_cumprod[t]
-        return bar.sqrt() * x_0 + (1 - bar).sqrt() * noise
-
-    def reverse_step(self, x_t: Any, t: int, eps: Any, z: Any) -> Any:
-        """The step to t - 1."""
-        beta, spread = self.betas[t], (1 - self.alphas_cumprod[t]).sqrt()
-        return (x_t - beta / spread * eps) / (1 - beta).sqrt() + beta.sqrt() * z
-
-    def loss(self, eps_hat: Any, eps: Any) -> Any:
-        """The mean square."""
-        import torch
-
-        return torch.nn.functional.mse_loss(eps_hat, eps)
-
-
-class MinDiffusion:
-    """cloneofsimo/minDiffusion, mindiffusion/ddpm.py at a2acee3, in float32.
-
-    Its tables have T + 1 entries, index 0 included, and its sampler goes from t = T - 1 to t = 1:
-    time is 1-based, and entry 0 belongs to no step that is taken. But alpha_bar is the product from
-    entry 0 on. Every step, the last one included, adds noise of variance beta_t.
-    """
-
-    name, first_step = "minDiffusion", 1
-
-    def __init__(self) -> None:
-        import torch
-
-        T, low, high = 1000, 1e-4, 0.02
-        self.table = low + (high - low) * torch.arange(T + 1, dtype=torch.float32) / T
-        self.bar = torch.log(1 - self.table).cumsum(0).exp()
-        self.betas, self.alphas_cumprod = self.table[1:], self.bar[1:]
+    table: Any
+    bar: Any
 
     def q_sample(self, x_0: Any, t: int, noise: Any) -> Any:
         """x_t."""
@@ -72,6 +31,41 @@ class MinDiffusion:
         import torch
 
         return torch.nn.functional.mse_loss(eps_hat, eps)
+
+
+class NotesProgram(NoisyToTheEnd):
+    """The program of the notes, learn-noise/learn-noise-1.py at 943760a, in float32.
+
+    beta_t = sigmoid(f_t) (0.1 - 1e-5) + 1e-5, f_t from -6 to 6 in 100 steps.
+    """
+
+    name = "the notes' program"
+
+    def __init__(self) -> None:
+        import torch
+
+        self.betas = torch.sigmoid(torch.linspace(-6, 6, 100)) * (0.1 - 1e-5) + 1e-5
+        self.alphas_cumprod = torch.cumprod(1 - self.betas, 0)
+        self.table, self.bar = self.betas, self.alphas_cumprod
+
+
+class MinDiffusion(NoisyToTheEnd):
+    """cloneofsimo/minDiffusion, mindiffusion/ddpm.py at a2acee3, in float32.
+
+    Its tables have T + 1 entries, index 0 included, and its sampler goes from t = T - 1 to t = 1:
+    time is 1-based, and entry 0 belongs to no step that is taken. But alpha_bar is the product from
+    entry 0 on.
+    """
+
+    name, first_step = "minDiffusion", 1
+
+    def __init__(self) -> None:
+        import torch
+
+        T, low, high = 1000, 1e-4, 0.02
+        self.table = low + (high - low) * torch.arange(T + 1, dtype=torch.float32) / T
+        self.bar = torch.log(1 - self.table).cumsum(0).exp()
+        self.betas, self.alphas_cumprod = self.table[1:], self.bar[1:]
 
 
 ENTRIES = [

@@ -10,21 +10,20 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 from unittest import mock
 
 import numpy as np
 
 from ddpm_np._checks import Array
-from ddpm_np.conformance.arrays import Unusable, contained, floats, from_numpy, line, read, to_numpy
+from ddpm_np.conformance.arrays import Unusable, contained, from_numpy, line, read, to_numpy
 from ddpm_np.conformance.formulas import VECTORS
 from ddpm_np.conformance.names import Method, plain
 from ddpm_np.conformance.noise import Draws, Takeover
 from ddpm_np.conformance.operations import OPERATIONS, SAMPLING, STEPS
+from ddpm_np.conformance.results import Result, flat, split
 from ddpm_np.conformance.state import Snapshot
-
-if TYPE_CHECKING:
-    from ddpm_np.conformance.subject import Subject
+from ddpm_np.conformance.subject import Subject
 
 FORMS = {"int": "an int", "rows": "of shape (n,)", "scalar": "a 0-dim array", "column": "(n, 1)"}
 # Errors that come of the form of t alone.
@@ -33,17 +32,6 @@ _OF_THE_FORM = re.compile(
     r"|unsized|0-d(im)? |be broadcast|only (integer|one element|length-1)|invalid index"
     r"|must be Tensor"
 )
-_PAIRS = ("q_posterior_mean_variance", "p_mean_variance", "q_mean_variance")
-_ANSWERS = ("prev_sample", "sample", "x_prev", "prev", "pred", "x", "mean")
-_SPREADS = (("mean",), ("variance", "var"), ("log_variance", "log_var"))
-
-
-class Result(NamedTuple):
-    """What an operation returned: an array, or a mean with its variance and its logarithm."""
-
-    value: Array
-    variance: Array | None = None
-    log_variance: Array | None = None
 
 
 class Model:
@@ -85,7 +73,7 @@ def _with_sample(answer: Any) -> Any:
 class Caller:
     """One operation, called in the form of t that it takes."""
 
-    def __init__(self, view: "Subject", operation: str, snapshot: Snapshot | None = None) -> None:
+    def __init__(self, view: Subject, operation: str, snapshot: Snapshot | None = None) -> None:
         self.view, self.operation = view, operation
         self.method: Method = view.methods[operation]
         self.snapshot, self.library, self.axes, self.form = snapshot, view.library, view.axes, "int"
@@ -131,11 +119,11 @@ class Caller:
         if time is not None and time.dtype.kind == "i" and np.size(t) == 1:
             self.asked.add(int(time.flat[0]) - int(np.ravel(self.view.step(t))[0]))
         if self.operation != "p_losses":
-            return self.split(result, shape)
+            return split(self.operation, result, shape, self.axes)
         if x_t is None:
             raise Unusable("does not ask its model")
         whole = (len(x_t) if len(x_t) % shape[0] == 0 else shape[0], *shape[1:])
-        return Result(self._array(x_t, whole, "noised x_0")[: shape[0]])
+        return Result(flat(x_t, whole, "noised x_0", self.axes)[: shape[0]])
 
     def asked_for(self, i: int) -> tuple[Any, Array | None]:
         """The x_t and the t that the model was asked for at the i-th time."""
@@ -245,48 +233,6 @@ class Caller:
                 given.num_inference_steps = T // length
             except AttributeError:
                 raise NotImplementedError("its number of steps cannot be set") from None
-
-    # ---- what it returns ----------------------------------------------------------------------
-
-    def split(self, result: Any, shape: tuple[int, ...]) -> Result:
-        """The arrays in what was returned."""
-        if self.operation not in _PAIRS:
-            return Result(self._array(self._first(result), shape))
-        if isinstance(result, dict):
-            parts = [next((result[k] for k in keys if k in result), None) for keys in _SPREADS]
-        elif isinstance(result, (tuple, list)) and len(result) > 1:
-            parts = [*result[:3], None][:3]
-        elif hasattr(result, "shape") and self.operation == "q_posterior_mean_variance":
-            parts = [result, None, None]
-        else:
-            raise Unusable(f"returns a {type(result).__name__}, not a pair (mean, variance)")
-        mean = self._array(parts[0], shape, what="mean")
-        return Result(mean, *(None if p is None else self._spread(p, shape) for p in parts[1:]))
-
-    def _first(self, result: Any) -> Any:
-        if isinstance(result, dict) and result:
-            return next((result[k] for k in _ANSWERS if k in result), next(iter(result.values())))
-        if hasattr(result, "prev_sample"):
-            return result.prev_sample
-        return result[0] if isinstance(result, tuple) and result else result
-
-    def _array(self, result: Any, shape: tuple[int, ...], what: str = "result") -> Array:
-        if self.axes and tuple(read(result, "shape", ())) == (*shape, *(1,) * self.axes):
-            result = result[(..., *(0,) * self.axes)]
-        return floats(result, shape, what)
-
-    def _spread(self, variance: Any, shape: tuple[int, ...]) -> Array:
-        """A variance for every entry, as it broadcasts; of shape (n,) one for each row."""
-        array: Any = floats(variance, None, "variance")
-        if self.axes and array.ndim > len(shape):
-            array = array[(..., *(0,) * self.axes)]
-        if array.shape == shape[:1] and shape[0] != shape[-1]:
-            array = array[:, None]
-        try:
-            return np.array(np.broadcast_to(array, shape))
-        except ValueError:
-            text = f"returns a variance of shape {array.shape} for arguments of shape {shape}"
-            raise Unusable(text) from None
 
     # ---- the form of t ------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpm_np.conformance.arrays import contained, dtype_name, line
 from ddpm_np.conformance.calls import Caller
-from ddpm_np.conformance.diagnosis import rows_of
+from ddpm_np.conformance.diagnosis import coefficient_rows, rows_of
 from ddpm_np.conformance.judged import Judged
 from ddpm_np.conformance.losses import loss_rows
 from ddpm_np.conformance.operations import OPERATIONS, SAMPLING, check_names
@@ -112,6 +112,19 @@ def expected_of(given: Mapping[str, str] | Collection[str] | None) -> dict[str, 
     return found
 
 
+class Adapted(Subject):
+    """A subject with its operations under our names, which take arrays of its own kind."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.__dict__.get("methods", {}):
+            return lambda *values: Caller(self, name).native(
+                dict(zip(OPERATIONS[name].arguments, values))
+            )
+        if name in self.__dict__.get("tables", {}):
+            return self.tables[name]
+        raise AttributeError(name)
+
+
 def adapt(
     obj: Any,
     *,
@@ -143,7 +156,7 @@ def adapt(
     """
     if first_step not in (None, 0, 1):
         raise ValueError(f"first_step must be 0 or 1, got {first_step!r}")
-    view = Subject(obj, first_step=first_step, dtype=dtype, name=name, axes=axes)
+    view = Adapted(obj, first_step=first_step, dtype=dtype, name=name, axes=axes)
     if not view.methods:
         raise TypeError(nothing_in(view))
     canonical = any(name in OPERATIONS for name in (m.name for m in view.methods.values()))
@@ -246,7 +259,7 @@ def _table_rows(view: Subject) -> list[Row]:
     values, none = {"alpha_bar_t": view.alphas_cumprod}, np.zeros(view.T)
     dtype = np.float32 if dtype_name(view.tables["alphas_cumprod"]) == "float32" else np.float64
     measured = Measured(Steps(t, t - 1, none + 1), values, values, none, none, [], dtype)
-    return Judged(view, "alphas_cumprod", measured).rows()
+    return coefficient_rows(Judged(view, "alphas_cumprod", measured))
 
 
 def _with_smallest(view: Subject, rows: list[Row]) -> list[Row]:

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 
 from ddpm_np.conformance.calls import Caller
-from ddpm_np.conformance.judged import Judged
-from ddpm_np.conformance.naming import dynamic
+from ddpm_np.conformance.judged import Coefficient, Judged
+from ddpm_np.conformance.naming import clipping, dynamic, named
 from ddpm_np.conformance.operations import wanted
 from ddpm_np.conformance.probe import Measured, measure
 from ddpm_np.conformance.report import Row
 from ddpm_np.conformance.rows import look_at_rows, tried
 
+_PRODUCTS = (("predict_x0", "x_t"), ("alphas_cumprod", "alpha_bar_t"), ("ddim_step", "x_t"))
 _OFFSET = ("a constant is added", "not 0 where every argument is 0")
 _SUM = ("not affine: the result at a sum is not the sum of results", "its terms do not add up")
 
@@ -27,7 +28,7 @@ def rows_of(caller: Caller, measured: Measured, *, explain: bool = True) -> list
         mixed = _mixed(caller, measured, equations[0]) if explain and not caller.settled else []
         return mixed or [Row(e, operation, "all", *broken) for e in dict.fromkeys(equations)]
     judged = caller.judged = Judged(view, operation, measured)
-    rows = judged.rows(explain)
+    rows = coefficient_rows(judged, explain)
     mixed = _mixed(caller, measured, equations[-1]) if explain else []
     if mixed:
         rows = [_contaminated(row, mixed[0].diagnosis) for row in rows]
@@ -43,6 +44,42 @@ def rows_of(caller: Caller, measured: Measured, *, explain: bool = True) -> list
             r._replace(diagnosis=f"{r.diagnosis}; {hint}") if r.fails and hint else r for r in rows
         ]
     return rows + (mixed or _not_affine(judged, rows))
+
+
+def coefficient_rows(judged: Judged, explain: bool = True) -> list[Row]:
+    """A row for every coefficient."""
+    failing = [name for name, c in judged.of.items() if c.fails]
+    said = named(judged, failing) if explain and failing else {}
+    equations = {n: e for e, n in wanted(judged.operation, judged.measured.output)}
+    return [_row(judged, equations[n], n, c, said.get(n, "")) for n, c in judged.of.items()]
+
+
+def _row(judged: Judged, equation: str, name: str, c: Coefficient, diagnosis: str) -> Row:
+    steps, key = judged.steps, (equation, judged.operation, name)
+    if c.fails:
+        failing = np.flatnonzero(c.grades >= 2)
+        i = failing[np.argmin(steps.t[failing])]
+        text = f"{judged.place(i)}: {c.values[i]:.6g}, not {c.right[i]:.6g}"
+        return Row(*key, "differs", float(np.max(c.errors)), int(steps.t[i]), diagnosis, text)
+    worst, digits = int(np.argmax(c.errors)), bool(c.grades.max())
+    t, ulp = int(steps.t[worst]), float(c.errors[worst])
+    clipped = clipping(judged, name)
+    if clipped is not None:
+        return Row(*key, "clips", ulp, *clipped)
+    notes = [_lost(judged, name, c)] if digits else []
+    if judged.base.name and name in ("z", "variance") and steps.t.max() > 1:
+        notes.append(f"the variance is {judged.base.name}")
+    return Row(*key, "digits" if digits else "holds", ulp, t, "; ".join(notes))
+
+
+def _lost(judged: Judged, name: str, c: Coefficient) -> str:
+    """Where the digits went."""
+    own = judged.full(judged.world(judged.unit).of(judged.base)[name].off)
+    if np.any(np.abs(c.values - c.right) > own):
+        return "float32 tables"
+    product = name in ("x_0", "x_prev") or (judged.operation, name) in _PRODUCTS
+    what = "a running product" if product else "1 - alpha_bar or beta by subtraction"
+    return f"{what} in {np.dtype(judged.measured.dtype)}"
 
 
 def _broken(measured: Measured) -> tuple[Any, ...] | None:

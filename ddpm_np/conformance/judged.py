@@ -11,10 +11,9 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.conformance.conventions import World
 from ddpm_np.conformance.formulas import Base, bases
-from ddpm_np.conformance.naming import clipping, named
 from ddpm_np.conformance.operations import STEPS, wanted
 from ddpm_np.conformance.probe import Measured
-from ddpm_np.conformance.report import Output, Row
+from ddpm_np.conformance.report import Output
 from ddpm_np.conformance.subject import Subject
 from ddpm_np.conformance.values import DIGITS, Numbers, Value, rooted
 from ddpm_np.proof.reference import ulp_error
@@ -23,7 +22,6 @@ from ddpm_np.proof.reference import ulp_error
 LIMIT = 64.0
 FLOAT32 = 2.0**-24
 _VARIANCES = (0.0, 0.25)  # of the data: a known signal, and a spread one
-_PRODUCTS = (("predict_x0", "x_t"), ("alphas_cumprod", "alpha_bar_t"), ("ddim_step", "x_t"))
 
 
 class Coefficient(NamedTuple):
@@ -85,7 +83,7 @@ class Judged:
         """Where candidates are evaluated, with roundoff u."""
         return World(self.operation, self.measured.output, tables or self.tables, self.steps, u)
 
-    def _full(self, off: Any) -> Array:
+    def full(self, off: Any) -> Array:
         """What rounding may cost, for every step."""
         off = np.broadcast_to(np.asarray(off, dtype=np.float64), self.steps.t.shape)
         return np.nan_to_num(off, posinf=0.0)
@@ -103,7 +101,7 @@ class Judged:
                 if name in self.measured.values:
                     value, size = nothing + exact[name].value, nothing + exact[name].size
                     size = np.where(size == 0, least.get(name, Decimal(1)), size)
-                    allowed = np.max([self._full(of[name].off) for of in coarse], axis=0)
+                    allowed = np.max([self.full(of[name].off) for of in coarse], axis=0)
                     found[name] = self._compared(name, value, size, allowed)
         return found
 
@@ -117,41 +115,6 @@ class Judged:
         same = undefined & (np.isfinite(values) | (name == "log variance"))
         errors, grades = np.where(same, 0.0, errors), np.where(same, 0, grades)
         return Coefficient(values, large, exact, size, allowed, errors, grades)
-
-    # ---- rows ---------------------------------------------------------------------------------
-
-    def rows(self, explain: bool = True) -> list[Row]:
-        """A row for every coefficient."""
-        failing = [name for name, c in self.of.items() if c.fails]
-        said = named(self, failing) if explain and failing else {}
-        equations = {n: e for e, n in wanted(self.operation, self.measured.output)}
-        return [self._row(equations[n], n, c, said.get(n, "")) for n, c in self.of.items()]
-
-    def _row(self, equation: str, name: str, c: Coefficient, diagnosis: str) -> Row:
-        steps, key = self.steps, (equation, self.operation, name)
-        if c.fails:
-            failing = np.flatnonzero(c.grades >= 2)
-            i = failing[np.argmin(steps.t[failing])]
-            text = f"{self.place(i)}: {c.values[i]:.6g}, not {c.right[i]:.6g}"
-            return Row(*key, "differs", float(np.max(c.errors)), int(steps.t[i]), diagnosis, text)
-        worst, digits = int(np.argmax(c.errors)), bool(c.grades.max())
-        t, ulp = int(steps.t[worst]), float(c.errors[worst])
-        clipped = clipping(self, name)
-        if clipped is not None:
-            return Row(*key, "clips", ulp, *clipped)
-        notes = [self._lost(name, c)] if digits else []
-        if self.base.name and name in ("z", "variance") and steps.t.max() > 1:
-            notes.append(f"the variance is {self.base.name}")
-        return Row(*key, "digits" if digits else "holds", ulp, t, "; ".join(notes))
-
-    def _lost(self, name: str, c: Coefficient) -> str:
-        """Where the digits went."""
-        own = self._full(self.world(self.unit).of(self.base)[name].off)
-        if np.any(np.abs(c.values - c.right) > own):
-            return "float32 tables"
-        product = name in ("x_0", "x_prev") or (self.operation, name) in _PRODUCTS
-        what = "a running product" if product else "1 - alpha_bar or beta by subtraction"
-        return f"{what} in {np.dtype(self.measured.dtype)}"
 
     def place(self, i: int) -> str:
         """The i-th step in words."""

@@ -3,9 +3,7 @@
 And where large values get another coefficient than small ones, the limit that explains it.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +12,11 @@ from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.conventions import Candidate, World, candidates
 from ddpm_np.conformance.edits import edits_of
 from ddpm_np.conformance.formulas import bases, parts
+from ddpm_np.conformance.judged import Coefficient, Judged
 from ddpm_np.conformance.operations import SAMPLING
 from ddpm_np.conformance.probe import LARGE
 from ddpm_np.conformance.values import Evaluator, Value
 from ddpm_np.equations import formulas
-
-if TYPE_CHECKING:
-    from ddpm_np.conformance.judged import Coefficient, Judged
 
 _LIMITS = (1.0, 2.0, 3.0, 5.0, 10.0, 0.5, 1.5, 4.0, 6.0, 8.0, 20.0, 100.0)
 NOT_LINEAR = "clipping, or anything else that is not linear in large values"

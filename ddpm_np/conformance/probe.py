@@ -11,8 +11,9 @@ import numpy as np
 
 from ddpm_np._checks import Array
 from ddpm_np.conformance.arrays import Unusable
-from ddpm_np.conformance.calls import Caller, Result
+from ddpm_np.conformance.calls import Caller
 from ddpm_np.conformance.operations import wanted
+from ddpm_np.conformance.results import Result
 from ddpm_np.conformance.values import Steps
 
 LARGE = 1024.0

@@ -179,15 +179,3 @@ class Subject:
             make = static  # a plain function of betas in the class
         build: Callable[[Any], Any] = make
         return build
-
-    def __getattr__(self, name: str) -> Any:
-        """Its operations under our names, with arguments of its own kind by position."""
-        if name in self.__dict__.get("methods", {}):
-            from ddpm_np.conformance.calls import Caller
-
-            return lambda *values: Caller(self, name).native(
-                dict(zip(OPERATIONS[name].arguments, values))
-            )
-        if name in self.__dict__.get("tables", {}):
-            return self.tables[name]
-        raise AttributeError(name)

@@ -47,6 +47,13 @@ def mean_over_t(values: Array, errors: Array) -> tuple[float, float]:
     return float(values[1:].mean()), float(np.sqrt(np.square(errors[1:]).sum()) / (len(errors) - 1))
 
 
+def mean_loss(losses: Losses) -> tuple[float, float]:
+    """The mean of floor plus excess over t, which scatters less than that of the loss itself."""
+    return mean_over_t(
+        losses.floor + losses.excess, np.hypot(losses.floor_error, losses.excess_error)
+    )
+
+
 def drawn(
     denoiser: Denoiser, schedule: Schedule, n: int, dim: int, seed: int
 ) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ Source: N2 "扩散模型的信号生成实践", "反扩散的样例".
 
 from typing import Any
 
+from ddpm_np._checks import check_choice
 from ddpm_np.experiments.own import Own
 from ddpm_np.experiments.rings import RingsExperiment
 from ddpm_np.experiments.settings import Experiment
@@ -24,7 +25,4 @@ def from_config(config: Any) -> Experiment:
     """The experiment of that config. TypeError or ValueError if it is not one."""
     if not isinstance(config, dict):
         raise TypeError("an experiment must be an object with named settings")
-    name = config.get("name")
-    if not isinstance(name, str) or name not in CLASSES:
-        raise ValueError(f"name must be one of {', '.join(CLASSES)}, got {str(name)[:40]!r}")
-    return CLASSES[name].of(config)
+    return CLASSES[check_choice("name", config.get("name"), *CLASSES)].of(config)

@@ -110,35 +110,23 @@ def spectrum(spectra: dict[str, Array], rank: int, words: str = "spectrum") -> s
     """The variances along the principal axes: data, exact sampler's output, samples."""
     title = "The covariance, axis by axis"
     figure, ((left, right),) = style.new_figure(1, 2, title, panel=(5.0, 3.2))
-    hollow: dict[str, Any] = {"fillstyle": "none"}
-    looks: dict[str, dict[str, Any]] = {
-        "data": {"color": style.DATA, "marker": "o", "ms": 7, **hollow, "label": "data, exact"},
-        "exact sampler": {
-            "color": style.EXACT,
-            "marker": "_",
-            "ms": 11,
-            "mew": 2,
-            "label": "exact sampler, exact",
-        },
-        "true sample": {"color": style.NOISE, "marker": "x", "label": "as many true signals"},
-        "ideal": {
-            "color": style.EXACT,
-            "marker": "o",
-            "ms": 8,
-            **hollow,
-            "label": "ideal denoiser, same noise",
-        },
-        "network": {
-            "color": style.LEARNED,
-            "marker": ".",
-            "ms": 8,
-            "label": "the network's samples",
-        },
+    looks: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+        "data": ("data, exact", style.DATA, "o", {"ms": 7, "fillstyle": "none"}),
+        "exact sampler": ("exact sampler, exact", style.EXACT, "_", {"ms": 11, "mew": 2}),
+        "true sample": ("as many true signals", style.NOISE, "x", {}),
+        "ideal": ("ideal denoiser, same noise", style.EXACT, "o", {"ms": 8, "fillstyle": "none"}),
+        "network": ("the network's samples", style.LEARNED, ".", {"ms": 8}),
     }
-    for which in [w for w in looks if w in spectra and w != "ideal"]:
-        values = spectra[which]
-        shown = values > 1e-12 * values[0]
-        left.plot(np.flatnonzero(shown) + 1, values[shown], ls="none", **looks[which])
+
+    def draw(panel: style.Axes, which: str, axis: Array, values: Array) -> None:
+        name, colour, marker, form = looks[which]
+        panel.plot(axis, values, marker, color=colour, label=name, **form)
+
+    present = [which for which in looks if which in spectra]
+    for which in present:
+        if which != "ideal":
+            shown = np.flatnonzero(spectra[which] > 1e-12 * spectra[which][0])
+            draw(left, which, shown + 1, spectra[which][shown])
     left.axvline(rank + 0.5, color=style.FAINT)
     left.set_yscale("log")
     style.label(left, "principal axis", "variance", "Beyond the grey line all is error")
@@ -146,18 +134,14 @@ def spectrum(spectra: dict[str, Array], rank: int, words: str = "spectrum") -> s
     data = spectra["data"]
     large = int(np.count_nonzero(data > 1e-2 * data[0]))
     right.axhline(1, color=style.DATA, lw=1)
-    for which in [w for w in looks if w in spectra and w != "data"]:
-        ratio = spectra[which][:large] / data[:large]
-        right.plot(np.arange(1, large + 1), ratio, ls="none", **looks[which])
-    same_noise = [line for line in right.lines if line.get_label() == looks["ideal"]["label"]]
+    for which in present:
+        if which != "data":
+            draw(right, which, np.arange(1, large + 1), spectra[which][:large] / data[:large])
+    same_noise = [line for line in right.lines if line.get_label() == looks["ideal"][0]]
     style.legend(right, handles=same_noise)
     right.set_xticks(np.arange(1, large + 1, 1 + large // 20))
-    style.label(
-        right,
-        "principal axis",
-        "variance over that of the data",
-        "The dots should fill the circles",
-    )
+    what = "variance over that of the data"
+    style.label(right, "principal axis", what, "The dots should fill the circles")
     style.room_above(right, 0.12)
     return captioned(figure, words, rank=rank)
 

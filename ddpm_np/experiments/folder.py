@@ -6,7 +6,6 @@ the same numbers. While a process works on a folder it holds the folder's lock.
 """
 
 import json
-import re
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -15,28 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from ddpm_np import _figure_style
-from ddpm_np._files import disk_failed, read_json, remove_temporary, write_text
-from ddpm_np.experiments.experiment import EXPERIMENTS, from_config
+from ddpm_np._console import Failed, Interrupted, Refused, say
+from ddpm_np._files import disk_failed, remove_temporary, write_text
+from ddpm_np.experiments.experiment import EXPERIMENTS
 from ddpm_np.experiments.lock import FolderLock, Locked, Lost
 from ddpm_np.experiments.machine import arithmetic
-from ddpm_np.experiments.progress import (
-    Failed,
-    Interrupted,
-    Refused,
-    deferred_interrupt,
-    follow,
-    say,
-    stopped_by_signals,
-)
+from ddpm_np.experiments.progress import deferred_interrupt, follow, stopped_by_signals
 from ddpm_np.experiments.report import FILES, is_reported, write_report, write_summary
+from ddpm_np.experiments.runs import (
+    CONFIG,
+    FORMAT,
+    RUNS,
+    check_settings,
+    newest_unfinished,
+    next_numbered,
+    place_of,
+    read_config,
+)
 from ddpm_np.experiments.settings import Experiment, Job
 from ddpm_np.experiments.training import Training
 from ddpm_np.training import Divergence
 
 CHECKPOINT_EVERY = 500  # steps: a kill between two of them costs a few seconds of training
-CHECKPOINT, CONFIG, FURTHER = "checkpoint.npz", "run.json", "further"
-FORMAT = "ddpm_np run 2"
-RUNS = Path("runs")
+CHECKPOINT, FURTHER = "checkpoint.npz", "further"
 
 
 class RunFolder:
@@ -85,7 +85,7 @@ class RunFolder:
 
         A setting that is given must be that of the run; None stands for not given.
         """
-        path = _newest_unfinished() if out is None else Path(out)
+        path = newest_unfinished() if out is None else Path(out)
         with _refusing_os_errors("--resume", path):
             if not (path / CONFIG).exists():
                 raise Refused(
@@ -93,9 +93,9 @@ class RunFolder:
                     "without --resume a new one starts"
                 )
             with _locked("--resume", path) as lock:
-                experiments, begun_with = _read_config(path / CONFIG)
-                _compare(path, experiments, given)
-                for place in {_place(path, experiments, e) for e in experiments} | {path}:
+                experiments, begun_with = read_config(path / CONFIG)
+                check_settings(path, experiments, given)
+                for place in {place_of(path, experiments, e) for e in experiments} | {path}:
                     for name in FILES:
                         if (place / name).is_dir():
                             raise Refused(
@@ -135,7 +135,7 @@ class RunFolder:
             say(_figure_style.MISSING)
         remove_temporary(self.path)
         for experiment in self.experiments:
-            place = _place(self.path, self.experiments, experiment)
+            place = place_of(self.path, self.experiments, experiment)
             place.mkdir(exist_ok=True)
             remove_temporary(place)
             self._complete_one(experiment, place)
@@ -241,11 +241,6 @@ class RunFolder:
         return f"continue with: python -m ddpm_np run --resume --out {shlex.quote(str(self.path))}"
 
 
-def _place(path: Path, experiments: Sequence[Experiment], experiment: Experiment) -> Path:
-    """The folder of an experiment's files."""
-    return path / experiment.name if len(experiments) > 1 else path
-
-
 @contextmanager
 def _locked(argument: str, path: Path) -> Iterator[FolderLock]:
     """The lock on the folder, which is kept unless something goes wrong inside."""
@@ -273,77 +268,6 @@ def _refusing_os_errors(argument: str, path: Path) -> Iterator[None]:
         ) from None
 
 
-def _newest_unfinished() -> Path:
-    """The run under runs/ with the highest number that has no whole report yet."""
-    for _, path in sorted(_numbered(RUNS), reverse=True):
-        try:
-            experiments, _ = _read_config(path / CONFIG)
-        except (Refused, OSError):
-            continue
-        if not all(is_reported(_place(path, experiments, e), e) for e in experiments):
-            return path
-    raise Refused(f"argument --resume: no unfinished run under {RUNS}; name one with --out")
-
-
-def _read_config(path: Path) -> tuple[tuple[Experiment, ...], dict[str, Any]]:
-    """The experiments of a run.json, each name once, and the arithmetic that it began with."""
-    try:
-        content = read_json(path, limit=10**6)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ValueError(f"it is not of the format {FORMAT!r}")
-        configs, begun_with = content.pop("experiments", None), content.pop("arithmetic", None)
-        if not isinstance(configs, list) or content.keys() != {"format"}:
-            raise ValueError("it must hold format, arithmetic and experiments, and nothing else")
-        if not isinstance(begun_with, dict) or begun_with.keys() != arithmetic().keys():
-            raise ValueError(f"its arithmetic must hold {', '.join(arithmetic())}")
-        experiments = tuple(from_config(config) for config in configs)
-        names = [experiment.name for experiment in experiments]
-        if not names or len({*names}) < len(names):
-            raise ValueError("it must hold at least one of its experiments, each once")
-    except (ValueError, TypeError) as error:
-        raise Refused(
-            f"argument --resume: {path} is damaged, or of another version: {error}"
-        ) from None
-    return experiments, begun_with
-
-
-def _compare(path: Path, experiments: Sequence[Experiment], given: dict[str, Any]) -> None:
-    """Refuses a given setting that is not that of the run."""
-    names = "both" if len(experiments) > 1 else experiments[0].name
-    for key, value in given.items():
-        saved = [names if key == "experiment" else getattr(e, key, None) for e in experiments]
-        if value is not None and any(value != v for v in saved):
-            was = " and ".join(str(v) for v in dict.fromkeys(saved))
-            raise Refused(
-                f"argument --{OPTIONS.get(key, key)}: must be {was}, as in the run in {path}, to "
-                f"resume it, got {value}"
-            )
-
-
-# What the command line calls the settings.
-OPTIONS = {"noise": "schedule", "batch_size": "batch-size"}
-
-
 def _reason(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {what}" if error.filename else what
-
-
-def _numbered(parent: Path) -> list[tuple[int, Path]]:
-    """The numbered folders that are there, with their numbers."""
-    if not parent.is_dir():
-        return []
-    return [(int(e.name), e) for e in parent.iterdir() if re.fullmatch(r"[0-9]{1,9}", e.name)]
-
-
-def next_numbered(parent: Path) -> Path:
-    """A new folder parent/001, 002, ...; mkdir decides between two that start at once."""
-    parent.mkdir(parents=True, exist_ok=True)
-    number = max((taken for taken, _ in _numbered(parent)), default=0) + 1
-    while True:
-        path = parent / f"{number:03d}"
-        try:
-            path.mkdir()
-            return path
-        except FileExistsError:
-            number += 1

@@ -22,7 +22,7 @@ from ddpm_np.experiments.evaluation import (
     covariance,
     distance,
     drawn,
-    mean_over_t,
+    mean_loss,
     scatter,
     spectrum,
 )
@@ -131,12 +131,10 @@ class Own(Experiment):
         floor = optimal_loss(gaussian, schedule)
         redrawn = [distance(points[rng.integers(N, size=n)], gaussian) for _ in range(REPEATS)]
         rows, found = Rows(self.name), np.array(redrawn)
-        loss = losses.floor + losses.excess
-        error = np.hypot(losses.floor_error, losses.excess_error)
-        memory = float(losses.floor[1:].mean())
+        loss, memory = mean_loss(losses), float(losses.floor[1:].mean())
         rank = effective_rank(covariance(samples))
-        rows.add("loss", *mean_over_t(loss, error), float(floor[1:].mean()))
-        rows.add("loss_memory", *mean_over_t(loss, error), memory)
+        rows.add("loss", *loss, float(floor[1:].mean()))
+        rows.add("loss_memory", *loss, memory)
         rows.add("copies", np.mean(near[:, 0] < near[:, 1] / 3))
         rows.add("nearest", np.median(near[:, 0]), n=n)
         rows.add("nearest_data", np.median(near_data[:, 0]), n=len(shown))

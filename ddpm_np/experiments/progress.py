@@ -1,9 +1,5 @@
-"""What a run prints: plain lines, or a progress bar on a terminal.
+"""What a run prints while it trains, and how a signal stops it between two steps."""
 
-A reader that leaves (``| head``) or a closed stream does not stop the run.
-"""
-
-import errno
 import os
 import signal
 import sys
@@ -13,66 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ddpm_np._console import say
 from ddpm_np.training import StepRecord
 
 LINES = 10  # plain lines in a whole run
-GONE = (errno.EPIPE, errno.EIO)  # whoever reads has left: a pipe, or a terminal that was closed
 MEMORY = 0.98  # decay of the smoothed loss: about the last 50 steps
-
-
-class Ended(Exception):
-    """The command ends with this line and this exit code."""
-
-    code = 1
-
-
-class Refused(Ended):
-    """The request cannot be carried out; the text says why in one line. Nothing was written."""
-
-    code = 2
-
-
-class Failed(Ended):
-    """The work failed; the text says what was kept and what to do."""
-
-
-class Interrupted(Ended):
-    """Ctrl-C or a signal; the text says what was kept and how to continue."""
-
-    code = 130
-
-
-def open_streams() -> None:
-    """Makes standard output and error take any text, also where they are ASCII or closed.
-
-    A character that the encoding lacks is written as an escape. A closed stream leads nowhere.
-    """
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        stream = getattr(sys, name)
-        if stream is None:
-            # The descriptor itself is taken as well, or the next file opened would get its number.
-            null = os.open(os.devnull, os.O_WRONLY)
-            if null != number:
-                os.dup2(null, number)
-                os.close(null)
-            setattr(sys, name, open(number, "w", encoding="utf-8", errors="backslashreplace"))
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def say(text: str) -> None:
-    """Prints one line at once. OSError where standard output is a file on a full disk."""
-    try:
-        print(text, flush=True)
-    except OSError as error:
-        silence()
-        if error.errno not in GONE:
-            raise
-
-
-def silence() -> None:
-    """Lets standard output lead nowhere, so that neither a line nor the flush at exit fails."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def follow(

@@ -14,7 +14,7 @@ from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser, Losses, estimate_losses
 from ddpm_np.closed_form.patches import PatchDenoiser
-from ddpm_np.experiments.evaluation import Evaluation, mean_over_t, rms_distance
+from ddpm_np.experiments.evaluation import Evaluation, mean_loss, mean_over_t, rms_distance
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.words import Rows
 from ddpm_np.forward import q_sample
@@ -243,10 +243,8 @@ def _five(
         where = "placed" if placed else "anywhere"
         rows.add("patch", floor[1:].mean(), key=f"patch_{p}_{where}", patch=p, where=where)
     found = estimate_losses(three, points, schedule, n=max(2, e.samples // 4), rng=rng)
-    error = np.hypot(found.floor_error, found.excess_error)
-    loss = mean_over_t(found.floor + found.excess, error)
     least = float(floors[SEEN, False][1:].mean())
-    rows.add("three_layers", *loss, least, seen=SEEN)
+    rows.add("three_layers", *mean_loss(found), least, seen=SEEN)
     for name, samples in columns.items():
         off = mean_and_error(nearest_ring(samples).distance)
         key = f"shown_{name.replace(' ', '_').replace(',', '')}"

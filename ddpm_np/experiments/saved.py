@@ -8,7 +8,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from ddpm_np import _figure_style as style
-from ddpm_np._checks import Array
+from ddpm_np._checks import Array, check_choice
 from ddpm_np._files import write_atomically
 from ddpm_np.experiments import figures
 from ddpm_np.experiments.settings import KINDS
@@ -43,9 +43,7 @@ class Saved(NamedTuple):
 
         sampler: "ancestral" or "ddim"; steps: how many of the schedule's are taken, by default all.
         """
-        if sampler not in SAMPLERS:
-            raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
-        draw = SAMPLERS[sampler]
+        draw = SAMPLERS[check_choice("sampler", sampler, *SAMPLERS)]
         network = denoiser(self.network)
         samples = draw(network, self.schedule, n, network.dim, rng=rng, steps=steps)
         return samples if self.units is None else self.units.restored(samples)

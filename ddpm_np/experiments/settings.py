@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 import numpy as np
 
 from ddpm_np import _figure_style as style
-from ddpm_np._checks import Array, check_count, check_flag, check_fraction, check_positive
+from ddpm_np._checks import (
+    Array,
+    check_choice,
+    check_count,
+    check_flag,
+    check_fraction,
+    check_positive,
+)
 from ddpm_np.closed_form.distributions import Distribution
 from ddpm_np.learning.layers import step_basis
 from ddpm_np.learning.parameters import Network
@@ -114,8 +121,7 @@ class Experiment(ABC):
             raise ValueError("basis_size must be 0, for no basis, or from 2 to 10000")
         for name in ("mirrored", "quick"):
             check_flag(name, getattr(self, name))
-        if not isinstance(self.noise, str) or self.noise not in NOISE:
-            raise ValueError(f"noise must be one of {', '.join(NOISE)}, got {self.noise!r:.40}")
+        check_choice("noise", self.noise, *NOISE)
         Layer(1, self.activation)
 
     # ---- what each experiment says and does
@@ -200,9 +206,9 @@ class Experiment(ABC):
         first = getattr(self, "data", None)
         which = f"--experiment {self.name}" if first is None else f"--data {shlex.quote(first)}"
         given = [which, f"--seed {self.seed}", f"--steps {self.steps}"]
-        for option, name in (("T", "T"), ("schedule", "noise"), ("batch-size", "batch_size")):
+        for name in ("T", "noise", "batch_size"):
             if getattr(self, name) != getattr(type(self), name):  # the default
-                given.append(f"--{option} {getattr(self, name)}")
+                given.append(f"--{option(name)} {getattr(self, name)}")
         return " ".join([*given, *(["--quick"] if self.quick else [])])
 
     @property
@@ -223,3 +229,8 @@ class Experiment(ABC):
         given = {**config, "hidden": tuple(config["hidden"])}
         del given["name"]
         return cls(**given)
+
+
+def option(name: str) -> str:
+    """What the command line calls a setting."""
+    return {"noise": "schedule"}.get(name, name.replace("_", "-"))

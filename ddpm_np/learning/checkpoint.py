@@ -18,7 +18,14 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np._checks import Array, check_array, check_count, check_fits, check_instance
+from ddpm_np._checks import (
+    Array,
+    check_array,
+    check_choice,
+    check_count,
+    check_fits,
+    check_instance,
+)
 from ddpm_np._files import open_regular, write_atomically
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.state import VECTORS, TrainingState
@@ -190,9 +197,8 @@ def _network(archive: zipfile.ZipFile, about: Any, kinds: Mapping[str, type[Netw
         raise ValueError("network must be described by named settings")
     if len(config.get("hidden") or ()) > 1000:
         raise ValueError("network must have at most 1000 layers")
-    if config.get("kind") not in kinds:
-        raise ValueError(f"kind must be one of {', '.join(kinds)}, got {config.get('kind')!r}")
-    network = kinds[config["kind"]].from_config(config, size=_header(archive, "parameters")[0])
+    kind = check_choice("kind", config.get("kind"), *kinds)
+    network = kinds[kind].from_config(config, size=_header(archive, "parameters")[0])
     if network.config != config:
         raise ValueError("network has settings that this program does not know")
     return network
@@ -218,9 +224,7 @@ def _restore(about: dict[str, Any], network: Network, arrays: Mapping[str, Array
 
 
 def _generator(saved: Any) -> np.random.Generator:
-    kind = saved["bit_generator"]
-    if kind not in GENERATORS:
-        raise ValueError(f"generator must be one of {', '.join(GENERATORS)}, got {kind!r}")
+    kind = check_choice("generator", saved["bit_generator"], *GENERATORS)
     bits = getattr(np.random, kind)()
     _expect_same_form(_listed(bits.state), saved)
     # NumPy does not check these, and reads memory with them.

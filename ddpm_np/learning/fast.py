@@ -5,10 +5,8 @@
 
 give the numbers of :func:`ddpm_np.training.plain_gradient` and of ``network(x_t, t)``. Every array
 is made once, because a new large array is new pages of memory, and asking the system for them takes
-longer than the arithmetic. The steps of a batch come in rounds 1, 2, .., T, 1, 2, ..
-(:func:`ddpm_np.training.balanced_steps`), so that a table of T rows meets the batch by
-broadcasting, and its gradient is a sum over rounds. And silu computes its sigmoid from exp, which
-is faster than tanh.
+longer than the arithmetic. A table of T rows meets a batch round by round
+(:mod:`ddpm_np.learning.rounds`). And silu computes its sigmoid from exp, which is faster than tanh.
 
 With leaky ReLU or identity, and without a basis of the steps, the gradient is that of the plain
 code bit for bit; otherwise to a few ulp of its largest entry.
@@ -21,6 +19,7 @@ import numpy as np
 from ddpm_np._checks import Array
 from ddpm_np.learning.layers import Layer
 from ddpm_np.learning.parameters import Network, Parameters
+from ddpm_np.learning.rounds import Rounds
 from ddpm_np.network import MLP
 from ddpm_np.schedule import Schedule
 
@@ -146,7 +145,7 @@ class _Pass:
         self.network, self.schedule, self.n = network, schedule, n
         self.gradient = Parameters(network.params.layout, np.zeros_like(network.flat))
         dtype = network.dtype
-        self._steps = _Steps(network.T, n, network.basis)
+        self._steps = Rounds(network.T, n, network.basis)
         self._layers, inputs = [], network.dim
         for l, layer in enumerate(network.hidden, 1):
             names = [f"{kind}{l}" for kind in ("W", "b", "gate", "shift")]
@@ -203,7 +202,7 @@ class _Hidden:
     """
 
     def __init__(
-        self, layer: Layer, p: list[Any], g: list[Any], steps: "_Steps", n: int, dtype: Any
+        self, layer: Layer, p: list[Any], g: list[Any], steps: Rounds, n: int, dtype: Any
     ) -> None:
         self.layer, self.steps = layer, steps
         self.W, self.b, self.gate, self.shift = p
@@ -252,74 +251,3 @@ class _Hidden:
                 steps.sum(d, out=self.d_shift)
         np.matmul(self.h_below.T, d, out=self.d_W)
         return d if d_below is None else np.matmul(d, self.W.T, out=d_below)
-
-
-class _Steps:
-    """The steps of a batch: whole rounds 1..T first, then the rest, which need not be sorted.
-
-    A batch that does not begin with its rounds is all rest. Where the rest increases, its rows are
-    added at once.
-    """
-
-    def __init__(self, T: int, n: int, basis: Array | None) -> None:
-        self.T, self.n, self.basis = T, n, basis
-        self.rounds = np.tile(np.arange(1, T + 1), n // T)
-        self.gathered: dict[int, Array] = {}
-
-    def take(self, t: Array) -> None:
-        """Makes t the steps of the batch."""
-        self.head = self.rounds.size if np.array_equal(t[: self.rounds.size], self.rounds) else 0
-        self.rest = t[self.head :]
-        self.once = bool((self.rest[1:] > self.rest[:-1]).all())
-        self.weights = None if self.basis is None or self.head else self.basis[t]
-
-    def table(self, values: Array) -> Array:
-        """What :meth:`apply` takes: a row for each step, or of the batch if that is less work."""
-        if self.weights is not None:
-            return self.weights @ values
-        return values if self.basis is None else self.basis @ values
-
-    def apply(self, ufunc: np.ufunc, rows: Array, table: Array, *, out: Array) -> None:
-        """out = ufunc(rows, gate[t]), and likewise for a shift, of which :meth:`table` is given."""
-        if self.weights is None:
-            self.combine(ufunc, rows, table, out=out)
-        else:
-            ufunc(rows, table, out=out)
-
-    def combine(self, ufunc: np.ufunc, rows: Array, table: Array, *, out: Array) -> None:
-        """out = ufunc(rows, table[t])."""
-        if self.head:
-            shape = -1, self.T * rows.shape[1]
-            row = table[1:].reshape(-1)
-            ufunc(rows[: self.head].reshape(shape), row, out=out[: self.head].reshape(shape))
-        if self.rest.size:
-            width = rows.shape[1]
-            if width not in self.gathered:
-                self.gathered[width] = np.empty((self.n, width), rows.dtype)
-            # t was checked; mode="clip" spares the copy that take makes to be able to raise
-            at = self.gathered[width][: self.rest.size]
-            np.take(table, self.rest, axis=0, out=at, mode="clip")
-            ufunc(rows[self.head :], at, out=out[self.head :])
-
-    def sum(self, rows: Array, *, out: Array) -> None:
-        """The backward pass of ``table[t]``: out[s] is the sum of the rows whose step is s."""
-        if self.weights is not None:
-            np.matmul(self.weights.T, rows, out=out)
-        elif self.basis is not None:
-            total = np.empty((self.T + 1, rows.shape[1]), rows.dtype)
-            self._sum(rows, total)
-            np.matmul(self.basis.T, total, out=out)
-        else:
-            self._sum(rows, out)
-
-    def _sum(self, rows: Array, out: Array) -> None:
-        if self.head:
-            out[0] = 0
-            shape = -1, self.T * rows.shape[1]
-            np.add.reduce(rows[: self.head].reshape(shape), axis=0, out=out[1:].reshape(-1))
-        else:
-            out[:] = 0
-        if self.once:
-            out[self.rest] += rows[self.head :]
-        else:
-            np.add.at(out, self.rest, rows[self.head :])

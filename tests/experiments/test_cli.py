@@ -19,7 +19,7 @@ import ddpm_np
 from ddpm_np import _figure_style
 from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import saved
-from ddpm_np.experiments.folder import next_numbered
+from ddpm_np.experiments.runs import next_numbered
 from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint

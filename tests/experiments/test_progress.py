@@ -115,7 +115,7 @@ def test_an_ignored_interrupt_stays_ignored():
 
 SAY = """
 import sys
-from ddpm_np.experiments.progress import open_streams, say
+from ddpm_np._console import open_streams, say
 open_streams()
 say("x̂ 如何手搓 \\udcff")
 print("如何 \\udcff", file=sys.stderr)
