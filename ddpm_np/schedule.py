@@ -170,10 +170,8 @@ class Schedule:
         from scipy.special import expit
 
         T, beta_min = check_count("T", T), check_fraction("beta_min", beta_min)
-        beta_max, span = (
-            check_fraction("beta_max", beta_max, below_one=True),
-            check_positive("span", span, most=1e300),
-        )
+        beta_max = check_fraction("beta_max", beta_max, below_one=True)
+        span = check_positive("span", span, most=1e300)
         f = np.linspace(-span, span, T)
         return cls.from_beta(beta_min + (beta_max - beta_min) * expit(f))
 

@@ -79,10 +79,8 @@ class MultiSine(Gaussian):
         if np.abs(frequencies).max() > 1e300:
             raise ValueError("frequencies must be at most 1e300, for finite angles")
         dim = check_count("dim", dim)
-        self.frequencies, self.noise = (
-            frozen(frequencies),
-            check_positive("noise", noise, zero=True, most=1e150),
-        )
+        self.frequencies = frozen(frequencies)
+        self.noise = check_positive("noise", noise, zero=True, most=1e150)
         if scale is None:
             scale = 1 / np.sqrt(frequencies.size)
         if isinstance(scale, (int, float, np.number)):

@@ -10,13 +10,13 @@ DEFAULTS = """
 closed_form.arguments.checked_points: name='x' exact=False
 closed_form.covariance.error_of_mean: correlation=0.0 bias=0.0
 closed_form.covariance.variance_of_mean: correlation=0.0
-closed_form.distributions.mixtures.Empirical.sample: dtype=float64
+closed_form.distribution.Distribution.sample: dtype=float64
+closed_form.distributions.empirical.Empirical.sample: dtype=float64
 closed_form.distributions.mixtures.GaussianMixture.sample: dtype=float64
 closed_form.distributions.ring_pictures.drawn: slopes=False
 closed_form.distributions.ring_pictures.least_squares: prior=0.0 updates=40
 closed_form.distributions.rings.Rings.sample: dtype=float64
 closed_form.distributions.rings.Rings: size=16 radius=4.4 spread=1.2
-closed_form.gaussian.Distribution.sample: dtype=float64
 closed_form.gaussian.Gaussian.from_factor: noise=0.0
 closed_form.gaussian.Gaussian.sample: dtype=float64
 closed_form.guidance.GuidedDenoiser: spread='exact'

@@ -16,7 +16,8 @@ def by_row(case: Case) -> bool:
     return steps is not None and any(np.array_equal(ROWS, v) for v in steps.values)
 
 
-NOT_HERE = {"check_steps", "MLP.forward", "MLP.__call__"}  # networks: tests/test_network.py
+# Networks, of rows alone, are in tests/test_network.py and tests/closed_form/test_patches.py.
+NOT_HERE = {"check_steps", "MLP.forward", "MLP.__call__", "PatchDenoiser.__call__"}
 BY_ROW = [*(name for name, case in CASES.items() if by_row(case) and name not in NOT_HERE), "psi_2"]
 
 

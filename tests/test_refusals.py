@@ -21,6 +21,7 @@ ELSEWHERE = {
     "Network",
     "float_array",
     "checked_points",
+    "check_level",
     "Diffusing",
     "save_checkpoint",
     "load_checkpoint",

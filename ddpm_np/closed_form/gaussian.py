@@ -11,7 +11,6 @@ an axis of its own.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -23,66 +22,12 @@ from ddpm_np._checks import (
     check_generator,
     check_positive,
     check_square,
-    check_step,
 )
 from ddpm_np.closed_form.arguments import ReadOnly, checked_points, eigen, float_array, frozen, norm
-from ddpm_np.schedule import Schedule
+from ddpm_np.closed_form.distribution import Diffusing, check_level
 
-_Diffused = TypeVar("_Diffused")
 _EPS = float(np.finfo(np.float64).eps)
 CACHED = 2**16  # numbers, half a megabyte
-
-
-class Distribution(Protocol):
-    """What every distribution of this package provides."""
-
-    dim: int
-
-    @property
-    def has_density(self) -> bool: ...
-
-    @property
-    def mean(self) -> Array: ...
-
-    @property
-    def cov(self) -> Array: ...
-
-    def sample(
-        self, n: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64
-    ) -> Array: ...
-
-    def logpdf(self, x: ArrayLike) -> Array: ...
-
-    def score(self, x: ArrayLike) -> Array: ...
-
-    def divergence(self, x: ArrayLike) -> Array: ...
-
-    def diffuse(self, schedule: Schedule, t: int) -> Distribution: ...
-
-    def noised(self, kept: float, noise: float) -> Distribution: ...
-
-
-class Diffusing(ReadOnly, Generic[_Diffused]):
-    """Takes a distribution that knows :meth:`noised` to every step of a schedule."""
-
-    dim: int
-
-    @property
-    def has_density(self) -> bool:
-        """Whether there is a density on the whole space; False for a singular distribution."""
-        return True
-
-    def noised(self, kept: float, noise: float) -> _Diffused:
-        """The distribution of sqrt(kept) x + sqrt(noise) eps, eps ~ N(0, I)."""
-        raise NotImplementedError
-
-    def diffuse(self, schedule: Schedule, t: int) -> _Diffused:
-        """The distribution of x_t, 0 <= t <= T, a single integer (E6).
-
-        x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps
-        """
-        t = check_step("t", t, 0, of=schedule)
-        return self.noised(schedule.alpha_bar[t], schedule.one_minus_alpha_bar[t])
 
 
 class Axes(ReadOnly):
@@ -389,10 +334,7 @@ class Gaussian(Diffusing["Gaussian"]):
 
         The axes stay the same, and each variance becomes kept spectrum_i + noise.
         """
-        kept, noise = (
-            check_positive("kept", kept, zero=True),
-            check_positive("noise", noise, zero=True),
-        )
+        kept, noise = check_level(kept, noise)
         shrink, levels = np.sqrt(kept), kept * self.levels + noise
         small = levels < 1e-280  # where the root of the square is not the standard deviation
         std = np.where(small, np.hypot(shrink * self._std, np.sqrt(noise)), np.sqrt(levels))

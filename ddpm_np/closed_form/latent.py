@@ -87,10 +87,8 @@ class LinearDecoder(ReadOnly):
         heavier tails.
         """
         x = check_array("x", x, ndim=1, dim=len(self.mu)).astype(np.float64)
-        noise, broaden = (
-            check_positive("noise of the decoder", self.noise),
-            check_positive("broaden", broaden),
-        )
+        noise = check_positive("noise of the decoder", self.noise)
+        broaden = check_positive("broaden", broaden)
         U, S, Vt = np.linalg.svd(self.W, full_matrices=True)
         S = np.where(S > max(self.W.shape) * np.finfo(float).eps * S[0], S, 0.0)
         size = np.hypot(S, noise)

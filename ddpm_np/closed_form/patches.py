@@ -21,7 +21,7 @@ from ddpm_np._checks import (
     check_steps,
 )
 from ddpm_np.closed_form.arguments import ReadOnly, checked_points, float_array, frozen
-from ddpm_np.closed_form.distributions.mixtures import Empirical, log_weights
+from ddpm_np.closed_form.distributions.empirical import Empirical, log_weights
 from ddpm_np.schedule import Schedule
 
 PAIRS = 2**20  # pairs of a noisy and a clean patch whose likelihoods are held at once

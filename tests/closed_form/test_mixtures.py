@@ -13,9 +13,9 @@ from ddpm_np.closed_form.distributions import (
     Gaussian,
     GaussianMixture,
     PointMass,
-    mixtures,
+    empirical,
 )
-from ddpm_np.closed_form.distributions.mixtures import log_weights
+from ddpm_np.closed_form.distributions.empirical import log_weights
 from ddpm_np.conformance.strategies import gaussian_mixtures
 from ddpm_np.schedule import Schedule
 
@@ -279,7 +279,7 @@ def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(
     dist = Empirical(rng.standard_normal((2000, 3))).noised(0.9, 0.1)
     x = dist.sample(1000, rng=rng)
     at_once = dist.score(x)
-    monkeypatch.setattr(mixtures, "BLOCK", 2**14)
+    monkeypatch.setattr(empirical, "BLOCK", 2**14)
     dist.score(x[:1])  # imports
     tracemalloc.start()
     in_blocks = dist.score(x)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn import check_drawn
 
 from ddpm_np import _figure_style
 from ddpm_np._figure_style import save
@@ -61,6 +62,7 @@ def test_every_number_agrees_with_its_exact_value_and_the_picture_draws(
     picture = save(figure, tmp_path / f"{name}.png").read_bytes()
     assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
     assert figure.get_suptitle() and figure.texts  # a caption
+    check_drawn(f"demo {name}", figure)
     if name == "rings":  # pictures without axes
         return
     panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]

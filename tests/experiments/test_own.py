@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import main, refused
+from drawn import check_drawn
 
 from ddpm_np.closed_form.covariance import effective_rank
 from ddpm_np.closed_form.distributions import Gaussian, wasserstein2
@@ -215,6 +216,8 @@ def test_the_pictures_show_samples_with_their_neighbours_and_both_floors(learned
     figures = dict(training.experiment.pictures(training, found))
     assert [*figures] == ["samples", "reverse", "loss", "spectrum", "schedule"]
     assert all(figure.get_suptitle() and figure.texts for figure in figures.values())
+    for name, figure in figures.items():
+        check_drawn(f"own {name}", figure)
     x, units_of = training.experiment.signals()[1], training.experiment.units().standardised
     for k, panel in enumerate(figures["samples"].axes):
         near, drawn = (line.get_ydata() for line in panel.lines)

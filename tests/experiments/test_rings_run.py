@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import files, main
+from drawn import check_drawn
 
 from ddpm_np import _figure_style
 from ddpm_np.closed_form.distributions import Rings
@@ -57,11 +58,35 @@ def small() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def whole(small: None, quick_pictures: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures() -> dict[str, Any]:
+    """The pictures of the whole run, once it is done."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def whole(
+    small: None,
+    quick_pictures: None,
+    pictures: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """The folder of a whole run."""
-    folder = tmp_path_factory.mktemp("rings") / "run"
-    assert main("run", "--experiment", "rings", "--out", folder) == 0
+    folder, drawn = tmp_path_factory.mktemp("rings") / "run", type(SMALL).pictures
+
+    def kept(*given: Any) -> Iterator[tuple[str, Any]]:
+        pictures.update(drawn(*given))
+        yield from pictures.items()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(SMALL), "pictures", kept)
+        assert main("run", "--experiment", "rings", "--out", folder) == 0
     return folder
+
+
+def test_the_pictures_show_what_they_did(whole: Path, pictures: dict[str, Any]) -> None:
+    assert [*pictures] == ["samples", "views", "reverse", "loss", "memory", "patches"]
+    for name, figure in pictures.items():
+        check_drawn(f"rings {name}", figure)
 
 
 def test_a_whole_run_reports_and_draws(whole: Path) -> None:
@@ -159,6 +184,8 @@ def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> N
         (ValueError, {"steps": 0}, "steps must be at least 1"),
         (ValueError, {"muon_rate": -1.0}, "muon_rate"),
         (TypeError, {"hidden": [4, 4]}, "hidden must be a tuple"),
+        (TypeError, {"hidden": (4,) * 101}, "hidden must be a tuple of 1 to 100 widths"),
+        (TypeError, {"hidden": ()}, "hidden must be a tuple of 1 to 100 widths"),
     ],
 )
 def test_bad_settings_are_refused(

@@ -10,10 +10,12 @@ distribution has in closed form its density, its score, and the distribution of 
 into denoisers.
 """
 
+from ddpm_np.closed_form.distribution import Distribution
 from ddpm_np.closed_form.distributions.distances import kl_divergence, wasserstein2
-from ddpm_np.closed_form.distributions.mixtures import Empirical, GaussianMixture
+from ddpm_np.closed_form.distributions.empirical import Empirical
+from ddpm_np.closed_form.distributions.mixtures import GaussianMixture
 from ddpm_np.closed_form.distributions.rings import Rings
-from ddpm_np.closed_form.gaussian import Distribution, Gaussian, PointMass
+from ddpm_np.closed_form.gaussian import Gaussian, PointMass
 
 __all__ = [
     "Distribution",

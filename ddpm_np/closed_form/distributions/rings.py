@@ -21,9 +21,9 @@ from ddpm_np._checks import (
     check_positive,
 )
 from ddpm_np.closed_form.arguments import checked_points, frozen
+from ddpm_np.closed_form.distribution import Diffusing, check_level
 from ddpm_np.closed_form.distributions.ring_integrals import RingIntegrals
 from ddpm_np.closed_form.distributions.ring_pictures import least_squares, ring_pictures
-from ddpm_np.closed_form.gaussian import Diffusing
 
 
 class RingFit(NamedTuple):
@@ -90,10 +90,8 @@ class Rings(Diffusing["Rings"]):
     def __init__(self, size: int = 16, *, radius: float = 4.4, spread: float = 1.2) -> None:
         self.size = check_count("size", size, low=4)
         self.dim = self.size**2
-        self.radius, self.spread = (
-            check_positive("radius", radius),
-            check_positive("spread", spread, most=1e100),
-        )
+        self.radius = check_positive("radius", radius)
+        self.spread = check_positive("spread", spread, most=1e100)
         self.kept, self.noise = 1.0, 0.0
         self._integrals = RingIntegrals(self.size, self.radius, self.spread)
 
@@ -145,10 +143,7 @@ class Rings(Diffusing["Rings"]):
 
     def noised(self, kept: float, noise: float) -> "Rings":
         """The distribution of sqrt(kept) x + sqrt(noise) eps."""
-        kept, noise = (
-            check_positive("kept", kept, zero=True),
-            check_positive("noise", noise, zero=True),
-        )
+        kept, noise = check_level(kept, noise)
         rings = Rings(self.size, radius=self.radius, spread=self.spread)
         rings.kept, rings.noise = kept * self.kept, kept * self.noise + noise
         rings._integrals = self._integrals
