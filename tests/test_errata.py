@@ -152,6 +152,11 @@ def read_text(text: str) -> list[Erratum]:
     return list(read(text, "n2.txt", dict.fromkeys(("N2:1", "N2:2"), lambda: Numbers(0, 1, 1, 0))))
 
 
+def test_each_counterexample_needs_an_entry() -> None:
+    with pytest.raises(ValueError, match="^n2.txt: no entry for the counterexamples of N2:2$"):
+        read_text(BLOCK.partition("\n\nN2:2")[0])
+
+
 def test_a_file_is_read() -> None:
     first, second = read_text(BLOCK)
     assert (first.place, first.kind, first.equation) == ("N2:1", "imprecise", "E3")

@@ -7,7 +7,7 @@ from pathlib import Path
 from ddpm_np.companion.notebook import notebook
 from ddpm_np.companion.page import MissingPackages as MissingPackages
 from ddpm_np.companion.page import page
-from ddpm_np.companion.sources import ROOT
+from ddpm_np.equations.table import ROOT
 
 MADE = "docs/companion.html", "docs/derivation.ipynb"
 

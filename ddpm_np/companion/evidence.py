@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from ddpm_np.companion.sources import ROOT
 from ddpm_np.equations import EQUATIONS, Equation
+from ddpm_np.equations.table import ROOT
 from ddpm_np.proof.verify import Row, rows
 
 

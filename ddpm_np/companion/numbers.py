@@ -8,13 +8,13 @@ trained here for a few seconds. What the page moves and the notebook runs are th
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ddpm_np import MLP, MultiSine, Schedule
 from ddpm_np._checks import Array
+from ddpm_np.equations.blocks import read_text
 from ddpm_np.equations.telling import PARTS
 from ddpm_np.posterior import predict_x0
 from ddpm_np.signals import multi_sine_curve
@@ -27,7 +27,7 @@ SCHEDULES = {
     "linear": Schedule.linear(T, beta_min=1e-3, beta_max=0.2),
     "cosine": Schedule.cosine(T),
 }
-NAMES = files("ddpm_np.companion").joinpath("names.txt").read_text(encoding="utf-8")
+NAMES = read_text("ddpm_np.companion", "names.txt")
 _CODE = compile(NAMES, "names.txt", "exec")
 
 

@@ -14,10 +14,12 @@ from typing import Any
 
 from ddpm_np.companion import evidence, numbers
 from ddpm_np.companion.marks import broken, marked, replaced
-from ddpm_np.companion.sources import ROOT, highlighted, source
+from ddpm_np.companion.sources import highlighted, source
 from ddpm_np.equations import EQUATIONS, SECTIONS, Equation, equations_of
+from ddpm_np.equations.blocks import read_text
 from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import NOTES, Printed, heading_of, notes
+from ddpm_np.equations.table import ROOT
 from ddpm_np.equations.telling import IDENTITY, PARTS, told
 from ddpm_np.equations.typeset import mathml, sentence, symbol_class
 from ddpm_np.errata import ERRATA, Erratum, lookup
@@ -179,7 +181,7 @@ def _is_marked(erratum: Any) -> bool:
 
 
 def _file(name: str) -> str:
-    return files("ddpm_np.companion").joinpath(name).read_text(encoding="utf-8")
+    return read_text("ddpm_np.companion", name)
 
 
 def _glossary() -> list[list[list[str]]]:

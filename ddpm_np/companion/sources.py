@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ddpm_np.equations.docstrings import function_at, function_of
+from ddpm_np.equations.table import ROOT
 from ddpm_np.equations.typeset import symbol_class
 
-ROOT = Path(__file__).parent.parent.parent
 STYLES = {
     "Token.Keyword": "k",
     "Token.Literal.Number": "m",

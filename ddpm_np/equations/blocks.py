@@ -60,9 +60,14 @@ class Block:
             raise self.error(error, line) from None
 
 
+def read_text(package: str, name: str) -> str:
+    """A text file in a package."""
+    return files(package).joinpath(name).read_text(encoding="utf-8")
+
+
 def read_file(package: str, name: str, keys: str) -> Iterator[Block]:
     """The blocks of a text file in a package."""
-    return blocks(files(package).joinpath(name).read_text(encoding="utf-8"), name, keys)
+    return blocks(read_text(package, name), name, keys)
 
 
 def blocks(text: str, name: str, keys: str) -> Iterator[Block]:

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+
+from ddpm_np.equations.blocks import read_text
 
 NOTES = {
     "N0": "扩散模型入门（二）",
@@ -94,9 +95,8 @@ class Heading:
 @cache
 def notes() -> tuple[Heading, ...]:
     """All sections of the five notes, in order."""
-    outline = files("ddpm_np.equations").joinpath("notes.txt").read_text(encoding="utf-8")
     found: list[tuple[Place, int, str, list[Printed]]] = []
-    for block in outline.strip().split("\n\n")[1:]:
+    for block in read_text("ddpm_np.equations", "notes.txt").strip().split("\n\n")[1:]:
         first, *lines = block.split("\n")
         text, _, heading = first.partition(" ")
         place = Place(text)

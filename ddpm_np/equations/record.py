@@ -1,6 +1,6 @@
 """What the register holds of an equation and of a section of the notes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,8 @@ from ddpm_np.equations.notes import Place
 from ddpm_np.equations.words import Words
 
 _KEYS = (
-    "title, title zh, sentence, sentence zh, functions, known, printed, demo, stated, why stated"
+    "title, title zh, sentence, sentence zh, functions, no formula, proved beside, known, printed, "
+    "demo, stated, why stated"
 )
 _SECTION_KEYS = "title, sentence, sentence zh, functions, demos"
 
@@ -24,6 +25,8 @@ class Equation:
     functions : what computes it, below ``ddpm_np``, the first one first
     known : how it is known, of "proved", "property" and "statistical"
     printed : places of the notes that print it, right or wrong; none if it is beyond the notes
+    no_formula : why some of its functions have no formula of their own
+    beside : what proofs run beside its functions
     stated : formulas without a value, beside those in the docstrings
     why_stated : why they have none, where no formula of the equation has
     demo : the demo that shows it
@@ -34,6 +37,8 @@ class Equation:
     title: Words
     sentence: Words
     functions: tuple[str, ...]
+    no_formula: Mapping[str, str]
+    beside: tuple[str, ...]
     known: tuple[str, ...]
     printed: tuple[Place, ...] = ()
     stated: tuple[str, ...] = ()
@@ -73,6 +78,8 @@ def read_equations() -> Iterator[Equation]:
             block.words("title"),
             block.words("sentence"),
             tuple(block.listed("functions")),
+            dict(text.split(": ") for _, text in block.entries.get("no formula", [])),
+            tuple(block.listed("proved beside")),
             tuple(block.listed("known")),
             tuple(map(Place, block.listed("printed"))),
             tuple(text for _, text in block.entries.get("stated", [])),

@@ -14,14 +14,14 @@ entry is :attr:`ddpm_np.errata.numbers.Numbers.decide`.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from importlib.resources import files
+from collections.abc import Iterator
 from unicodedata import east_asian_width
 
 from ddpm_np.equations import EQUATIONS
+from ddpm_np.equations.blocks import read_text
 from ddpm_np.equations.notes import NOTES, Place
 from ddpm_np.equations.words import LANGUAGES, Words
-from ddpm_np.errata import n0, n1, n2_chain, n2_derivation, n2_signals, n3, n4
+from ddpm_np.errata import n0, n1, n2, n3, n4
 from ddpm_np.errata.numbers import RULE, Numbers
 from ddpm_np.errata.record import KINDS, LABELS, Erratum, read
 
@@ -30,26 +30,15 @@ __all__ = ["ERRATA", "KINDS", "Erratum", "Numbers", "errata_table", "lookup"]
 _WIDTH = 100
 
 
-def _counterexamples() -> dict[str, Callable[[], Numbers]]:
-    """The functions by the place that their name says."""
-    modules = (n0, n1, n2_signals, n2_chain, n2_derivation, n3, n4)
-    named = {n: f for m in modules for n, f in vars(m).items() if re.match(r"_n\d_", n)}
-    return {
-        name[1:].replace("n", "N").replace("_", ":", 1).replace("_", "-"): function
-        for name, function in named.items()
-    }
-
-
 def _entries() -> Iterator[Erratum]:
-    counterexamples = _counterexamples()
-    for note in NOTES:
+    for note, module in zip(NOTES, (n0, n1, n2, n3, n4), strict=True):
+        counterexamples = {
+            name[1:].replace("n", "N").replace("_", ":", 1).replace("_", "-"): function
+            for name, function in vars(module).items()
+            if re.match(r"_n\d_", name)
+        }
         name = f"{note.lower()}.txt"
-        text = files("ddpm_np.errata").joinpath(name).read_text(encoding="utf-8")
-        for entry in read(text, name, counterexamples):
-            del counterexamples[entry.place]
-            yield entry
-    if counterexamples:
-        raise ValueError(f"counterexamples without an entry: {', '.join(counterexamples)}")
+        yield from read(read_text("ddpm_np.errata", name), name, counterexamples)
 
 
 ERRATA: dict[Place, Erratum] = {entry.place: entry for entry in _entries()}

@@ -11,24 +11,22 @@ from ddpm_np.errata.numbers import STANDARD, Numbers, ulps
 
 def _n0_29_32() -> Numbers:
     h = 0.01
-    x = h * np.arange(-100, 101)
-    density = np.exp(STANDARD.logpdf(x[:, None]))
+    density = np.exp(STANDARD.logpdf(h * np.arange(-100, 101)[:, None]))
     # The midpoint rule's error is at most h^2 / 24 times the length times the largest |p''|, p(0).
-    bound = h**2 / 24 * 201 * h * float(density.max())
-    truth = erf(100.5 * h / sqrt(2))
-    return Numbers(float(density.sum()), float(h * density.sum()), truth, bound)
+    bound = h**2 / 24 * 201 * h * density.max()
+    return Numbers.of(density.sum(), h * density.sum(), erf(100.5 * h / sqrt(2)), bound)
 
 
 def _n0_44() -> Numbers:
     truth = _second_moment_of_mean(100, Fraction(1, 2))
     corrected = error_of_mean(1.0, 100, bias=0.5)
-    return Numbers(variance_of_mean(1.0, 100), corrected, truth, ulps(4, truth))
+    return Numbers.of(variance_of_mean(1.0, 100), corrected, truth, ulps(4, truth))
 
 
 def _n0_48() -> Numbers:
     fully_correlated = variance_of_mean(1.0, 10, correlation=1.0)
     truth = _second_moment_of_mean(10, Fraction(0))
-    return Numbers(fully_correlated, variance_of_mean(1.0, 10), truth, ulps(4, truth))
+    return Numbers.of(fully_correlated, variance_of_mean(1.0, 10), truth, ulps(4, truth))
 
 
 def _second_moment_of_mean(n: int, bias: Fraction) -> float:

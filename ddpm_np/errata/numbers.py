@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpm_np._checks import Array, Number
-from ddpm_np.closed_form.distributions import Distribution, Gaussian
+from ddpm_np._checks import Array
+from ddpm_np.closed_form.distributions import Distribution, Empirical, Gaussian
 from ddpm_np.equations.words import Words
 from ddpm_np.forward import covariance_step
 from ddpm_np.proof.exact import Exact
@@ -35,6 +35,14 @@ class Numbers(NamedTuple):
     corrected: float | Fraction
     truth: float | Fraction
     tolerance: float | Fraction
+
+    @classmethod
+    def of(cls, printed: Any, corrected: Any, truth: Any, tolerance: Any = 0) -> "Numbers":
+        """From numbers of any kind: exact ones, arrays of one, integrals. The error of an integral
+        is added to the tolerance, but for that of the printed form."""
+        errors = [x.error for x in (corrected, truth) if isinstance(x, Integral)]
+        allowed = float(sum(errors, tolerance))
+        return cls(_plain(printed), _plain(corrected), _plain(truth), allowed)
 
     @property
     def misses(self) -> tuple[float, float]:
@@ -65,8 +73,14 @@ class Numbers(NamedTuple):
 NOTES = Schedule.sigmoid()
 """The schedule of the notes' experiment: T = 100, beta_max = 0.1 (E19)."""
 
-STANDARD = Gaussian([0.0], [[1.0]])
-"""N(0, 1)."""
+HALF = Schedule.from_beta([0.5])
+"""One step, after which signal and noise have equal shares."""
+
+STANDARD, NARROW = Gaussian([0.0], [[1.0]]), Gaussian([0.0], [[0.25]])
+"""N(0, 1) and N(0, 1/4)."""
+
+TWO_POINTS = Empirical([[-1.0], [1.0]])
+"""Two observations, at -1 and at 1."""
 
 
 class Integral(NamedTuple):
@@ -127,11 +141,14 @@ def signs(n: int) -> Array:
     return np.array(np.meshgrid(*[[-1.0, 1.0]] * n, indexing="ij")).reshape(n, -1).T
 
 
-def value(number: Number) -> float | Fraction:
-    """The result of a scalar formula as a plain number, a Fraction where it is exact."""
-    return number.fraction if isinstance(number, Exact) else float(np.asarray(number))
+def _plain(number: Any) -> float | Fraction:
+    """One number, a Fraction where it is exact."""
+    found = number.value if isinstance(number, Integral) else np.asarray(number).item()
+    if isinstance(found, Exact):
+        return found.fraction
+    return found if isinstance(found, Fraction) else float(found)
 
 
-def ulps(n: float, *values: float) -> float:
-    """n units in the last place of the largest of the values."""
-    return float(n * np.spacing(max(abs(v) for v in values)))
+def ulps(n: float, value: Any) -> float:
+    """n units in the last place of a number."""
+    return float(n * np.spacing(abs(value)))

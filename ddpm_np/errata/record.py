@@ -90,14 +90,21 @@ class Erratum:
 def read(
     text: str, name: str, counterexamples: Mapping[str, Callable[[], Numbers]]
 ) -> Iterator[Erratum]:
-    """The entries of one file; ValueError, with the file's name and the line, where it is wrong."""
+    """The entries of one file; ValueError, with the file's name and the line, where it is wrong.
+
+    counterexamples : by their places; each belongs to an entry
+    """
     before: Place | None = None
+    left = set(counterexamples)
     for block in blocks(text, name, _KEYS):
         entry = _entry(block, counterexamples)
         if before is not None and entry.place.order <= before.order:
             raise block.error(f"{entry.place} stands after {before}")
         before = entry.place
+        left.discard(entry.place)
         yield entry
+    if left:
+        raise ValueError(f"{name}: no entry for the counterexamples of {', '.join(sorted(left))}")
 
 
 _FORMULAS = [

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple
 
+from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.docstrings import Formula, formulas, function_at, symbol_of
 from ddpm_np.equations.formula import names, value
 from ddpm_np.equations.values import SymbolValues, arguments, parameters_of
@@ -20,24 +21,7 @@ from ddpm_np.schedule import Schedule
 ROWS = ("x_0", "x_t", "x_{t-1}", "x_s", "eps", "eps_hat", "eps_star", "score", "v", "z")
 MATRICES = ("Sigma_0", "Sigma_{t-1}")
 # Functions of the register without a formula of their own, and why.
-WITHOUT_FORMULA = {
-    "network.MLP.forward": "its derivatives are proved",
-    "network.MLP.backward": "its derivatives are proved",
-    "training.train": "a loop",
-    "training.plain_gradient": "it is made of q_sample, the passes and the loss",
-    "training._loop": "a loop",
-    "sampling.ancestral_sample": "a loop that draws",
-    "sampling.ddim_sample": "a loop that draws",
-    "signals.multi_sine_curve": "it draws its frequencies",
-    "closed_form.covariance.spectrum": "eigenvalues",
-    "closed_form.covariance.error_of_mean": "E33 and the square of the bias",
-    "closed_form.reverse.sampler_distribution": "its moments are proved",
-    "closed_form.reverse.sampler_moments": "proved by the steps written out",
-    "closed_form.likelihood.nll": "minus a log density",
-    "closed_form.latent.quadrature": "an integral",
-    "closed_form.latent.importance_sampling": "an integral",
-    "closed_form.latent.naive_monte_carlo": "an integral",
-}
+WITHOUT_FORMULA = {path: why for e in EQUATIONS.values() for path, why in e.no_formula.items()}
 # These return or take floats only, so that their formulas are measured, not proved.
 MEASURED = (
     "training.denoising_loss",

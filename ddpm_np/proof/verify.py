@@ -26,15 +26,8 @@ from ddpm_np.proof.parts import WITHOUT_FORMULA
 from ddpm_np.proof.prover import Identity, Proof, prove
 from ddpm_np.proof.theorems import theorems
 
-# Functions that proofs run beside those that the register names.
-KERNELS: dict[str, tuple[str, ...]] = {
-    "E15": ("learning.unet.UNet.backward", "learning.layers.sum_by_step")
-}
-# The functions of each equation.
-FUNCTIONS: dict[str, tuple[str, ...]] = {
-    number: (*equation.functions, *KERNELS.get(number, ()))
-    for number, equation in EQUATIONS.items()
-}
+# The functions of each equation, and those that proofs run beside them.
+FUNCTIONS = {number: (*e.functions, *e.beside) for number, e in EQUATIONS.items()}
 
 
 class Row(NamedTuple):
