@@ -292,7 +292,7 @@ def written(measured, figures, tmp_path_factory):
         with pytest.MonkeyPatch.context() as patch:
             kind = type(training.experiment)
             patch.setattr(kind, "pictures", lambda *_, name=name: figures[name].items())
-            write_report(folder / name, folder, training, evaluation, TIMES)
+            write_report(folder / name, folder, training.experiment, training, evaluation, TIMES)
     write_summary(folder, list(measured))
     return folder
 
