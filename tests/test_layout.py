@@ -30,7 +30,7 @@ READING = ["schedule", "forward", "posterior", "sampling", "signals", "network",
 
 
 @cache
-def modules() -> dict[str, Path]:
+def modules():
     """Every module of the package by its dotted name, without ``ddpm_np.``."""
     names = {}
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -40,7 +40,7 @@ def modules() -> dict[str, Path]:
     return names
 
 
-def scanned(path: Path) -> tuple[set[str], bool]:
+def scanned(path):
     """The modules of the package that a file imports at any time, and whether it imports by a name
     that is only known when it runs.
 
@@ -71,16 +71,16 @@ def scanned(path: Path) -> tuple[set[str], bool]:
 
 
 @cache
-def scans() -> dict[str, tuple[set[str], bool]]:
+def scans():
     return {name: scanned(path) for name, path in modules().items()}
 
 
-def imports() -> dict[str, set[str]]:
+def imports():
     """What each module imports at any time."""
     return {name: found for name, (found, _) in scans().items()}
 
 
-def part(module: str) -> str:
+def part(module):
     return module if module in PARTS else module.split(".")[0]
 
 
@@ -123,7 +123,7 @@ def test_the_core_loads_nothing_at_run_time_but_what_its_files_import():
     assert run.returncode == 0 and loaded and loaded <= closure, run.stderr
 
 
-def packages(module: str) -> list[str]:
+def packages(module):
     """The packages that a module lies in, which are loaded with it."""
     parts = module.split(".")[:-1]
     return [".".join(parts[: i + 1]) for i in range(len(parts))]

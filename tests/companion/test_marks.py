@@ -7,12 +7,12 @@ import pytest
 from ddpm_np.companion.marks import broken, marked, replaced
 
 
-def words(tree: str, name: str) -> list[str]:
+def words(tree, name):
     found = re.findall(rf'<mrow class="{name}">(.*?)</mrow>', tree)
     return [re.sub("<[^>]*>", "", text) for text in found]
 
 
-def math(inside: str) -> str:
+def math(inside):
     return f"<math>{inside}</math>"
 
 

@@ -14,9 +14,10 @@ from commands import ROOT, files, main, refused, start
 from tiny import TINY
 
 from ddpm_np import _figure_style
+from ddpm_np._console import Failed
 from ddpm_np.experiments import folder as folders
 from ddpm_np.experiments import machine
-from ddpm_np.experiments.lock import FolderLock, Lost
+from ddpm_np.experiments.lock import FolderLock
 from ddpm_np.experiments.report import is_reported, write_report
 from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
@@ -71,10 +72,10 @@ def test_a_run_whose_folder_is_another_stops_and_writes_no_more(tiny, then):
 
 
 def test_a_lock_that_was_taken_over_is_not_removed(tmp_path):
-    ours = FolderLock(tmp_path)
+    ours = FolderLock(tmp_path, "--out")
     (tmp_path / "run.lock").unlink()
-    theirs = FolderLock(tmp_path)
-    with pytest.raises(Lost, match="not the lock of this run"):
+    theirs = FolderLock(tmp_path, "--out")
+    with pytest.raises(Failed, match="not the lock of this run"):
         ours.check()
     ours.release()
     assert (tmp_path / "run.lock").exists()
