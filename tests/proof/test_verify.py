@@ -17,8 +17,8 @@ FEW = ("E1", "E10", "E28")
 SOME = (*FEW, "E4", "E6", "E12", "E15", "E16", "E20", "E24")
 IDENTITIES_OF_SOME = (
     "the ideal denoiser, T = 2",
-    "back propagation through the U Net, one size, t = [2, 1]",
-    "back propagation, one layer, gate, t = [2, 1]",
+    "the gradient of UNet, one size, t = [2, 1]",
+    "the gradient of MLP, one layer, gate, t = [2, 1]",
 )
 
 
@@ -34,16 +34,16 @@ def only(patch: pytest.MonkeyPatch, numbers: tuple[str, ...], identities: list[I
 
 
 @pytest.fixture(scope="module", params=[False, pytest.param(True, marks=pytest.mark.long)])
-def found(request: pytest.FixtureRequest) -> dict[str, verify.Row]:
+def found(request: pytest.FixtureRequest) -> dict[str, verify.Evidence]:
     """What is found for some equations; in the long form, for all."""
     with pytest.MonkeyPatch.context() as patch:
         if not request.param:
             only(patch, SOME, [i for i in IDENTITIES if i.name in IDENTITIES_OF_SOME])
-        return {row.equation: row for row in verify.rows()}
+        return {row.equation: row for row in verify.evidence()}
 
 
 def test_everything_is_proved_and_within_what_rounding_allows(
-    found: dict[str, verify.Row], monkeypatch: pytest.MonkeyPatch
+    found: dict[str, verify.Evidence], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify, "rows", lambda seed: iter(found.values()))
     lines: list[str] = []
@@ -71,7 +71,9 @@ def test_everything_is_proved_and_within_what_rounding_allows(
     assert not [line for line in stated if line.split("   ")[-1] in PROVED], stated
 
 
-def test_vectors_batches_arrays_of_t_and_every_T_are_covered(found: dict[str, verify.Row]) -> None:
+def test_vectors_batches_arrays_of_t_and_every_T_are_covered(
+    found: dict[str, verify.Evidence],
+) -> None:
     kernels = {
         "E1": "forward.q_step",
         "E3": "forward.covariance_step",
@@ -92,7 +94,7 @@ def test_vectors_batches_arrays_of_t_and_every_T_are_covered(found: dict[str, ve
             assert set(row.covered) & set(EQUATIONS[number].functions), number
 
 
-def test_branches_that_no_proof_runs_are_named(found: dict[str, verify.Row]) -> None:
+def test_branches_that_no_proof_runs_are_named(found: dict[str, verify.Evidence]) -> None:
     def missing(number: str, name: str) -> str:
         return " ".join(lines_not_run(function_of(name), found[number].covered[name]))
 
@@ -120,7 +122,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few")
 def test_the_same_seed_gives_the_same_errors_and_another_seed_others() -> None:
     def errors(seed: int) -> list[Any]:
-        return [row.errors for row in verify.rows(seed=seed)]
+        return [row.errors for row in verify.evidence(seed=seed)]
 
     assert errors(1) == errors(1) != errors(2)
 
@@ -153,7 +155,7 @@ def test_a_function_that_nothing_covers_is_named(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("seed", [-1, 1.5, None])
 def test_a_seed_is_a_whole_number(seed: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="^seed must be "):
-        list(verify.rows(seed=seed))
+        list(verify.evidence(seed=seed))
 
 
 def test_the_random_schedules_are_wide() -> None:
