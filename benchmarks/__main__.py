@@ -17,6 +17,7 @@ WHAT = ("timing", "parity", "learning", "tables", "all-cores")
 
 
 def main() -> int:
+    """Reads the command line and does what it asks for; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "what",
@@ -103,12 +104,13 @@ def _timing(quick: bool, pinned: str) -> None:
         print(tables.line(found), flush=True)
     grown = list(growth(quick))
     if not quick:
-        rows += _startup(startup) + _in_another_process()
-    print(f"\n{tables.timing(rows)}\n\n{tables.growth(grown)}")
+        rows += _in_another_process()
+    started = {} if quick else startup.measure_all()
+    print(f"\n{tables.timing(rows, started)}\n\n{tables.growth(grown)}")
     print(f"\n{time.perf_counter() - start:.0f} s")
     if quick:
         return
-    saved = {"machine": notes, "rows": rows, "growth": grown}
+    saved = {"machine": notes, "rows": rows, "startup": started, "growth": grown}
     RESULTS.write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")
     _pages()
 
@@ -145,33 +147,6 @@ def _pages() -> None:
         for place in places(saved):
             place.put()
         print(f"Wrote tables of benchmarks/README.md, a line of README.md, and {draw(saved)}")
-
-
-def _startup(startup: Any) -> list[dict[str, Any]]:
-    from benchmarks import timing
-    from benchmarks.machine import kernel
-    from benchmarks.rivals import cannot_compile
-
-    absent = {"best": cannot_compile() is not None, "jax": timing.jax_rival is None}
-    repeats = dict.fromkeys(startup.NAMES, 3) | {"best": 1}  # its compiler takes long
-    measured = {
-        name: startup.measure(name, repeats[name]) for name in startup.NAMES if not absent.get(name)
-    }
-    ours, rows = measured.pop("ours"), []
-    for name, found in measured.items():
-        for config, value in found.items():
-            unit, scale = ("mb", 1) if "memory" in config else ("us", 1e6)
-            rows.append(
-                {
-                    "config": config,
-                    "rival": startup.NAMES[name],
-                    "kernel": kernel(),
-                    f"ours_{unit}": round(scale * ours[config], 1),
-                    f"rival_{unit}": round(scale * value, 1),
-                    "ratio": round(value / ours[config], 3),
-                }
-            )
-    return rows
 
 
 if __name__ == "__main__":

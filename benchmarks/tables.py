@@ -21,11 +21,11 @@ def checks(found: Iterable[Any]) -> str:
     )
 
 
-def timing(rows: Rows) -> str:
+def timing(rows: Rows, started: dict[str, dict[str, float]]) -> str:
     """All tables."""
     one = [row for row in rows if not row.get("all_cores")]
     unet = _steps(one, unet=True)
-    parts = [_steps(one), unet, all_cores(rows), *_grids(one), _summary(one), _startup(one)]
+    parts = [_steps(one), unet, all_cores(rows), *_grids(one), _summary(one), _startup(started)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -82,7 +82,7 @@ def _ratio(row: dict[str, Any]) -> str:
 def places(saved: dict[str, Any]) -> Iterator[Place]:
     """Where results.json goes: the tables of benchmarks/README.md, a line of the main README."""
     machine = "\n".join(f"- {line}" for line in saved["machine"])
-    yield table_at(TABLES, "timing", f"{machine}\n\n{timing(saved['rows'])}")
+    yield table_at(TABLES, "timing", f"{machine}\n\n{timing(saved['rows'], saved['startup'])}")
     yield table_at(TABLES, "growth", growth(saved["growth"]))
     yield Place(README, "timing", short(saved["rows"]))
 
@@ -91,17 +91,19 @@ def short(rows: Rows) -> str:
     """For the main README: one line of the ratios that most people ask for."""
     parts = []
     for start, what in (("main job", "a training step"), ("sampling", "sampling")):
-        own = [row for row in rows if not row.get("all_cores") and row["config"].startswith(start)]
-        ratios = ", ".join(f"{_ratio(row)} ({SHORT[row['rival']]})" for row in own if _named(row))
+        own = [
+            row
+            for row in rows
+            if not row.get("all_cores")
+            and row["config"].startswith(start)
+            and row["rival"] != PRODUCTS
+        ]
+        ratios = ", ".join(f"{_ratio(row)} ({SHORT[row['rival']]})" for row in own)
         parts.append(f"{what} {ratios}")
     return (
         f"Their time over ours, on one core with NumPy's default kernels here "
         f"({rows[0]['kernel']}): {'; '.join(parts)}."
     )
-
-
-def _named(row: dict[str, Any]) -> bool:
-    return row["rival"] != PRODUCTS and "spread" in row
 
 
 def grid_ratios(rows: Rows, rival: str) -> dict[tuple[int, int], float]:
@@ -118,9 +120,7 @@ def _steps(rows: Rows, *, unet: bool = False) -> str:
     own = [
         row
         for row in rows
-        if "spread" in row
-        and not row["config"].startswith("width")
-        and row["config"].startswith("U-Net") == unet
+        if not row["config"].startswith("width") and row["config"].startswith("U-Net") == unet
     ]
     return _by_rival(own, ("", "ours, us"), lambda row: f"{row['ours_us']:.0f}", _with_spread)
 
@@ -165,22 +165,13 @@ def _summary(rows: Rows) -> str:
     return "\n".join(lines)
 
 
-def _startup(rows: Rows) -> str:
+def _startup(found: dict[str, dict[str, float]]) -> str:
     """A line for each contender: import, first step, peak memory."""
-    own = [row for row in rows if "spread" not in row and "rival" in row]
-    if not own:
+    if not found:
         return ""
-    cell = {(row["rival"], row["config"]): row for row in own}
-    configs = list(dict.fromkeys(row["config"] for row in own))
-    unit = {config: "MB" if "memory" in config else "s" for config in configs}
-
-    def number(row: dict[str, Any], side: str) -> str:
-        memory = "memory" in row["config"]
-        return f"{row[f'{side}_mb']:.0f}" if memory else f"{row[f'{side}_us'] / 1e6:.2f}"
-
-    first = own[0]["rival"]
-    body = [("ours", *(number(cell[first, config], "ours") for config in configs))]
-    for rival in dict.fromkeys(row["rival"] for row in own):
-        body.append((rival, *(number(cell[rival, config], "rival") for config in configs)))
-    head = ("a process of its own", *(f"{config}, {unit[config]}" for config in configs))
-    return markdown(head, body)
+    forms = {what: ".0f" if "memory" in what else ".2f" for what in found["ours"]}
+    body = [
+        (name, *(f"{value:{forms[what]}}" for what, value in own.items()))
+        for name, own in found.items()
+    ]
+    return markdown(("a process of its own", *forms), body)

@@ -11,17 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ddpm_np import __version__
-from ddpm_np._console import (
-    DONE,
-    FAILED,
-    Ended,
-    Failed,
-    Interrupted,
-    Refused,
-    open_streams,
-    say,
-    silence,
-)
+from ddpm_np import _console as console
 from ddpm_np._files import disk_failed
 from ddpm_np.commands import COMMANDS
 
@@ -83,16 +73,16 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    open_streams()
+    console.open_streams()
     try:
         code = _run_command(argv)
     except SystemExit as end:  # of argparse: --help, or an error that it has told
-        code = end.code if isinstance(end.code, int) else FAILED
+        code = end.code if isinstance(end.code, int) else console.FAILED
     try:
         sys.stdout.flush()
     except OSError as error:
-        silence()
-        code = code or _end(Failed(f"standard output: {error.strerror}"))
+        console.silence()
+        code = code or _end(console.Failed(f"standard output: {error.strerror}"))
     return code
 
 
@@ -103,30 +93,30 @@ def _run_command(argv: Sequence[str] | None) -> int:
         if unknown:
             commands.get(arguments.command, parser).refuse_unknown(unknown)
         if arguments.command is None:
-            say(parser.format_help().rstrip())
-            return DONE
+            console.say(parser.format_help().rstrip())
+            return console.DONE
         code: int = arguments.action(arguments)
         return code
     except KeyboardInterrupt:
-        return _end(Interrupted("stopped"))
-    except Ended as end:
+        return _end(console.Interrupted("stopped"))
+    except console.Ended as end:
         return _end(end)
     except MemoryError:
-        return _end(Failed("there is not enough memory"))
+        return _end(console.Failed("there is not enough memory"))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in ("scipy", "matplotlib", "PIL"):
             raise
         text = f'{package} is not installed; python -m pip install ".[figures]"'
-        return _end(Failed(f"{text} in the project's folder installs what is needed"))
+        return _end(console.Failed(f"{text} in the project's folder installs what is needed"))
     except OSError as error:
         where = f"{str(error.filename)!r}: " if error.filename else ""
-        kind = Failed if disk_failed(error) else Refused
+        kind = console.Failed if disk_failed(error) else console.Refused
         return _end(kind(f"{where}{error.strerror or error}"))
 
 
-def _end(end: Ended) -> int:
-    prefix = "" if isinstance(end, Interrupted) else "error: "
+def _end(end: console.Ended) -> int:
+    prefix = "" if isinstance(end, console.Interrupted) else "error: "
     print(f"{prefix}{_one_line(str(end))}", file=sys.stderr)
     return end.code
 

@@ -38,7 +38,6 @@ data, and a step of training that costs little more for a larger T.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -229,19 +228,6 @@ class MLP(Network):
                 values[:] = rng.uniform(-bound, bound, shape)
                 if mirrored and kind == "W":
                     _mirror(values, inputs=l > 1, outputs=l < last)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """What builds an untrained network like this one, in types that JSON knows."""
-        return {
-            "kind": self.kind,
-            "dim": self.dim,
-            "T": self.T,
-            "dtype": self.dtype.name,
-            "hidden": [asdict(layer) for layer in self.hidden],
-            "skip": None if self.skip is None else [float(v) for v in self.skip],
-            "basis": None if self.basis is None else self.basis.tolist(),
-        }
 
     def __repr__(self) -> str:
         widths = "-".join(str(w) for w in (self.dim, *(h.width for h in self.hidden), self.dim))

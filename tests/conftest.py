@@ -14,8 +14,6 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**28))
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**28))
 
 import secrets
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,18 +23,14 @@ from ddpm_np.equations import EQUATIONS
 
 # By default the suite looks at no clock and draws no seed of its own: the same examples each time,
 # no deadline, no example database.
-COMMON: dict[str, Any] = {
-    "deadline": None,
-    "database": None,
-    "suppress_health_check": [HealthCheck.too_slow],
-}
+COMMON = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=15, derandomize=True, **COMMON)
 settings.register_profile("long", max_examples=100, derandomize=True, **COMMON)
 settings.register_profile("deep", max_examples=1000, derandomize=False, **COMMON)
 
 
 @pytest.fixture(scope="module")
-def quick_pictures(pytestconfig: pytest.Config) -> Iterator[None]:
+def quick_pictures(pytestconfig):
     """Few pixels, no ticks, and panels that stay where they are: all three take longer than the
     rest of a picture (tests/test_style.py looks at them, and ``--long`` draws them)."""
     engine = pytest.importorskip("matplotlib.layout_engine").ConstrainedLayoutEngine
@@ -51,14 +45,14 @@ def quick_pictures(pytestconfig: pytest.Config) -> Iterator[None]:
         yield
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser):
     told = "run every property on 1000 new examples instead of the same few, and print the seed"
     parser.addoption("--deep", action="store_true", help=told)
     parser.addoption("--long", action="store_true", help="run the tests marked long, too")
 
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis reads its seed
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure(config):
     deep = config.getoption("--deep")
     if not deep and hasattr(providers, "_get_local_constants"):
         # Else numbers from whatever modules are loaded by then are among the examples, which would
@@ -73,13 +67,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{equation.number}: {equation.title.en}")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config, items):
     long = [] if config.getoption("--long") else [i for i in items if i.get_closest_marker("long")]
     items[:] = [item for item in items if item not in long]
     config.hook.pytest_deselected(items=long)
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter, config):
     if config.getoption("--deep"):
         seed = config.option.hypothesis_seed
         again = f"pytest --deep --hypothesis-seed={seed} repeats them"

@@ -21,7 +21,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +45,7 @@ RESUME = ["run", "--resume", "--out", "x"]
 # ---- files -------------------------------------------------------------------------------------
 
 
-def damaged(content: bytes, rng: random.Random) -> bytes:
+def damaged(content, rng):
     """The bytes with one kind of damage: cut, flipped, overwritten, repeated or mixed up."""
     i, j = sorted(rng.randrange(len(content)) for _ in range(2))
     j = min(j, i + 200)
@@ -64,7 +63,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
     return content[:i] + rng.choice([b"\0", b"\xff"]) * (j - i) + content[j:]
 
 
-def hunt_files(number: int, seed: int) -> list[str]:
+def hunt_files(number, seed):
     """Loads damaged checkpoints: a ValueError of one line with the name, or the same weights."""
     rng, wrong = random.Random(seed), []
     path = Path("checkpoint.npz")
@@ -101,7 +100,7 @@ WORDS = (
 WORDS += ["", "\udcff", "\0", "a\nb", "9" * 400, "9" * 5000, "a" * 300, "x" * 40 + "/" + "y" * 40]
 
 
-def complaint_about(argv: list[str]) -> str | None:
+def complaint_about(argv):
     """What is wrong with how a command line ends: a traceback, or a refusal of several lines."""
     out, error = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
@@ -116,7 +115,7 @@ def complaint_about(argv: list[str]) -> str | None:
     return None
 
 
-def hunt_commands(number: int, seed: int) -> list[str]:
+def hunt_commands(number, seed):
     """Command lines of known and unknown words: exit code 0, 1 or 2, and one line if refused."""
     rng, wrong = random.Random(seed), []
     main("run", "--experiment", "curve", "--out", "x")
@@ -143,7 +142,7 @@ def hunt_commands(number: int, seed: int) -> list[str]:
 # ---- kills and faults --------------------------------------------------------------------------
 
 
-def whole_run() -> dict[str, bytes]:
+def whole_run():
     """The files of the run when nothing disturbs it."""
     if main(*RUN) != 0:
         raise RuntimeError("the undisturbed run failed")
@@ -152,14 +151,14 @@ def whole_run() -> dict[str, bytes]:
     return found
 
 
-def empty(folder: str) -> None:
+def empty(folder):
     """Removes the folder and all that is in it."""
     for path in sorted(Path(folder).rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     Path(folder).rmdir()
 
 
-def same(found: dict[str, bytes], wanted: dict[str, bytes]) -> str | None:
+def same(found, wanted):
     """What differs between two runs, apart from the times in the report and its length."""
     times = rb"_s\": [0-9.e-]+|[0-9.]+ s\b|\"from_step\": \d+| \(resumed.*?\)|\"report.md\": \d+"
     if found.keys() != wanted.keys():
@@ -170,7 +169,7 @@ def same(found: dict[str, bytes], wanted: dict[str, bytes]) -> str | None:
     return None
 
 
-def hunt_kills(number: int, seed: int) -> list[str]:
+def hunt_kills(number, seed):
     """Kills a run after a random number of its lines, until it is complete, again and again."""
     rng, wrong, wanted = random.Random(seed), [], whole_run()
     kill = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -193,9 +192,9 @@ def hunt_kills(number: int, seed: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def failing(at: int, code: int) -> Iterator[list[int]]:
+def failing(at, code):
     """Lets the call number ``at`` that writes to the disk fail; yields the calls so far."""
-    calls: list[int] = []
+    calls = []
     kept = {name: getattr(os, name) for name in ("fsync", "replace", "open")}
 
     def wrapped(name):
@@ -217,7 +216,7 @@ def failing(at: int, code: int) -> Iterator[list[int]]:
             setattr(_files.os, name, call)
 
 
-def hunt_faults(number: int, seed: int) -> list[str]:
+def hunt_faults(number, seed):
     """Lets one call after the other fail: one line, nothing lost, and the same run in the end."""
     wrong, wanted = [], whole_run()
     codes = errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT
@@ -239,7 +238,7 @@ def hunt_faults(number: int, seed: int) -> list[str]:
 # ---- the command -------------------------------------------------------------------------------
 
 
-def hunt_calls(number: int, seed: int) -> list[str]:
+def hunt_calls(number, seed):
     return [f"{' '.join(what)}, given {value}" for what, value in hunt(number, seed)[1].items()]
 
 
@@ -252,7 +251,7 @@ HUNTS = {
 }
 
 
-def hunted(name: str, number: int, seed: int = 0) -> list[str]:
+def hunted(name, number, seed=0):
     """What one hunt finds, in an empty folder with the tiny experiments."""
     before, kept = os.getcwd(), dict(experiments.EXPERIMENTS)
     available, every = _figure_style.available, folders.CHECKPOINT_EVERY

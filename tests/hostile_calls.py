@@ -9,7 +9,6 @@ import random
 import re
 import warnings
 from numbers import Number
-from typing import Any
 
 import numpy as np
 from refusals import CASES, GAUSSIAN, HUGE, MIXTURE, SCHEDULE, Odd, rng
@@ -34,7 +33,7 @@ INFINITE = {
 }
 
 
-def hostile(valid: Any, chance: random.Random) -> Any:
+def hostile(valid, chance):
     """A value for the place of a valid one."""
     shape = np.shape(valid) if isinstance(valid, (list, np.ndarray)) else ()
     if shape and chance.random() < 0.4:
@@ -57,14 +56,14 @@ def hostile(valid: Any, chance: random.Random) -> Any:
     return chance.choice([*numbers, *plain, *several, *kinds])
 
 
-def kind(value: Any) -> str:
+def kind(value):
     """Numbers, things with a length, and other types by their name."""
     if isinstance(value, Number) and not isinstance(value, bool):
         return "number"
     return "array" if hasattr(value, "__len__") else type(value).__name__
 
 
-def finite(value: Any) -> bool:
+def finite(value):
     """Whether all floats in a result are finite; those of objects are not looked into."""
     if isinstance(value, (tuple, list)):
         return all(map(finite, value))
@@ -75,19 +74,19 @@ def finite(value: Any) -> bool:
     return True
 
 
-def is_masked(value: Any) -> bool:
+def is_masked(value):
     values = value if isinstance(value, list) else [value]
     return any(isinstance(v, np.ma.MaskedArray) for v in values)
 
 
-def finite_argument(value: Any) -> bool:
+def finite_argument(value):
     try:
         return bool(np.isfinite(np.asarray(value, dtype=float)).all())
     except (TypeError, ValueError, OverflowError):
         return False
 
 
-def complaint(name: str, argument: str, value: Any) -> str | None:
+def complaint(name, argument, value):
     """What is wrong with how a function takes a value in the place of an argument."""
     case = CASES[name]
     call, valid = case.call, case.values
@@ -119,14 +118,14 @@ def complaint(name: str, argument: str, value: Any) -> str | None:
     return None
 
 
-def shown(value: Any) -> str:
+def shown(value):
     """A hostile value in a few words."""
     if isinstance(value, np.ndarray):
         return f"array {value.dtype} {value.shape} {str(value.flat[:1])[:20]}"
     return "Odd()" if isinstance(value, Odd) else repr(value)[:60]
 
 
-def hunt(calls: int, seed: int) -> tuple[int, dict[tuple[str, str, str], str]]:
+def hunt(calls, seed):
     """Makes that many calls; what is wrong, by function, argument and complaint."""
     chance, wrong = random.Random(seed), {}
     names = list(CASES)

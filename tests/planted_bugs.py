@@ -12,10 +12,8 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FunctionType
 from typing import NamedTuple
 
 from ddpm_np.proof import theorems
@@ -37,7 +35,7 @@ class Bug(NamedTuple):
     disproves: tuple[str, ...] = ()
 
 
-def read(path: Path) -> list[Bug]:
+def read(path):
     """The bugs of a table: a line for the function, and below it three lines for each bug."""
     bugs, where, name, right, caught = [], "", "", "", ""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -64,7 +62,7 @@ def read(path: Path) -> list[Bug]:
 BUGS = read(Path(__file__).with_suffix(".txt"))
 
 
-def function_of(path: str) -> FunctionType:
+def function_of(path):
     """The function behind "module:name" or "module:Class.name"."""
     module, _, name = path.partition(":")
     found = importlib.import_module(f"ddpm_np.{module}")
@@ -73,14 +71,14 @@ def function_of(path: str) -> FunctionType:
     return _unwrapped(found)
 
 
-def _unwrapped(found: object) -> FunctionType:
+def _unwrapped(found):
     for wrapper in ("__func__", "func", "fget"):  # classmethod, cached_property, property
         found = getattr(found, wrapper, None) or found
     return found
 
 
 @contextmanager
-def planted(where: str, right: str, wrong: str) -> Iterator[None]:
+def planted(where, right, wrong):
     """The package with ``wrong`` for ``right`` in that function."""
     function = function_of(where)
     source = textwrap.dedent(inspect.getsource(function))
@@ -99,7 +97,7 @@ def planted(where: str, right: str, wrong: str) -> Iterator[None]:
         forget(where)
 
 
-def forget(where: str) -> None:
+def forget(where):
     """Forgets what was found out about charts, and what the function's part of the package keeps
     for speed."""
     theorems.forget()

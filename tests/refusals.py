@@ -56,11 +56,11 @@ UNFIT = MLP(DIM, T + 1, hidden=(4,), rng=np.random.default_rng(0))
 DECODER = latent.LinearDecoder(np.array([[1.0], [0.5]]), np.array([0.1, 0.2]), 0.3)
 
 
-def rng() -> np.random.Generator:
+def rng():
     return np.random.default_rng(0)
 
 
-def network(**options: Any) -> MLP:
+def network(**options):
     return MLP(DIM, T, hidden=(4,), rng=rng(), dtype=np.float64, **options)
 
 
@@ -72,7 +72,7 @@ class Odd:
 
     T = "x"
 
-    def __repr__(self) -> str:
+    def __repr__(self):
         raise RuntimeError("no repr")
 
 
@@ -84,10 +84,10 @@ class Good(NamedTuple):
     values: list[Any] = []
     edges: list[Any] = []
 
-    def and_not(self, *values: Any, types: tuple[Any, ...] = ()) -> "Good":
+    def and_not(self, *values, types=()):
         return Good(self.value, [*self.types, *types], [*self.values, *values], self.edges)
 
-    def but(self, *allowed: Any) -> "Good":
+    def but(self, *allowed):
         """The same where these are allowed."""
         kept = [
             [
@@ -105,7 +105,7 @@ NO_NUMBER = [None, "1", 1j, {1.0}, True, np.ma.masked, np.ones(2), Odd()]
 NO_OBJECT = [None, 3, [0.1], "f", Odd()]
 
 
-def array(value: Any, *, dim: bool = True, finite: bool = True) -> Good:
+def array(value, *, dim=True, finite=True):
     """Finite numbers of that shape; with ``dim`` no other length of the last axis."""
     shape = np.shape(value)
     types = [None, "abc", {1.0}, MASKED, [MASKED], [10**30, None]]
@@ -118,27 +118,27 @@ def array(value: Any, *, dim: bool = True, finite: bool = True) -> Good:
     return Good(value, types, values)
 
 
-def batch(value: Any, *, finite: bool = True) -> Good:
+def batch(value, *, finite=True):
     """Rows that must fit another batch of two."""
     return array(value, finite=finite).and_not(np.ones((3, np.shape(value)[-1])))
 
 
-def square(value: Any, *, dim: bool = True) -> Good:
+def square(value, *, dim=True):
     return array(value).and_not(np.ones(len(value)), *[np.ones((2, 2)), np.ones((4, 4))][: 2 * dim])
 
 
-def covariance_matrix(value: Any, *, dim: bool = True) -> Good:
+def covariance_matrix(value, *, dim=True):
     skew = np.array(value, dtype=float)
     skew[0, -1] += 0.1
     return square(value, dim=dim).and_not(skew, -np.eye(len(value)))
 
 
-def step(value: int, low: int = 1, high: int = T) -> Good:
+def step(value, low=1, high=T):
     wrong = [float(value), "1", 1j, None, True, [value], np.array([1, 2]), MASKED]
     return Good(value, wrong, [low - 1, high + 1, HUGE, -HUGE], [low, high])
 
 
-def steps(value: Any, low: int = 1, high: int = T, *, fits: bool = True) -> Good:
+def steps(value, low=1, high=T, *, fits=True):
     """A step, or an array of steps that must fit a batch of two."""
     types = [1.0, "1", None, True, 1j, [1.0, 2.0], [True, False], [1, "2"], [1, None], MASKED]
     values = [low - 1, high + 1, 10**20, HUGE, [low, high + 1], np.array([2, low - 1]), [1, HUGE]]
@@ -146,51 +146,51 @@ def steps(value: Any, low: int = 1, high: int = T, *, fits: bool = True) -> Good
     return Good(value, types, values, [low, high])
 
 
-def route(value: Any) -> Good:
+def route(value):
     """How many steps, or which."""
     types = [2.0, "3", True, [1.0, 4.0], ["1", "4"], [True], []]
-    values: list[Any] = [0, -1, T + 1, [1, 2], [4, 4], [2, 1, 4], [0, 4], [1, 5], [[1, 4]]]
+    values = [0, -1, T + 1, [1, 2], [4, 4], [2, 1, 4], [0, 4], [1, 5], [[1, 4]]]
     return Good(value, types, [*values, np.array([], int), HUGE], [1, T, [T], [1, T]])
 
 
-def count(value: int, low: int = 1) -> Good:
+def count(value, low=1):
     wrong = [float(value), "1", 1j, None, True, np.True_, [value], np.array([1, 2])]
     return Good(value, wrong, [low - 1, -1, HUGE, -HUGE], [low])
 
 
-def real(value: float) -> Good:
+def real(value):
     return Good(value, NO_NUMBER, [NAN, INF, -INF, HUGE, -HUGE, Fraction(HUGE)])
 
 
-def positive(value: float) -> Good:
+def positive(value):
     return real(value).and_not(0, 0.0, -0.1)
 
 
-def not_negative(value: float) -> Good:
+def not_negative(value):
     return real(value).and_not(-0.1, -5e-324)._replace(edges=[0, 0.0])
 
 
-def fraction(value: float) -> Good:
+def fraction(value):
     return real(value).and_not(-0.1, 1.1)._replace(edges=[0, 1.0])
 
 
-def below_one(value: float) -> Good:
+def below_one(value):
     return fraction(value).and_not(1.0)._replace(edges=[0.0])
 
 
-def flag(value: bool) -> Good:
+def flag(value):
     return Good(value, [0, 1, "yes", None, [], np.array([True])])
 
 
-def dtype(value: Any) -> Good:
+def dtype(value):
     return Good(value, [int, "float16", np.longdouble, complex, "nonsense", 3, object])
 
 
-def choice(value: str) -> Good:
+def choice(value):
     return Good(value, [], ["none of them", None, [], 3, np.ones(2)])
 
 
-def instance(value: Any) -> Good:
+def instance(value):
     """An object of its class, or with its methods."""
     return Good(value, [*NO_OBJECT, type(value)])
 
@@ -203,7 +203,7 @@ VARIANCE = Good(np.full(T + 1, 0.1), [None, ["a"] * 5, [1j] * 5]).and_not(
 )
 
 # The kind of an argument, by its name.
-BY_NAME: dict[str, Good] = {
+BY_NAME = {
     "schedule": instance(SCHEDULE),
     "rng": GENERATOR,
     "denoiser": DENOISER,
@@ -247,14 +247,14 @@ class Case(NamedTuple):
     also_named: frozenset[str]
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self):
         return {name: good.value for name, good in self.arguments.items()}
 
 
-CASES: dict[str, Case] = {}
+CASES = {}
 
 
-def case(call: Callable[..., Any], *also_named: str, name: str = "", **given: Good) -> None:
+def case(call, *also_named, name="", **given):
     """Enters a call: all its arguments, of the kind given here or the one of their name."""
     arguments = {}
     for key, parameter in inspect.signature(call).parameters.items():
@@ -491,14 +491,14 @@ WHITE, POINT, POINTS = Gaussian([0.0], [[1.0]]), PointMass([0.0]), Empirical([[0
 MIXED = GaussianMixture([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[0.0]]])
 
 
-def trained(**changed: Any) -> Any:
+def trained(**changed):
     return next(training.train(**CASES["train"].values | changed))
 
 
 class Doubled(MLP):
     """A subclass that computes something else, which the fast twin does not know."""
 
-    def forward(self, x: Any, t: Any) -> Any:
+    def forward(self, x, t):
         eps_hat, cache = super().forward(x, t)
         return 2 * eps_hat, cache
 
@@ -506,24 +506,24 @@ class Doubled(MLP):
 class Wide(Gaussian):
     """A distribution whose signals are longer than it says."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__(X[0], SIGMA)
 
-    def sample(self, n: int, **options: Any) -> Any:
+    def sample(self, n, **options):
         return np.ones((n, DIM + 1))
 
 
 DOUBLED = Doubled(DIM, T, hidden=(4,), rng=rng())
 
 
-def taught() -> Any:
+def taught():
     """A network that knows its schedule, a new one each time: a planted bug may change it."""
     network_ = network()
     trained(network=network_)
     return network_
 
 
-def rows() -> list[tuple[str, type[Exception], str]]:
+def rows():
     """Each call of tests/refusals.txt with its error and message."""
     found, calls = [], []
     for line in Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").splitlines():

@@ -4,8 +4,6 @@ import copy
 import functools
 import inspect
 import pickle
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,11 +22,11 @@ COPIES = {
 }
 
 
-def made(name: str) -> Any:
+def made(name):
     return CASES[name].call(**copy.deepcopy(CASES[name].values))
 
 
-def content(thing: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def content(thing, path=""):
     """Every array in an object, and what else it holds, each with its place."""
     if isinstance(thing, np.random.Generator):
         yield path, str(thing.bit_generator.state)
@@ -47,11 +45,11 @@ def content(thing: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, thing
 
 
-def arrays(thing: Any) -> dict[str, np.ndarray]:
+def arrays(thing):
     return {path: part for path, part in content(thing) if isinstance(part, np.ndarray)}
 
 
-def shared(thing: Any) -> set[tuple[str, str]]:
+def shared(thing):
     """Which of its arrays are views of one another."""
     parts = arrays(thing)
     return {(a, b) for a in parts for b in parts if np.shares_memory(parts[a], parts[b])}

@@ -20,7 +20,7 @@ def test_it(n):
 """
 
 
-def drawn(folder: Path, *options: str) -> tuple[list[str], str]:
+def drawn(folder, *options):
     """The examples of one run, and what it printed."""
     record = folder / "drawn.txt"
     record.unlink(missing_ok=True)
@@ -34,7 +34,7 @@ def drawn(folder: Path, *options: str) -> tuple[list[str], str]:
 
 
 @pytest.mark.long
-def test_deep_draws_new_examples_and_prints_the_seed_that_repeats_them(tmp_path: Path) -> None:
+def test_deep_draws_new_examples_and_prints_the_seed_that_repeats_them(tmp_path):
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
     (tmp_path / "test_property.py").write_text(PROPERTY)
     first, text = drawn(tmp_path, "--deep")

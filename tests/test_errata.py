@@ -4,6 +4,7 @@ import math
 import re
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from unicodedata import east_asian_width
 
 import numpy as np
@@ -13,14 +14,14 @@ from ddpm_np.cli import main
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import Place
-from ddpm_np.errata import ERRATA, KINDS, Erratum, Numbers, errata_table, lookup
+from ddpm_np.errata import ERRATA, KINDS, Numbers, errata_table, lookup
 from ddpm_np.errata.numbers import line_integral, signs
 from ddpm_np.errata.record import read
 
 CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
 
 
-def entries() -> list[object]:
+def entries():
     marked = []
     for entry in ERRATA.values():
         marks = [getattr(pytest.mark, entry.equation)] if entry.equation else []
@@ -28,22 +29,22 @@ def entries() -> list[object]:
     return marked
 
 
-def columns(text: str) -> int:
+def columns(text):
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 @cache
-def table(lang: str) -> list[str]:
+def table(lang):
     return list(errata_table(lang=lang))
 
 
-def texts(entry: Erratum, lang: str) -> list[str]:
+def texts(entry, lang):
     pairs = (entry.printed, entry.corrected, entry.quantity, entry.why)
     return [entry.section, *(getattr(pair, lang) for pair in pairs)]
 
 
 @pytest.mark.parametrize("entry", entries())
-def test_the_printed_form_fails_and_the_corrected_one_holds(entry: Erratum) -> None:
+def test_the_printed_form_fails_and_the_corrected_one_holds(entry):
     numbers = entry.numbers()
     assert all(math.isfinite(number) for number in numbers), numbers
     assert numbers.tolerance >= 0
@@ -55,7 +56,17 @@ def test_the_printed_form_fails_and_the_corrected_one_holds(entry: Erratum) -> N
     assert entry.numbers() == numbers, "the numbers must not change from run to run"
 
 
-def test_the_deciding_rule_rejects_what_it_should() -> None:
+def test_the_numbers_that_the_table_shows_stay():
+    path = Path(__file__).with_name("errata_numbers.txt")
+    told = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [place for place, *_ in told] == [*ERRATA]
+    for place, *wanted in told:
+        numbers = ERRATA[Place(place)].numbers()
+        near = pytest.approx([float(n) for n in wanted], rel=1e-4, abs=float(numbers.tolerance))
+        assert [float(n) for n in numbers[:3]] == near, place
+
+
+def test_the_deciding_rule_rejects_what_it_should():
     assert Numbers(2.0, 1.0, 1.0, 1e-15).decide
     assert not Numbers(1.0, 1.0, 1.0, 1e-15).decide, "the printed form is right"
     assert not Numbers(2.0, 1.1, 1.0, 1e-15).decide, "the corrected form is wrong"
@@ -64,13 +75,13 @@ def test_the_deciding_rule_rejects_what_it_should() -> None:
     assert Numbers(Fraction(1, 3), Fraction(1, 2), Fraction(1, 2), Fraction(0)).decide
 
 
-def test_numbers_are_shown_with_four_digits_and_what_is_within_the_tolerance_of_0_as_0() -> None:
+def test_numbers_are_shown_with_four_digits_and_what_is_within_the_tolerance_of_0_as_0():
     assert Numbers(2.0, 1 / 3, 1e-9, 1e-8).texts() == ("2", "0.3333", "0")
     assert Numbers(Fraction(2, 3), Fraction(0), -12345.0, 0).texts() == ("2/3", "0", "-1.234e+04")
 
 
 @pytest.mark.parametrize("entry", entries())
-def test_entries_are_complete(entry: Erratum) -> None:
+def test_entries_are_complete(entry):
     assert entry.printed != entry.corrected
     for text in (*texts(entry, "en"), *texts(entry, "zh")):
         assert text.strip() == text and text and "\n" not in text
@@ -89,7 +100,7 @@ def test_entries_are_complete(entry: Erratum) -> None:
 
 
 @pytest.mark.parametrize("entry", entries())
-def test_each_text_is_in_its_language(entry: Erratum) -> None:
+def test_each_text_is_in_its_language(entry):
     for pair in (entry.printed, entry.corrected, entry.quantity, entry.why):
         assert not CHINESE.search(pair.en), pair.en
         assert pair.zh == pair.en or re.search(r"[\u3000-\u9fff∝∫]", pair.zh), pair.zh
@@ -100,7 +111,7 @@ def test_each_text_is_in_its_language(entry: Erratum) -> None:
         assert not re.search(r"[\u4e00-\u9fff][,;:]|[,;] [\u4e00-\u9fff]", text), "half-width mark"
 
 
-def test_places_are_unique_and_sorted() -> None:
+def test_places_are_unique_and_sorted():
     keys = [entry.place.order for entry in ERRATA.values()]
     assert keys == sorted(set(keys))
     assert {entry.place.note for entry in ERRATA.values()} == {"N0", "N1", "N2", "N3", "N4"}
@@ -108,13 +119,13 @@ def test_places_are_unique_and_sorted() -> None:
         assert entry.place not in entry.also and len(set(entry.also)) == len(entry.also)
 
 
-def test_letters_tell_apart_errors_of_the_same_lines_and_nothing_else() -> None:
+def test_letters_tell_apart_errors_of_the_same_lines_and_nothing_else():
     lettered = [entry.place for entry in ERRATA.values() if entry.place.letter]
     lines = [entry.place.order[:3] for entry in ERRATA.values()]
     assert lettered and all(lines.count(place.order[:3]) > 1 for place in lettered)
 
 
-def test_lookup_finds_entries_by_any_shared_line_and_where_they_are_repeated() -> None:
+def test_lookup_finds_entries_by_any_shared_line_and_where_they_are_repeated():
     for entry in ERRATA.values():
         assert entry in lookup(entry.place)
         for line in entry.place.lines:
@@ -148,16 +159,16 @@ why: w
 """
 
 
-def read_text(text: str) -> list[Erratum]:
+def read_text(text):
     return list(read(text, "n2.txt", dict.fromkeys(("N2:1", "N2:2"), lambda: Numbers(0, 1, 1, 0))))
 
 
-def test_each_counterexample_needs_an_entry() -> None:
+def test_each_counterexample_needs_an_entry():
     with pytest.raises(ValueError, match="^n2.txt: no entry for the counterexamples of N2:2$"):
         read_text(BLOCK.partition("\n\nN2:2")[0])
 
 
-def test_a_file_is_read() -> None:
+def test_a_file_is_read():
     first, second = read_text(BLOCK)
     assert (first.place, first.kind, first.equation) == ("N2:1", "imprecise", "E3")
     assert first.also == ("N2:5", "N3:7") and first.section == "如何手搓扩散模型"
@@ -183,7 +194,7 @@ def test_a_file_is_read() -> None:
         ("理由: 因为。", "理由: ", "n2.txt:12: a line must be one of"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_line(right: str, wrong: str, message: str) -> None:
+def test_a_wrong_file_is_refused_with_its_line(right, wrong, message):
     assert right in BLOCK
     with pytest.raises(ValueError) as refused:
         read_text(BLOCK.replace(right, wrong, 1))
@@ -191,19 +202,19 @@ def test_a_wrong_file_is_refused_with_its_line(right: str, wrong: str, message: 
 
 
 @pytest.mark.parametrize("place", ["", "N5:1", "N2", "N2:0", "N2:9-3", "N2:3 ", "2:3", "N2:3ab"])
-def test_what_is_not_a_place_is_refused(place: str) -> None:
+def test_what_is_not_a_place_is_refused(place):
     for call in (lookup, errata_table):
         with pytest.raises(ValueError, match="^place must be a note and its line"):
             call(place)
 
 
-def test_an_unknown_language_is_refused() -> None:
+def test_an_unknown_language_is_refused():
     with pytest.raises(ValueError, match="^lang must be one of en, zh, got 'de'"):
         errata_table(lang="de")
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_the_table_shows_every_entry_in_order_and_fits_a_terminal(lang: str) -> None:
+def test_the_table_shows_every_entry_in_order_and_fits_a_terminal(lang):
     lines = table(lang)
     for line in lines:
         assert columns(line) <= 100, line
@@ -220,7 +231,7 @@ def test_the_table_shows_every_entry_in_order_and_fits_a_terminal(lang: str) -> 
             assert "".join(part.split()) in text, entry.place
 
 
-def test_the_table_counts_by_kind() -> None:
+def test_the_table_counts_by_kind():
     counts = [sum(entry.kind == kind for entry in ERRATA.values()) for kind in KINDS]
     formulas, claims, imprecise, slips, conventions = counts
     assert sum(counts) == len(ERRATA)
@@ -231,7 +242,7 @@ def test_the_table_counts_by_kind() -> None:
     assert table("zh")[-1].startswith(f"共 {len(ERRATA)} 条：公式有误 {formulas} 条，")
 
 
-def test_the_entries_of_one_place() -> None:
+def test_the_entries_of_one_place():
     lines = list(errata_table("N2:351"))
     assert lines[0] == "N2:351  [slip]  从方差的角度理解扩散递归  (E3)"
     assert "  corrected  b = sqrt(beta_t)" in lines and "" not in lines
@@ -247,7 +258,7 @@ def test_the_entries_of_one_place() -> None:
     assert list(errata_table("N2:613", lang="zh")) == ["N2:613 处没有勘误"]
 
 
-def test_the_entries_of_one_equation() -> None:
+def test_the_entries_of_one_equation():
     for number in EQUATIONS:
         heads = [line.split()[0] for line in errata_table(number) if line[:1] == "N"]
         assert heads == [place for place, entry in ERRATA.items() if entry.equation == number]
@@ -257,7 +268,7 @@ def test_the_entries_of_one_equation() -> None:
             errata_table(number)
 
 
-def test_the_command_prints_one_place_in_either_language(capsys: pytest.CaptureFixture) -> None:
+def test_the_command_prints_one_place_in_either_language(capsys):
     for lang in ("en", "zh"):
         assert main(["errata", "N2:351", "--lang", lang]) == 0
         assert capsys.readouterr().out.splitlines() == list(errata_table("N2:351", lang=lang))
@@ -271,9 +282,7 @@ def test_the_command_prints_one_place_in_either_language(capsys: pytest.CaptureF
         (["--lang", "de"], "must be one of en, zh, got 'de'"),
     ],
 )
-def test_the_command_refuses_in_one_line(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture
-) -> None:
+def test_the_command_refuses_in_one_line(arguments, message, capsys):
     try:
         code = main(["errata", *arguments])
     except SystemExit as stopped:
@@ -283,7 +292,7 @@ def test_the_command_refuses_in_one_line(
     assert message in shown.err and len(shown.err.splitlines()) == 1
 
 
-def test_line_integral_states_its_error() -> None:
+def test_line_integral_states_its_error():
     fine = line_integral(lambda x: np.exp(-(x**2) / 2), -12, 12)
     assert abs(fine.value - math.sqrt(2 * math.pi)) <= fine.error < 1e-12
     # Half of it, and coarse.
@@ -291,7 +300,7 @@ def test_line_integral_states_its_error() -> None:
     assert 1e-3 < cut_off.error
 
 
-def test_signs_have_the_moments_of_a_standard_normal_up_to_the_third() -> None:
+def test_signs_have_the_moments_of_a_standard_normal_up_to_the_third():
     rows = signs(3)
     assert rows.shape == (8, 3) and len({tuple(row) for row in rows}) == 8
     assert np.array_equal(rows.mean(0), np.zeros(3))

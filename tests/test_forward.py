@@ -3,8 +3,6 @@
 That each is its formula, and how much it rounds, is in tests/proof/test_theorems.py.
 """
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,9 +19,7 @@ STEPS_IN = schedules_and_steps(max_T=40)
 
 @pytest.mark.E4
 @given(STEPS_IN, signals(2))
-def test_skipping_one_step_is_q_step_and_from_the_signal_q_sample_bit_for_bit(
-    case: tuple[Schedule, int], arrays: Any
-) -> None:
+def test_skipping_one_step_is_q_step_and_from_the_signal_q_sample_bit_for_bit(case, arrays):
     (schedule, t), (x, eps) = case, arrays
     assert np.array_equal(q_skip(schedule, x, t - 1, t, eps), q_step(schedule, x, t, eps))
     assert np.array_equal(q_skip(schedule, x, 0, t, eps), q_sample(schedule, x, t, eps))
@@ -35,7 +31,7 @@ def test_skipping_one_step_is_q_step_and_from_the_signal_q_sample_bit_for_bit(
 
 @pytest.mark.E6
 @given(schedules(), signals(2))
-def test_at_step_0_everything_is_the_clean_signal(schedule: Schedule, arrays: Any) -> None:
+def test_at_step_0_everything_is_the_clean_signal(schedule, arrays):
     x_0, eps = arrays
     assert np.array_equal(q_sample(schedule, x_0, 0, eps), x_0)
     mean, variance = q_mean_variance(schedule, x_0, 0)
@@ -46,7 +42,7 @@ def test_at_step_0_everything_is_the_clean_signal(schedule: Schedule, arrays: An
 
 @pytest.mark.E6
 @given(signals(2))
-def test_where_alpha_bar_underflows_only_noise_is_left(arrays: Any) -> None:
+def test_where_alpha_bar_underflows_only_noise_is_left(arrays):
     schedule, (x_0, eps) = Schedule.from_beta([1 - 1e-6] * 60), arrays
     assert schedule.alpha_bar[-1] == 0 and 0 < schedule.alpha_bar[53] < np.finfo(float).tiny
     assert np.array_equal(q_sample(schedule, x_0, 60, eps), eps)
@@ -60,7 +56,7 @@ def test_where_alpha_bar_underflows_only_noise_is_left(arrays: Any) -> None:
     assert np.array_equal(q_skip(schedule, x_0, 58, 60, eps), q_skip(schedule, x_0, 1, 3, eps))
 
 
-def test_a_step_for_each_row_does_not_make_the_batch_larger() -> None:
+def test_a_step_for_each_row_does_not_make_the_batch_larger():
     """t of shape (4, 1) beside (4, 3) would give (4, 4, 3) without a word."""
     schedule, x, t = Schedule.linear(9), np.zeros((4, 3)), np.full((4, 1), 2)
     for call in (
@@ -78,7 +74,7 @@ def test_a_step_for_each_row_does_not_make_the_batch_larger() -> None:
 
 
 @pytest.mark.E6
-def test_the_variance_multiplies_the_mean() -> None:
+def test_the_variance_multiplies_the_mean():
     schedule, x = Schedule.from_beta([0.1, 0.2, 0.3]), np.ones((3, 3), np.float32)
     mean, variance = q_mean_variance(schedule, x, np.array([1, 2, 3]))
     assert variance.shape == (3, 1) and variance.dtype == np.float64 and mean.dtype == np.float32

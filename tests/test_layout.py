@@ -14,7 +14,7 @@ PACKAGE = Path(ddpm_np.__file__).parent
 
 # From the bottom up. A part imports only parts that stand before it.
 PARTS = (
-    "_checks _files _console _measurement _figure_style _picture_grid schedule forward learning "
+    "_checks _files _console _measurement _figure_style schedule forward learning "
     "posterior sampling closed_form signals network training learning.fast equations proof "
     "conformance errata demos experiments companion commands cli"
 ).split()
@@ -30,7 +30,7 @@ READING = ["schedule", "forward", "posterior", "sampling", "signals", "network",
 
 
 @cache
-def modules() -> dict[str, Path]:
+def modules():
     """Every module of the package by its dotted name, without ``ddpm_np.``."""
     names = {}
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -40,16 +40,13 @@ def modules() -> dict[str, Path]:
     return names
 
 
-def scanned(path: Path) -> tuple[set[str], bool]:
+def scanned(path):
     """The modules of the package that a file imports at any time, and whether it imports by a name
     that is only known when it runs.
 
-    What only a type checker reads is no import.
+    What only a type checker reads counts, too: a reader follows it as well.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
-            node.body = []
     by_name = {"import_module", "resolve_name", "__import__", "spec_from_file_location"}
     known, found, looks_up = modules(), set(), False
     for node in ast.walk(tree):
@@ -71,16 +68,16 @@ def scanned(path: Path) -> tuple[set[str], bool]:
 
 
 @cache
-def scans() -> dict[str, tuple[set[str], bool]]:
+def scans():
     return {name: scanned(path) for name, path in modules().items()}
 
 
-def imports() -> dict[str, set[str]]:
+def imports():
     """What each module imports at any time."""
     return {name: found for name, (found, _) in scans().items()}
 
 
-def part(module: str) -> str:
+def part(module):
     return module if module in PARTS else module.split(".")[0]
 
 
@@ -123,7 +120,7 @@ def test_the_core_loads_nothing_at_run_time_but_what_its_files_import():
     assert run.returncode == 0 and loaded and loaded <= closure, run.stderr
 
 
-def packages(module: str) -> list[str]:
+def packages(module):
     """The packages that a module lies in, which are loaded with it."""
     parts = module.split(".")[:-1]
     return [".".join(parts[: i + 1]) for i in range(len(parts))]
@@ -144,6 +141,8 @@ def test_the_package_names_its_parts_in_reading_order():
 def test_the_check_sees_an_import_that_points_upward(tmp_path):
     wrong = tmp_path / "wrong.py"
     wrong.write_text("def f():\n    from ddpm_np.cli import main\n    return main\n")
+    assert scanned(wrong) == ({"cli"}, False)
+    wrong.write_text("if TYPE_CHECKING:\n    from ddpm_np.cli import main\n")
     assert scanned(wrong) == ({"cli"}, False)
     wrong.write_text("from pkgutil import resolve_name\nresolve_name('ddpm_np.cli:main')\n")
     assert scanned(wrong) == ({"cli"}, True)

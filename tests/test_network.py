@@ -21,7 +21,7 @@ LAYERS = st.builds(
 H = 1e-200  # a complex step has no cancellation, so it can be this small
 
 
-def network(hidden=(4, 5), dim=3, T=6, seed=0, skip=True, **options) -> MLP:
+def network(hidden=(4, 5), dim=3, T=6, seed=0, skip=True, **options):
     rng = np.random.default_rng(seed)
     gains = rng.uniform(0.1, 1, T + 1) if skip else None
     mlp = MLP(dim, T, hidden=hidden, rng=rng, dtype=np.float64, skip=gains, **options)
@@ -31,7 +31,7 @@ def network(hidden=(4, 5), dim=3, T=6, seed=0, skip=True, **options) -> MLP:
     return mlp
 
 
-def batch(mlp: MLP, n: int, seed: int = 1):
+def batch(mlp, n, seed=1):
     rng = np.random.default_rng(seed)
     return (
         rng.standard_normal((n, mlp.dim)),
@@ -52,7 +52,7 @@ def loss_of(mlp, x, t, eps):
     return np.sum((mlp.forward(x, t)[0] - eps) ** 2) / eps.size
 
 
-def worst_relative_error(mlp: MLP, grads, x, t, eps) -> float:
+def worst_relative_error(mlp, grads, x, t, eps):
     """Each parameter's gradient against the complex step in that one number, relative to the
     array's largest gradient.
     """
@@ -70,7 +70,7 @@ def worst_relative_error(mlp: MLP, grads, x, t, eps) -> float:
     return worst
 
 
-def gradients(mlp: MLP, x, t, eps):
+def gradients(mlp, x, t, eps):
     eps_hat, cache = mlp.forward(x, t)
     return mlp.backward(denoising_loss(eps_hat, eps)[1], cache)
 

@@ -11,11 +11,9 @@ import inspect
 import itertools
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -45,14 +43,14 @@ compiled = functools.cache(SourceFileLoader.get_code)
 
 
 @pytest.fixture(autouse=True)
-def planted_profile() -> Iterator[None]:
+def planted_profile():
     before = settings.get_current_profile_name()
     settings.load_profile("planted")
     yield
     settings.load_profile(before)
 
 
-def run(test: str, *, first: str = "", all_parameters: bool = True) -> None:
+def run(test, *, first="", all_parameters=True):
     """Runs "file::test" with every one of its parameters, ``first`` before all others."""
     file, _, name = test.partition("::")
     path = next(HERE.rglob(f"{file}.py"))
@@ -70,7 +68,7 @@ def run(test: str, *, first: str = "", all_parameters: bool = True) -> None:
                 function(**given, tmp_path=Path(folder))
 
 
-def parameters(function: Callable[..., None]) -> list[dict[str, Any]]:
+def parameters(function):
     """The arguments of each run of a test, as its marks say."""
     sets = []
     for mark in getattr(function, "pytestmark", []):
@@ -85,7 +83,7 @@ def parameters(function: Callable[..., None]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def helpers_anew() -> Iterator[None]:
+def helpers_anew():
     """What the tests import from this folder is loaded anew, and forgotten: it is made by code
     with the bug. Each file is compiled once."""
     kept = {name: sys.modules.pop(name, None) for name in HELPERS if name[:5] != "test_"}
@@ -100,7 +98,7 @@ def helpers_anew() -> Iterator[None]:
                 sys.modules[name] = module
 
 
-def proved(equation: str, first: str = "") -> bool:
+def proved(equation, first=""):
     """Whether all identities of "E10", or of "E15 basis" those with the word, are proved.
 
     Those of the function ``first`` come before the others, if it belongs to the equation.

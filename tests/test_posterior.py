@@ -3,8 +3,6 @@
 That each function is its formula, and how much it rounds, is in tests/proof/test_theorems.py.
 """
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -22,7 +20,7 @@ S, X = Schedule.from_beta([0.5, 0.5, 0.5]), np.ones((2, 3))
 
 
 @pytest.mark.parametrize("t", [1, np.array([2, 1]), np.array([1])])
-def test_psi_is_refused_at_the_first_step(t: Any) -> None:
+def test_psi_is_refused_at_the_first_step(t):
     why = r"^t must be in 2\.\.3 for psi_., got t = 1, where x_0 is known exactly and psi_."
     for call in (lambda: psi_1(S, X, X, t), lambda: psi_2(S, t)):
         with pytest.raises(ValueError, match=why):
@@ -33,7 +31,7 @@ def test_psi_is_refused_at_the_first_step(t: Any) -> None:
 
 @pytest.mark.E13
 @pytest.mark.E14
-def test_where_no_trace_of_the_signal_is_left_only_the_signal_is_refused() -> None:
+def test_where_no_trace_of_the_signal_is_left_only_the_signal_is_refused():
     schedule, x = Schedule.from_beta([1 - 1e-6] * 60), np.ones((3, 2))
     why = r"^t must have sqrt\(alpha_bar_t\) above 0 in {} to recover x_0, got 0 at t = {}$"
     for t, first in ((60, 60), (np.array([1, 59, 60]), 59)):

@@ -1,17 +1,15 @@
 """What all functions of the table of tests/refusals.py have in common."""
 
 import copy
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
-from refusals import CASES, Case
+from refusals import CASES
 
 ROWS = np.array([2, 2, 2])  # what no function takes whose steps belong to the rows of a batch
 
 
-def by_row(case: Case) -> bool:
+def by_row(case):
     steps = case.arguments.get("t")
     return steps is not None and any(np.array_equal(ROWS, v) for v in steps.values)
 
@@ -21,11 +19,11 @@ NOT_HERE = {"check_steps", "MLP.forward", "MLP.__call__", "PatchDenoiser.__call_
 BY_ROW = [*(name for name, case in CASES.items() if by_row(case) and name not in NOT_HERE), "psi_2"]
 
 
-def parts(result: Any) -> tuple[Any, ...]:
+def parts(result):
     return result if isinstance(result, tuple) else (result,)
 
 
-def arrays(values: dict[str, Any]) -> dict[str, np.ndarray]:
+def arrays(values):
     return {k: v for k, v in values.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
 
 
@@ -49,7 +47,7 @@ def test_a_batch_of_steps_is_one_step_for_each_row(name, dtype):
     of = {key: value.astype(dtype) for key, value in arrays(values).items()}
     rest = {key: value for key, value in values.items() if key not in of}
 
-    def at(rows: Callable[[np.ndarray], Any], steps: Callable[[np.ndarray], Any]) -> Any:
+    def at(rows, steps):
         route = {"t": steps(t)} | ({"s": steps(s)} if "s" in values else {})
         return parts(call(**rest | route, **{key: rows(value) for key, value in of.items()}))
 

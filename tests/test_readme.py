@@ -26,7 +26,7 @@ MODULES = sorted(
 
 
 @pytest.fixture(scope="module")
-def docstrings() -> list[tuple[str, str]]:
+def docstrings():
     """Every docstring of the package, with the name of what it belongs to."""
     found = []
     for name in MODULES:
@@ -39,7 +39,7 @@ def docstrings() -> list[tuple[str, str]]:
     return found
 
 
-def cited(text: str) -> set[str]:
+def cited(text):
     """Equation numbers in a text, ranges such as "E3 to E6" written out."""
     numbers = {int(n) for n in re.findall(r"\bE(\d+)\b", text)}
     for low, high in re.findall(r"\bE(\d+) to E(\d+)\b", text):

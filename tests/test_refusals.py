@@ -5,9 +5,7 @@ import inspect
 import pkgutil
 import re
 import warnings
-from collections.abc import Callable
 from importlib import import_module
-from typing import Any
 
 import pytest
 import refusals
@@ -28,7 +26,7 @@ ELSEWHERE = {
 }
 
 
-def refused(call: Callable[[], Any], error: type[Exception]) -> str:
+def refused(call, error):
     """The one line in which a call is refused, without a warning before it."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")

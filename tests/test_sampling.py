@@ -2,33 +2,16 @@
 lead.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np import sampling
-from ddpm_np.conformance.strategies import (
-    assert_close,
-    rotations,
-    schedules,
-    schedules_and_steps,
-    signals,
-)
-from ddpm_np.equations import values
-from ddpm_np.equations.values import decimals
+from ddpm_np.conformance.strategies import assert_close, schedules, schedules_and_steps, signals
 from ddpm_np.learning.random_numbers import fill_normal
-from ddpm_np.posterior import (
-    posterior_mean_from_eps,
-    posterior_mean_variance,
-    predict_eps,
-    predict_x0,
-)
-from ddpm_np.proof.reference import ulp_error
+from ddpm_np.posterior import posterior_mean_from_eps, posterior_mean_variance
 from ddpm_np.sampling import (
     ancestral_sample,
     ancestral_step,
@@ -41,45 +24,33 @@ from ddpm_np.sampling import (
 from ddpm_np.schedule import Schedule
 
 ETAS = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0, 0.5]))
-# What the code rounds on its way to each coefficient, see verify.py.
-ANCESTRAL, DDIM = 5, 12
 
 
-def exact(path: str, schedule: Schedule, t: int, s: int | None = None, **given: Any) -> Any:
-    """What a function of ddpm_np returns, in decimals, by the formula in its docstring."""
-    return decimals(values.exact(path, schedule.beta[1:], t, s, **given))
-
-
-def rng(seed: int = 0) -> np.random.Generator:
+def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def denoiser(x_t: Any, t: int) -> Any:
+def denoiser(x_t, t):
     """Any function of both arguments will do."""
     return (x_t / 2 + np.float32(t / 8)).astype(x_t.dtype)
 
 
-def always(eps: Any) -> Callable[[Any, int], Any]:
-    """A denoiser that knows the noise."""
-    return lambda x_t, t: np.broadcast_to(eps, x_t.shape)
-
-
-def sub_sequences(schedule: Schedule) -> st.SearchStrategy[list[int]]:
+def sub_sequences(schedule):
     """Increasing steps that end in T."""
     return st.sets(st.integers(1, schedule.T), max_size=6).map(lambda s: sorted(s | {schedule.T}))
 
 
 @st.composite
-def schedules_and_sequences(draw: st.DrawFn, max_T: int = 12) -> tuple[Schedule, list[int]]:
+def schedules_and_sequences(draw, max_T=12):
     schedule = draw(schedules(max_T=max_T))
     return schedule, draw(sub_sequences(schedule))
 
 
 SAMPLERS = {
     "ancestral": ancestral_sample,
-    "beta": lambda *a, **k: ancestral_sample(*a, variance="beta", **k),
+    "beta": partial(ancestral_sample, variance="beta"),
     "ddim": ddim_sample,
-    "ddim, eta = 1": lambda *a, **k: ddim_sample(*a, eta=1.0, **k),
+    "ddim, eta = 1": partial(ddim_sample, eta=1.0),
 }
 every_sampler = pytest.mark.parametrize("name", SAMPLERS)
 
@@ -90,9 +61,7 @@ every_sampler = pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.E14
 @pytest.mark.E17
 @given(schedules_and_steps(max_T=40), signals(2, dtype=np.float64))
-def test_by_default_the_step_goes_back_by_one_and_its_mean_is_the_posteriors(
-    case: tuple[Schedule, int], arrays: Any
-) -> None:
+def test_by_default_the_step_goes_back_by_one_and_its_mean_is_the_posteriors(case, arrays):
     (schedule, t), (x_t, eps) = case, arrays
     step = ancestral_step(schedule, t)
     assert step == ancestral_step(schedule, t, t - 1) and ddim_step(schedule, t) == ddim_step(
@@ -107,7 +76,7 @@ def test_by_default_the_step_goes_back_by_one_and_its_mean_is_the_posteriors(
 @pytest.mark.E17
 @pytest.mark.E18
 @given(schedules_and_steps(max_T=40))
-def test_the_last_step_adds_no_noise(case: tuple[Schedule, int]) -> None:
+def test_the_last_step_adds_no_noise(case):
     schedule, t = case
     for step in (
         *(ancestral_step(schedule, t, 0, variance=v) for v in ("posterior", "beta")),
@@ -118,9 +87,7 @@ def test_the_last_step_adds_no_noise(case: tuple[Schedule, int]) -> None:
 
 @pytest.mark.E17
 @given(schedules_and_steps(max_T=12), st.data())
-def test_a_table_of_variances_is_used_as_given_and_entry_0_is_not_read(
-    case: tuple[Schedule, int], data: st.DataObject
-) -> None:
+def test_a_table_of_variances_is_used_as_given_and_entry_0_is_not_read(case, data):
     schedule, t = case
     table = np.array(
         [np.nan, *data.draw(st.lists(st.floats(0, 1e6), min_size=schedule.T, max_size=schedule.T))]
@@ -135,9 +102,7 @@ def test_a_table_of_variances_is_used_as_given_and_entry_0_is_not_read(
 @pytest.mark.E17
 @pytest.mark.E18
 @given(schedules_and_sequences(), ETAS)
-def test_a_route_is_its_steps_and_a_step_of_arrays_is_the_step_of_each(
-    case: tuple[Schedule, list[int]], eta: float
-) -> None:
+def test_a_route_is_its_steps_and_a_step_of_arrays_is_the_step_of_each(case, eta):
     schedule, visited = case
     pairs = list(zip([0, *visited], visited))[::-1]
     for route, step in (
@@ -163,9 +128,7 @@ def test_a_route_is_its_steps_and_a_step_of_arrays_is_the_step_of_each(
     st.integers(1, 3),
     st.sampled_from([np.float32, np.float64]),
 )
-def test_trajectories_run_in_the_order_of_t(
-    name: str, case: tuple[Schedule, list[int]], n: int, dim: int, dtype: Any
-) -> None:
+def test_trajectories_run_in_the_order_of_t(name, case, n, dim, dtype):
     (schedule, visited), sample = case, SAMPLERS[name]
     path = sample(
         denoiser, schedule, n, dim, rng=rng(), steps=visited, trajectory=True, dtype=dtype
@@ -178,10 +141,10 @@ def test_trajectories_run_in_the_order_of_t(
 
 
 @every_sampler
-def test_the_denoiser_sees_each_step_once_from_T_down(name: str) -> None:
-    seen: list[Any] = []
+def test_the_denoiser_sees_each_step_once_from_T_down(name):
+    seen = []
 
-    def spy(x_t: Any, t: int) -> Any:
+    def spy(x_t, t):
         seen.append((t, x_t.copy()))
         return denoiser(x_t, t)
 
@@ -201,48 +164,41 @@ def test_the_denoiser_sees_each_step_once_from_T_down(name: str) -> None:
 
 
 @pytest.mark.E17
-@every_sampler
-@given(schedules_and_sequences(), st.integers(0, 2**32))
+@pytest.mark.parametrize("name", [*SAMPLERS, "a table"])
+@given(schedules_and_sequences(), st.integers(0, 2**32), st.sampled_from([np.float32, np.float64]))
 def test_every_step_is_its_coefficients_with_fresh_noise_but_none_at_the_end(
-    name: str, case: tuple[Schedule, list[int]], seed: int
-) -> None:
+    name, case, seed, dtype
+):
+    """By the proofs of E17 and E18, this is all that there is to say of where the samples go."""
     schedule, visited = case
-    generator = rng(seed)
-    path = SAMPLERS[name](denoiser, schedule, 2, 3, rng=generator, steps=visited, trajectory=True)
-    again = rng(seed)
-    again.standard_normal((2, 3))
+    table = np.linspace(0.5, 0.1, schedule.T + 1)
+    samplers = SAMPLERS | {"a table": partial(ancestral_sample, variance=table)}
+    generator, again = rng(seed), rng(seed)
+    path = samplers[name](
+        denoiser, schedule, 2, 3, rng=generator, steps=visited, trajectory=True, dtype=dtype
+    )
+    fill_normal(np.empty((2, 3), dtype), rng=again)
     for i in range(len(visited), 0, -1):
         s, t = ([0, *visited])[i - 1], visited[i - 1]
         step = {
-            "ancestral": lambda: ancestral_step(schedule, t, s),
-            "beta": lambda: ancestral_step(schedule, t, s, variance="beta"),
-            "ddim": lambda: ddim_step(schedule, t, s),
-            "ddim, eta = 1": lambda: ddim_step(schedule, t, s, eta=1.0),
+            "ancestral": partial(ancestral_step, schedule, t, s),
+            "beta": partial(ancestral_step, schedule, t, s, variance="beta"),
+            "a table": partial(ancestral_step, schedule, t, s, variance=table),
+            "ddim": partial(ddim_step, schedule, t, s),
+            "ddim, eta = 1": partial(ddim_step, schedule, t, s, eta=1.0),
         }[name]()
-        expected = step.xt_coef * path[i] + step.eps_coef * denoiser(path[i], t)
-        if s > 0 and name != "ddim":
-            assert step.std > 0
-            expected = expected + step.std * again.standard_normal((2, 3))
+        xt_coef, eps_coef, std = map(dtype, step)
+        expected = xt_coef * path[i] + eps_coef * denoiser(path[i], t)
+        assert (std > 0) == (name == "a table" or s > 0 and name != "ddim")
+        if std > 0:
+            expected = expected + std * fill_normal(np.empty((2, 3), dtype), rng=again)
         assert np.array_equal(path[i - 1], expected)
     # Nothing else was drawn.
     assert generator.bit_generator.state == again.bit_generator.state
 
 
-@pytest.mark.E17
-def test_a_table_of_variances_adds_noise_at_the_last_step_too() -> None:
-    schedule = Schedule.linear(3)
-    table = [np.nan, 0.25, 0.0, 0.0]
-    path = ancestral_sample(denoiser, schedule, 4, 2, rng=rng(), variance=table, trajectory=True)
-    again = rng()
-    again.standard_normal((4, 2))
-    mean = posterior_mean_from_eps(schedule, path[1], 1, denoiser(path[1], 1))
-    assert np.array_equal(path[0], mean + 0.5 * again.standard_normal((4, 2)))
-
-
 @given(schedules(max_T=60), st.data())
-def test_a_number_of_steps_is_spread_evenly_and_ends_in_T(
-    schedule: Schedule, data: st.DataObject
-) -> None:
+def test_a_number_of_steps_is_spread_evenly_and_ends_in_T(schedule, data):
     number = data.draw(st.integers(1, schedule.T))
     visited = step_sequence(schedule, number)
     assert len(visited) == number and visited[-1] == schedule.T and visited[0] >= 1
@@ -259,123 +215,12 @@ def test_a_number_of_steps_is_spread_evenly_and_ends_in_T(
     )
 
 
-# ---- where they lead ----------------------------------------------------------------------------
-
-
-@pytest.mark.E18
-@given(
-    schedules_and_sequences(),
-    signals(shape=(2, 3), dtype=np.float64, size=4.0),
-    st.integers(0, 2**32),
-)
-def test_ddim_with_the_true_noise_stays_on_the_forward_path_for_every_sequence(
-    case: tuple[Schedule, list[int]], eps: Any, seed: int
-) -> None:
-    schedule, visited = case
-    path = ddim_sample(always(eps), schedule, 2, 3, rng=rng(seed), steps=visited, trajectory=True)
-    x_0 = exact("posterior.predict_x0", schedule, schedule.T, x_t=path[-1], eps=eps)
-    error = np.zeros((2, 3))
-    for i in range(len(visited), 0, -1):
-        s, t = ([0, *visited])[i - 1], visited[i - 1]
-        step = ddim_step(schedule, t, s)
-        # A step multiplies the error that is there by its coefficient, and adds the roundings of
-        # its own.
-        error = step.xt_coef * error + 16 * np.spacing(
-            step.xt_coef * np.abs(path[i]) + np.abs(step.eps_coef * eps)
-        )
-        on_path = exact("forward.q_sample", schedule, s, x_0=x_0, eps=eps) if s else x_0
-        assert np.all(ulp_error(path[i - 1], on_path, scale=1.0) * np.spacing(1.0) <= error)
-
-
-@pytest.mark.E13
-@every_sampler
-@given(
-    schedules_and_sequences(max_T=9),
-    signals(shape=(3,), dtype=np.float64, size=4.0),
-    st.integers(0, 2**32),
-)
-def test_a_denoiser_that_knows_the_signal_ends_on_it(
-    name: str, case: tuple[Schedule, list[int]], x_0: Any, seed: int
-) -> None:
-    schedule, visited = case
-
-    def knows(x_t: Any, t: int) -> Any:
-        return predict_eps(schedule, x_t, t, x_0)
-
-    path = SAMPLERS[name](knows, schedule, 2, 3, rng=rng(seed), steps=visited, trajectory=True)
-    # The last step is predict_x0, whose error is that of x_t and eps_hat over sqrt(alpha_bar).
-    signal = np.sqrt(schedule.alpha_bar[visited[0]])
-    assert_close(
-        path[0],
-        np.broadcast_to(x_0, (2, 3)),
-        ulp=24,
-        scale=np.abs(path[1]) / signal + 2 * np.abs(x_0),
-    )
-
-
-@pytest.mark.E17
-@pytest.mark.E18
-@given(schedules_and_sequences(), st.integers(0, 2**32))
-def test_ddim_with_eta_1_walks_with_the_ancestral_sampler(
-    case: tuple[Schedule, list[int]], seed: int
-) -> None:
-    schedule, visited = case
-    paths = [
-        sample(denoiser, schedule, 2, 3, rng=rng(seed), steps=visited, trajectory=True, **options)
-        for sample, options in ((ancestral_sample, {}), (ddim_sample, {"eta": 1.0}))
-    ]
-    error = np.zeros((2, 3))
-    for i in range(len(visited), 0, -1):
-        step = ancestral_step(schedule, visited[i - 1], ([0, *visited])[i - 1])
-        x, eps = np.abs(paths[0][i]), np.abs(denoiser(paths[0][i], visited[i - 1]))
-        error = (step.xt_coef + abs(step.eps_coef) / 2) * error
-        error = error + 2 * (ANCESTRAL + DDIM) * np.spacing(
-            step.xt_coef * x + abs(step.eps_coef) * eps + 6 * step.std
-        )
-        assert np.all(np.abs(paths[0][i - 1] - paths[1][i - 1]) <= error)
-
-
-@every_sampler
-@given(schedules_and_sequences(max_T=6), rotations(3), st.integers(0, 2**32))
-def test_turning_the_starting_noise_turns_the_sample(
-    name: str, case: tuple[Schedule, list[int]], turn: Any, seed: int
-) -> None:
-    # A denoiser that only stretches commutes with rotations. Only the linear part is compared: all
-    # noise is drawn unturned.
-    schedule, visited = case
-
-    class Turned(np.random.Generator):
-        def standard_normal(self, *arguments: Any) -> Any:
-            return super().standard_normal(*arguments) @ turn
-
-    plain, turned = (
-        SAMPLERS[name](
-            lambda x, t: x / (1 + t),
-            schedule,
-            4,
-            3,
-            rng=kind(np.random.PCG64(seed)),
-            steps=visited,
-            trajectory=True,
-        )
-        for kind in (np.random.Generator, Turned)
-    )
-    error = 16 * np.spacing(np.abs(plain[-1]).sum(-1, keepdims=True))
-    for i in range(len(visited), 0, -1):
-        step = ancestral_step(schedule, visited[i - 1], ([0, *visited])[i - 1], variance="beta")
-        gain = step.xt_coef + 2 * abs(step.eps_coef)
-        error = gain * error + 40 * np.spacing(
-            gain * np.abs(plain[i]).sum(-1, keepdims=True) + 20 * step.std
-        )
-        assert np.all(np.abs(plain[i - 1] @ turn - turned[i - 1]) <= error)
-
-
 # ---- seeds, dtypes, edges -----------------------------------------------------------------------
 
 
 @every_sampler
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(name: str) -> None:
-    def bits(seed: int, **options: Any) -> bytes:
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(name):
+    def bits(seed, **options):
         return SAMPLERS[name](
             denoiser, Schedule.linear(20), 3, 4, rng=rng(seed), **options
         ).tobytes()
@@ -387,15 +232,15 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(name: str) ->
 
 
 @every_sampler
-def test_dtype_is_asked_for_or_the_denoisers_or_float64(name: str) -> None:
+def test_dtype_is_asked_for_or_the_denoisers_or_float64(name):
     class Denoiser:
         dtype = np.float32
 
-        def __call__(self, x_t: Any, t: int) -> Any:
+        def __call__(self, x_t, t):
             assert x_t.dtype == self.dtype
             return denoiser(x_t, t)
 
-    def kind(denoise: Any, **options: Any) -> Any:
+    def kind(denoise, **options):
         return SAMPLERS[name](denoise, Schedule.linear(5), 2, 3, rng=rng(), **options).dtype
 
     assert kind(Denoiser()) == np.float32 and kind(denoiser) == np.float64
@@ -406,42 +251,7 @@ def test_dtype_is_asked_for_or_the_denoisers_or_float64(name: str) -> None:
 
 
 @every_sampler
-@pytest.mark.parametrize("beta", [1e-12, 0.5, 1 - 1e-6])
-def test_one_step_one_signal_one_dimension(name: str, beta: float) -> None:
-    schedule = Schedule.from_beta([beta])
-    x_0 = SAMPLERS[name](denoiser, schedule, 1, 1, rng=rng())
-    start = rng().standard_normal((1, 1))
-    assert x_0.shape == (1, 1)
-    expected = predict_x0(schedule, start, 1, denoiser(start, 1))
-    assert_close(x_0, expected, ulp=16, scale=np.abs(start) / np.sqrt(schedule.alpha_bar[1]))
-
-
-@every_sampler
-def test_float32_and_float64_agree_as_far_as_float32_goes(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The generator draws other normals in float32, so both start from and are given the same ones.
-    def same(out: Any, *, rng: np.random.Generator) -> Any:
-        out[...] = rng.standard_normal(out.shape, np.float32)
-        return out
-
-    monkeypatch.setattr(sampling, "fill_normal", same)
-    schedule = Schedule.sigmoid(50)
-    narrow, wide = (
-        SAMPLERS[name](denoiser, schedule, 8, 3, rng=rng(1), trajectory=True, dtype=dtype)
-        for dtype in (np.float32, np.float64)
-    )
-    error = np.zeros((8, 3))
-    for t in range(50, 0, -1):
-        step = ancestral_step(schedule, t, variance="beta")
-        error = (step.xt_coef + abs(step.eps_coef)) * error + 8 * np.spacing(
-            np.float32(np.abs(wide[t]).max() + t + 6 * step.std)
-        )
-        assert np.all(np.abs(narrow[t - 1] - wide[t - 1]) <= error)
-
-
-@every_sampler
-def test_steps_that_are_too_far_apart_are_refused(name: str) -> None:
+def test_steps_that_are_too_far_apart_are_refused(name):
     far = Schedule.from_beta([1 - 1e-6] * 60)
     for options in ({"steps": 1}, {"steps": 4, "dtype": np.float32}):
         with pytest.raises(ValueError, match="^steps must"):

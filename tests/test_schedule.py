@@ -6,7 +6,6 @@ import copy
 import pickle
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,12 +22,12 @@ TABLES = "beta", "alpha", "alpha_bar", "one_minus_alpha_bar", "beta_tilde", "log
 EPS = np.finfo(np.float64).eps
 
 
-def exact_tables(beta: Any) -> dict[str, list[tuple[int, int]]]:
+def exact_tables(beta):
     """The tables as ratios of whole numbers: every float is a whole number over a power of two, so
     nothing is ever rounded.
     """
     kept, over, before = 1, 1, (0, 1)
-    tables: dict[str, list[tuple[int, int]]] = {name: [] for name in TABLES[:-1]}
+    tables = {name: [] for name in TABLES[:-1]}
     for b, d in (float(b).as_integer_ratio() for b in beta):
         kept, over = kept * (d - b), over * d
         noise = over - kept, over
@@ -41,7 +40,7 @@ def exact_tables(beta: Any) -> dict[str, list[tuple[int, int]]]:
     return tables
 
 
-def is_rounded(value: float, exact: tuple[int, int]) -> bool:
+def is_rounded(value, exact):
     """value is the nearest float, or one of two that are equally near. Python divides whole numbers
     with one rounding.
     """
@@ -53,7 +52,7 @@ def is_rounded(value: float, exact: tuple[int, int]) -> bool:
     return abs(a * q - p * b) * d == abs(c * q - p * d) * b
 
 
-def assert_tables(schedule: Schedule) -> None:
+def assert_tables(schedule):
     for name, column in exact_tables(schedule.beta[1:]).items():
         table = getattr(schedule, name)
         wrong = [t for t, exact in enumerate(column, 1) if not is_rounded(table[t], exact)]
@@ -65,7 +64,7 @@ def assert_tables(schedule: Schedule) -> None:
 
 @pytest.mark.E2
 @given(schedules())
-def test_every_entry_is_the_exact_value_rounded_once(schedule: Schedule) -> None:
+def test_every_entry_is_the_exact_value_rounded_once(schedule):
     assert_tables(schedule)
 
 
@@ -86,20 +85,20 @@ LONG = {
 
 @pytest.mark.E2
 @pytest.mark.parametrize("name", LONG)
-def test_hundreds_of_steps_are_as_exact(name: str) -> None:
+def test_hundreds_of_steps_are_as_exact(name):
     assert_tables(LONG[name])
 
 
 @pytest.mark.E2
 @given(schedules(max_T=60))
-def test_log_snr_is_the_exact_logarithm_rounded_once(schedule: Schedule) -> None:
+def test_log_snr_is_the_exact_logarithm_rounded_once(schedule):
     logarithms = ExactTables(schedule.beta[1:]).log_snr[1:]
     assert np.isposinf(schedule.log_snr[0])
     assert_close(schedule.log_snr[1:], np.array([x.value for x in logarithms]), ulp=0.501)
 
 
 @pytest.mark.E2
-def test_log_snr_survives_the_underflow_of_alpha_bar() -> None:
+def test_log_snr_survives_the_underflow_of_alpha_bar():
     schedule = UNDERFLOW
     assert schedule.alpha_bar[-1] == 0 and schedule.one_minus_alpha_bar[-1] == 1
     # alpha_bar_T = 1e-6^T for beta = 1 - 1e-6, and 1 - alpha_bar is 1: the logarithm is a sum.
@@ -113,14 +112,14 @@ def test_log_snr_survives_the_underflow_of_alpha_bar() -> None:
 
 @pytest.mark.E2
 @given(betas())
-def test_log_snr_of_one_step_is_the_logit(beta: float) -> None:
+def test_log_snr_of_one_step_is_the_logit(beta):
     a, b = np.log1p(-beta), np.log(beta)
     assert_close(Schedule.from_beta([beta]).log_snr[1], a - b, ulp=3, scale=abs(a) + abs(b))
 
 
 @pytest.mark.E2
 @given(schedules())
-def test_tables_are_ordered_as_the_mathematics_says(schedule: Schedule) -> None:
+def test_tables_are_ordered_as_the_mathematics_says(schedule):
     s, later = schedule, slice(1, None)
     assert [getattr(s, name)[0] for name in TABLES] == [0, 1, 1, 0, 0, np.inf]
     assert all(
@@ -141,7 +140,7 @@ def test_tables_are_ordered_as_the_mathematics_says(schedule: Schedule) -> None:
 
 @pytest.mark.E4
 @given(schedules_and_routes())
-def test_between_is_the_exact_value_rounded_once(case: tuple[Schedule, int, int]) -> None:
+def test_between_is_the_exact_value_rounded_once(case):
     schedule, s, t = case
     tables = ExactTables(schedule.beta[1:])
     for part, actual in enumerate(schedule.between(s, t)):
@@ -151,7 +150,7 @@ def test_between_is_the_exact_value_rounded_once(case: tuple[Schedule, int, int]
 
 @pytest.mark.E4
 @given(schedules())
-def test_between_over_one_step_and_from_the_signal_is_the_table(schedule: Schedule) -> None:
+def test_between_over_one_step_and_from_the_signal_is_the_table(schedule):
     t = np.arange(1, schedule.T + 1)
     for actual, table in zip(schedule.between(t - 1, t), (schedule.alpha, schedule.beta)):
         assert np.array_equal(actual, table[1:])
@@ -162,7 +161,7 @@ def test_between_over_one_step_and_from_the_signal_is_the_table(schedule: Schedu
 
 
 @pytest.mark.E4
-def test_between_over_one_step_is_the_table_even_where_alpha_is_a_tie() -> None:
+def test_between_over_one_step_is_the_table_even_where_alpha_is_a_tie():
     # For an odd multiple of 2^-54, 1 - beta lies halfway between two floats: the last digit of a
     # quotient would decide.
     odd = np.random.default_rng(0).integers(2**49, 2**51, 50) * 2 + 1
@@ -173,7 +172,7 @@ def test_between_over_one_step_is_the_table_even_where_alpha_is_a_tie() -> None:
 
 @pytest.mark.E4
 @given(schedules_and_routes(stops=3, max_T=40))
-def test_between_composes(case: tuple[Schedule, int, int, int]) -> None:
+def test_between_composes(case):
     schedule, r, s, t = case
     (a, b) = schedule.between(r, s)
     (c, d) = schedule.between(s, t)
@@ -183,7 +182,7 @@ def test_between_composes(case: tuple[Schedule, int, int, int]) -> None:
 
 
 @pytest.mark.E4
-def test_between_broadcasts() -> None:
+def test_between_broadcasts():
     schedule = LONG["linear"]
     s, t = np.array([[0], [3]]), np.array([5, 600, 1000])
     alpha, beta = schedule.between(s, t)
@@ -200,7 +199,7 @@ def test_between_broadcasts() -> None:
 
 
 @given(schedules(max_T=12), st.sampled_from(TABLES))
-def test_nothing_about_it_can_be_changed(schedule: Schedule, name: str) -> None:
+def test_nothing_about_it_can_be_changed(schedule, name):
     table = getattr(schedule, name)
     before = table.copy()
     for change in (
@@ -219,7 +218,7 @@ def test_nothing_about_it_can_be_changed(schedule: Schedule, name: str) -> None:
     assert getattr(schedule, name) is table and np.array_equal(table, before)
 
 
-def test_equality_is_that_of_the_betas() -> None:
+def test_equality_is_that_of_the_betas():
     schedule = Schedule.from_beta([0.25, 0.5])
     assert schedule == Schedule.from_beta(np.array([0.25, 0.5], np.float32))
     assert len({schedule, Schedule.from_beta([0.25, 0.5])}) == 1
@@ -241,7 +240,7 @@ def test_equality_is_that_of_the_betas() -> None:
 
 
 @given(schedules())
-def test_its_repr_is_one_short_line(schedule: Schedule) -> None:
+def test_its_repr_is_one_short_line(schedule):
     assert (
         repr(Schedule.from_beta([0.125, 0.0625, 0.25]))
         == "Schedule(T=3, beta=0.125..0.25, alpha_bar_T=0.615)"
@@ -253,7 +252,7 @@ def test_its_repr_is_one_short_line(schedule: Schedule) -> None:
     assert len(text) < 80
 
 
-def test_the_logarithms_wait_until_they_are_asked_for() -> None:
+def test_the_logarithms_wait_until_they_are_asked_for():
     schedule = Schedule.from_beta([0.1])
     assert "log_snr" not in vars(schedule)
     assert schedule.log_snr is schedule.log_snr
@@ -263,7 +262,7 @@ def test_the_logarithms_wait_until_they_are_asked_for() -> None:
 
 
 @pytest.mark.E19
-def test_sigmoid_is_the_notes_by_default() -> None:
+def test_sigmoid_is_the_notes_by_default():
     schedule = Schedule.sigmoid()
     assert schedule.T == 100 and schedule == Schedule.sigmoid(
         100, beta_max=0.1, beta_min=0.0, span=6.0
@@ -274,7 +273,7 @@ def test_sigmoid_is_the_notes_by_default() -> None:
     assert f"{Schedule.sigmoid(beta_min=1e-5).alpha_bar[-1]:.3g}" == "0.00539"
 
 
-def test_linear_is_a_line_that_ends_where_it_should() -> None:
+def test_linear_is_a_line_that_ends_where_it_should():
     schedule = Schedule.linear()
     assert schedule.T == 1000 and schedule.beta[1] == 1e-4 and schedule.beta[-1] == 0.02
     steps = np.diff(schedule.beta[1:])
@@ -288,7 +287,7 @@ def test_linear_is_a_line_that_ends_where_it_should() -> None:
 
 @pytest.mark.parametrize("T", [1, 2, 10, 1000])
 @pytest.mark.parametrize("s", [0.0, 0.008, 0.5])
-def test_cosine_is_the_squared_cosine_up_to_the_clipped_steps(T: int, s: float) -> None:
+def test_cosine_is_the_squared_cosine_up_to_the_clipped_steps(T, s):
     schedule, t = Schedule.cosine(T, s=s), np.arange(T + 1)
     f = np.cos(np.pi / 2 * (t / T + s) / (1 + s)) ** 2
     free = schedule.beta < 0.999
@@ -303,7 +302,7 @@ def test_cosine_is_the_squared_cosine_up_to_the_clipped_steps(T: int, s: float) 
     assert np.all(np.abs(schedule.alpha_bar * f[0] / f - 1)[free] <= error[free])
 
 
-def decimal_cosine(x: Decimal) -> Decimal:
+def decimal_cosine(x):
     term = total = Decimal(1)
     for k in range(2, 80, 2):
         term *= -x * x / (k * (k - 1))
@@ -312,7 +311,7 @@ def decimal_cosine(x: Decimal) -> Decimal:
 
 
 @pytest.mark.parametrize("T", [1, 2, 10, 1000])
-def test_cosine_loses_no_digits(T: int) -> None:
+def test_cosine_loses_no_digits(T):
     with localcontext() as context:
         context.prec = 60
         # Machin's formula for pi, each arc tangent as its series.
@@ -328,7 +327,7 @@ def test_cosine_loses_no_digits(T: int) -> None:
     assert np.all(np.abs(beta / np.minimum(exact, 0.999) - 1) <= 4 * np.finfo(float).eps)
 
 
-def test_cosine_is_the_papers_by_default_and_clips_where_it_is_told() -> None:
+def test_cosine_is_the_papers_by_default_and_clips_where_it_is_told():
     assert Schedule.cosine() == Schedule.cosine(1000, s=0.008, beta_max=0.999)
     assert Schedule.cosine(10, beta_max=0.25).beta.max() == 0.25
     assert np.array_equal(
@@ -338,11 +337,11 @@ def test_cosine_is_the_papers_by_default_and_clips_where_it_is_told() -> None:
 
 @pytest.mark.parametrize("make", [Schedule.sigmoid, Schedule.linear, Schedule.cosine])
 @pytest.mark.parametrize("T", [1, 2, np.int32(3)])
-def test_constructors_work_from_one_step_on(make: Any, T: int) -> None:
+def test_constructors_work_from_one_step_on(make, T):
     assert make(T).T == T and type(make(T).T) is int and make(T) == make(T)
 
 
-def test_the_checker_of_this_file_can_fail() -> None:
+def test_the_checker_of_this_file_can_fail():
     beta = np.array([0.1, 0.2])
     for name, column in exact_tables(beta).items():
         value = getattr(Schedule.from_beta(beta), name)[2]

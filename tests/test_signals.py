@@ -16,9 +16,7 @@ seeds = st.integers(0, 2**32)
 
 
 @given(seeds, st.integers(2, 80), st.integers(1, 7))
-def test_a_curve_has_unit_deviation_and_is_the_stated_sum(
-    seed: int, dim: int, n_frequencies: int
-) -> None:
+def test_a_curve_has_unit_deviation_and_is_the_stated_sum(seed, dim, n_frequencies):
     curve = multi_sine_curve(dim, n_frequencies, rng=np.random.default_rng(seed))
     rng, tau = np.random.default_rng(seed), np.linspace(0, 1, dim)
     frequencies = rng.uniform(0, dim / 10, n_frequencies)
@@ -31,16 +29,14 @@ def test_a_curve_has_unit_deviation_and_is_the_stated_sum(
     )
 
 
-def test_phases_cover_the_circle_so_that_curves_average_to_zero() -> None:
+def test_phases_cover_the_circle_so_that_curves_average_to_zero():
     rng, n = np.random.default_rng(0), 4000
     curves = np.array([multi_sine_curve(20, 2, rng=rng) for _ in range(n)])
     assert np.all(np.abs(curves.mean(0)) <= 5 * curves.std(0) / np.sqrt(n))
 
 
 @given(seeds, st.integers(1, 60), st.integers(1, 6), st.floats(0, 2))
-def test_covariance_depends_on_the_distance_in_time_alone(
-    seed: int, dim: int, k: int, noise: float
-) -> None:
+def test_covariance_depends_on_the_distance_in_time_alone(seed, dim, k, noise):
     rng = np.random.default_rng(seed)
     frequencies, scale = rng.uniform(0, 5, k), rng.uniform(0, 2, k)
     tau = np.linspace(0, 1, dim)
@@ -58,7 +54,7 @@ def test_covariance_depends_on_the_distance_in_time_alone(
     assert ensemble.rank == dim if noise > 0 else ensemble.rank <= min(dim, 2 * k)
 
 
-def test_every_coordinate_has_unit_variance_by_default() -> None:
+def test_every_coordinate_has_unit_variance_by_default():
     for ensemble in (
         MultiSine(FREQUENCIES),
         MultiSine(FREQUENCIES, 1 / np.sqrt(5)),
@@ -70,7 +66,7 @@ def test_every_coordinate_has_unit_variance_by_default() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_samples_are_the_stated_sums_with_the_stated_covariance(dtype: type) -> None:
+def test_samples_are_the_stated_sums_with_the_stated_covariance(dtype):
     ensemble, n = MultiSine(FREQUENCIES, [1.0, 0.5, 0.2, 0.1, 2.0], noise=0.3), 40_000
     x = ensemble.sample(n, rng=np.random.default_rng(0), dtype=dtype)
     assert x.shape == (n, 50) and x.dtype == dtype
@@ -86,7 +82,7 @@ def test_samples_are_the_stated_sums_with_the_stated_covariance(dtype: type) -> 
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_noise_of_a_sample_has_the_stated_deviation(dtype: type) -> None:
+def test_the_noise_of_a_sample_has_the_stated_deviation(dtype):
     noise = MultiSine([1.0], scale=0.0, noise=0.3).sample(
         400, rng=np.random.default_rng(0), dtype=dtype
     )
@@ -95,7 +91,7 @@ def test_the_noise_of_a_sample_has_the_stated_deviation(dtype: type) -> None:
     )
 
 
-def test_log_density_of_a_sample_is_that_of_its_coefficients() -> None:
+def test_log_density_of_a_sample_is_that_of_its_coefficients():
     # With well separated frequencies the factor is an injective linear map: p(x) = p(coefficients)
     # / |det|, on the support.
     ensemble, rng = MultiSine([1.0, 2.0, 3.5]), np.random.default_rng(0)
@@ -110,9 +106,7 @@ def test_log_density_of_a_sample_is_that_of_its_coefficients() -> None:
 
 
 @given(seeds, st.sampled_from(["random", "slow", "twins", "equal", "zero"]), st.integers(1, 60))
-def test_own_samples_always_have_a_density_and_points_beside_the_support_never(
-    seed: int, kind: str, dim: int
-) -> None:
+def test_own_samples_always_have_a_density_and_points_beside_the_support_never(seed, kind, dim):
     rng = np.random.default_rng(seed)
     frequencies = {
         "random": rng.uniform(0, 5, 5),
@@ -131,14 +125,14 @@ def test_own_samples_always_have_a_density_and_points_beside_the_support_never(
         assert np.all(ensemble.logpdf(x + 1e-6 * ensemble.axes[:, -1]) == -np.inf)
 
 
-def test_dependent_frequencies_lower_the_rank() -> None:
+def test_dependent_frequencies_lower_the_rank():
     assert MultiSine([2.0, 2.0, 2.0]).rank == 2
     assert MultiSine([0.0]).rank == 1
     assert MultiSine([1.0, 2.0], scale=[1.0, 0.0]).rank == 2
     assert MultiSine([1.0], dim=1).rank == 1
 
 
-def test_observation_noise_makes_it_regular() -> None:
+def test_observation_noise_makes_it_regular():
     from scipy.stats import multivariate_normal
 
     ensemble = MultiSine(FREQUENCIES, noise=0.1)
@@ -151,7 +145,7 @@ def test_observation_noise_makes_it_regular() -> None:
     assert kl_divergence(MultiSine(FREQUENCIES), ensemble) == np.inf
 
 
-def test_it_is_a_gaussian_like_any_other() -> None:
+def test_it_is_a_gaussian_like_any_other():
     ensemble, schedule = MultiSine(FREQUENCIES), Schedule.sigmoid()
     assert isinstance(ensemble, Gaussian)
     x_T = ensemble.diffuse(schedule, 100)
@@ -162,7 +156,7 @@ def test_it_is_a_gaussian_like_any_other() -> None:
     )
 
 
-def test_random_ensembles_draw_frequencies_below_a_tenth_of_the_sampling_rate() -> None:
+def test_random_ensembles_draw_frequencies_below_a_tenth_of_the_sampling_rate():
     rng = np.random.default_rng(0)
     drawn = np.concatenate([MultiSine.random(rng=rng).frequencies for _ in range(200)])
     assert len(drawn) == 1000 and 0 < drawn.min() < 0.05 and 4.95 < drawn.max() < 5

@@ -2,7 +2,6 @@
 
 import math
 import sys
-from pathlib import Path
 
 import matplotlib.figure
 import pytest
@@ -22,7 +21,7 @@ from ddpm_np._figure_style import (
 
 
 @styled
-def picture(text: str) -> matplotlib.figure.Figure:
+def picture(text):
     figure, axes = new_figure(1, 2, "A title")
     axes[0, 0].plot([0, 1], [0, 1], label="a line")
     legend(axes[0, 0])
@@ -32,7 +31,7 @@ def picture(text: str) -> matplotlib.figure.Figure:
     return figure
 
 
-def test_drawing_gives_the_callers_settings_back() -> None:
+def test_drawing_gives_the_callers_settings_back():
     with matplotlib.rc_context({"font.size": 31.0, "axes.grid": False}):
         before = dict(matplotlib.rcParams)
         figure = picture("short")
@@ -40,7 +39,7 @@ def test_drawing_gives_the_callers_settings_back() -> None:
     assert figure.axes[0].xaxis.get_label().get_fontsize() == 9
 
 
-def test_a_caption_makes_room_below_and_stays_inside() -> None:
+def test_a_caption_makes_room_below_and_stays_inside():
     short, long = picture("short"), picture("one word after another " * 40)
     (width, low), (same, high) = short.get_size_inches(), long.get_size_inches()
     assert width == same and high > low + 0.5
@@ -52,28 +51,26 @@ def test_a_caption_makes_room_below_and_stays_inside() -> None:
 
 
 @pytest.mark.parametrize("missing", ["matplotlib.figure", "PIL.Image"])
-def test_there_are_no_pictures_where_a_package_is_missing(
-    missing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_there_are_no_pictures_where_a_package_is_missing(missing, monkeypatch):
     assert available()
     monkeypatch.setitem(sys.modules, missing, None)
     assert not available()
 
 
-def test_equal_figures_give_equal_small_files(tmp_path: Path) -> None:
+def test_equal_figures_give_equal_small_files(tmp_path):
     first, second = (save(picture("the same"), tmp_path / f"{k}.png") for k in (1, 2))
     assert first.read_bytes() == second.read_bytes() and first.stat().st_size < 60_000
 
 
-def test_no_two_colours_are_close_in_lightness_and_hue() -> None:
+def test_no_two_colours_are_close_in_lightness_and_hue():
     rgb = {name: matplotlib.colors.to_rgb(c) for name, c in COLOURS.items()}
     pairs = [(a, b) for a in rgb for b in rgb if a < b]
     assert min(math.dist(rgb[a], rgb[b]) for a, b in pairs) > 0.25
 
 
-def test_a_map_keeps_its_size_next_to_a_colour_bar() -> None:
+def test_a_map_keeps_its_size_next_to_a_colour_bar():
     @styled
-    def maps() -> matplotlib.figure.Figure:
+    def maps():
         figure, axes = new_figure(1, 3, "Three maps")
         for ax in axes[0]:
             image = ax.imshow([[0, 1], [2, 3]])
@@ -91,7 +88,7 @@ def test_a_map_keeps_its_size_next_to_a_colour_bar() -> None:
     ("low", "high", "ticks"),
     [(0.08, 0.6, ["0.1", "0.2", "0.5"]), (0.00002, 3.0, ["0.0001", "0.001", "0.01", "0.1", "1"])],
 )
-def test_logarithmic_ticks_are_plain_decimals(low: float, high: float, ticks: list[str]) -> None:
+def test_logarithmic_ticks_are_plain_decimals(low, high, ticks):
     figure, axes = new_figure()
     axes[0, 0].set_ylim(low, high)
     plain_log(axes[0, 0])
@@ -101,6 +98,6 @@ def test_logarithmic_ticks_are_plain_decimals(low: float, high: float, ticks: li
     assert [axis.get_major_formatter()(t) for t in shown] == ticks
 
 
-def test_a_figure_that_cannot_be_written_raises(tmp_path: Path) -> None:
+def test_a_figure_that_cannot_be_written_raises(tmp_path):
     with pytest.raises(OSError):
         save(picture("x"), tmp_path / "missing" / "1.png")

@@ -30,18 +30,16 @@ DATA = Gaussian(np.zeros(3), np.diag([1.0, 0.5, 0.0]))
 FEW = {"steps": 5, "batch_size": 4, "learning_rate": 1e-3}
 
 
-def generator(seed: int = 0) -> np.random.Generator:
+def generator(seed=0):
     return np.random.default_rng(seed)
 
 
-def small_network(seed: int = 0, **options) -> MLP:
+def small_network(seed=0, **options):
     skip = np.sqrt(SCHEDULE.one_minus_alpha_bar)
     return MLP(3, 10, hidden=(8,), rng=generator(seed), skip=skip, **options)
 
 
-def run(
-    steps: int = 20, seed: int = 1, state: TrainingState | None = None, **options
-) -> tuple[TrainingState, list]:
+def run(steps=20, seed=1, state=None, **options):
     if state is None:
         state = TrainingState(small_network(), rng=generator(seed))
     options = {"batch_size": 16, "learning_rate": 1e-2, **options}
@@ -269,11 +267,11 @@ def test_no_step_is_drawn_more_often_than_another(balanced):
 class Grid(np.random.Generator):
     """In place of a generator: one uniform number after the other, in the middle of 700 cells."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__(np.random.PCG64(0))
         self.numbers = iter((np.arange(700) + 0.5) / 700)
 
-    def random(self) -> float:
+    def random(self):
         return next(self.numbers)
 
 

@@ -16,22 +16,14 @@ from typing import Any
 from ddpm_np import _figure_style
 from ddpm_np._console import Failed, Interrupted, Refused, say
 from ddpm_np._files import disk_failed, remove_temporary, write_text
+from ddpm_np.experiments import runs
+from ddpm_np.experiments.base import Experiment
 from ddpm_np.experiments.experiment import EXPERIMENTS
-from ddpm_np.experiments.lock import FolderLock, Locked, Lost
+from ddpm_np.experiments.lock import FolderLock
 from ddpm_np.experiments.machine import arithmetic
 from ddpm_np.experiments.progress import deferred_interrupt, follow, stopped_by_signals
 from ddpm_np.experiments.report import FILES, is_reported, write_report, write_summary
-from ddpm_np.experiments.runs import (
-    CONFIG,
-    FORMAT,
-    RUNS,
-    check_settings,
-    newest_unfinished,
-    next_numbered,
-    place_of,
-    read_config,
-)
-from ddpm_np.experiments.settings import Experiment, Job
+from ddpm_np.experiments.settings import Job
 from ddpm_np.experiments.training import Training
 from ddpm_np.training import Divergence
 
@@ -61,12 +53,12 @@ class RunFolder:
 
         Refused where there is a run already, or where another process is starting one.
         """
-        path = RUNS if out is None else Path(out)
+        path = runs.RUNS if out is None else Path(out)
         with _refusing_os_errors("--out", path):
             path.mkdir(parents=True, exist_ok=True)
-            path = next_numbered(path) if out is None else path
+            path = runs.next_numbered(path) if out is None else path
             with _locked("--out", path) as lock:
-                own = {CONFIG, CHECKPOINT, FURTHER, *FILES, *EXPERIMENTS}
+                own = {runs.CONFIG, CHECKPOINT, FURTHER, *FILES, *EXPERIMENTS}
                 present = sorted(own & {entry.name for entry in path.iterdir()})
                 if present:
                     raise Refused(
@@ -75,8 +67,8 @@ class RunFolder:
                     )
                 remove_temporary(path)
                 configs, begun_with = [e.config for e in experiments], arithmetic()
-                content = {"format": FORMAT, "arithmetic": begun_with, "experiments": configs}
-                write_text(path / CONFIG, json.dumps(content, indent=1) + "\n")
+                content = {"format": runs.FORMAT, "arithmetic": begun_with, "experiments": configs}
+                write_text(path / runs.CONFIG, json.dumps(content, indent=1) + "\n")
         return cls(path, experiments, lock, begun_with)
 
     @classmethod
@@ -85,17 +77,17 @@ class RunFolder:
 
         A setting that is given must be that of the run; None stands for not given.
         """
-        path = newest_unfinished() if out is None else Path(out)
+        path = runs.newest_unfinished() if out is None else Path(out)
         with _refusing_os_errors("--resume", path):
-            if not (path / CONFIG).exists():
+            if not (path / runs.CONFIG).exists():
                 raise Refused(
-                    f"argument --resume: there is no run in {path} (no {CONFIG}); "
+                    f"argument --resume: there is no run in {path} (no {runs.CONFIG}); "
                     "without --resume a new one starts"
                 )
             with _locked("--resume", path) as lock:
-                experiments, begun_with = read_config(path / CONFIG)
-                check_settings(path, experiments, given)
-                for place in {place_of(path, experiments, e) for e in experiments} | {path}:
+                experiments, begun_with = runs.read_config(path / runs.CONFIG)
+                runs.check_settings(path, experiments, given)
+                for place in {runs.place_of(path, experiments, e) for e in experiments} | {path}:
                     for name in FILES:
                         if (place / name).is_dir():
                             raise Refused(
@@ -114,8 +106,6 @@ class RunFolder:
                 self._complete()
         except KeyboardInterrupt:
             raise Interrupted(f"stopped; {self._how_to_resume()}") from None
-        except Lost as error:
-            raise Failed(str(error)) from None
         except OSError as error:
             self._lock.check()
             raise Failed(f"{_reason(error)}; {self._how_to_resume()}") from None
@@ -135,7 +125,7 @@ class RunFolder:
             say(_figure_style.MISSING)
         remove_temporary(self.path)
         for experiment in self.experiments:
-            place = place_of(self.path, self.experiments, experiment)
+            place = runs.place_of(self.path, self.experiments, experiment)
             place.mkdir(exist_ok=True)
             remove_temporary(place)
             self._complete_one(experiment, place)
@@ -173,7 +163,7 @@ class RunFolder:
         }
         self._lock.check()
         try:
-            write_report(place, self.path, training, found, times)
+            write_report(place, self.path, experiment, training, found, times)
         except OSError as error:
             raise self._not_written(error, training, experiment.steps) from None
         for row in found.rows.values():
@@ -188,7 +178,7 @@ class RunFolder:
                 training = Training(experiment, job)
                 self._save(training, path)
             except ValueError as error:  # settings that do not fit each other
-                raise Refused(f"argument --resume: {self.path / CONFIG}: {error}") from None
+                raise Refused(f"argument --resume: {self.path / runs.CONFIG}: {error}") from None
             except OSError as error:
                 raise self._not_written(error, training, 0) from None
             return training
@@ -244,10 +234,7 @@ class RunFolder:
 @contextmanager
 def _locked(argument: str, path: Path) -> Iterator[FolderLock]:
     """The lock on the folder, which is kept unless something goes wrong inside."""
-    try:
-        lock = FolderLock(path)
-    except Locked as error:
-        raise Refused(f"argument {argument}: {path} is in use by {error}") from None
+    lock = FolderLock(path, argument)
     try:
         yield lock
     except BaseException:

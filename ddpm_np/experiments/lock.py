@@ -11,25 +11,20 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from ddpm_np._console import Failed, Refused
+
 NAME = "run.lock"
-
-
-class Locked(Exception):
-    """Another process holds the lock; the text says which."""
-
-
-class Lost(Exception):
-    """The folder is no longer this process's; the text says so in one line."""
 
 
 class FolderLock:
     """The lock on a folder, held from the call until :meth:`release` or the end of the process.
 
-    A folder may be moved, and made again by another process, or its lock file deleted. So
+    Refused where another process holds it; ``argument`` is the option that named the folder. A
+    folder may be moved, and made again by another process, or its lock file deleted. So
     :meth:`check` comes before each file that is written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, argument: str) -> None:
         self._path = folder / NAME
         while True:
             # never through a link, which may lead to somebody's file
@@ -38,7 +33,8 @@ class FolderLock:
             if not _lock(self._handle):
                 holder = os.read(self._handle, 100).decode("utf-8", "replace").splitlines()
                 os.close(self._handle)
-                raise Locked(holder[0] if holder else "another process")
+                by = holder[0] if holder else "another process"
+                raise Refused(f"argument {argument}: {folder} is in use by {by}")
             if self._is_in_place():
                 break
             os.close(self._handle)  # its holder has just removed the file: take the next one
@@ -47,7 +43,7 @@ class FolderLock:
             os.write(self._handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
     def check(self) -> None:
-        """Raises Lost where the file in its place is not the one that is held."""
+        """Raises Failed where the file in its place is not the one that is held."""
         if self._is_in_place():
             return
         text = f"{self._path} is not the lock of this run any more"
@@ -56,7 +52,7 @@ class FolderLock:
             if os.path.exists(now):
                 folder = shlex.quote(os.path.dirname(now))
                 text += f"; continue with: python -m ddpm_np run --resume --out {folder}"
-        raise Lost(f"{text}; stopped, so that no two processes write to one folder")
+        raise Failed(f"{text}; stopped, so that no two processes write to one folder")
 
     def release(self) -> None:
         """Gives the lock back and removes its file; a second call does nothing."""

@@ -35,6 +35,7 @@ FORMAT = "ddpm_np checkpoint 3"
 MEMBERS = {f"{name}.npy" for name in (*VECTORS, "beta", "about", "sha256")}
 LARGEST = 2**31 - 1  # bytes of a file, from which on the .zip format has another end
 LONGEST = 4 * 10**6  # bytes of the description, which is read before there is anything to compare
+OPTIONS = ("beta_1", "beta_2", "eps", "weight_decay")  # of the optimizer
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 
 
@@ -76,10 +77,7 @@ def save_checkpoint(
         "config": config,
         "generator": _listed(state.rng.bit_generator.state),
         "optimizer": {
-            "beta_1": optimizer.beta_1,
-            "beta_2": optimizer.beta_2,
-            "eps": optimizer.eps,
-            "weight_decay": optimizer.weight_decay,
+            **{name: getattr(optimizer, name) for name in OPTIONS},
             "muon_rate": state.muon_rate,
             "updates": optimizer.updates,
         },
@@ -206,7 +204,7 @@ def _network(archive: zipfile.ZipFile, about: Any, kinds: Mapping[str, type[Netw
 
 def _restore(about: dict[str, Any], network: Network, arrays: Mapping[str, Array]) -> Checkpoint:
     saved, ema = about["optimizer"], about["ema"]
-    options = "beta_1", "beta_2", "eps", "weight_decay", "muon_rate"
+    options = *OPTIONS, "muon_rate"
     _expect_keys("optimizer", saved, *options, "updates")
     _expect_keys("ema", ema, "decay", "updates")
     rng = _generator(about["generator"])

@@ -8,6 +8,8 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from inspect import signature
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -93,7 +95,7 @@ class Network(ABC):
 
     @abstractmethod
     def _set_up(self, *arguments: Any, **settings: Any) -> None:
-        """Keeps the settings of :attr:`config`, checked."""
+        """Keeps each setting under its name, checked; these are the settings of :attr:`config`."""
 
     def _set_sizes(self, dim: int, T: int, dtype: DTypeLike) -> None:
         self.dim, self.T = check_count("dim", dim), check_count("T", T)
@@ -123,9 +125,10 @@ class Network(ABC):
         self.params = Parameters(layout, self.flat)
 
     @property
-    @abstractmethod
     def config(self) -> dict[str, Any]:
-        """What builds a network like this one, in types that JSON knows, and its ``kind``."""
+        """What builds an untrained network like this one, in types that JSON knows."""
+        settings = {name: getattr(self, name) for name in signature(self._set_up).parameters}
+        return {"kind": self.kind, **{name: _plain(value) for name, value in settings.items()}}
 
     @classmethod
     def from_config(
@@ -195,3 +198,14 @@ class Network(ABC):
             )
         g = Parameters(self.params.layout, np.empty_like(self.flat))
         return d.astype(self.dtype, copy=False), g
+
+
+def _plain(value: Any) -> Any:
+    """A setting in types that JSON knows."""
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.dtype):
+        return value.name
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -269,24 +269,6 @@ class UNet(Network):
                 l -= 1
         return g
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """What builds an untrained network like this one, in types that JSON knows."""
-        tables = self.skip, self.gain, self.basis
-        skip, gain, basis = (None if v is None else v.tolist() for v in tables)
-        return {
-            "kind": self.kind,
-            "size": self.size,
-            "T": self.T,
-            "widths": list(self.widths),
-            "layers": self.layers,
-            "dtype": self.dtype.name,
-            "skip": skip,
-            "gain": gain,
-            "basis": basis,
-            "wrap": self.wrap,
-        }
-
     def __repr__(self) -> str:
         widths = "-".join(str(width) for width in self.widths)
         return (

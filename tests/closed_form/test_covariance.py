@@ -32,11 +32,11 @@ EPS = np.finfo(float).eps
 seeds = st.integers(0, 2**32 - 1)
 
 
-def five_errors(measured: float, expected: float, standard_error: float) -> bool:
+def five_errors(measured, expected, standard_error):
     return abs(measured - expected) <= 5 * standard_error
 
 
-def random_covariance(rng: np.random.Generator, n: int, rank: int) -> np.ndarray:
+def random_covariance(rng, n, rank):
     factor = rng.standard_normal((rank, n))
     return factor.T @ factor
 
@@ -46,7 +46,7 @@ def random_covariance(rng: np.random.Generator, n: int, rank: int) -> np.ndarray
 
 @pytest.mark.E33
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 1.0, -0.1])
-def test_variance_of_a_mean_is_that_of_the_full_covariance_matrix(correlation: float) -> None:
+def test_variance_of_a_mean_is_that_of_the_full_covariance_matrix(correlation):
     n, variance = 10, 3.0
     C = variance * ((1 - correlation) * np.eye(n) + correlation)
     weights = np.full(n, 1 / n)
@@ -58,7 +58,7 @@ def test_variance_of_a_mean_is_that_of_the_full_covariance_matrix(correlation: f
 
 @pytest.mark.E33
 @pytest.mark.parametrize(("correlation", "bias"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.5)])
-def test_error_of_a_mean_agrees_with_simulation(correlation: float, bias: float) -> None:
+def test_error_of_a_mean_agrees_with_simulation(correlation, bias):
     n, draws, rng = 8, 20000, np.random.default_rng(1)
     shared, own = rng.standard_normal((draws, 1)), rng.standard_normal((draws, n))
     squares = (bias + np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own).mean(
@@ -69,7 +69,7 @@ def test_error_of_a_mean_agrees_with_simulation(correlation: float, bias: float)
 
 
 @pytest.mark.E33
-def test_averaging_removes_neither_what_is_shared_nor_a_bias() -> None:
+def test_averaging_removes_neither_what_is_shared_nor_a_bias():
     assert variance_of_mean(2.0, 10**9, correlation=0.5) == pytest.approx(1.0, rel=1e-8)
     assert error_of_mean(2.0, 10**9, bias=3.0) == pytest.approx(9.0, rel=1e-8)
     assert variance_of_mean(2.0, 1, correlation=-1.0) == 2.0
@@ -80,9 +80,7 @@ def test_averaging_removes_neither_what_is_shared_nor_a_bias() -> None:
 
 @pytest.mark.E21
 @given(seed=seeds, n=st.integers(1, 20), scale=st.sampled_from([1e-3, 1.0, 100.0]))
-def test_kernel_is_a_symmetric_likeness_with_ones_on_the_diagonal(
-    seed: int, n: int, scale: float
-) -> None:
+def test_kernel_is_a_symmetric_likeness_with_ones_on_the_diagonal(seed, n, scale):
     v = scale * np.random.default_rng(seed).standard_normal(n)
     C = kernel_covariance(v)
     assert np.array_equal(C, C.T) and np.all(np.diag(C) == 1) and np.all((C >= 0) & (C <= 1))
@@ -94,7 +92,7 @@ def test_kernel_is_a_symmetric_likeness_with_ones_on_the_diagonal(
 
 @pytest.mark.E21
 @given(seed=seeds, n=st.integers(1, 30))
-def test_shuffling_the_samples_leaves_the_kernel_spectrum(seed: int, n: int) -> None:
+def test_shuffling_the_samples_leaves_the_kernel_spectrum(seed, n):
     rng = np.random.default_rng(seed)
     v = rng.standard_normal(n)
     order = rng.permutation(n)
@@ -108,7 +106,7 @@ def test_shuffling_the_samples_leaves_the_kernel_spectrum(seed: int, n: int) -> 
 
 
 @pytest.mark.E21
-def test_kernel_takes_vectors() -> None:
+def test_kernel_takes_vectors():
     assert kernel_covariance([[0.0, 0.0], [1.0, 1.0]])[0, 1] == pytest.approx(
         np.exp(-2.0), rel=4 * EPS
     )
@@ -116,9 +114,7 @@ def test_kernel_takes_vectors() -> None:
 
 @pytest.mark.E22
 @given(seed=seeds, n=st.integers(1, 12), rank=st.integers(1, 12))
-def test_effective_rank_is_the_trace_ratio_and_at_most_the_rank(
-    seed: int, n: int, rank: int
-) -> None:
+def test_effective_rank_is_the_trace_ratio_and_at_most_the_rank(seed, n, rank):
     C = random_covariance(np.random.default_rng(seed), n, rank)
     ratio = np.trace(C) ** 2 / np.sum(C**2)
     assert effective_rank(C) == pytest.approx(ratio, rel=64 * n * EPS)
@@ -126,7 +122,7 @@ def test_effective_rank_is_the_trace_ratio_and_at_most_the_rank(
 
 
 @pytest.mark.E22
-def test_effective_rank_of_known_matrices() -> None:
+def test_effective_rank_of_known_matrices():
     assert effective_rank(np.eye(7)) == 7.0
     assert effective_rank(np.ones((7, 7))) == pytest.approx(1.0, rel=64 * EPS)
     assert effective_rank(np.diag([1e-300, 1e-300])) == 2.0
@@ -134,7 +130,7 @@ def test_effective_rank_of_known_matrices() -> None:
 
 
 @pytest.mark.E22
-def test_random_frequencies_fill_about_twice_the_band_plus_one_directions() -> None:
+def test_random_frequencies_fill_about_twice_the_band_plus_one_directions():
     C = random_frequency_covariance(50, 5.0)
     values = spectrum(C)
     assert np.trace(C) == pytest.approx(50)
@@ -158,9 +154,7 @@ def test_random_frequencies_fill_about_twice_the_band_plus_one_directions() -> N
 
 @pytest.mark.E23
 @given(seed=seeds, n=st.integers(1, 8), extra=st.integers(1, 8), shift=st.sampled_from([0.0, 3.0]))
-def test_noise_with_more_rows_than_columns_gets_the_covariance_exactly(
-    seed: int, n: int, extra: int, shift: float
-) -> None:
+def test_noise_with_more_rows_than_columns_gets_the_covariance_exactly(seed, n, extra, shift):
     rng = np.random.default_rng(seed)
     X = shift + rng.standard_normal((n + extra, n))
     C1 = random_covariance(rng, n, int(rng.integers(1, n + 1)))
@@ -174,7 +168,7 @@ def test_noise_with_more_rows_than_columns_gets_the_covariance_exactly(
 
 @pytest.mark.E23
 @pytest.mark.parametrize("apart", [1e-3, 1e-9])
-def test_rows_that_hardly_differ_are_centred_to_their_own_rounding(apart: float) -> None:
+def test_rows_that_hardly_differ_are_centred_to_their_own_rounding(apart):
     X = 3 + apart * np.random.default_rng(6).standard_normal((5, 2))
     Y = reshape_noise(X, np.eye(2))
     assert np.abs(Y.mean(axis=0)).max() <= 64 * EPS
@@ -184,7 +178,7 @@ def test_rows_that_hardly_differ_are_centred_to_their_own_rounding(apart: float)
 
 @pytest.mark.E23
 @given(seed=seeds, n=st.integers(3, 12), m=st.integers(2, 12))
-def test_with_too_few_rows_the_error_is_the_energy_of_the_tail(seed: int, n: int, m: int) -> None:
+def test_with_too_few_rows_the_error_is_the_energy_of_the_tail(seed, n, m):
     rng = np.random.default_rng(seed)
     C1 = random_covariance(rng, n, n)
     Y = reshape_noise(rng.standard_normal((m, n)), C1)
@@ -193,7 +187,7 @@ def test_with_too_few_rows_the_error_is_the_energy_of_the_tail(seed: int, n: int
 
 
 @pytest.mark.E23
-def test_reshaping_is_the_printed_product() -> None:
+def test_reshaping_is_the_printed_product():
     rng = np.random.default_rng(3)
     X, C1 = rng.standard_normal((30, 6)), random_covariance(rng, 6, 6)
     centred = X - X.mean(axis=0)
@@ -211,7 +205,7 @@ def test_reshaping_is_the_printed_product() -> None:
 
 
 @pytest.mark.E23
-def test_the_printed_covariance_without_the_division_is_off_by_m() -> None:
+def test_the_printed_covariance_without_the_division_is_off_by_m():
     X = np.random.default_rng(4).standard_normal((500, 5))
     assert np.trace(X.T @ X) / np.trace(sample_covariance(X)) == pytest.approx(500, rel=0.02)
     allowed = 500 * EPS * np.abs(X).max() ** 2
@@ -219,15 +213,13 @@ def test_the_printed_covariance_without_the_division_is_off_by_m() -> None:
 
 
 @pytest.mark.E23
-def test_where_there_is_no_noise_there_is_nothing_to_shape() -> None:
+def test_where_there_is_no_noise_there_is_nothing_to_shape():
     assert np.array_equal(reshape_noise(np.ones((4, 3)), np.eye(3)), np.zeros((4, 3)))
 
 
 @pytest.mark.E23
 @given(seed=seeds, n=st.integers(1, 6), rank=st.integers(1, 6))
-def test_transport_map_is_symmetric_monotone_and_reaches_the_target(
-    seed: int, n: int, rank: int
-) -> None:
+def test_transport_map_is_symmetric_monotone_and_reaches_the_target(seed, n, rank):
     rng = np.random.default_rng(seed)
     C, C1 = random_covariance(rng, n, 3 * n + 3), random_covariance(rng, n, rank)
     A = transport_map(C, C1)
@@ -240,7 +232,7 @@ def test_transport_map_is_symmetric_monotone_and_reaches_the_target(
 
 
 @pytest.mark.E23
-def test_transport_moves_less_than_the_notes_map() -> None:
+def test_transport_moves_less_than_the_notes_map():
     rng = np.random.default_rng(5)
     X, C1 = rng.standard_normal((200, 10)), random_covariance(rng, 10, 10)
     X -= X.mean(axis=0)
@@ -257,7 +249,7 @@ def test_transport_moves_less_than_the_notes_map() -> None:
 
 @pytest.mark.E5
 @given(seed=seeds, t=st.integers(0, 30))
-def test_each_eigenvalue_walks_to_one_and_the_directions_stay(seed: int, t: int) -> None:
+def test_each_eigenvalue_walks_to_one_and_the_directions_stay(seed, t):
     schedule = Schedule.sigmoid(30)
     C = random_covariance(np.random.default_rng(seed), 5, 3)
     expected = spectrum_at(schedule, spectrum(C), t)
@@ -270,9 +262,7 @@ def test_each_eigenvalue_walks_to_one_and_the_directions_stay(seed: int, t: int)
 
 @pytest.mark.E5
 @given(values=st.lists(st.floats(0.0, 50.0), min_size=1, max_size=5))
-def test_kl_to_white_noise_falls_at_every_step_while_entropy_follows_the_eigenvalues(
-    values: list[float],
-) -> None:
+def test_kl_to_white_noise_falls_at_every_step_while_entropy_follows_the_eigenvalues(values):
     schedule = Schedule.sigmoid(20)
     white = Gaussian(np.zeros(len(values)), np.eye(len(values)))
     along = [Gaussian(white.mean, np.diag(spectrum_at(schedule, values, t))) for t in range(1, 21)]
@@ -287,7 +277,7 @@ def test_kl_to_white_noise_falls_at_every_step_while_entropy_follows_the_eigenva
 
 
 @pytest.mark.E5
-def test_what_is_left_of_a_curve_at_the_end_of_the_notes_chain() -> None:
+def test_what_is_left_of_a_curve_at_the_end_of_the_notes_chain():
     schedule, white = Schedule.sigmoid(100, beta_min=1e-5), Gaussian(np.zeros(50), np.eye(50))
     alpha_bar, rest = schedule.alpha_bar[100], schedule.one_minus_alpha_bar[100]
     expected = 0.5 * (alpha_bar * 50 - 50 * alpha_bar - 50 * np.log(rest))
@@ -297,7 +287,7 @@ def test_what_is_left_of_a_curve_at_the_end_of_the_notes_chain() -> None:
 
 @pytest.mark.E3
 @given(seed=seeds, n=st.integers(1, 5))
-def test_covariance_of_a_sum_is_that_of_the_stacked_variables(seed: int, n: int) -> None:
+def test_covariance_of_a_sum_is_that_of_the_stacked_variables(seed, n):
     rng = np.random.default_rng(seed)
     joint, (a, b) = random_covariance(rng, 2 * n, 3 * n), rng.standard_normal(2)
     C_x, C_y, C_xy = joint[:n, :n], joint[n:, n:], joint[:n, n:]
@@ -314,7 +304,7 @@ def test_covariance_of_a_sum_is_that_of_the_stacked_variables(seed: int, n: int)
 
 @pytest.mark.E3
 @given(seed=seeds, t=st.integers(2, 20))
-def test_two_steps_at_once_are_the_recursion_twice(seed: int, t: int) -> None:
+def test_two_steps_at_once_are_the_recursion_twice(seed, t):
     schedule, Sigma = Schedule.sigmoid(20), random_covariance(np.random.default_rng(seed), 3, 4)
     twice = covariance_step(schedule, covariance_step(schedule, Sigma, t - 1), t)
     assert np.abs(covariance_two_steps(schedule, Sigma, t) - twice).max() <= 16 * EPS * (
@@ -328,7 +318,7 @@ def test_two_steps_at_once_are_the_recursion_twice(seed: int, t: int) -> None:
 
 
 @pytest.mark.E5
-def test_the_chain_ends_at_noise_exactly_if_the_betas_have_an_infinite_sum() -> None:
+def test_the_chain_ends_at_noise_exactly_if_the_betas_have_an_infinite_sum():
     dist, T = Gaussian([2.0, 0.0], np.diag([3.0, 0.0])), 400
     t = np.arange(1, T + 1)
     schedules = {
@@ -341,7 +331,7 @@ def test_the_chain_ends_at_noise_exactly_if_the_betas_have_an_infinite_sum() -> 
     assert all(kl[0] == np.inf and np.all(np.diff(kl[1:]) < 0) for kl in left.values())
     assert left["increasing"][T] < 1e-8 and left["equal"][T] < 1e-8
 
-    def kl(kept: float) -> float:  # (variance - 1 - ln variance + mean^2) / 2 along both axes
+    def kl(kept):  # (variance - 1 - ln variance + mean^2) / 2 along both axes
         return (4 * kept + 2 * kept - np.log1p(2 * kept) - kept - np.log1p(-kept)) / 2
 
     # alpha_bar = 1/(t + 1)
@@ -356,7 +346,7 @@ def test_the_chain_ends_at_noise_exactly_if_the_betas_have_an_infinite_sum() -> 
 
 
 @pytest.mark.E6
-def test_the_correlation_with_the_end_is_right_where_the_tables_underflow() -> None:
+def test_the_correlation_with_the_end_is_right_where_the_tables_underflow():
     for T in (322, 400):
         schedule = Schedule.from_beta([0.9] * T)
         assert end_noise_correlation(schedule, T) == 1.0
@@ -375,7 +365,7 @@ def test_the_correlation_with_the_end_is_right_where_the_tables_underflow() -> N
 
 
 @pytest.mark.E6
-def test_the_noise_in_x_t_is_not_the_noise_at_the_end_of_the_chain() -> None:
+def test_the_noise_in_x_t_is_not_the_noise_at_the_end_of_the_chain():
     schedule = Schedule.sigmoid(100, beta_min=1e-5)
     assert end_noise_correlation(schedule, 100) == 1.0
     assert end_noise_correlation(schedule, np.array([10, 50, 90])) == pytest.approx(
@@ -395,9 +385,7 @@ def test_the_noise_in_x_t_is_not_the_noise_at_the_end_of_the_chain() -> None:
 @pytest.mark.E6
 @pytest.mark.E25
 @pytest.mark.parametrize("variance", [0.25, 1.0, 4.0])
-def test_least_loss_for_the_noise_at_the_end_is_the_variance_that_x_t_leaves_of_it(
-    variance: float,
-) -> None:
+def test_least_loss_for_the_noise_at_the_end_is_the_variance_that_x_t_leaves_of_it(variance):
     schedule, dist = Schedule.sigmoid(50), Gaussian([0.0], [[variance]])
     loss = end_noise_loss(schedule, optimal_loss(dist, schedule))
     assert np.isnan(loss[0]) and loss.shape == (51,)
@@ -411,7 +399,7 @@ def test_least_loss_for_the_noise_at_the_end_is_the_variance_that_x_t_leaves_of_
         assert abs(loss[t] - (joint[1, 1] - joint[0, 1] ** 2 / joint[0, 0])) <= 20 * EPS
 
 
-def test_rounding_is_that_of_the_dtype_given() -> None:
+def test_rounding_is_that_of_the_dtype_given():
     rows = np.random.default_rng(0).standard_normal((4, 30)).astype(np.float32)
     C = rows.T @ rows
     wrong = C.copy()
@@ -424,7 +412,7 @@ def test_rounding_is_that_of_the_dtype_given() -> None:
             call(C - np.float32(1e-2) * np.eye(30, dtype=np.float32))
 
 
-def test_the_covariance_of_a_sum_in_a_stack_is_that_of_each() -> None:
+def test_the_covariance_of_a_sum_in_a_stack_is_that_of_each():
     C_x, C_y, C_xy = np.random.default_rng(0).standard_normal((3, 2, 2, 2))
     whole = covariance_of_sum(2.0, C_x, 3.0, C_y, C_xy)
     for k in range(2):
@@ -432,6 +420,6 @@ def test_the_covariance_of_a_sum_in_a_stack_is_that_of_each() -> None:
         np.testing.assert_array_equal(whole[k], alone)
 
 
-def test_the_transport_map_of_the_largest_covariances_is_found() -> None:
+def test_the_transport_map_of_the_largest_covariances_is_found():
     C = 1e308 * np.eye(3)
     assert np.allclose(transport_map(C, C), np.eye(3), rtol=1e-14, atol=1e-14)

@@ -54,7 +54,7 @@ EPS = float(np.finfo(np.float64).eps)
 
 @pytest.mark.E5
 @pytest.mark.E25
-def test_variances_and_floors_know_one_minus_alpha_bar_to_its_last_digit() -> None:
+def test_variances_and_floors_know_one_minus_alpha_bar_to_its_last_digit():
     schedule, values = Schedule.from_beta([1e-12, 3e-12]), [0.0, 1e-12, 2.0]
     beta = [Fraction(b) for b in schedule.beta[1:]]
     kept = (1 - beta[0]) * (1 - beta[1])
@@ -67,7 +67,7 @@ def test_variances_and_floors_know_one_minus_alpha_bar_to_its_last_digit() -> No
 
 @pytest.mark.E4
 @pytest.mark.parametrize("tiny", [1e-30, 1.2345678901e-45, 1e-55])
-def test_tiny_steps_after_a_large_one_add_up(tiny: float) -> None:
+def test_tiny_steps_after_a_large_one_add_up(tiny):
     schedule = Schedule.from_beta([0.5, tiny, 2 * tiny, 0.3, tiny])
     for s, t in ((1, 3), (1, 2), (2, 3)):
         beta = [Fraction(float(b)) for b in schedule.beta[s + 1 : t + 1]]
@@ -76,7 +76,7 @@ def test_tiny_steps_after_a_large_one_add_up(tiny: float) -> None:
 
 
 @pytest.mark.E24
-def test_eps_star_of_float32_points_is_that_of_the_same_points_in_float64() -> None:
+def test_eps_star_of_float32_points_is_that_of_the_same_points_in_float64():
     schedule, rng = Schedule.from_beta([1e-12]), np.random.default_rng(0)
     for data in (MultiSine([1.0, 2.0], dim=8), Gaussian(rng.standard_normal(8) + 5, np.eye(8))):
         x = data.sample(5, rng=rng, dtype=np.float32)
@@ -86,7 +86,7 @@ def test_eps_star_of_float32_points_is_that_of_the_same_points_in_float64() -> N
 
 @pytest.mark.E18
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-def test_nothing_cancels_in_the_direction_of_a_ddim_step(eta: float) -> None:
+def test_nothing_cancels_in_the_direction_of_a_ddim_step(eta):
     alpha, beta, before = 0.5, 0.5, 1e-12
     now = before * alpha + beta
     sigma_squared = Fraction(eta) ** 2 * Fraction(beta) * Fraction(before) / Fraction(now)
@@ -103,7 +103,7 @@ def test_nothing_cancels_in_the_direction_of_a_ddim_step(eta: float) -> None:
 
 @pytest.mark.E27
 @pytest.mark.parametrize("eta", [None, 0.0, 0.5, 1.0])
-def test_the_output_of_a_sampler_keeps_a_variance_far_below_its_steps(eta: float | None) -> None:
+def test_the_output_of_a_sampler_keeps_a_variance_far_below_its_steps(eta):
     schedule, given = Schedule.from_beta([1e-24, 0.1, 0.2]), 3e-25
     output = sampler_distribution(Gaussian([1.0], [[given]]), schedule, eta=eta)
     with localcontext() as context:
@@ -127,7 +127,7 @@ def test_the_output_of_a_sampler_keeps_a_variance_far_below_its_steps(eta: float
 
 @pytest.mark.E28
 @pytest.mark.E30
-def test_what_is_left_of_the_signal_in_pure_noise_is_not_rounded_away() -> None:
+def test_what_is_left_of_the_signal_in_pure_noise_is_not_rounded_away():
     schedule = Schedule.from_beta([1 - 1e-15])
     kept = float(schedule.alpha_bar[1])
     data = Gaussian.from_spectrum([0.0, 1e-9], np.eye(2), [1.5, 0.25])
@@ -144,7 +144,7 @@ def test_what_is_left_of_the_signal_in_pure_noise_is_not_rounded_away() -> None:
 
 @pytest.mark.E24
 @pytest.mark.parametrize("placed", [False, True])
-def test_patches_of_bright_pictures_are_told_apart_by_little_noise(placed: bool) -> None:
+def test_patches_of_bright_pictures_are_told_apart_by_little_noise(placed):
     pictures = 100 + np.random.default_rng(0).standard_normal((5, 16))
     schedule = Schedule.from_beta([1e-12])
     x = Empirical(pictures).diffuse(schedule, 1).sample(4, rng=np.random.default_rng(1))
@@ -159,7 +159,7 @@ def test_patches_of_bright_pictures_are_told_apart_by_little_noise(placed: bool)
 @pytest.mark.E5
 @pytest.mark.E24
 @pytest.mark.parametrize("noise", [0.0, 0.1])
-def test_few_axes_and_one_remaining_variance_are_the_whole_basis(noise: float) -> None:
+def test_few_axes_and_one_remaining_variance_are_the_whole_basis(noise):
     rng, schedule = np.random.default_rng(0), Schedule.from_beta([1e-6, 0.1, 0.5])
     few = MultiSine([0.7, 1.9, 3.1], dim=40, noise=noise)
     assert len(few.levels) == 7 and few.counts.tolist() == [1] * 6 + [34]
@@ -196,7 +196,7 @@ def test_few_axes_and_one_remaining_variance_are_the_whole_basis(noise: float) -
         assert ours == pytest.approx(theirs, rel=1e-12)
 
 
-def test_a_diffused_ensemble_is_sampled_with_its_covariance() -> None:
+def test_a_diffused_ensemble_is_sampled_with_its_covariance():
     q = MultiSine([1.0], dim=6).noised(0.5, 0.3)
     x = q.sample(40_000, rng=np.random.default_rng(0))
     variance = np.diag(q.cov)
@@ -207,7 +207,7 @@ def test_a_diffused_ensemble_is_sampled_with_its_covariance() -> None:
 # ---- numbers whose squares are none --------------------------------------------------------------
 
 
-def test_distances_whose_squares_over_or_underflow() -> None:
+def test_distances_whose_squares_over_or_underflow():
     line = Gaussian([0.0, 0.0], np.diag([1.0, 0.0]))
     assert line.logpdf([0.0, 1e160]) == -np.inf and np.isnan(line.score([0.0, 1e160])).all()
     assert PointMass([0.0]).logpdf([1e-170]) == -np.inf
@@ -227,7 +227,7 @@ def test_distances_whose_squares_over_or_underflow() -> None:
 
 
 @pytest.mark.E24
-def test_a_point_far_from_every_component_has_a_score() -> None:
+def test_a_point_far_from_every_component_has_a_score():
     far = np.array([[0.0, 1e160], [-3e170, 0.0]])
     mixture = GaussianMixture([0.3, 0.7], [[-1.0, 0.0], [1.0, 0.0]], [np.eye(2) / 2, np.eye(2) / 2])
     points = Empirical([[0.0, 1.0], [1.0, 2.0]]).noised(1.0, 0.5)
@@ -237,19 +237,19 @@ def test_a_point_far_from_every_component_has_a_score() -> None:
 
 
 @pytest.mark.E32
-def test_a_decoders_noise_may_be_too_small_for_a_variance() -> None:
+def test_a_decoders_noise_may_be_too_small_for_a_variance():
     marginal = LinearDecoder([[1.0], [0.0]], [0.0, 0.0], 1e-170).marginal
     assert marginal.logpdf([0.0, 0.0]) == pytest.approx(170 * np.log(10) - np.log(2 * np.pi))
     np.testing.assert_allclose(marginal.score([0.0, 1e-170]), [0.0, -1e170], rtol=1e-14)
 
 
 @pytest.mark.E31
-def test_quadrature_sees_an_integrand_that_its_nodes_do_not() -> None:
+def test_quadrature_sees_an_integrand_that_its_nodes_do_not():
     with pytest.raises(ValueError, match="nodes must be enough to resolve the integrand, got 401"):
         quadrature(lambda z: np.sin(40 * np.pi * z), [0.3], 0.5, 1)
 
 
-def test_a_very_precise_measurement_is_believed() -> None:
+def test_a_very_precise_measurement_is_believed():
     posterior = condition(Gaussian([0.0], [[1.0]]), [0], [1.0], noise=1e-155)
     assert posterior.mean[0] == 1.0
     rng, schedule = np.random.default_rng(0), Schedule.sigmoid(20, beta_min=1e-4)
@@ -262,7 +262,7 @@ def test_a_very_precise_measurement_is_believed() -> None:
             np.testing.assert_allclose(guided(x, t), exact(x, t), rtol=0, atol=2e-13)
 
 
-def test_the_mean_distance_in_any_number_of_dimensions() -> None:
+def test_the_mean_distance_in_any_number_of_dimensions():
     for n in (1, 2, 50, 298, 299, 300, 301, 10**4, 10**9, 10**15):
         # E|z| in n and n + 1 dimensions multiply to n, and in n it is below sqrt(n - 1/2)
         assert chi_mean(n) * chi_mean(n + 1) == pytest.approx(n, rel=8 * EPS, abs=0)
@@ -274,7 +274,7 @@ def test_the_mean_distance_in_any_number_of_dimensions() -> None:
 @pytest.mark.E11
 @pytest.mark.E18
 @pytest.mark.E26
-def test_steps_whose_squares_underflow() -> None:
+def test_steps_whose_squares_underflow():
     """Betas of 1e-200: what is a product of two of them, divided by a third, is none of them."""
     b, schedule = 1e-200, Schedule.from_beta([1e-200] * 4)
     assert posterior.psi_2(schedule, 2) == pytest.approx(2 / b, rel=4 * EPS)
@@ -294,7 +294,7 @@ def test_steps_whose_squares_underflow() -> None:
 @pytest.mark.E3
 @pytest.mark.E23
 @pytest.mark.E33
-def test_products_that_are_floats_while_their_parts_are_not() -> None:
+def test_products_that_are_floats_while_their_parts_are_not():
     assert variance_of_mean(1e308, 10, correlation=0.5) == pytest.approx(5.5e307, rel=4 * EPS)
     for a, b, size, exact in (
         (1e-170, 1e-170, 1e300, 2e-40),
@@ -322,7 +322,7 @@ def test_products_that_are_floats_while_their_parts_are_not() -> None:
 
 @pytest.mark.E6
 @pytest.mark.E25
-def test_the_noise_at_the_end_keeps_what_is_left_of_it() -> None:
+def test_the_noise_at_the_end_keeps_what_is_left_of_it():
     tiny = Schedule.from_beta([1e-30, 1e-30])
     loss = end_noise_loss(tiny, [np.nan, 1e-20, 1e-20])
     np.testing.assert_allclose(loss[1:], [0.5 + 0.5e-20, 1e-20], rtol=4 * EPS)
@@ -338,7 +338,7 @@ def test_the_noise_at_the_end_keeps_what_is_left_of_it() -> None:
 
 @pytest.mark.E31
 @pytest.mark.E32
-def test_a_latent_that_is_known_to_1e_200_is_no_point() -> None:
+def test_a_latent_that_is_known_to_1e_200_is_no_point():
     posterior_of_z = LinearDecoder([[1.0], [0.0]], [0.0, 0.0], 1e-200).posterior([1.0, 0.0])
     assert posterior_of_z.deviations[0] == 1e-200 and posterior_of_z.has_density
     peak = 200 * np.log(10) - np.log(2 * np.pi) / 2
@@ -354,7 +354,7 @@ def test_a_latent_that_is_known_to_1e_200_is_no_point() -> None:
 @pytest.mark.E24
 @pytest.mark.parametrize("spread", [1e-150, 1.0, 1e150])
 @pytest.mark.parametrize("noise", [1e-300, 1e-150, 1.0, 1e150, 1e300])
-def test_a_measurement_of_any_size(noise: float, spread: float) -> None:
+def test_a_measurement_of_any_size(noise, spread):
     prior = Gaussian.from_factor([0.0], [[spread]])
     with localcontext() as context:
         context.prec = 60
@@ -368,7 +368,7 @@ def test_a_measurement_of_any_size(noise: float, spread: float) -> None:
 
 
 @pytest.mark.E24
-def test_a_measurement_that_says_nothing_pulls_at_nothing() -> None:
+def test_a_measurement_that_says_nothing_pulls_at_nothing():
     schedule, x = Schedule.from_beta([0.1, 0.5]), np.array([[0.3, -0.2]])
     prior = Gaussian([0.0, 1.0], np.eye(2))
     ideal = IdealDenoiser(prior, schedule)(x, 2)
@@ -379,7 +379,7 @@ def test_a_measurement_that_says_nothing_pulls_at_nothing() -> None:
 
 @pytest.mark.E6
 @pytest.mark.E24
-def test_points_that_are_near_each_other_and_far_from_0() -> None:
+def test_points_that_are_near_each_other_and_far_from_0():
     """The distances count, not how far away everything is."""
     near = Empirical([[0.0, 0.0], [1e200, 0.0], [1e200, 3.0]]).noised(1.0, 1.0)
     shares = np.exp([-0.5, -2.0])
@@ -394,7 +394,7 @@ def test_points_that_are_near_each_other_and_far_from_0() -> None:
 
 
 @pytest.mark.E30
-def test_divergences_between_a_wide_and_a_narrow_one() -> None:
+def test_divergences_between_a_wide_and_a_narrow_one():
     for dim in (1, 2):
         turn = np.array([[0.6, 0.8], [-0.8, 0.6]])[:dim, :dim] if dim == 2 else np.eye(1)
         wide = Gaussian.from_factor(np.zeros(dim), np.eye(dim))
@@ -407,7 +407,7 @@ def test_divergences_between_a_wide_and_a_narrow_one() -> None:
 
 
 @pytest.mark.E19
-def test_schedules_whose_numbers_are_no_floats_are_refused() -> None:
+def test_schedules_whose_numbers_are_no_floats_are_refused():
     with pytest.raises(ValueError, match="span must be at most 1e"):
         Schedule.sigmoid(3, span=1e308)
     with pytest.raises(ValueError, match="s must be at most 1e"):

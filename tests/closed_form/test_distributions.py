@@ -17,11 +17,11 @@ EPS = np.finfo(np.float64).eps
 Array = NDArray[np.float64]
 
 
-def rotation(dim: int, rng: np.random.Generator) -> Array:
+def rotation(dim, rng):
     return np.linalg.qr(rng.standard_normal((dim, dim)))[0]
 
 
-def condition(g: Gaussian) -> float:
+def condition(g):
     return g.spectrum.max() / g.spectrum[g.varies].min() if g.rank else 1.0
 
 
@@ -29,7 +29,7 @@ def condition(g: Gaussian) -> float:
 
 
 @given(gaussians(regular=True), st.integers(0, 2**32))
-def test_log_density_is_the_textbooks(g: Gaussian, seed: int) -> None:
+def test_log_density_is_the_textbooks(g, seed):
     from scipy.stats import multivariate_normal
 
     x = g.sample(5, rng=np.random.default_rng(seed)) + 0.5
@@ -41,7 +41,7 @@ def test_log_density_is_the_textbooks(g: Gaussian, seed: int) -> None:
 
 
 @given(gaussians(max_dim=3))
-def test_density_integrates_to_one_on_the_support(g: Gaussian) -> None:
+def test_density_integrates_to_one_on_the_support(g):
     # A product grid along the axes that vary; the trapezoidal rule of step h has error 2 exp(-2 (pi
     # / h)^2) per axis of a Gaussian.
     h, units = 0.5, np.arange(-8, 8.25, 0.5)
@@ -56,7 +56,7 @@ def test_density_integrates_to_one_on_the_support(g: Gaussian) -> None:
 
 
 @given(gaussians(regular=True), st.integers(0, 2**32))
-def test_score_is_the_gradient_of_the_log_density(g: Gaussian, seed: int) -> None:
+def test_score_is_the_gradient_of_the_log_density(g, seed):
     rng = np.random.default_rng(seed)
     x, along = g.sample(3, rng=rng), g.axes[:, int(rng.integers(g.dim))]
     # The log density is quadratic: central differences have no truncation error, only the rounding
@@ -70,7 +70,7 @@ def test_score_is_the_gradient_of_the_log_density(g: Gaussian, seed: int) -> Non
 
 
 @given(gaussians(), st.integers(0, 2**32))
-def test_divergence_is_the_trace_of_the_scores_jacobian(g: Gaussian, seed: int) -> None:
+def test_divergence_is_the_trace_of_the_scores_jacobian(g, seed):
     x = g.sample(1, rng=np.random.default_rng(seed))[0]
     jacobian = [
         (g.score(x + h) - g.score(x - h)) @ h / (2 * h @ h) for h in g.root
@@ -83,7 +83,7 @@ def test_divergence_is_the_trace_of_the_scores_jacobian(g: Gaussian, seed: int) 
 
 
 @given(gaussians(), st.integers(0, 2**32))
-def test_rotating_everything_changes_nothing(g: Gaussian, seed: int) -> None:
+def test_rotating_everything_changes_nothing(g, seed):
     rng = np.random.default_rng(seed)
     Q, x = rotation(g.dim, rng), g.sample(4, rng=rng)
     turned = Gaussian.from_spectrum(Q @ g.mean, Q @ g.axes, g.spectrum)
@@ -99,7 +99,7 @@ def test_rotating_everything_changes_nothing(g: Gaussian, seed: int) -> None:
 
 
 @given(gaussians())
-def test_covariance_is_the_given_matrix_and_its_own_axes(g: Gaussian) -> None:
+def test_covariance_is_the_given_matrix_and_its_own_axes(g):
     again = Gaussian(g.mean, g.cov)
     assert np.array_equal(again.cov, g.cov) and again.rank == g.rank
     assert (
@@ -110,9 +110,7 @@ def test_covariance_is_the_given_matrix_and_its_own_axes(g: Gaussian) -> None:
 
 
 @given(gaussians(), st.integers(0, 2**32), st.sampled_from([np.float64, np.float32]))
-def test_own_samples_lie_on_the_support_and_points_beside_it_do_not(
-    g: Gaussian, seed: int, dtype: type
-) -> None:
+def test_own_samples_lie_on_the_support_and_points_beside_it_do_not(g, seed, dtype):
     rng = np.random.default_rng(seed)
     for dist in (g, Gaussian(g.mean, g.cov)):
         x = dist.sample(20, rng=rng, dtype=dtype)
@@ -130,7 +128,7 @@ def test_own_samples_lie_on_the_support_and_points_beside_it_do_not(
             assert np.isnan(dist.score(beside)).all() and np.isnan(dist.divergence(beside)).all()
 
 
-def test_sample_has_the_stated_mean_and_covariance() -> None:
+def test_sample_has_the_stated_mean_and_covariance():
     rng, n = np.random.default_rng(0), 40_000
     factor = rng.standard_normal((3, 5))
     g = Gaussian([1.0, -2.0, 0.0, 3.0, 0.5], factor.T @ factor)
@@ -144,13 +142,13 @@ def test_sample_has_the_stated_mean_and_covariance() -> None:
     )
 
 
-def test_a_sample_is_what_its_generator_makes_it() -> None:
+def test_a_sample_is_what_its_generator_makes_it():
     g = Gaussian(np.zeros(3), np.diag([4.0, 0.25, 1.0]))
     one, again, other = (g.sample(4, rng=np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert np.array_equal(one, again) and not (one == other).any()
 
 
-def test_entropy_is_the_mean_of_minus_log_density() -> None:
+def test_entropy_is_the_mean_of_minus_log_density():
     rng, n = np.random.default_rng(1), 20_000
     g = Gaussian(np.zeros(3), np.diag([4.0, 0.25, 0.0]))
     surprise = -g.logpdf(g.sample(n, rng=rng))
@@ -161,7 +159,7 @@ def test_entropy_is_the_mean_of_minus_log_density() -> None:
     assert PointMass([1.0, 2.0]).entropy == 0
 
 
-def test_a_weak_direction_of_a_factor_is_kept_that_the_matrix_cannot_hold() -> None:
+def test_a_weak_direction_of_a_factor_is_kept_that_the_matrix_cannot_hold():
     factor = np.diag([1.0, 1e-10])
     assert Gaussian.from_factor([0.0, 0.0], factor).spectrum == pytest.approx([1, 1e-20], rel=1e-12)
     assert Gaussian([0.0, 0.0], factor.T @ factor).rank == 1
@@ -170,7 +168,7 @@ def test_a_weak_direction_of_a_factor_is_kept_that_the_matrix_cannot_hold() -> N
 @pytest.mark.E5
 @pytest.mark.E6
 @given(gaussians(), st.integers(0, 4))
-def test_diffused_it_has_the_covariance_of_the_forward_process(g: Gaussian, t: int) -> None:
+def test_diffused_it_has_the_covariance_of_the_forward_process(g, t):
     schedule = Schedule.from_beta([1e-12, 1e-3, 0.3, 0.9])
     x_t = g.diffuse(schedule, t)
     mean, _ = q_mean_variance(schedule, g.mean, t)
@@ -183,7 +181,7 @@ def test_diffused_it_has_the_covariance_of_the_forward_process(g: Gaussian, t: i
 
 @pytest.mark.E4
 @given(gaussians())
-def test_diffusing_in_two_stages_is_diffusing_at_once(g: Gaussian) -> None:
+def test_diffusing_in_two_stages_is_diffusing_at_once(g):
     schedule = Schedule.from_beta([0.01, 0.2, 0.5])
     staged, at_once = g.diffuse(schedule, 1).noised(*schedule.between(1, 3)), g.diffuse(schedule, 3)
     assert np.allclose(staged.spectrum, at_once.spectrum, rtol=10 * EPS, atol=0)
@@ -191,7 +189,7 @@ def test_diffusing_in_two_stages_is_diffusing_at_once(g: Gaussian) -> None:
 
 
 @pytest.mark.E6
-def test_point_mass_is_a_gaussian_without_variance() -> None:
+def test_point_mass_is_a_gaussian_without_variance():
     point, schedule = PointMass([1.0, -2.0, 0.5]), Schedule.from_beta([0.19, 0.5])
     assert point.rank == 0 and not point.cov.any() and np.array_equal(point.mean, [1.0, -2.0, 0.5])
     assert np.array_equal(point.sample(2, rng=np.random.default_rng(0)), [point.mean, point.mean])
@@ -213,7 +211,7 @@ def test_point_mass_is_a_gaussian_without_variance() -> None:
 
 @pytest.mark.E30
 @given(gaussians(), st.booleans())
-def test_equal_gaussians_are_at_no_distance(g: Gaussian, share: bool) -> None:
+def test_equal_gaussians_are_at_no_distance(g, share):
     same = g if share else Gaussian(g.mean, g.cov)
     tr = g.spectrum.sum()
     assert wasserstein2(g, same) <= (0 if share else np.sqrt(10 * g.dim * EPS * tr))
@@ -229,7 +227,7 @@ def test_equal_gaussians_are_at_no_distance(g: Gaussian, share: bool) -> None:
 
 
 @given(gaussians(regular=True), st.integers(0, 2**32))
-def test_wasserstein_is_the_formula_in_print_where_that_is_accurate(p: Gaussian, seed: int) -> None:
+def test_wasserstein_is_the_formula_in_print_where_that_is_accurate(p, seed):
     rng = np.random.default_rng(seed)
     q = Gaussian.from_factor(rng.standard_normal(p.dim), rng.standard_normal((p.dim, p.dim)))
     values, vectors = np.linalg.eigh(p.cov)
@@ -242,9 +240,7 @@ def test_wasserstein_is_the_formula_in_print_where_that_is_accurate(p: Gaussian,
 
 
 @given(gaussians(max_dim=4), st.integers(0, 2**32))
-def test_wasserstein_is_a_metric_that_translations_and_scales_move_as_they_should(
-    p: Gaussian, seed: int
-) -> None:
+def test_wasserstein_is_a_metric_that_translations_and_scales_move_as_they_should(p, seed):
     rng = np.random.default_rng(seed)
     q = Gaussian.from_factor(p.mean, rng.standard_normal((2, p.dim)))
     away = rng.standard_normal(p.dim)
@@ -254,7 +250,7 @@ def test_wasserstein_is_a_metric_that_translations_and_scales_move_as_they_shoul
     assert wasserstein2(p, PointMass(p.mean)) == pytest.approx(np.sqrt(p.spectrum.sum()), rel=1e-12)
 
 
-def test_wasserstein_to_the_noised_is_the_difference_of_standard_deviations() -> None:
+def test_wasserstein_to_the_noised_is_the_difference_of_standard_deviations():
     p = Gaussian(np.zeros(3), np.diag([4.0, 1.0, 0.0]))
     assert wasserstein2(p, p.noised(1.0, 0.25)) == np.sqrt(
         (np.sqrt(4.25) - 2) ** 2 + (np.sqrt(1.25) - 1) ** 2 + 0.25
@@ -263,7 +259,7 @@ def test_wasserstein_to_the_noised_is_the_difference_of_standard_deviations() ->
 
 @pytest.mark.E30
 @given(gaussians(regular=True, max_dim=4), st.integers(0, 2**32))
-def test_kl_is_the_textbooks(p: Gaussian, seed: int) -> None:
+def test_kl_is_the_textbooks(p, seed):
     rng = np.random.default_rng(seed)
     q = Gaussian.from_spectrum(
         rng.standard_normal(p.dim), rotation(p.dim, rng), rng.uniform(0.5, 2, p.dim)
@@ -288,13 +284,13 @@ def test_kl_is_the_textbooks(p: Gaussian, seed: int) -> None:
 @pytest.mark.parametrize(
     ("p", "q"), [((0.0, 1.0), (1.0, 1.0)), ((0.5, 4.0), (0.0, 1.0)), ((0.0, 0.01), (0.1, 0.02))]
 )
-def test_kl_is_its_integral(p: tuple[float, float], q: tuple[float, float]) -> None:
+def test_kl_is_its_integral(p, q):
     from scipy.integrate import quad
 
     first, second = (Gaussian([mean], [[variance]]) for mean, variance in (p, q))
     width = 12 * np.sqrt(p[1])
 
-    def integrand(x: float) -> float:
+    def integrand(x):
         return np.exp(first.logpdf([x])) * (first.logpdf([x]) - second.logpdf([x]))
 
     value, error = quad(integrand, p[0] - width, p[0] + width, epsabs=1e-12, limit=200)
@@ -303,7 +299,7 @@ def test_kl_is_its_integral(p: tuple[float, float], q: tuple[float, float]) -> N
 
 @pytest.mark.E30
 @given(gaussians(), st.integers(0, 2**32))
-def test_kl_lives_on_a_common_support(g: Gaussian, seed: int) -> None:
+def test_kl_lives_on_a_common_support(g, seed):
     rng = np.random.default_rng(seed)
     narrow = Gaussian.from_spectrum(g.mean, g.axes, g.spectrum / 4)
     assert kl_divergence(narrow, g) == pytest.approx(
@@ -328,7 +324,7 @@ def test_kl_lives_on_a_common_support(g: Gaussian, seed: int) -> None:
 
 
 @pytest.mark.E30
-def test_kl_near_equality_keeps_its_digits() -> None:
+def test_kl_near_equality_keeps_its_digits():
     # KL = (d - ln(1 + d)) / 2 = d^2 / 4 (1 - 2 d / 3 ...); rounding 1 + d moves d by 1e-7 of it.
     d = 1e-9
     assert kl_divergence(Gaussian([0.0], [[1 + d]]), Gaussian([0.0], [[1.0]])) == pytest.approx(
@@ -336,7 +332,7 @@ def test_kl_near_equality_keeps_its_digits() -> None:
     )
 
 
-def test_symmetry_and_definiteness_are_judged_to_rounding_of_the_matrixs_own_dtype() -> None:
+def test_symmetry_and_definiteness_are_judged_to_rounding_of_the_matrixs_own_dtype():
     rng = np.random.default_rng(0)
     factor = rng.standard_normal((2, 4))
     for dtype in (np.float32, np.float64):
@@ -356,7 +352,7 @@ def test_symmetry_and_definiteness_are_judged_to_rounding_of_the_matrixs_own_dty
             )
 
 
-def test_views_of_what_can_be_changed_are_copied() -> None:
+def test_views_of_what_can_be_changed_are_copied():
     for owner in (np.eye(2), np.asfortranarray(np.eye(2))):
         view = owner.view()
         view.flags.writeable = False
@@ -369,7 +365,7 @@ def test_views_of_what_can_be_changed_are_copied() -> None:
     assert Gaussian.from_spectrum(g.mean, g.axes, [3.0, 1.0]).axes is g.axes
 
 
-def test_a_spectrum_keeps_its_order_and_a_matrix_gives_the_largest_first() -> None:
+def test_a_spectrum_keeps_its_order_and_a_matrix_gives_the_largest_first():
     assert Gaussian.from_spectrum([0.0, 0.0], np.eye(2), [1.0, 2.0]).spectrum.tolist() == [1, 2]
     assert Gaussian([0.0, 0.0], np.diag([1.0, 2.0])).spectrum.tolist() == [2, 1]
     assert Gaussian.from_factor([0.0, 0.0], np.diag([1.0, 2.0])).spectrum.tolist() == [4, 1]
@@ -378,9 +374,7 @@ def test_a_spectrum_keeps_its_order_and_a_matrix_gives_the_largest_first() -> No
 
 
 @given(st.floats(1e-8, 1e8), st.floats(0.0, 1e3))
-def test_points_beside_a_plane_are_told_by_the_scale_of_its_spectrum(
-    scale: float, mean: float
-) -> None:
+def test_points_beside_a_plane_are_told_by_the_scale_of_its_spectrum(scale, mean):
     # The support is known to eps sqrt(largest variance) and to the rounding of the mean.
     plane = Gaussian.from_spectrum([mean, 0.0], np.eye(2), [scale**2, 0.0])
     reach = 200 * EPS * (scale + mean)
@@ -389,7 +383,7 @@ def test_points_beside_a_plane_are_told_by_the_scale_of_its_spectrum(
         assert dist.logpdf([mean, 2 * reach]) == -np.inf
 
 
-def test_whole_numbers_become_float64() -> None:
+def test_whole_numbers_become_float64():
     big = 2**24 + 1  # no float32
     g = Gaussian([big], [[big]])
     assert g.mean[0] == big and g.cov[0, 0] == big and g.spectrum[0] == big

@@ -17,7 +17,7 @@ SCHEDULE = Schedule.sigmoid(30)
 EPS = np.finfo(float).eps
 
 
-def world(seed: int, dim: int, rank: int) -> tuple[Gaussian, np.ndarray, np.ndarray]:
+def world(seed, dim, rank):
     rng = np.random.default_rng(seed)
     factor = rng.standard_normal((rank, dim))
     observed = rng.permutation(dim)[: int(rng.integers(1, dim + 1))]
@@ -35,7 +35,7 @@ def world(seed: int, dim: int, rank: int) -> tuple[Gaussian, np.ndarray, np.ndar
     rank=st.integers(1, 6),
     noise=st.sampled_from([0.1, 1.0, 10.0]),
 )
-def test_posterior_is_the_printed_formula(seed: int, dim: int, rank: int, noise: float) -> None:
+def test_posterior_is_the_printed_formula(seed, dim, rank, noise):
     prior, observed, y = world(seed, dim, rank)
     posterior = condition(prior, observed, y, noise=noise)
     C = prior.cov
@@ -58,7 +58,7 @@ def test_posterior_is_the_printed_formula(seed: int, dim: int, rank: int, noise:
 
 
 @pytest.mark.E26
-def test_posterior_is_the_normalised_product_of_densities() -> None:
+def test_posterior_is_the_normalised_product_of_densities():
     prior = Gaussian([0.5, -1.0], [[2.0, 0.7], [0.7, 1.0]])
     posterior = condition(prior, [1], [0.3], noise=0.5)
     x = np.random.default_rng(0).standard_normal((20, 2))
@@ -71,7 +71,7 @@ def test_posterior_is_the_normalised_product_of_densities() -> None:
 
 
 @pytest.mark.E26
-def test_measurements_one_after_the_other_are_measurements_at_once() -> None:
+def test_measurements_one_after_the_other_are_measurements_at_once():
     prior = MultiSine([0.4, 1.3, 2.9], dim=20)
     y = prior.sample(1, rng=np.random.default_rng(1))[0]
     at_once = condition(prior, [3, 8, 15], y[[3, 8, 15]], noise=0.3)
@@ -82,7 +82,7 @@ def test_measurements_one_after_the_other_are_measurements_at_once() -> None:
 
 @pytest.mark.E24
 @pytest.mark.parametrize("t", [1, 7, 30])
-def test_the_guided_denoiser_is_the_ideal_denoiser_of_the_posterior(t: int) -> None:
+def test_the_guided_denoiser_is_the_ideal_denoiser_of_the_posterior(t):
     prior = MultiSine([0.4, 1.3, 2.9], dim=20)
     rng = np.random.default_rng(2)
     observed, y, noise = [0, 4, 5, 17], rng.standard_normal(4), 0.2
@@ -95,7 +95,7 @@ def test_the_guided_denoiser_is_the_ideal_denoiser_of_the_posterior(t: int) -> N
 
 
 @pytest.mark.E24
-def test_identity_spread_is_exact_for_white_data_and_not_for_signals() -> None:
+def test_identity_spread_is_exact_for_white_data_and_not_for_signals():
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((4, 5)), rng.standard_normal(2)
     white = Gaussian(np.zeros(5), np.eye(5))
@@ -114,7 +114,7 @@ def test_identity_spread_is_exact_for_white_data_and_not_for_signals() -> None:
 
 @pytest.mark.E26
 @pytest.mark.parametrize("spread", ["exact", "identity"])
-def test_guided_samples_have_the_exact_distribution_of_the_guided_chain(spread: str) -> None:
+def test_guided_samples_have_the_exact_distribution_of_the_guided_chain(spread):
     prior, n = Gaussian(np.zeros(3), [[1.0, 0.8, 0.5], [0.8, 1.0, 0.8], [0.5, 0.8, 1.0]]), 20000
     denoiser = GuidedDenoiser(prior, SCHEDULE, [0], [1.5], noise=0.4, spread=spread)
     mean, cov = affine_distribution(denoiser, SCHEDULE, np.zeros(3), np.eye(3), SCHEDULE.T)
@@ -126,7 +126,7 @@ def test_guided_samples_have_the_exact_distribution_of_the_guided_chain(spread: 
 
 @pytest.mark.E24
 @pytest.mark.parametrize("spread", ["exact", "identity"])
-def test_a_batch_of_any_shape_is_guided_row_by_row(spread: str) -> None:
+def test_a_batch_of_any_shape_is_guided_row_by_row(spread):
     prior = Gaussian([1.0, 0.0, -1.0], np.diag([1.0, 2.0, 3.0]))
     # As many measurements as rows: a transposed batch would fit and be silently wrong.
     guided = GuidedDenoiser(prior, SCHEDULE, [0, 2], [1.0, 2.0], noise=0.3, spread=spread)

@@ -19,14 +19,14 @@ from ddpm_np.closed_form.latent import (
 EPS = np.finfo(float).eps
 
 
-def linear_decoder(dim: int, k: int, noise: float, seed: int = 0) -> LinearDecoder:
+def linear_decoder(dim, k, noise, seed=0):
     rng = np.random.default_rng(seed)
     return LinearDecoder(rng.standard_normal((dim, k)), rng.standard_normal(dim), noise)
 
 
 @pytest.mark.E32
 @given(st.floats(0.05, 3.0), st.floats(-3.0, 3.0))
-def test_the_gaussian_decoders_density_integrates_to_one(noise: float, mean: float) -> None:
+def test_the_gaussian_decoders_density_integrates_to_one(noise, mean):
     u = np.linspace(-12, 12, 2001)
     density = np.exp(decoder_log_likelihood((mean + noise * u)[:, None], [mean], noise))
     # The trapezoidal rule is exact here; x - mean is known to the rounding of the mean, in units of
@@ -35,7 +35,7 @@ def test_the_gaussian_decoders_density_integrates_to_one(noise: float, mean: flo
 
 
 @pytest.mark.E32
-def test_as_a_function_of_the_mean_it_is_the_same_curve_mirrored() -> None:
+def test_as_a_function_of_the_mean_it_is_the_same_curve_mirrored():
     offsets = np.linspace(-2, 2, 41)[:, None]
     of_x = decoder_log_likelihood(0.7 + offsets, [0.7], 0.4)
     of_mean = decoder_log_likelihood([0.7], 0.7 - offsets, 0.4)
@@ -46,7 +46,7 @@ def test_as_a_function_of_the_mean_it_is_the_same_curve_mirrored() -> None:
 
 @pytest.mark.E31
 @pytest.mark.parametrize("k", [1, 2])
-def test_quadrature_gives_the_linear_decoders_marginal(k: int) -> None:
+def test_quadrature_gives_the_linear_decoders_marginal(k):
     decoder = linear_decoder(4, k, 0.8)
     x = decoder.mu + np.array([0.5, -1.0, 0.2, 0.7])
     # All three are sums of terms of size |log p| and of node logarithms up to 1e3; the rule itself
@@ -55,8 +55,8 @@ def test_quadrature_gives_the_linear_decoders_marginal(k: int) -> None:
 
 
 @pytest.mark.E31
-def test_quadrature_and_importance_sampling_agree_for_a_curved_decoder() -> None:
-    def curved(z: np.ndarray) -> np.ndarray:
+def test_quadrature_and_importance_sampling_agree_for_a_curved_decoder():
+    def curved(z):
         return np.concatenate([z, z**2, np.sin(3 * z)], axis=-1)
 
     x = np.array([0.6, 0.5, 0.9])
@@ -69,7 +69,7 @@ def test_quadrature_and_importance_sampling_agree_for_a_curved_decoder() -> None
 
 
 @pytest.mark.E31
-def test_counting_the_prior_twice_gives_another_number() -> None:
+def test_counting_the_prior_twice_gives_another_number():
     decoder = LinearDecoder([[1.0]], [0.0], 1.0)
     x = np.array([0.5])
     z = np.linspace(-10, 10, 4001)[:, None]
@@ -81,7 +81,7 @@ def test_counting_the_prior_twice_gives_another_number() -> None:
 
 
 @pytest.mark.E31
-def test_with_the_exact_posterior_every_draw_has_the_same_weight() -> None:
+def test_with_the_exact_posterior_every_draw_has_the_same_weight():
     decoder = linear_decoder(12, 3, 0.5)
     x = decoder.marginal.sample(1, rng=np.random.default_rng(3))[0]
     estimate = importance_sampling(
@@ -95,7 +95,7 @@ def test_with_the_exact_posterior_every_draw_has_the_same_weight() -> None:
 
 @pytest.mark.E31
 @pytest.mark.parametrize("k", [1, 3, 10])
-def test_a_broadened_posterior_is_right_within_five_standard_errors(k: int) -> None:
+def test_a_broadened_posterior_is_right_within_five_standard_errors(k):
     decoder = linear_decoder(30, k, 0.5)
     x = decoder.marginal.sample(1, rng=np.random.default_rng(5))[0]
     proposal = decoder.posterior(x, broaden=1.5)
@@ -105,7 +105,7 @@ def test_a_broadened_posterior_is_right_within_five_standard_errors(k: int) -> N
 
 
 @pytest.mark.E31
-def test_naive_monte_carlo_is_right_in_one_dimension_and_hopeless_in_fifty() -> None:
+def test_naive_monte_carlo_is_right_in_one_dimension_and_hopeless_in_fifty():
     rng = np.random.default_rng(7)
     low, high = linear_decoder(1, 1, 0.5), linear_decoder(50, 50, 0.5)
     x = low.marginal.sample(1, rng=rng)[0]
@@ -118,9 +118,7 @@ def test_naive_monte_carlo_is_right_in_one_dimension_and_hopeless_in_fifty() -> 
 
 
 @pytest.mark.E32
-def test_the_zero_one_decoder_gives_zero_for_any_continuous_decoder_and_one_for_a_constant() -> (
-    None
-):
+def test_the_zero_one_decoder_gives_zero_for_any_continuous_decoder_and_one_for_a_constant():
     decoder = linear_decoder(2, 2, 0.0)
     rng = np.random.default_rng(8)
     assert zero_one(decoder, decoder(np.array([0.3, 0.1])), 2, n=1000, rng=rng) == 0.0
@@ -135,7 +133,7 @@ def test_the_zero_one_decoder_gives_zero_for_any_continuous_decoder_and_one_for_
 
 @pytest.mark.E30
 @given(st.integers(0, 1000), st.integers(1, 3))
-def test_ppca_has_no_better_neighbour(seed: int, k: int) -> None:
+def test_ppca_has_no_better_neighbour(seed, k):
     rng = np.random.default_rng(seed)
     data = rng.standard_normal((40, 5)) * [3, 2, 1, 0.7, 0.5] @ rng.standard_normal((5, 5))
     truth = Gaussian(data.mean(0), np.cov(data.T, bias=True))
@@ -148,7 +146,7 @@ def test_ppca_has_no_better_neighbour(seed: int, k: int) -> None:
 
 
 @pytest.mark.E30
-def test_ppca_recovers_a_linear_decoder_from_its_own_marginal() -> None:
+def test_ppca_recovers_a_linear_decoder_from_its_own_marginal():
     decoder = linear_decoder(8, 3, 0.4)
     found = ppca(decoder.mu, decoder.marginal.cov, 3)
     assert found.noise == pytest.approx(0.4, rel=100 * EPS * np.linalg.cond(decoder.marginal.cov))
@@ -160,7 +158,7 @@ def test_ppca_recovers_a_linear_decoder_from_its_own_marginal() -> None:
     )
 
 
-def test_ppca_of_a_covariance_of_lower_rank_has_no_noise() -> None:
+def test_ppca_of_a_covariance_of_lower_rank_has_no_noise():
     W = np.array([[1.0], [2.0], [0.5]])
     found = ppca(np.zeros(3), W @ W.T, 1)
     assert found.noise <= np.sqrt(100 * EPS * 5.25)
@@ -170,9 +168,7 @@ def test_ppca_of_a_covariance_of_lower_rank_has_no_noise() -> None:
 @pytest.mark.E31
 @pytest.mark.parametrize("W", [[[0.3, 0.7]], [[1.0], [0.0]], [[1.0, 1.0], [1.0, 1.0], [0.0, 2.0]]])
 @pytest.mark.parametrize("noise", [1e-2, 1e-6, 1e-8, 1e-11])
-def test_small_noise_is_lost_neither_in_the_marginal_nor_in_the_posterior(
-    W: list[list[float]], noise: float
-) -> None:
+def test_small_noise_is_lost_neither_in_the_marginal_nor_in_the_posterior(W, noise):
     decoder = LinearDecoder(W, np.zeros(len(W)), noise)
     x = decoder(np.full(len(W[0]), 0.4))
     marginal, posterior = decoder.marginal, decoder.posterior(x)
@@ -192,7 +188,7 @@ def test_small_noise_is_lost_neither_in_the_marginal_nor_in_the_posterior(
 
 
 @pytest.mark.E32
-def test_known_densities_of_decoders_with_little_noise() -> None:
+def test_known_densities_of_decoders_with_little_noise():
     assert LinearDecoder([[0.3, 0.7]], [0.0], 1e-8).marginal.logpdf([0.5]) == pytest.approx(
         -0.8621, abs=5e-5
     )
@@ -202,7 +198,7 @@ def test_known_densities_of_decoders_with_little_noise() -> None:
 
 
 @pytest.mark.E31
-def test_any_proposal_with_a_density_gives_the_evidence() -> None:
+def test_any_proposal_with_a_density_gives_the_evidence():
     decoder, rng = LinearDecoder([[1.0]], [0.0], 1.0), np.random.default_rng(0)
     blurred = Empirical([[0.3], [-0.6]]).noised(1.0, 1.0)
     estimate = importance_sampling(decoder, [0.5], 1.0, blurred, n=20000, rng=rng)
@@ -213,7 +209,7 @@ def test_any_proposal_with_a_density_gives_the_evidence() -> None:
 @pytest.mark.parametrize(
     "k, z", [*((1, z) for z in (0.0, 0.025, 0.0125, 0.333)), (2, 0.0125), (2, 0.333)]
 )
-def test_quadrature_gives_the_integral_or_refuses(k: int, z: float) -> None:
+def test_quadrature_gives_the_integral_or_refuses(k, z):
     # z on a node, between two, and elsewhere; on the second axis the integrand stays wide.
     refused = 0
     for noise in (1.0, 0.1, 0.07, 0.055, 0.05, 0.03, 1e-2, 1e-5):
@@ -234,7 +230,7 @@ def test_quadrature_gives_the_integral_or_refuses(k: int, z: float) -> None:
 
 
 @pytest.mark.E31
-def test_the_standard_error_is_the_delta_method() -> None:
+def test_the_standard_error_is_the_delta_method():
     decoder, x = LinearDecoder([[1.0]], [0.0], 0.5), [0.7]
     estimate = naive_monte_carlo(decoder, x, 0.5, 1, n=300, rng=np.random.default_rng(12))
     z = np.random.default_rng(12).standard_normal((300, 1))
@@ -245,7 +241,7 @@ def test_the_standard_error_is_the_delta_method() -> None:
     assert estimate.effective_draws == pytest.approx(w.sum() ** 2 / np.square(w).sum(), rel=1e-12)
 
 
-def test_integers_count_as_float64() -> None:
+def test_integers_count_as_float64():
     # 2^24 + 1 is no float32.
     big = 2**24 + 1
     decoder = LinearDecoder([[big]], [big], 1)

@@ -1,6 +1,6 @@
 """The bound and its exact gap; the probability flow against the density it must carry."""
 
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from ddpm_np.closed_form.distributions import (
     kl_divergence,
 )
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
-from ddpm_np.closed_form.likelihood import VLBTerms, bits_per_dim, nll, vlb_terms
+from ddpm_np.closed_form.likelihood import bits_per_dim, nll, vlb_terms
 from ddpm_np.closed_form.probability_flow import probability_flow_logpdf, probability_flow_sample
 from ddpm_np.closed_form.reverse import reverse_variance, sampler_distribution
 from ddpm_np.conformance.strategies import gaussians, schedules
@@ -32,11 +32,11 @@ SHORT = Schedule.from_beta(np.linspace(0.02, 0.3, 12))
 FREQUENCIES = [0.0826, 0.2049, 1.3489, 3.1848, 4.0664]
 
 
-def white(dim: int) -> Gaussian:
+def white(dim):
     return Gaussian(np.zeros(dim), np.eye(dim))
 
 
-def bound(dist: Gaussian, schedule: Schedule, **kwargs: Any) -> VLBTerms:
+def bound(dist, schedule, **kwargs):
     return vlb_terms(IdealDenoiser(dist, schedule), dist, schedule, **kwargs)
 
 
@@ -44,7 +44,7 @@ def bound(dist: Gaussian, schedule: Schedule, **kwargs: Any) -> VLBTerms:
 
 
 @pytest.mark.E30
-def test_the_mean_nll_of_data_under_a_model_is_entropy_plus_kl() -> None:
+def test_the_mean_nll_of_data_under_a_model_is_entropy_plus_kl():
     rng, n = np.random.default_rng(1), 20_000
     data = Gaussian([0.3, 0.0], [[2.0, 0.6], [0.6, 1.0]])
     model = Gaussian([0.0, 0.2], [[1.0, 0.0], [0.0, 3.0]])
@@ -55,13 +55,13 @@ def test_the_mean_nll_of_data_under_a_model_is_entropy_plus_kl() -> None:
     ) / np.sqrt(n)
 
 
-def test_nll_is_infinite_off_the_support_and_finite_on_it() -> None:
+def test_nll_is_infinite_off_the_support_and_finite_on_it():
     ensemble = MultiSine(FREQUENCIES)
     assert np.isfinite(nll(ensemble, ensemble.sample(300, rng=np.random.default_rng(2)))).all()
     assert nll(ensemble, np.ones(50) * np.arange(50) % 2) == np.inf
 
 
-def test_bits_are_nats_over_dim_ln_2() -> None:
+def test_bits_are_nats_over_dim_ln_2():
     assert bits_per_dim(50 * np.log(2), 50) == 1.0
     terms = bound(MultiSine(FREQUENCIES, noise=0.1), NOTES)
     assert terms.bits_per_dim == bits_per_dim(terms.total, 50)
@@ -72,9 +72,7 @@ def test_bits_are_nats_over_dim_ln_2() -> None:
 
 @pytest.mark.E28
 @given(GAUSSIANS, SCHEDULES)
-def test_with_the_true_kernel_the_gap_is_the_kl_of_the_start_and_nothing_else(
-    dist: Gaussian, schedule: Schedule
-) -> None:
+def test_with_the_true_kernel_the_gap_is_the_kl_of_the_start_and_nothing_else(dist, schedule):
     gap = bound(dist, schedule, variance="kernel").total - dist.entropy
     start = kl_divergence(dist.diffuse(schedule, schedule.T), white(dist.dim))
     assert abs(gap - start) <= 1e-10 * max(1.0, start)
@@ -87,7 +85,7 @@ def test_with_the_true_kernel_the_gap_is_the_kl_of_the_start_and_nothing_else(
     ids=["notes", "linear", "cosine"],
 )
 @pytest.mark.parametrize("noise", [0.0, 0.1], ids=["on the support", "noisy"])
-def test_the_same_for_the_ensemble(schedule: Schedule, noise: float) -> None:
+def test_the_same_for_the_ensemble(schedule, noise):
     dist = MultiSine(FREQUENCIES, noise=noise)
     gap = bound(dist, schedule, variance="kernel").total - dist.entropy
     assert abs(gap - kl_divergence(dist.diffuse(schedule, schedule.T), white(50))) <= 1e-10
@@ -95,9 +93,7 @@ def test_the_same_for_the_ensemble(schedule: Schedule, noise: float) -> None:
 
 @pytest.mark.E28
 @given(REGULAR, SCHEDULES, st.sampled_from(["posterior", "beta", "array"]))
-def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(
-    dist: Gaussian, schedule: Schedule, name: str
-) -> None:
+def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(dist, schedule, name):
     """KL chain rule: the start, then for each step KL between two Gaussians of equal mean."""
     if name == "array":
         variance = table = np.linspace(0.3, 0.1, schedule.T + 1)
@@ -115,9 +111,7 @@ def test_with_any_variance_the_gap_is_the_chain_of_kernel_divergences(
 
 @pytest.mark.E28
 @given(REGULAR, SCHEDULES)
-def test_the_bound_lies_above_the_nll_under_what_the_sampler_puts_out(
-    dist: Gaussian, schedule: Schedule
-) -> None:
+def test_the_bound_lies_above_the_nll_under_what_the_sampler_puts_out(dist, schedule):
     """The model's own density is that of the ancestral sampler with the decoder's noise."""
     table = optimal_variance(dist, schedule)
     model = sampler_distribution(dist, schedule, variance=table)
@@ -126,8 +120,8 @@ def test_the_bound_lies_above_the_nll_under_what_the_sampler_puts_out(
 
 
 @pytest.mark.E28
-def test_known_figures_in_one_dimension() -> None:
-    gaps: dict[str, list[float]] = {"kernel": [], "posterior": [], "beta": [], "beta_tilde_2": []}
+def test_known_figures_in_one_dimension():
+    gaps = {"kernel": [], "posterior": [], "beta": [], "beta_tilde_2": []}
     for spread in (0.25, 1.0, 4.0):
         dist = Gaussian([0.0], [[spread]])
         for name in ("kernel", "posterior", "beta"):
@@ -143,19 +137,7 @@ def test_known_figures_in_one_dimension() -> None:
 
 
 @pytest.mark.E28
-def test_the_optimal_variance_has_no_better_neighbour() -> None:
-    dist = MultiSine(FREQUENCIES, noise=0.1)
-    best = optimal_variance(dist, NOTES)
-    least = bound(dist, NOTES, variance=best).total
-    for t in (1, 2, 50, 100):
-        for factor in (0.9, 1.1):
-            other = best.copy()
-            other[t] *= factor
-            assert bound(dist, NOTES, variance=other).total > least
-
-
-@pytest.mark.E28
-def test_one_step_is_prior_and_decoder() -> None:
+def test_one_step_is_prior_and_decoder():
     dist, schedule = Gaussian([2.0], [[3.0]]), Schedule.from_beta([0.36])
     terms = bound(dist, schedule, decoder_variance=0.5)
     v = 0.64 * 3 + 0.36
@@ -166,7 +148,7 @@ def test_one_step_is_prior_and_decoder() -> None:
 
 
 @pytest.mark.E28
-def test_a_decoder_or_a_step_without_variance_makes_the_bound_infinite() -> None:
+def test_a_decoder_or_a_step_without_variance_makes_the_bound_infinite():
     dist = Gaussian([0.0, 1.0], np.diag([0.5, 2.0]))
     assert bound(dist, NOTES, variance=NOTES.beta_tilde).decoder == np.inf
     assert np.isfinite(bound(dist, NOTES, variance=NOTES.beta_tilde, decoder_variance=0.01).total)
@@ -176,7 +158,7 @@ def test_a_decoder_or_a_step_without_variance_makes_the_bound_infinite() -> None
 
 
 @pytest.mark.E28
-def test_only_the_second_moments_of_the_data_meet_the_ideal_denoiser_of_a_gaussian() -> None:
+def test_only_the_second_moments_of_the_data_meet_the_ideal_denoiser_of_a_gaussian():
     model = Gaussian([0.5, 0.0], [[1.0, 0.3], [0.3, 0.5]])
     mixture = GaussianMixture([0.3, 0.7], [[-1.0, 0.0], [1.0, 0.5]], [np.eye(2), 0.2 * np.eye(2)])
     denoiser = IdealDenoiser(model, SHORT)
@@ -197,7 +179,7 @@ def test_only_the_second_moments_of_the_data_meet_the_ideal_denoiser_of_a_gaussi
 @pytest.mark.E28
 @pytest.mark.parametrize("variance", ["posterior", "beta", "kernel"])
 @pytest.mark.filterwarnings("error")
-def test_a_point_is_its_own_batch(variance: str) -> None:
+def test_a_point_is_its_own_batch(variance):
     x = [0.7, -1.2]
     denoiser = IdealDenoiser(Gaussian([0.5, 0.0], [[1.0, 0.3], [0.3, 0.5]]), SHORT)
     point, batch = (vlb_terms(denoiser, d, SHORT, variance=variance) for d in (PointMass(x), [x]))
@@ -212,7 +194,7 @@ def test_a_point_is_its_own_batch(variance: str) -> None:
 
 @pytest.mark.E28
 @pytest.mark.parametrize("exact", [True, False])
-def test_the_standard_error_is_that_of_the_mean_of_the_rows(exact: bool) -> None:
+def test_the_standard_error_is_that_of_the_mean_of_the_rows(exact):
     dist = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
     ideal, x_0 = IdealDenoiser(dist, SHORT), dist.sample(20, rng=np.random.default_rng(13))
     if exact:
@@ -221,7 +203,7 @@ def test_the_standard_error_is_that_of_the_mean_of_the_rows(exact: bool) -> None
     else:  # a denoiser without noise of its own: the drawn noise cancels from eps_hat - eps
         noise = np.random.default_rng(14)
 
-        def shifted(x_t: np.ndarray, t: int) -> np.ndarray:
+        def shifted(x_t, t):
             root, rest = np.sqrt(SHORT.alpha_bar[t]), np.sqrt(SHORT.one_minus_alpha_bar[t])
             return (x_t - root * x_0[: len(x_t)]) / rest + x_0[: len(x_t)]
 
@@ -237,7 +219,7 @@ def test_the_standard_error_is_that_of_the_mean_of_the_rows(exact: bool) -> None
 
 
 @pytest.mark.E28
-def test_the_prior_term_of_a_simulated_bound_is_exact_for_a_batch() -> None:
+def test_the_prior_term_of_a_simulated_bound_is_exact_for_a_batch():
     dist = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
     ideal, x_0 = IdealDenoiser(dist, SHORT), dist.sample(20, rng=np.random.default_rng(13))
     simulated = vlb_terms(lambda x, t: ideal(x, t), x_0, SHORT, rng=np.random.default_rng(14))
@@ -250,7 +232,7 @@ def test_the_prior_term_of_a_simulated_bound_is_exact_for_a_batch() -> None:
 
 
 @pytest.mark.E28
-def test_for_data_off_the_support_the_true_kernels_decoder_is_infinite() -> None:
+def test_for_data_off_the_support_the_true_kernels_decoder_is_infinite():
     ensemble = MultiSine(FREQUENCIES)
     denoiser = IdealDenoiser(ensemble, NOTES)
     x_0 = ensemble.sample(40, rng=np.random.default_rng(3))
@@ -268,7 +250,7 @@ def test_for_data_off_the_support_the_true_kernels_decoder_is_infinite() -> None
 
 @pytest.mark.E28
 @pytest.mark.parametrize("variance", ["posterior", "beta", "array"])
-def test_simulation_agrees_with_the_closed_form_within_five_standard_errors(variance: str) -> None:
+def test_simulation_agrees_with_the_closed_form_within_five_standard_errors(variance):
     dist = Gaussian([1.0, -0.5, 0.0], [[2.0, 0.5, 0.0], [0.5, 0.3, 0.0], [0.0, 0.0, 0.0]])
     table = optimal_variance(dist, SHORT) if variance == "array" else variance
     ideal = IdealDenoiser(dist, SHORT)
@@ -291,7 +273,7 @@ def test_simulation_agrees_with_the_closed_form_within_five_standard_errors(vari
 
 
 @pytest.mark.E28
-def test_a_worse_denoiser_has_a_worse_bound_by_the_weighted_squared_error() -> None:
+def test_a_worse_denoiser_has_a_worse_bound_by_the_weighted_squared_error():
     dist, shift = Gaussian([0.0], [[0.5]]), 0.3
     ideal = IdealDenoiser(dist, SHORT)
     rng = np.random.default_rng(5)
@@ -306,7 +288,7 @@ def test_a_worse_denoiser_has_a_worse_bound_by_the_weighted_squared_error() -> N
 
 
 @pytest.mark.E28
-def test_a_mixtures_ideal_denoiser_is_simulated_and_its_bound_lies_above_the_entropy() -> None:
+def test_a_mixtures_ideal_denoiser_is_simulated_and_its_bound_lies_above_the_entropy():
     mixture = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[0.04]], [[0.04]]])
     rng = np.random.default_rng(6)
     terms = vlb_terms(
@@ -318,11 +300,11 @@ def test_a_mixtures_ideal_denoiser_is_simulated_and_its_bound_lies_above_the_ent
     assert terms.total > entropy - 5 * terms.standard_error
 
 
-def test_a_float32_denoiser_gets_float32() -> None:
+def test_a_float32_denoiser_gets_float32():
     class Zero:
         dtype = np.dtype(np.float32)
 
-        def __call__(self, x: np.ndarray, t: int) -> np.ndarray:
+        def __call__(self, x, t):
             assert x.dtype == np.float32
             return np.zeros_like(x)
 
@@ -333,24 +315,38 @@ def test_a_float32_denoiser_gets_float32() -> None:
 # ---- the probability flow ------------------------------------------------------------------------
 
 
-@pytest.mark.E29
-@pytest.mark.parametrize(
-    "schedule",
-    [NOTES, Schedule.linear(200), Schedule.from_beta([0.5] * 60)],
-    ids=lambda s: f"T={s.T}",
-)
-def test_the_flows_log_density_is_the_datas_to_1e_6_at_50_dimensions(schedule: Schedule) -> None:
-    dist = MultiSine(FREQUENCIES, noise=0.1)
-    x = dist.sample(5, rng=np.random.default_rng(8))
-    exact = probability_flow_logpdf(
-        IdealDenoiser(dist, schedule), schedule, x, terminal=dist.diffuse(schedule, schedule.T)
-    )
-    assert exact.shape == (5,)
-    assert np.abs(exact - dist.logpdf(x)).max() <= 1e-6
+NOISY = MultiSine(FREQUENCIES, noise=0.1)
+FLOWS = {
+    "the notes": (NOISY, NOTES, NOISY.sample(5, rng=np.random.default_rng(8))),
+    "linear": (NOISY, Schedule.linear(200), NOISY.sample(5, rng=np.random.default_rng(8))),
+    "equal": (NOISY, Schedule.from_beta([0.5] * 60), NOISY.sample(5, rng=np.random.default_rng(8))),
+    "a mixture": (
+        GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [[[0.2]], [[0.3]]]),
+        SHORT,
+        np.linspace(-1.8, 2.5, 9)[:, None],
+    ),
+    "points with noise": (
+        Empirical([[0.0], [1.0]]).noised(1.0, 0.04),
+        SHORT,
+        np.array([[0.1], [0.9], [1.2]]),
+    ),
+    # alpha_bar_T = 1e-300
+    "an end far out": (Gaussian([1.0], [[0.25]]), Schedule.from_beta([0.9] * 300), np.array([0.7])),
+}
 
 
 @pytest.mark.E29
-def test_with_white_noise_at_the_end_it_is_off_by_what_the_end_is_off() -> None:
+@pytest.mark.parametrize("name", FLOWS)
+def test_the_flows_log_density_is_the_datas_to_1e_6(name):
+    dist, schedule, x = FLOWS[name]
+    terminal = None if name == "an end far out" else dist.diffuse(schedule, schedule.T)
+    found = probability_flow_logpdf(IdealDenoiser(dist, schedule), schedule, x, terminal=terminal)
+    assert found.shape == x.shape[:-1]
+    assert np.abs(found - dist.logpdf(x)).max() <= 1e-6
+
+
+@pytest.mark.E29
+def test_with_white_noise_at_the_end_it_is_off_by_what_the_end_is_off():
     """Tenths of a nat: the flow's own density exactly; q(x_T) is not N(0, I)."""
     dist = MultiSine(FREQUENCIES, noise=0.1)
     x = dist.sample(200, rng=np.random.default_rng(9))
@@ -367,7 +363,7 @@ def test_with_white_noise_at_the_end_it_is_off_by_what_the_end_is_off() -> None:
 
 @pytest.mark.E29
 @given(GAUSSIANS, st.integers(0, 2**32 - 1))
-def test_the_flow_scales_each_axis_by_its_standard_deviations(dist: Gaussian, seed: int) -> None:
+def test_the_flow_scales_each_axis_by_its_standard_deviations(dist, seed):
     denoiser, q_T = IdealDenoiser(dist, SHORT), dist.diffuse(SHORT, SHORT.T)
     x_T = q_T.sample(3, rng=np.random.default_rng(seed))
     samples = probability_flow_sample(
@@ -384,7 +380,7 @@ def test_the_flow_scales_each_axis_by_its_standard_deviations(dist: Gaussian, se
 
 
 @pytest.mark.E29
-def test_from_white_noise_the_variances_come_out_as_lambda_over_v_T() -> None:
+def test_from_white_noise_the_variances_come_out_as_lambda_over_v_T():
     dist, n = Gaussian([0.0, 0.0], np.diag([4.0, 0.25])), 2000
     samples = probability_flow_sample(
         IdealDenoiser(dist, SHORT), SHORT, n, rng=np.random.default_rng(10)
@@ -397,7 +393,7 @@ def test_from_white_noise_the_variances_come_out_as_lambda_over_v_T() -> None:
 
 
 @pytest.mark.E29
-def test_ddim_tends_to_the_flow_as_steps_get_small() -> None:
+def test_ddim_tends_to_the_flow_as_steps_get_small():
     """First order: half the step, half the distance, from the same noise."""
     dist, off = Gaussian([0.5], [[0.25]]), []
     for T in (200, 400):
@@ -411,17 +407,7 @@ def test_ddim_tends_to_the_flow_as_steps_get_small() -> None:
 
 
 @pytest.mark.E29
-def test_the_flow_of_a_mixture_carries_the_mixtures_density() -> None:
-    mixture = GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [[[0.2]], [[0.3]]])
-    x = np.linspace(-1.8, 2.5, 9)[:, None]
-    found = probability_flow_logpdf(
-        IdealDenoiser(mixture, SHORT), SHORT, x, terminal=mixture.diffuse(SHORT, SHORT.T)
-    )
-    assert np.abs(found - mixture.logpdf(x)).max() <= 1e-6
-
-
-@pytest.mark.E29
-def test_the_flow_of_points_ends_on_the_points_as_often_as_they_weigh() -> None:
+def test_the_flow_of_points_ends_on_the_points_as_often_as_they_weigh():
     points, n = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, -1.0]]), 300
     dist = Empirical(points)
     samples = probability_flow_sample(
@@ -437,32 +423,17 @@ def test_the_flow_of_points_ends_on_the_points_as_often_as_they_weigh() -> None:
 
 
 @pytest.mark.E29
-def test_points_with_noise_have_a_density_under_the_flow() -> None:
-    dist = Empirical([[0.0], [1.0]]).noised(1.0, 0.04)
-    x = np.array([[0.1], [0.9], [1.2]])
-    denoiser, terminal = IdealDenoiser(dist, SHORT), dist.diffuse(SHORT, SHORT.T)
-    found = probability_flow_logpdf(denoiser, SHORT, x, terminal=terminal)
-    assert np.abs(found - dist.logpdf(x)).max() <= 1e-6
-
-
-@pytest.mark.E29
-def test_a_flow_that_is_too_stiff_says_so_in_place_of_running_for_ever(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_flow_that_is_too_stiff_says_so_in_place_of_running_for_ever(monkeypatch):
     narrow = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1e-6]], [[1e-6]]])
     denoiser = IdealDenoiser(narrow, SHORT)
     monkeypatch.setattr(probability_flow, "_MAX_EVALUATIONS", 60)
+    failed = SimpleNamespace(success=False, message="no step is small enough")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scipy.integrate.solve_ivp", lambda *args, **options: failed)
+        with pytest.raises(ArithmeticError, match="could not be solved: no step is small enough$"):
+            probability_flow_logpdf(denoiser, SHORT, [0.0])
     message = r"too stiff: 60 evaluations reached sigma = [\d.e-]+ on the way from 0 to 2\.77"
     with pytest.raises(ArithmeticError, match=message):
         probability_flow_logpdf(denoiser, SHORT, [0.0])
     with pytest.raises(ArithmeticError, match="on the way from 2.77 to 1e-08"):
         probability_flow_sample(denoiser, SHORT, 2, rng=np.random.default_rng(0))
-
-
-@pytest.mark.E29
-def test_a_single_vector_has_a_single_density_and_an_end_far_out_costs_nothing() -> None:
-    dist = Gaussian([1.0], [[0.25]])
-    schedule = Schedule.from_beta([0.9] * 300)  # alpha_bar_T = 1e-300
-    value = probability_flow_logpdf(IdealDenoiser(dist, schedule), schedule, [0.7])
-    assert value.shape == ()
-    assert abs(value - dist.logpdf([0.7])) <= 1e-6

@@ -23,7 +23,7 @@ EPS = np.finfo(np.float64).eps
 Array = NDArray[np.float64]
 
 
-def plain_density(m: GaussianMixture, x: Array) -> complex:
+def plain_density(m, x):
     """The sum of the weighted densities, as in a textbook; analytic, so that x may be complex."""
     density = 0.0
     for w, c in zip(m.weights, m.components):
@@ -37,7 +37,7 @@ def plain_density(m: GaussianMixture, x: Array) -> complex:
 
 
 @given(gaussian_mixtures(), st.integers(0, 2**32))
-def test_log_density_and_score_are_the_plain_formulas(m: GaussianMixture, seed: int) -> None:
+def test_log_density_and_score_are_the_plain_formulas(m, seed):
     x = m.sample(3, rng=np.random.default_rng(seed))
     # Condition number of the covariances: 1e3 at most; squared distances of order 100.
     tolerance = 1e3 * 100 * m.dim * EPS
@@ -51,7 +51,7 @@ def test_log_density_and_score_are_the_plain_formulas(m: GaussianMixture, seed: 
 
 
 @given(gaussian_mixtures(), st.integers(0, 2**32))
-def test_divergence_is_the_trace_of_the_scores_jacobian(m: GaussianMixture, seed: int) -> None:
+def test_divergence_is_the_trace_of_the_scores_jacobian(m, seed):
     x, h = m.sample(1, rng=np.random.default_rng(seed))[0], 1e-3
     stencil, at = np.array([1, -8, 8, -1]) / (12 * h), np.array([-2, -1, 1, 2]) * h  # fourth order
     axes = list(enumerate(np.eye(m.dim)))
@@ -65,7 +65,7 @@ def test_divergence_is_the_trace_of_the_scores_jacobian(m: GaussianMixture, seed
 
 
 @pytest.mark.parametrize("x", [0.3, 1e4, 1e8, -1e8])
-def test_divergence_keeps_its_digits_far_from_everything(x: float) -> None:
+def test_divergence_keeps_its_digits_far_from_everything(x):
     one = GaussianMixture([1.0], [[0.0]], [[[1.0]]])
     two = GaussianMixture([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[1.0]]])
     assert one.divergence([x]) == -1
@@ -80,7 +80,7 @@ def test_divergence_keeps_its_digits_far_from_everything(x: float) -> None:
 
 
 @pytest.mark.parametrize("diffused", [False, True])
-def test_density_integrates_to_one(diffused: bool) -> None:
+def test_density_integrates_to_one(diffused):
     from scipy.integrate import quad
 
     schedule = Schedule.from_beta([0.3])
@@ -93,7 +93,7 @@ def test_density_integrates_to_one(diffused: bool) -> None:
         assert abs(area - 1) <= error + 1e-12
 
 
-def test_density_integrates_to_one_in_the_plane() -> None:
+def test_density_integrates_to_one_in_the_plane():
     m = GaussianMixture(
         [0.3, 0.7], [[0.0, 1.0], [2.0, -1.0]], [np.eye(2), [[1.0, 0.6], [0.6, 0.5]]]
     )
@@ -105,7 +105,7 @@ def test_density_integrates_to_one_in_the_plane() -> None:
     assert abs(np.exp(m.logpdf(grid)).sum() * 0.125**2 - 1) <= 1e-12
 
 
-def test_sample_has_the_stated_mean_and_covariance() -> None:
+def test_sample_has_the_stated_mean_and_covariance():
     rng, n = np.random.default_rng(0), 40_000
     m = GaussianMixture(
         [0.25, 0.75, 0.0],
@@ -124,7 +124,7 @@ def test_sample_has_the_stated_mean_and_covariance() -> None:
         assert np.array_equal(one, again) and not np.array_equal(one, other)
 
 
-def test_weights_are_divided_by_their_sum() -> None:
+def test_weights_are_divided_by_their_sum():
     thirds = np.float32([1 / 3] * 3)
     m = GaussianMixture(thirds, [[0.0], [1.0], [2.0]], 3 * [[[1.0]]])
     assert m.weights.sum() == pytest.approx(1, abs=2 * EPS) and m.weights.dtype == np.float64
@@ -132,7 +132,7 @@ def test_weights_are_divided_by_their_sum() -> None:
     assert GaussianMixture([1], [[0]], [[[1]]]).weights.dtype == np.float64
 
 
-def test_whole_numbers_become_float64() -> None:
+def test_whole_numbers_become_float64():
     big = 2**24 + 1  # no float32
     assert GaussianMixture([1], [[big]], [[[1]]]).mean[0] == big
     points = Empirical([[big], [big]])
@@ -140,7 +140,7 @@ def test_whole_numbers_become_float64() -> None:
     assert points.sample(2, rng=np.random.default_rng(0))[0, 0] == big
 
 
-def test_sampled_noise_has_the_stated_variance_to_three_per_cent() -> None:
+def test_sampled_noise_has_the_stated_variance_to_three_per_cent():
     # The variance of n numbers is known to sqrt(2 / n) = 0.35 %: five of these are 1.8 %.
     n = 160_000
     dist, rng = Empirical([[2.0]]).noised(0.25, 0.09), np.random.default_rng(3)
@@ -153,7 +153,7 @@ def test_sampled_noise_has_the_stated_variance_to_three_per_cent() -> None:
     assert abs(squares.mean() / 1.52 - 1) <= 5 * np.sqrt(np.var(squares) / n) / 1.52 < 0.03
 
 
-def test_a_density_on_the_whole_space_needs_variance_everywhere() -> None:
+def test_a_density_on_the_whole_space_needs_variance_everywhere():
     line = np.diag([1.0, 0.0])
     assert not GaussianMixture([0.5, 0.5], np.zeros((2, 2)), [np.eye(2), line]).has_density
     assert GaussianMixture([1.0, 0.0], np.zeros((2, 2)), [np.eye(2), line]).has_density
@@ -163,9 +163,7 @@ def test_a_density_on_the_whole_space_needs_variance_everywhere() -> None:
 
 @pytest.mark.E6
 @given(gaussian_mixtures(), st.integers(0, 3))
-def test_diffusion_moves_mean_and_covariance_as_the_forward_process_does(
-    m: GaussianMixture, t: int
-) -> None:
+def test_diffusion_moves_mean_and_covariance_as_the_forward_process_does(m, t):
     schedule = Schedule.from_beta([1e-6, 0.3, 0.9])
     for dist in (m, Empirical(m.sample(7, rng=np.random.default_rng(t)))):
         x_t = dist.diffuse(schedule, t)
@@ -180,9 +178,7 @@ def test_diffusion_moves_mean_and_covariance_as_the_forward_process_does(
 @given(
     st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 6), st.sampled_from([1e-6, 0.1, 0.9])
 )
-def test_diffused_points_are_the_mixture_of_equal_gaussians(
-    seed: int, dim: int, n: int, beta: float
-) -> None:
+def test_diffused_points_are_the_mixture_of_equal_gaussians(seed, dim, n, beta):
     rng, schedule = np.random.default_rng(seed), Schedule.from_beta([beta])
     points = rng.standard_normal((n, dim))
     kernel = Empirical(points).diffuse(schedule, 1)
@@ -203,7 +199,7 @@ def test_diffused_points_are_the_mixture_of_equal_gaussians(
 
 
 @pytest.mark.E4
-def test_diffusing_in_two_stages_is_diffusing_at_once() -> None:
+def test_diffusing_in_two_stages_is_diffusing_at_once():
     rng, schedule = np.random.default_rng(0), Schedule.from_beta([0.1, 0.3, 0.5])
     points = rng.standard_normal((4, 3))
     for dist in (
@@ -217,14 +213,14 @@ def test_diffusing_in_two_stages_is_diffusing_at_once() -> None:
         assert np.allclose(staged.score(x), at_once.score(x), rtol=0, atol=100 * EPS)
 
 
-def test_one_component_is_its_gaussian() -> None:
+def test_one_component_is_its_gaussian():
     g = Gaussian([1.0, 2.0], [[2.0, 0.5], [0.5, 1.0]])
     m, x = GaussianMixture([1.0], [g.mean], [g.cov]), [[0.0, 0.0], [3.0, -1.0]]
     assert np.array_equal(m.logpdf(x), g.logpdf(x)) and np.array_equal(m.score(x), g.score(x))
     assert np.allclose(m.divergence(x), g.divergence(x), rtol=8 * EPS)
 
 
-def test_far_from_everything_the_nearest_component_answers() -> None:
+def test_far_from_everything_the_nearest_component_answers():
     m = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
     e = Empirical([[-1.0], [1.0]]).noised(1.0, 1.0)
     for dist in (m, e):
@@ -232,7 +228,7 @@ def test_far_from_everything_the_nearest_component_answers() -> None:
         assert dist.logpdf([1e6]) == pytest.approx(-0.5 * (1e6 - 1) ** 2, rel=1e-9)
 
 
-def test_a_point_of_several_supports_belongs_to_the_thinnest() -> None:
+def test_a_point_of_several_supports_belongs_to_the_thinnest():
     line, point = np.diag([1.0, 0.0]), np.zeros((2, 2))
     m = GaussianMixture(
         [0.25, 0.5, 0.25], [[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]], [line, point, np.eye(2)]
@@ -245,7 +241,7 @@ def test_a_point_of_several_supports_belongs_to_the_thinnest() -> None:
     assert np.allclose(m.divergence(x), [0, -1, -2], rtol=0, atol=8 * EPS)
 
 
-def test_off_every_support_there_is_no_density() -> None:
+def test_off_every_support_there_is_no_density():
     m = GaussianMixture([0.5, 0.5], [[0.0, 0.0], [0.0, 1.0]], 2 * [np.diag([1.0, 0.0])])
     e, p = Empirical([[0.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), PointMass([0.0, 1.0])
     for dist in (m, e, p):
@@ -259,7 +255,7 @@ def test_off_every_support_there_is_no_density() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_own_samples_have_a_density_in_either_dtype(dtype: type) -> None:
+def test_own_samples_have_a_density_in_either_dtype(dtype):
     rng = np.random.default_rng(3)
     factor = rng.standard_normal((2, 2, 5))
     m = GaussianMixture([0.5, 0.5], rng.standard_normal((2, 5)), factor.transpose(0, 2, 1) @ factor)
@@ -272,9 +268,7 @@ def test_own_samples_have_a_density_in_either_dtype(dtype: type) -> None:
         assert dist.score(x).dtype == dtype
 
 
-def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(monkeypatch):
     rng = np.random.default_rng(0)
     dist = Empirical(rng.standard_normal((2000, 3))).noised(0.9, 0.1)
     x = dist.sample(1000, rng=rng)
@@ -292,7 +286,7 @@ def test_many_points_are_answered_in_bounded_memory_and_in_the_same_numbers(
     assert dist.logpdf(x).shape == (1000,)
 
 
-def test_a_stack_of_rows_is_weighed_as_each_is_alone() -> None:
+def test_a_stack_of_rows_is_weighed_as_each_is_alone():
     rng = np.random.default_rng(0)
     # also where squares overflow or vanish, with points near by and far away
     rows = rng.standard_normal((5, 3, 4)) * np.array([1, 1e200, 1e-170, 1, 1])[:, None, None]

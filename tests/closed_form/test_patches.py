@@ -15,11 +15,11 @@ SCHEDULE = Schedule.linear(4, beta_min=0.05, beta_max=0.6)
 PICTURES = np.random.default_rng(0).standard_normal((3, 25))
 
 
-def by_the_rule(x: Array, t: int, q: tuple[int, int], reach: int, placed: bool) -> float:
+def by_the_rule(x, t, q, reach, placed):
     """E[eps_q | patch] for one picture and one pixel, by Bayes' rule over all candidates."""
     kept, noise = SCHEDULE.alpha_bar[t], SCHEDULE.one_minus_alpha_bar[t]
 
-    def patch(picture: Array, row: int, column: int) -> dict[tuple[int, int], float]:
+    def patch(picture, row, column):
         around = range(-reach, reach + 1)
         return {
             (i, j): picture[row + i, column + j]
@@ -43,7 +43,7 @@ def by_the_rule(x: Array, t: int, q: tuple[int, int], reach: int, placed: bool) 
 @pytest.mark.E24
 @pytest.mark.parametrize("placed", [True, False])
 @pytest.mark.parametrize("patch", [1, 3, 5])
-def test_it_is_bayes_rule_for_each_pixel(patch: int, placed: bool) -> None:
+def test_it_is_bayes_rule_for_each_pixel(patch, placed):
     denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=patch, placed=placed)
     x = np.random.default_rng(1).standard_normal((2, 25))
     t = np.array([1, 3])
@@ -55,7 +55,7 @@ def test_it_is_bayes_rule_for_each_pixel(patch: int, placed: bool) -> None:
 
 
 @pytest.mark.parametrize("placed", [True, False])
-def test_blocks_of_rows_change_nothing(placed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_rows_change_nothing(placed, monkeypatch):
     denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=3, placed=placed)
     x = np.random.default_rng(1).standard_normal((4, 25))
     whole = denoiser(x, 2)
@@ -65,7 +65,7 @@ def test_blocks_of_rows_change_nothing(placed: bool, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.E24
 @pytest.mark.parametrize("placed", [True, False])
-def test_a_patch_that_covers_everything_is_the_ideal_denoiser(placed: bool) -> None:
+def test_a_patch_that_covers_everything_is_the_ideal_denoiser(placed):
     denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=9, placed=placed)
     ideal = IdealDenoiser(Empirical(PICTURES), SCHEDULE)
     x = np.random.default_rng(1).standard_normal((4, 25))
@@ -74,7 +74,7 @@ def test_a_patch_that_covers_everything_is_the_ideal_denoiser(placed: bool) -> N
 
 
 @pytest.mark.E25
-def test_its_floor_is_its_loss_and_falls_with_what_is_seen() -> None:
+def test_its_floor_is_its_loss_and_falls_with_what_is_seen():
     dist = Empirical(PICTURES)
     floors = {}
     for placed in (True, False):
@@ -93,7 +93,7 @@ def test_its_floor_is_its_loss_and_falls_with_what_is_seen() -> None:
 
 
 @pytest.mark.E25
-def test_the_floor_of_two_pictures_is_an_integral_over_one_number() -> None:
+def test_the_floor_of_two_pictures_is_an_integral_over_one_number():
     """With everything in view, x tells a share r of one of them, whose log odds are normal."""
     pictures, n = np.array([[0.0, 1.0, -1.0, 0.5], [1.0, 0.0, -0.5, 0.0]]), 40_000
     schedule = Schedule.from_beta([0.6])
@@ -107,3 +107,11 @@ def test_the_floor_of_two_pictures_is_an_integral_over_one_number() -> None:
     mean, square = (weight @ v / np.sqrt(2 * np.pi) for v in (left, left**2))
     assert 5 * np.sqrt((square - mean**2) / n) <= 0.02 * mean
     assert abs(floor[1] - mean) <= 5 * np.sqrt((square - mean**2) / n)
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_each_row_may_have_a_step_of_its_own(placed):
+    denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=3, placed=placed)
+    x, t = np.random.default_rng(1).standard_normal((4, 25)), np.array([3, 1, 4, 3])
+    rows = [denoiser(x[i : i + 1], int(t[i]))[0] for i in range(4)]
+    np.testing.assert_allclose(denoiser(x, t), rows, rtol=1e-12, atol=1e-14)

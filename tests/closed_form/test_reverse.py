@@ -3,14 +3,12 @@
 And the exact distribution of a sampler's output against the sampler itself.
 """
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence, wasserstein2
+from ddpm_np.closed_form.distributions import Gaussian, PointMass, wasserstein2
 from ddpm_np.closed_form.ideal import IdealDenoiser, optimal_variance
 from ddpm_np.closed_form.reverse import reverse_kernel, reverse_variance, sampler_distribution
 from ddpm_np.conformance.strategies import gaussians, schedules
@@ -30,12 +28,10 @@ ENSEMBLE = MultiSine([0.0826, 0.2049, 1.3489, 3.1848, 4.0664])
 
 @pytest.mark.E26
 @given(GAUSSIANS, SCHEDULES, st.data())
-def test_the_kernel_is_the_conditional_of_the_joint_distribution(
-    dist: Gaussian, schedule: Schedule, data: st.DataObject
-) -> None:
+def test_the_kernel_is_the_conditional_of_the_joint_distribution(dist, schedule, data):
     t = data.draw(st.integers(1, schedule.T))
     s = data.draw(st.integers(0, t - 1))
-    x_t = np.random.default_rng(t).standard_normal((3, dist.dim))
+    x_t = np.random.default_rng(t).standard_normal((2, 3, dist.dim))
     kept = np.sqrt(schedule.between(s, t)[0])
     V_s = schedule.alpha_bar[s] * dist.cov + schedule.one_minus_alpha_bar[s] * np.eye(dist.dim)
     V_t = schedule.alpha_bar[t] * dist.cov + schedule.one_minus_alpha_bar[t] * np.eye(dist.dim)
@@ -43,6 +39,7 @@ def test_the_kernel_is_the_conditional_of_the_joint_distribution(
     m_s = np.sqrt(schedule.alpha_bar[s]) * dist.mean
     m_t = np.sqrt(schedule.alpha_bar[t]) * dist.mean
     kernel = reverse_kernel(dist, schedule, x_t, t, s)
+    assert kernel.mean.shape == x_t.shape and kernel.cov.shape == (dist.dim, dist.dim)
     # The dense way cancels: V_s less nearly all of itself, with an inverse of V_t in it.
     allowed = 100 * EPS * np.linalg.cond(V_t) * (1 + np.linalg.norm(V_s))
     assert np.abs(kernel.cov - (V_s - kept * G @ V_s)).max() <= allowed
@@ -52,9 +49,7 @@ def test_the_kernel_is_the_conditional_of_the_joint_distribution(
 
 @pytest.mark.E26
 @given(GAUSSIANS, SCHEDULES, st.data())
-def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(
-    dist: Gaussian, schedule: Schedule, data: st.DataObject
-) -> None:
+def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(dist, schedule, data):
     """The law of total variance over x_0 given x_t.
 
     Cov[x_{t-1} | x_t] = beta_tilde I + c_0^2 Cov[x_0 | x_t].
@@ -73,23 +68,10 @@ def test_it_spreads_the_posterior_by_what_x_t_does_not_tell_of_x_0(
 
 
 @pytest.mark.E26
-@given(SCHEDULES, st.data())
-def test_for_a_point_mass_it_is_the_posterior_given_x_0(
-    schedule: Schedule, data: st.DataObject
-) -> None:
-    t = data.draw(st.integers(1, schedule.T))
-    x_0, x_t = np.array([0.3, -1.0, 2.0]), np.array([[1.0, 0.5, -0.2]])
-    mean, variance = posterior_mean_variance(schedule, x_0, x_t, t)
-    kernel = reverse_kernel(PointMass(x_0), schedule, x_t, t)
-    assert np.abs(kernel.mean - mean).max() <= 20 * EPS * 10
-    assert np.abs(kernel.cov - variance * np.eye(3)).max() <= 4 * EPS * variance
-
-
-@pytest.mark.E26
 @given(st.floats(1e-3, 0.999), st.floats(1.001, 1e3), SCHEDULES)
 def test_its_variance_lies_between_beta_tilde_and_beta_up_to_lambda_1_and_above_beta_beyond(
-    small: float, large: float, schedule: Schedule
-) -> None:
+    small, large, schedule
+):
     dist = Gaussian([0.0, 0.0, 0.0], np.diag([large, 1.0, small]))
     for t in range(1, schedule.T + 1):
         above, at_one, below = reverse_variance(dist, schedule, t)
@@ -99,37 +81,10 @@ def test_its_variance_lies_between_beta_tilde_and_beta_up_to_lambda_1_and_above_
         assert above >= beta * (1 - rounding)
 
 
-@pytest.mark.E26
-def test_its_variances_average_to_the_optimal_variance() -> None:
-    best = optimal_variance(ENSEMBLE, NOTES)
-    for t in range(1, 101):
-        assert reverse_variance(ENSEMBLE, NOTES, t).mean() == pytest.approx(best[t], rel=200 * EPS)
-
-
-@pytest.mark.E26
-@given(GAUSSIANS, SCHEDULES, st.data())
-def test_its_mean_is_the_ancestral_step_with_the_ideal_denoiser(
-    dist: Gaussian, schedule: Schedule, data: st.DataObject
-) -> None:
-    t = data.draw(st.integers(1, schedule.T))
-    x_t = np.random.default_rng(t).standard_normal((2, 3, dist.dim))
-    step = ancestral_step(schedule, t)
-    eps_star = IdealDenoiser(dist, schedule)(x_t, t)
-    kernel = reverse_kernel(dist, schedule, x_t, t)
-    # The eps form is a difference of two terms of the size of x_t / sqrt(alpha_t); eps_star carries
-    # the relative error of the axes.
-    size = (np.abs(x_t).max() + np.abs(dist.mean).max()) * abs(step.xt_coef)
-    assert kernel.mean.shape == x_t.shape and kernel.cov.shape == (dist.dim, dist.dim)
-    stepped = step.xt_coef * x_t + step.eps_coef * eps_star
-    assert np.abs(kernel.mean - stepped).max() <= 200 * dist.dim * EPS * size
-
-
 # ---- what a sampler puts out --------------------------------------------------------------------
 
 
-def on_dense_matrices(
-    dist: Gaussian, schedule: Schedule, visited: list[int], variance: Any, eta: float | None
-) -> tuple[Any, Any]:
+def on_dense_matrices(dist, schedule, visited, variance, eta):
     """Mean and covariance of the sampler's output, with full matrices.
 
     The denoiser is a black box, an affine map.
@@ -155,9 +110,7 @@ def on_dense_matrices(
 
 @pytest.mark.E27
 @given(GAUSSIANS, SCHEDULES, st.data())
-def test_the_distribution_agrees_with_the_same_recursion_on_dense_matrices(
-    dist: Gaussian, schedule: Schedule, data: st.DataObject
-) -> None:
+def test_the_distribution_agrees_with_the_same_recursion_on_dense_matrices(dist, schedule, data):
     steps = data.draw(st.integers(1, schedule.T))
     eta = data.draw(st.sampled_from([None, 0.0, 0.5, 1.0]))
     variance = "posterior"
@@ -179,7 +132,7 @@ def test_the_distribution_agrees_with_the_same_recursion_on_dense_matrices(
     assert np.abs(output.mean - mean).max() <= allowed
 
 
-def assert_within_five_standard_errors(samples: np.ndarray, dist: Gaussian) -> None:
+def assert_within_five_standard_errors(samples, dist):
     """Mean, every entry of the covariance about the exact mean, the variance along each axis."""
     n, away = len(samples), samples - dist.mean
     variances = np.diag(dist.cov)
@@ -203,9 +156,7 @@ CASES = [
 
 @pytest.mark.E27
 @pytest.mark.parametrize(("variance", "steps", "eta"), CASES)
-def test_the_samplers_agree_with_it_within_five_standard_errors(
-    variance: str, steps: Any, eta: float | None
-) -> None:
+def test_the_samplers_agree_with_it_within_five_standard_errors(variance, steps, eta):
     rng = np.random.default_rng(11)
     axes = np.linalg.qr(rng.standard_normal((4, 4)))[0]
     dist = Gaussian.from_spectrum([1.0, -2.0, 0.0, 0.5], axes, [4.0, 1.0, 0.05, 0.0])
@@ -224,36 +175,10 @@ def test_the_samplers_agree_with_it_within_five_standard_errors(
 
 
 @pytest.mark.E27
-def test_the_samplers_agree_with_it_on_the_ensemble() -> None:
-    rng = np.random.default_rng(12)
-    samples = ancestral_sample(IdealDenoiser(ENSEMBLE, NOTES), NOTES, 2000, 50, rng=rng)
-    output = sampler_distribution(ENSEMBLE, NOTES)
-    along = (samples @ output.axes)[:, output.varies]
-    ratio = np.square(along).mean(0) / output.spectrum[output.varies]
-    assert np.all(np.abs(ratio - 1) <= 5 * np.sqrt(2 / 2000))
-
-
-@pytest.mark.E27
-@given(GAUSSIANS, SCHEDULES, st.data())
-def test_ddim_with_eta_1_is_the_ancestral_sampler_with_the_posterior_variance(
-    dist: Gaussian, schedule: Schedule, data: st.DataObject
-) -> None:
-    steps = data.draw(st.integers(1, schedule.T))
-    ancestral = sampler_distribution(dist, schedule, steps=steps)
-    ddim = sampler_distribution(dist, schedule, steps=steps, eta=1.0)
-    scale = 1 + np.abs(dist.mean).max() + dist.spectrum.max()
-    # The two coefficients of eps_hat differ by rounding of 1 / sqrt(alpha), the larger the skip.
-    visited = step_sequence(schedule, steps)
-    blow_up = max(1 / schedule.between(s, t)[0] for s, t in zip([0, *visited], visited))
-    assert np.abs(ancestral.cov - ddim.cov).max() <= 100 * len(visited) * EPS * scale * blow_up
-    assert np.abs(ancestral.mean - ddim.mean).max() <= 100 * len(visited) * EPS * scale * blow_up
-
-
-@pytest.mark.E27
 @given(GAUSSIANS, st.integers(1, 6), st.data())
 def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_distribution(
-    dist: Gaussian, T: int, data: st.DataObject
-) -> None:
+    dist, T, data
+):
     """alpha_bar_T near 0: only the start at N(0, I) could be wrong, and it is not.
 
     Any sub-sequence of steps will do.
@@ -270,27 +195,7 @@ def test_with_the_true_kernel_and_a_chain_that_forgets_it_is_the_datas_own_distr
 
 
 @pytest.mark.E27
-@given(GAUSSIANS, SCHEDULES)
-def test_with_the_true_kernel_the_output_is_no_farther_than_the_start(
-    dist: Gaussian, schedule: Schedule
-) -> None:
-    """Both chains share their kernels, and a kernel cannot increase KL (data processing)."""
-    start = kl_divergence(
-        dist.diffuse(schedule, schedule.T), Gaussian(np.zeros(dist.dim), np.eye(dist.dim))
-    )
-    output = sampler_distribution(dist, schedule, variance="kernel")
-    assert output.rank == dist.rank
-    # At rank 0 both are the same point up to the rounding of the mean; else the KL is conditioned
-    # like (mean / std)^2.
-    condition = 1.0
-    if dist.rank:
-        largest = np.square(dist.mean).sum() + dist.spectrum.max()
-        condition += largest / dist.spectrum[dist.varies].min()
-    assert kl_divergence(dist, output) <= start * (1 + 1e-9) + 1000 * dist.dim * EPS * condition
-
-
-@pytest.mark.E27
-def test_known_figures() -> None:
+def test_known_figures():
     normal, curve, schedule = Gaussian([0.0], [[1.0]]), PointMass([0.3, -1.0]), NOTES
     final = {
         name: sampler_distribution(normal, schedule, variance=name).cov[0, 0]
@@ -321,7 +226,7 @@ def test_known_figures() -> None:
 
 
 @pytest.mark.E27
-def test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it() -> None:
+def test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it():
     dist, schedule = Gaussian([2.0], [[3.0]]), Schedule.from_beta([0.36])
     v = 0.64 * 3 + 0.36
     gain = 0.8 * 3 / v
@@ -331,20 +236,7 @@ def test_one_step_from_pure_noise_is_the_mean_of_x_0_given_it() -> None:
 
 
 @pytest.mark.E27
-def test_fewer_steps_lose_more_and_the_true_kernel_loses_nothing() -> None:
-    off = [
-        wasserstein2(sampler_distribution(ENSEMBLE, NOTES, steps=n), ENSEMBLE)
-        for n in (100, 50, 20, 10, 5)
-    ]
-    assert all(a < b for a, b in zip(off, off[1:]))
-    full, skipped = (
-        sampler_distribution(ENSEMBLE, NOTES, variance="kernel", steps=n) for n in (None, 5)
-    )
-    assert wasserstein2(full, skipped) <= 1000 * EPS * np.sqrt(ENSEMBLE.spectrum.max())
-
-
-@pytest.mark.E27
-def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digits() -> None:
+def test_directions_without_variance_stay_without_and_weak_ones_keep_their_digits():
     dist = Gaussian.from_spectrum([1.0, 2.0, 3.0], np.eye(3), [1.0, 1e-20, 0.0])
     for kwargs in (
         {},

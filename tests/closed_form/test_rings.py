@@ -13,12 +13,12 @@ from ddpm_np.schedule import Schedule
 SMALL = Rings(8, radius=2.2, spread=0.8)
 
 
-def at_level(sigma: float, dist: Rings = SMALL) -> Rings:
+def at_level(sigma, dist=SMALL):
     """The distribution of (x_0 + sigma eps) / sqrt(1 + sigma^2)."""
     return dist.noised(1 / (1 + sigma**2), sigma**2 / (1 + sigma**2))
 
 
-def test_a_ring_is_dark_outside_bright_on_the_rim_and_grey_inside() -> None:
+def test_a_ring_is_dark_outside_bright_on_the_rim_and_grey_inside():
     picture = ring_pictures(np.array([[1.0, 0.0]]), 4.4, 17).reshape(17, 17)
     # the centre is one row below the middle pixel, which is (8, 8)
     assert abs(picture[9, 8]) < 1e-3 and abs(picture[0, 0] + 1) < 1e-3
@@ -29,7 +29,7 @@ def test_a_ring_is_dark_outside_bright_on_the_rim_and_grey_inside() -> None:
     assert abs(picture[11, 8] - expected) < 1e-14
 
 
-def test_slopes_are_the_derivatives_of_the_picture() -> None:
+def test_slopes_are_the_derivatives_of_the_picture():
     place, radius = np.array([[0.3, -0.7]]), np.array([2.5])
     _, slopes = drawn(place, radius, 8, slopes=True)
     h, moves = 1e-6, [([[1, 0]], 0), ([[0, 1]], 0), ([[0, 0]], 1)]
@@ -41,7 +41,7 @@ def test_slopes_are_the_derivatives_of_the_picture() -> None:
         np.testing.assert_allclose(slope, (up - down)[0] / (2 * h), rtol=0, atol=1e-8)
 
 
-def test_no_ring_moves_faster_than_the_bound_which_is_no_wider_than_it_must_be() -> None:
+def test_no_ring_moves_faster_than_the_bound_which_is_no_wider_than_it_must_be():
     rng = np.random.default_rng(0)
     for radius, reach in ((1.0, 0.0), (2.5, 0.0), (2.5, 0.4), (4.0, 0.1)):
         place, away = rng.uniform(-2, 2, (200, 2)), rng.standard_normal((200, 2))
@@ -55,7 +55,7 @@ def test_no_ring_moves_faster_than_the_bound_which_is_no_wider_than_it_must_be()
         assert reach or np.all(wider <= bound) and np.all(bound <= 1.2 * wider)
 
 
-def test_moments_and_samples_agree() -> None:
+def test_moments_and_samples_agree():
     for dist in (SMALL, at_level(0.5)):
         x = dist.sample(4000, rng=np.random.default_rng(0))
         error = x.std(0, ddof=1) / np.sqrt(4000)
@@ -67,7 +67,7 @@ def test_moments_and_samples_agree() -> None:
         assert abs(np.square(along).mean() / expected - 1) <= 5 * np.sqrt(2 / 4000) * 2
 
 
-def test_places_are_drawn_from_the_standard_normal_and_the_noise_after_them() -> None:
+def test_places_are_drawn_from_the_standard_normal_and_the_noise_after_them():
     rng, noised = np.random.default_rng(0), at_level(0.5)
     clean = SMALL.decode(rng.standard_normal((5, 2)))
     assert np.array_equal(SMALL.sample(5, rng=np.random.default_rng(0)), clean)
@@ -75,7 +75,7 @@ def test_places_are_drawn_from_the_standard_normal_and_the_noise_after_them() ->
     np.testing.assert_allclose(noised.sample(5, rng=np.random.default_rng(0)), x, rtol=1e-15)
 
 
-def test_the_mean_square_is_the_integral_over_all_places() -> None:
+def test_the_mean_square_is_the_integral_over_all_places():
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     z = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
     squares = np.square(SMALL.decode(z)).mean(1)
@@ -88,9 +88,7 @@ def test_the_mean_square_is_the_integral_over_all_places() -> None:
 @pytest.mark.E24
 @pytest.mark.parametrize("sigma", [0.016, 0.3, 1.5])
 @pytest.mark.parametrize("dist", [SMALL, Rings(12, radius=3.4, spread=1.0)], ids=repr)
-def test_a_grid_around_the_mode_a_fixed_one_and_cells_give_the_same(
-    dist: Rings, sigma: float
-) -> None:
+def test_a_grid_around_the_mode_a_fixed_one_and_cells_give_the_same(dist, sigma):
     noised, integrals = at_level(sigma, dist), dist._integrals
     x, unit = noised.sample(2, rng=np.random.default_rng(0)), sigma
     signal, grid = x / np.sqrt(noised.kept), integrals.grid(noised.kept, noised.noise)
@@ -119,9 +117,7 @@ def test_a_grid_around_the_mode_a_fixed_one_and_cells_give_the_same(
     ],
     ids=repr,
 )
-def test_rings_that_leave_the_picture_or_have_a_kink_are_summed_right(
-    dist: Rings, sigma: float
-) -> None:
+def test_rings_that_leave_the_picture_or_have_a_kink_are_summed_right(dist, sigma):
     """Against a grid over everything, written anew, so fine that kinks leave it 2e-4."""
     x = at_level(sigma, dist).sample(2, rng=np.random.default_rng(3))
     signal = x * np.sqrt(1 + sigma**2)
@@ -151,7 +147,7 @@ def test_rings_that_leave_the_picture_or_have_a_kink_are_summed_right(
 
 
 @pytest.mark.E24
-def test_two_modes_share_what_lies_between_them() -> None:
+def test_two_modes_share_what_lies_between_them():
     """The mean of two rings is as near to the one as to the other."""
     dist = Rings(8, radius=1.5, spread=1.5)
     x = (dist.decode([[1.0, 0.0]]) + dist.decode([[-1.0, 0.0]])) / 2
@@ -161,7 +157,7 @@ def test_two_modes_share_what_lies_between_them() -> None:
 
 @pytest.mark.E24
 @pytest.mark.parametrize("spread", [1e-300, 1e-12])
-def test_rings_that_hardly_move_are_one_picture(spread: float) -> None:
+def test_rings_that_hardly_move_are_one_picture(spread):
     noised = Rings(8, radius=2.2, spread=spread).noised(0.5, 0.5)
     x = noised.sample(3, rng=np.random.default_rng(0))
     picture = ring_pictures(np.zeros((1, 2)), 2.2, 8)[0]
@@ -170,7 +166,7 @@ def test_rings_that_hardly_move_are_one_picture(spread: float) -> None:
     np.testing.assert_allclose(noised.score(x), still.score(x), rtol=0, atol=1e-9)
 
 
-def test_what_cannot_be_integrated_is_refused() -> None:
+def test_what_cannot_be_integrated_is_refused():
     for dist, x in (
         (SMALL.noised(1.0, 1e-31), SMALL.sample(1, rng=np.random.default_rng(0))),
         (Rings(8, radius=2.0, spread=0.1).noised(1.0, 0.05), ring_pictures([[2.0, 0.0]], 2.0, 8)),
@@ -186,7 +182,7 @@ def test_what_cannot_be_integrated_is_refused() -> None:
 
 @pytest.mark.E24
 @pytest.mark.parametrize("sigma", [0.3, 1.0])
-def test_score_and_divergence_are_derivatives_of_the_density(sigma: float) -> None:
+def test_score_and_divergence_are_derivatives_of_the_density(sigma):
     dist, h = at_level(sigma, Rings(4, radius=1.2, spread=0.5)), 1e-4
     x = dist.sample(1, rng=np.random.default_rng(1))
     steps = h * np.eye(dist.dim)
@@ -197,7 +193,7 @@ def test_score_and_divergence_are_derivatives_of_the_density(sigma: float) -> No
 
 
 @pytest.mark.E25
-def test_two_unknown_numbers_cost_two_shares_of_the_loss() -> None:
+def test_two_unknown_numbers_cost_two_shares_of_the_loss():
     """While the noise hides only where exactly the ring is, the floor is 2 / dim."""
     schedule = Schedule.from_beta([1e-4, 1e-3])
     floor, error = estimate_floor(SMALL, schedule, n=8, rng=np.random.default_rng(0))
@@ -205,7 +201,7 @@ def test_two_unknown_numbers_cost_two_shares_of_the_loss() -> None:
 
 
 @pytest.mark.E24
-def test_it_serves_the_ideal_denoiser_in_any_shape_and_dtype() -> None:
+def test_it_serves_the_ideal_denoiser_in_any_shape_and_dtype():
     schedule = Schedule.from_beta([0.01, 0.6])
     ideal = IdealDenoiser(SMALL, schedule)
     x = SMALL.diffuse(schedule, 2).sample(2, rng=np.random.default_rng(0))
@@ -216,7 +212,7 @@ def test_it_serves_the_ideal_denoiser_in_any_shape_and_dtype() -> None:
     assert SMALL.sample(3, rng=np.random.default_rng(0), dtype=np.float32).dtype == np.float32
 
 
-def test_noise_adds_up() -> None:
+def test_noise_adds_up():
     once = SMALL.noised(0.5, 0.25).noised(0.8, 0.1)
     assert once.kept == 0.5 * 0.8 and once.noise == 0.25 * 0.8 + 0.1
     assert once.has_density and not SMALL.has_density
@@ -226,7 +222,7 @@ def test_noise_adds_up() -> None:
     np.testing.assert_allclose(nothing.score(x), -x, rtol=0, atol=1e-12)
 
 
-def test_the_nearest_ring_is_found_from_a_noisy_one() -> None:
+def test_the_nearest_ring_is_found_from_a_noisy_one():
     rng = np.random.default_rng(0)
     place, radius = rng.uniform(-1.5, 1.5, (20, 2)), rng.uniform(2.5, 5.5, 20)
     clean = ring_pictures(place, radius, 16)
@@ -242,7 +238,7 @@ def test_the_nearest_ring_is_found_from_a_noisy_one() -> None:
 
 
 @pytest.mark.E24
-def test_where_no_trace_of_the_rings_is_left_they_are_white_noise() -> None:
+def test_where_no_trace_of_the_rings_is_left_they_are_white_noise():
     white = Gaussian(np.zeros(64), 0.7 * np.eye(64))
     x = white.sample(5, rng=np.random.default_rng(0))
     for kept in (0.0, 1e-30):
@@ -252,7 +248,7 @@ def test_where_no_trace_of_the_rings_is_left_they_are_white_noise() -> None:
         np.testing.assert_allclose(noise.divergence(x), white.divergence(x), rtol=1e-12)
 
 
-def test_the_integrals_that_are_kept_are_those_of_the_rows_asked_for() -> None:
+def test_the_integrals_that_are_kept_are_those_of_the_rows_asked_for():
     dist, rng = at_level(0.5), np.random.default_rng(0)
     x = dist.sample(3, rng=rng)
     before, divergence = dist.score(x), dist.divergence(x)

@@ -18,7 +18,7 @@ LAW = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
 N = 30
 
 
-def draws(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def draws(seed):
     """x_t and eps at t = 1, 2, 3, in the order in which the estimates draw them."""
     rng, pairs = np.random.default_rng(seed), []
     for t in range(1, 4):
@@ -28,13 +28,13 @@ def draws(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return pairs
 
 
-def mean_and_error(values: np.ndarray) -> tuple[float, float]:
+def mean_and_error(values):
     mean = values.sum() / N
     return mean, np.sqrt(np.square(values - mean).sum() / (N - 1) / N)
 
 
 @pytest.mark.E25
-def test_the_loss_and_its_error_are_those_of_the_draws() -> None:
+def test_the_loss_and_its_error_are_those_of_the_draws():
     loss, error = estimate_loss(
         lambda x, t: 0.3 * x, LAW, SCHEDULE, n=N, rng=np.random.default_rng(1)
     )
@@ -44,7 +44,7 @@ def test_the_loss_and_its_error_are_those_of_the_draws() -> None:
 
 
 @pytest.mark.E25
-def test_the_excess_and_its_error_are_those_of_the_draws() -> None:
+def test_the_excess_and_its_error_are_those_of_the_draws():
     ideal = IdealDenoiser(LAW, SCHEDULE)
     excess, error = estimate_excess(
         lambda x, t: ideal(x, t) + 0.1 * x, LAW, SCHEDULE, n=N, rng=np.random.default_rng(2)
@@ -57,7 +57,7 @@ def test_the_excess_and_its_error_are_those_of_the_draws() -> None:
 
 
 @pytest.mark.E25
-def test_the_floor_and_its_error_are_those_of_the_draws() -> None:
+def test_the_floor_and_its_error_are_those_of_the_draws():
     dist = GaussianMixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.5]], [np.eye(2), 0.1 * np.eye(2)])
     floor, error = estimate_floor(dist, SCHEDULE, n=N, rng=np.random.default_rng(3))
     rng = np.random.default_rng(3)

@@ -24,7 +24,7 @@ def quick():
 
 
 @pytest.fixture(scope="session")
-def built(quick) -> str:
+def built(quick):
     """The page as it is now."""
     pytest.importorskip("math_core")
     pytest.importorskip("jinja2")

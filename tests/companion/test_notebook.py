@@ -16,7 +16,7 @@ BOOK = Path(__file__).parents[2] / "docs" / "derivation.ipynb"
 
 
 @pytest.fixture(scope="module")
-def outputs(quick) -> list[str]:
+def outputs(quick):
     """What the cells print, when run one after the other."""
     pytest.importorskip("matplotlib").use("Agg")
     scope, printed = {}, []
@@ -28,7 +28,7 @@ def outputs(quick) -> list[str]:
     return printed
 
 
-def committed() -> dict:
+def committed():
     return json.loads(BOOK.read_text(encoding="utf-8"))
 
 

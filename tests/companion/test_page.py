@@ -33,7 +33,7 @@ class Outline(HTMLParser):
 
     VOID = {"meta", "link", "br", "img", "input", "mspace", "line", "circle", "polyline", "polygon"}
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text):
         super().__init__()
         self.ids, self.links, self.loaded, self.open = Counter(), [], [], []
         self.feed(text)
@@ -66,7 +66,7 @@ def text(request):
     return request.getfixturevalue("built")
 
 
-def data_of(text: str) -> dict:
+def data_of(text):
     return json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
 
 

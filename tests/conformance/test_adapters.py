@@ -172,7 +172,7 @@ def test_a_torch_module_with_buffers_is_recognised():
             rows = [self.inner.q_sample(*row) for row in zip(x_start, t.tolist(), noise)]
             return torch.stack(rows)
 
-        def p_sample(self, x, t: int):
+        def p_sample(self, x, t):
             eps = self.model(x, t)
             z = torch.randn_like(x) if t > 0 else 0.0
             return self.inner.reverse_step(x, t, eps, z), None

@@ -4,7 +4,6 @@ import importlib.util
 import re
 import sys
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pytest
@@ -30,12 +29,12 @@ from ddpm_np.proof.exact import Exact
 from ddpm_np.schedule import Schedule
 
 
-def examples(strategy: st.SearchStrategy[Any], n: int = 60) -> list[Any]:
-    drawn: list[Any] = []
+def examples(strategy, n=60):
+    drawn = []
 
     @settings(max_examples=n, phases=[Phase.generate])
     @given(strategy)
-    def collect(value: Any) -> None:
+    def collect(value):
         drawn.append(value)
 
     collect()
@@ -46,7 +45,7 @@ def examples(strategy: st.SearchStrategy[Any], n: int = 60) -> list[Any]:
 # ---- the strategies are wide --------------------------------------------------------------------
 
 
-def test_betas_come_from_both_ends_and_the_middle() -> None:
+def test_betas_come_from_both_ends_and_the_middle():
     drawn = np.array(examples(betas(), 300))
     assert 0.99e-12 < drawn.min() <= 1e-12 and 1 - 1e-6 <= drawn.max() < 1 - 0.99e-6
     logits = np.log(drawn / (1 - drawn))
@@ -54,7 +53,7 @@ def test_betas_come_from_both_ends_and_the_middle() -> None:
     assert np.all(occupied > 0)
 
 
-def test_schedules_are_short_and_long_constant_rising_and_falling() -> None:
+def test_schedules_are_short_and_long_constant_rising_and_falling():
     drawn = examples(schedules(), 200)
     lengths = [s.T for s in drawn]
     assert {1, 2, 3, 60} <= set(lengths) and len({4, 5, 6, 7, 8} & set(lengths)) > 2
@@ -66,7 +65,7 @@ def test_schedules_are_short_and_long_constant_rising_and_falling() -> None:
     assert any(s.alpha_bar[-1] > 1 - 1e-9 for s in drawn)
 
 
-def test_betas_and_schedules_stay_in_a_range_that_is_given() -> None:
+def test_betas_and_schedules_stay_in_a_range_that_is_given():
     drawn = np.array(examples(betas(1e-4, 0.02), 100))
     assert drawn.min() == 1e-4 and drawn.max() == 0.02 and len(set(drawn)) > 20
     assert set(examples(betas(0.5, 0.5), 8)) == {0.5}
@@ -79,12 +78,12 @@ def test_betas_and_schedules_stay_in_a_range_that_is_given() -> None:
 
 
 @pytest.mark.parametrize("low, high", [(0, 0.1), (0.2, 0.1), (0.1, 1), (-1, 0.1), (np.nan, 0.5)])
-def test_a_range_that_is_none_is_refused(low: float, high: float) -> None:
+def test_a_range_that_is_none_is_refused(low, high):
     with pytest.raises(ValueError, match="between 0 and 1|finite"):
         betas(low, high)
 
 
-def test_steps_are_first_and_last_and_between_and_come_in_batches() -> None:
+def test_steps_are_first_and_last_and_between_and_come_in_batches():
     drawn = examples(schedules_and_steps())
     assert sum(t == 1 < s.T for s, t in drawn) > 5 and sum(t == s.T > 1 for s, t in drawn) > 5
     assert any(1 < t < s.T for s, t in drawn)
@@ -99,7 +98,7 @@ def test_steps_are_first_and_last_and_between_and_come_in_batches() -> None:
 
 
 @pytest.mark.parametrize("stops", [2, 3])
-def test_routes_increase_from_zero_on(stops: int) -> None:
+def test_routes_increase_from_zero_on(stops):
     drawn = examples(schedules_and_routes(stops=stops))
     for s, *route in drawn:
         assert len(route) == stops and sorted(set(route)) == route and route[-1] <= s.T
@@ -108,7 +107,7 @@ def test_routes_increase_from_zero_on(stops: int) -> None:
     assert {route[1] - route[0] == 1 for _, *route in drawn} == {True, False}
 
 
-def test_signals_have_every_shape_dtype_sign_and_size() -> None:
+def test_signals_have_every_shape_dtype_sign_and_size():
     drawn = examples(signals())
     assert {x.dtype for x in drawn} == {np.dtype(np.float32), np.dtype(np.float64)}
     assert {x.ndim for x in drawn} == {1, 2, 3}
@@ -121,14 +120,14 @@ def test_signals_have_every_shape_dtype_sign_and_size() -> None:
     assert {len(s) for s in examples(shapes())} == {1, 2, 3}
 
 
-def test_signals_drawn_together_have_one_shape_and_dtype() -> None:
+def test_signals_drawn_together_have_one_shape_and_dtype():
     for x, y, z in examples(signals(3)):
         assert x.shape == y.shape == z.shape and x.dtype == y.dtype == z.dtype
     narrow = examples(signals(shape=(2, 5), dtype=np.float32), 20)
     assert all(x.shape == (2, 5) and x.dtype == np.float32 for x in narrow)
 
 
-def test_gaussians_have_every_rank_and_rotations_either_determinant() -> None:
+def test_gaussians_have_every_rank_and_rotations_either_determinant():
     drawn = examples(gaussians(), 150)
     assert {g.dim for g in drawn} == {1, 2, 3, 4, 5}
     assert {g.rank for g in drawn} == {0, 1, 2, 3, 4, 5}
@@ -146,7 +145,7 @@ def test_gaussians_have_every_rank_and_rotations_either_determinant() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(data=st.data())
-def test_the_bound_is_sharp_and_elementwise(dtype: Any, data: st.DataObject) -> None:
+def test_the_bound_is_sharp_and_elementwise(dtype, data):
     expected = np.abs(data.draw(signals(shape=(3, 2), dtype=dtype))) + dtype(1)
     off = data.draw(st.integers(1, 5))
     at = data.draw(st.tuples(st.integers(0, 2), st.integers(0, 1)))
@@ -161,7 +160,7 @@ def test_the_bound_is_sharp_and_elementwise(dtype: Any, data: st.DataObject) -> 
         assert_close(actual, expected, ulp=off - 0.5)
 
 
-def test_condition_and_scale_widen_it_element_by_element() -> None:
+def test_condition_and_scale_widen_it_element_by_element():
     expected = np.array([1.0, 1.0])
     actual = expected + np.array([0.0, 8 * np.spacing(1.0)])
     assert_close(actual, expected, ulp=1, condition=[1, 8])
@@ -189,12 +188,12 @@ def test_condition_and_scale_widen_it_element_by_element() -> None:
         (np.array([1e9, 1 + 2e-16 * 5]), np.array([1e9, 1.0]), "off by 5 ulp"),
     ],
 )
-def test_it_is_strict(actual: Any, expected: Any, why: str) -> None:
+def test_it_is_strict(actual, expected, why):
     with pytest.raises(AssertionError, match=why):
         assert_close(actual, expected, ulp=0.9)
 
 
-def test_exact_values_are_compared_without_rounding_them() -> None:
+def test_exact_values_are_compared_without_rounding_them():
     third = Fraction(1, 3)
     assert_close(np.float64(1 / 3), third, ulp=0.5)
     exact = np.array([Exact(1, 3), Exact(1, 2)], dtype=object)
@@ -205,7 +204,7 @@ def test_exact_values_are_compared_without_rounding_them() -> None:
         assert_close(np.float64(np.float32(1 / 3)), third, ulp=1)
 
 
-def test_it_prints_twenty_digits_of_an_exact_value() -> None:
+def test_it_prints_twenty_digits_of_an_exact_value():
     third = ExactTables([0.1]).one_minus_alpha_bar[1].value / 3
     for expected in (third, Fraction(1, 30)):
         with pytest.raises(AssertionError) as caught:
@@ -216,7 +215,7 @@ def test_it_prints_twenty_digits_of_an_exact_value() -> None:
 
 @settings(max_examples=20)
 @given(schedules_and_steps(low_beta=1e-4, high_beta=0.1, max_T=50), signals())
-def test_the_example_of_the_docstring_works_here(case: tuple[Schedule, int], x_0: Any) -> None:
+def test_the_example_of_the_docstring_works_here(case, x_0):
     (schedule, t), zero = case, np.zeros_like(x_0)
     expected = decimals(exact("forward.q_sample", schedule.beta[1:], t, x_0=x_0, eps=zero))
     assert_close(q_sample(schedule, x_0, t, zero), expected, ulp=4)
@@ -225,7 +224,7 @@ def test_the_example_of_the_docstring_works_here(case: tuple[Schedule, int], x_0
 # ---- it needs hypothesis, and says so -----------------------------------------------------------
 
 
-def test_without_hypothesis_it_names_the_extra_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hypothesis_it_names_the_extra_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     spec = importlib.util.spec_from_file_location("testing_without_hypothesis", testing.__file__)
     with pytest.raises(ImportError) as caught:

@@ -13,7 +13,7 @@ from ddpm_np.conformance.subject import Subject
 TEXT = Path(__file__).with_name("subjects.txt").read_text()
 BLOCKS = dict(block.split("\n", 1) for block in TEXT.split("\n==== ")[1:])
 PRELUDES = {h: b for h, b in BLOCKS.items() if h.startswith("with ")}
-SPACE: dict = {"__name__": "subjects"}
+SPACE = {"__name__": "subjects"}
 
 
 def made(body):

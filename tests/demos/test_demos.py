@@ -2,7 +2,6 @@
 
 import unicodedata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +10,12 @@ from drawn import check_drawn
 from ddpm_np import _figure_style
 from ddpm_np._figure_style import save
 from ddpm_np._measurement import Measurement, text_table
-from ddpm_np.demos import DEMOS, Shown, gallery, run_demo
+from ddpm_np.demos import DEMOS, gallery, run_demo
 from ddpm_np.schedule import Schedule
 
 ROOT = Path(__file__).parents[2]
 # Sizes that keep the suite fast; what a network learned in thirty steps is not checked.
-SMALL: dict[str, dict[str, Any]] = {
+SMALL = {
     "noise": {"n": 40, "signals": 500, "steps": 30},
     "space": {"n": 20_000},
     "averaging": {"repeats": 40, "numbers": (1, 10, 100)},
@@ -42,16 +41,14 @@ ROWS = {
 }
 
 
-def shown(name: str, seed: int = 1) -> Shown:
-    result: Shown = DEMOS[name].module.show(rng=np.random.default_rng(seed), **SMALL[name])
+def shown(name, seed=1):
+    result = DEMOS[name].module.show(rng=np.random.default_rng(seed), **SMALL[name])
     return result
 
 
 @pytest.mark.usefixtures("quick_pictures")
 @pytest.mark.parametrize("name", DEMOS)
-def test_every_number_agrees_with_its_exact_value_and_the_picture_draws(
-    name: str, tmp_path: Path
-) -> None:
+def test_every_number_agrees_with_its_exact_value_and_the_picture_draws(name, tmp_path):
     result = shown(name)
     assert [row.what for row in result.rows if not row.agrees] == []
     assert len(result.rows) == ROWS[name]
@@ -72,12 +69,12 @@ def test_every_number_agrees_with_its_exact_value_and_the_picture_draws(
 
 
 @pytest.mark.parametrize("name", ["covariance", "noise-target"])
-def test_equal_seeds_give_equal_numbers_and_others_do_not(name: str) -> None:
+def test_equal_seeds_give_equal_numbers_and_others_do_not(name):
     assert shown(name).rows == shown(name).rows
     assert shown(name).rows != shown(name, seed=2).rows
 
 
-def test_rows_agree_within_five_standard_errors_or_to_rounding() -> None:
+def test_rows_agree_within_five_standard_errors_or_to_rounding():
     assert Measurement("", 1.0, 1.49, 0.1).agrees
     assert not Measurement("", 1.0, 1.51, 0.1).agrees
     assert not Measurement("", 2.0, 1.49, 0.1).agrees
@@ -87,7 +84,7 @@ def test_rows_agree_within_five_standard_errors_or_to_rounding() -> None:
     assert Measurement("", 1.0, 5.0).agrees and Measurement("", 1.0).agrees
 
 
-def test_the_table_has_measured_and_exact_and_marks_what_is_off() -> None:
+def test_the_table_has_measured_and_exact_and_marks_what_is_off():
     fine, off = Measurement("fine", 1.0, 1.0, 0.1), Measurement("off", 2.0, 1.0, 0.1)
     lines = list(text_table([fine, off, Measurement("alone", 3.0)]))
     assert lines[0].split() == ["measured", "s.e.", "exact"]
@@ -95,8 +92,8 @@ def test_the_table_has_measured_and_exact_and_marks_what_is_off() -> None:
     assert lines[2].endswith("more than five s.e. off") and lines[3].split() == ["alone", "3"]
 
 
-def test_run_prints_numbers_and_draws_into_the_folder(tmp_path: Path) -> None:
-    lines: list[str] = []
+def test_run_prints_numbers_and_draws_into_the_folder(tmp_path):
+    lines = []
     folder = tmp_path / "new" / "folder"
     result = run_demo("noise-target", out=folder, seed=3, write=lines.append)
     assert list(result) == ["noise-target"] and (folder / "noise-target.png").exists()
@@ -105,17 +102,15 @@ def test_run_prints_numbers_and_draws_into_the_folder(tmp_path: Path) -> None:
     assert any(line.split()[-3:] == ["measured", "s.e.", "exact"] for line in lines)
 
 
-def test_without_matplotlib_the_numbers_are_printed_and_it_says_so_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_matplotlib_the_numbers_are_printed_and_it_says_so_once(tmp_path, monkeypatch):
     monkeypatch.setattr(_figure_style, "available", lambda: False)
-    lines: list[str] = []
+    lines = []
     run_demo("noise-target", out=tmp_path / "never", write=lines.append)
     assert sum("matplotlib" in line for line in lines) == 1 and not (tmp_path / "never").exists()
     assert any("loss of the ideal denoiser" in line for line in lines)
 
 
-def test_unknown_names_and_bad_arguments_raise(tmp_path: Path) -> None:
+def test_unknown_names_and_bad_arguments_raise(tmp_path):
     known = ", ".join(DEMOS)
     with pytest.raises(ValueError, match=f'name must be one of {known} or all, got "sun"'):
         run_demo("sun")
@@ -126,7 +121,7 @@ def test_unknown_names_and_bad_arguments_raise(tmp_path: Path) -> None:
         run_demo("moon", out=tmp_path / "file", write=lambda line: None)
 
 
-def test_the_gallery_is_that_of_the_demos() -> None:
+def test_the_gallery_is_that_of_the_demos():
     text = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     assert text.endswith(gallery()), "run python -m ddpm_np.demos"
     for name, demo in DEMOS.items():

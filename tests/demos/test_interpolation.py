@@ -25,17 +25,17 @@ EPS = np.finfo(float).eps
 class Affine:
     """The ideal denoiser of N(m, C): sqrt(1 - ab) (ab C + (1 - ab) I)^{-1} (x - sqrt(ab) m)."""
 
-    def __init__(self, m: np.ndarray, C: np.ndarray) -> None:
+    def __init__(self, m, C):
         self.m, self.C = m, C
 
-    def __call__(self, x: np.ndarray, t: int) -> np.ndarray:
+    def __call__(self, x, t):
         alpha_bar, rest = SCHEDULE.alpha_bar[t], SCHEDULE.one_minus_alpha_bar[t]
         V, away = alpha_bar * self.C + rest * np.eye(len(self.m)), x - np.sqrt(alpha_bar) * self.m
         return np.sqrt(rest) * np.linalg.solve(V, away.T).T
 
 
 @given(w=st.floats(0, 1))
-def test_a_quarter_circle_keeps_the_variance_and_a_line_loses_it(w: float) -> None:
+def test_a_quarter_circle_keeps_the_variance_and_a_line_loses_it(w):
     u, v = spherical_weights(w)
     assert abs(u**2 + v**2 - 1) <= 4 * EPS
     a, b = linear_weights(w)
@@ -45,7 +45,7 @@ def test_a_quarter_circle_keeps_the_variance_and_a_line_loses_it(w: float) -> No
 
 @pytest.mark.E6
 @pytest.mark.parametrize(("spherical", "expected"), [(True, 1.0), (False, 0.3**2 + 0.7**2)])
-def test_noise_of_a_mixture_has_the_stated_variance(spherical: bool, expected: float) -> None:
+def test_noise_of_a_mixture_has_the_stated_variance(spherical, expected):
     rng, n, t = np.random.default_rng(0), 40000, 25
     eps = rng.standard_normal((2, n, 1))
     x = mix(SCHEDULE, np.ones((1, 1)), np.full((1, 1), 3.0), 0.3, t, *eps, spherical=spherical)
@@ -55,7 +55,7 @@ def test_noise_of_a_mixture_has_the_stated_variance(spherical: bool, expected: f
 
 
 @pytest.mark.E6
-def test_noises_are_mixed_on_the_circle_unless_told_otherwise() -> None:
+def test_noises_are_mixed_on_the_circle_unless_told_otherwise():
     x_a, x_b, eps_a, eps_b = np.random.default_rng(4).standard_normal((4, 3, 5))
     mixed = mix(SCHEDULE, x_a, x_b, 0.3, 7, eps_a, eps_b)
     expected = mix(SCHEDULE, x_a, x_b, 0.3, 7, eps_a, eps_b, spherical=True)
@@ -67,7 +67,7 @@ def test_noises_are_mixed_on_the_circle_unless_told_otherwise() -> None:
 
 
 @pytest.mark.E6
-def test_the_ends_of_a_mixture_are_the_noised_signals() -> None:
+def test_the_ends_of_a_mixture_are_the_noised_signals():
     rng = np.random.default_rng(1)
     x_a, x_b, eps_a, eps_b = rng.standard_normal((4, 3, 5))
     assert np.array_equal(
@@ -84,7 +84,7 @@ def test_the_ends_of_a_mixture_are_the_noised_signals() -> None:
 
 
 @pytest.mark.E17
-def test_from_the_end_of_the_chain_it_is_the_ancestral_sampler() -> None:
+def test_from_the_end_of_the_chain_it_is_the_ancestral_sampler():
     denoiser = Affine(np.ones(3), np.diag([2.0, 1.0, 0.0]))
     x_T = np.random.default_rng(2).standard_normal((6, 3))
     rng = np.random.default_rng(2)
@@ -102,9 +102,7 @@ def test_from_the_end_of_the_chain_it_is_the_ancestral_sampler() -> None:
 @pytest.mark.parametrize(
     "C", [[[1.0, 0.6], [0.6, 2.0]], [[1.0, 0.6], [-0.9, 2.0]]], ids=["ideal", "turning"]
 )
-def test_affine_distribution_agrees_with_simulation(
-    variance: str, t: int, C: list[list[float]]
-) -> None:
+def test_affine_distribution_agrees_with_simulation(variance, t, C):
     rng, n = np.random.default_rng(3), 20000
     denoiser = Affine(
         np.array([0.5, -1.0]), np.array(C)
@@ -120,7 +118,7 @@ def test_affine_distribution_agrees_with_simulation(
 
 
 @pytest.mark.E27
-def test_affine_distribution_of_one_step_is_that_step() -> None:
+def test_affine_distribution_of_one_step_is_that_step():
     M, b = np.array([[0.3, 0.1], [-0.2, 0.5]]), np.array([1.0, -2.0])
     step, start = ancestral_step(SCHEDULE, 1, variance="beta"), np.array([0.5, 2.0])
     mean, cov = affine_distribution(
@@ -132,7 +130,7 @@ def test_affine_distribution_of_one_step_is_that_step() -> None:
 
 
 @pytest.mark.E27
-def test_affine_distribution_of_a_constant_is_the_constant() -> None:
+def test_affine_distribution_of_a_constant_is_the_constant():
     point = np.array([2.0, -1.0])
     mean, cov = affine_distribution(
         Affine(point, np.zeros((2, 2))), SCHEDULE, np.zeros(2), np.eye(2), SCHEDULE.T
@@ -141,7 +139,7 @@ def test_affine_distribution_of_a_constant_is_the_constant() -> None:
 
 
 @pytest.mark.E27
-def test_a_denoiser_that_is_not_affine_is_found_out() -> None:
+def test_a_denoiser_that_is_not_affine_is_found_out():
     with pytest.raises(
         ValueError, match="denoiser must be affine in x_t, got one that is not at t = 5"
     ):
@@ -161,7 +159,7 @@ def test_a_denoiser_that_is_not_affine_is_found_out() -> None:
 
 @pytest.mark.E27
 @pytest.mark.parametrize("dim", [1, 2, 5])
-def test_maps_that_look_affine_at_whole_numbers_or_near_zero_are_found_out(dim: int) -> None:
+def test_maps_that_look_affine_at_whole_numbers_or_near_zero_are_found_out(dim):
     maps = {
         "x^3": lambda x, t: x**3,
         "rounded": lambda x, t: np.round(x),
@@ -178,7 +176,7 @@ def test_maps_that_look_affine_at_whole_numbers_or_near_zero_are_found_out(dim: 
 
 
 @pytest.mark.E27
-def test_affine_distribution_takes_whole_numbers_and_float32() -> None:
+def test_affine_distribution_takes_whole_numbers_and_float32():
     big = 2**24 + 1  # no float32
     for mean, cov in (([big], [[big]]), (np.float32([3]), np.float32([[5]]))):
         found = affine_distribution(lambda x, t: 0 * x, SCHEDULE, mean, cov, 0)
@@ -187,7 +185,7 @@ def test_affine_distribution_takes_whole_numbers_and_float32() -> None:
 
 
 @given(w=st.floats(-2, 3), away=st.floats(-3, 3))
-def test_positions_along_and_away_from_a_line(w: float, away: float) -> None:
+def test_positions_along_and_away_from_a_line(w, away):
     x_a, x_b = np.array([1.0, 1.0]), np.array([4.0, 5.0])
     across = np.array([-4.0, 3.0])
     position, distance = line_position(x_a + w * (x_b - x_a) + away * across, x_a, x_b)

@@ -24,9 +24,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @pytest.mark.E26
 @given(seed=seeds, n=st.integers(1, 6), dim=st.integers(1, 4), t=st.integers(1, 20))
-def test_weights_are_bayes_rule_on_the_forward_densities(
-    seed: int, n: int, dim: int, t: int
-) -> None:
+def test_weights_are_bayes_rule_on_the_forward_densities(seed, n, dim, t):
     rng = np.random.default_rng(seed)
     points = rng.standard_normal((n, dim))
     x_t = rng.standard_normal((3, dim))
@@ -44,14 +42,14 @@ def test_weights_are_bayes_rule_on_the_forward_densities(
 
 
 @pytest.mark.E26
-def test_weights_survive_exponents_that_underflow() -> None:
+def test_weights_survive_exponents_that_underflow():
     weights = posterior_weights([[0.0], [1000.0]], SCHEDULE, [1e4], 1)
     assert weights.tolist() == [0.0, 1.0]
 
 
 @pytest.mark.E26
 @pytest.mark.parametrize("far", [1e8, 1e160, -1e160])
-def test_weights_of_an_x_far_from_all_points(far: float) -> None:
+def test_weights_of_an_x_far_from_all_points(far):
     # The odds of 0 and 1 are exp(-Delta (2 x - Delta) / (2 v)) with Delta = sqrt(alpha_bar_t).
     points, t = [[0.0], [1.0]], 3
     assert posterior_weights(points, SCHEDULE, [far], t).tolist() == [far < 0, far > 0]
@@ -69,7 +67,7 @@ def test_weights_of_an_x_far_from_all_points(far: float) -> None:
 
 @pytest.mark.E26
 @pytest.mark.parametrize("t", [2, 10, 20])
-def test_reverse_mixture_is_bayes_rule_pointwise(t: int) -> None:
+def test_reverse_mixture_is_bayes_rule_pointwise(t):
     # q(x_{t-1} | x_t) q(x_t) = q(x_t | x_{t-1}) q(x_{t-1}), each side a density of known form.
     points, x_t = np.array([[-1.0], [1.0], [2.5]]), np.array([0.3])
     kernel = reverse_mixture(points, SCHEDULE, x_t, t)
@@ -89,7 +87,7 @@ def test_reverse_mixture_is_bayes_rule_pointwise(t: int) -> None:
 
 
 @pytest.mark.E26
-def test_reverse_mixture_at_the_first_step_is_the_points_themselves() -> None:
+def test_reverse_mixture_at_the_first_step_is_the_points_themselves():
     kernel = reverse_mixture([[-1.0], [1.0]], SCHEDULE, [0.0], 1)
     assert kernel.mean.tolist() == [0.0] and kernel.cov.tolist() == [[1.0]]
     assert np.isfinite(kernel.logpdf([[-1.0], [1.0]])).all() and kernel.logpdf([0.0]) == -np.inf
@@ -97,9 +95,7 @@ def test_reverse_mixture_at_the_first_step_is_the_points_themselves() -> None:
 
 @pytest.mark.E26
 @pytest.mark.parametrize("t", [1, 5, 20])
-def test_one_point_has_the_posterior_as_its_kernel_and_one_blurred_point_the_gaussian_one(
-    t: int,
-) -> None:
+def test_one_point_has_the_posterior_as_its_kernel_and_one_blurred_point_the_gaussian_one(t):
     point, x_t, blur = np.array([0.7, -1.2]), np.array([0.1, 0.4]), 0.3
     mean, variance = posterior_mean_variance(SCHEDULE, point, x_t, t)
     kernel = reverse_mixture([point], SCHEDULE, x_t, t)
@@ -113,14 +109,14 @@ def test_one_point_has_the_posterior_as_its_kernel_and_one_blurred_point_the_gau
 
 @pytest.mark.E28
 @pytest.mark.parametrize("beta", [[0.5], [0.9, 0.2]])
-def test_chain_gap_is_the_sum_of_the_integrals_that_define_it(beta: list[float]) -> None:
+def test_chain_gap_is_the_sum_of_the_integrals_that_define_it(beta):
     from scipy.integrate import quad
 
     points, blur, schedule = np.array([[-1.0], [1.0], [1.5]]), 0.4, Schedule.from_beta(beta)
     data, total = Empirical(points).noised(1.0, blur**2), 0.0
     for t in range(1, schedule.T + 1):
 
-        def lost(x_t: float, t: int = t) -> float:
+        def lost(x_t, t=t):
             kernel = reverse_mixture(points, schedule, [x_t], t, blur=blur)
             gaussian = Gaussian(kernel.mean, kernel.cov)
             # Over all components: one of weight 1e-3 is 30 standard deviations from the mean.
@@ -136,7 +132,7 @@ def test_chain_gap_is_the_sum_of_the_integrals_that_define_it(beta: list[float])
 
 
 @pytest.mark.E28
-def test_chain_gap_of_narrow_points_and_of_integers() -> None:
+def test_chain_gap_of_narrow_points_and_of_integers():
     # Reference values: 5601 nodes instead of 321.
     schedule = Schedule.from_beta(np.full(16, 1 - 0.005 ** (1 / 16)))
     for blur, expected in ((0.1, 0.73396816599), (0.05, 1.18826583634), (0.02, 1.92337784822)):
@@ -150,7 +146,7 @@ def test_chain_gap_of_narrow_points_and_of_integers() -> None:
 
 
 @pytest.mark.E28
-def test_chain_gap_is_0_for_one_point_and_falls_with_the_number_of_steps() -> None:
+def test_chain_gap_is_0_for_one_point_and_falls_with_the_number_of_steps():
     schedules = [Schedule.from_beta(np.full(k, 1 - 0.005 ** (1 / k))) for k in (1, 4, 16)]
     assert abs(chain_gap([[0.4]], schedules[1], blur=0.3)) <= 1e-12
     gaps = [chain_gap([[-1.0], [1.0]], s, blur=0.2) for s in schedules]
@@ -162,7 +158,7 @@ def test_chain_gap_is_0_for_one_point_and_falls_with_the_number_of_steps() -> No
 
 
 @given(seed=seeds, m=st.integers(1, 6), n=st.integers(1, 6), dim=st.integers(1, 3))
-def test_nearest_is_what_a_double_loop_finds(seed: int, m: int, n: int, dim: int) -> None:
+def test_nearest_is_what_a_double_loop_finds(seed, m, n, dim):
     rng = np.random.default_rng(seed)
     x, points = rng.standard_normal((m, dim)), rng.standard_normal((n, dim))
     distances, indices = nearest(x, points, k=n)
@@ -172,7 +168,7 @@ def test_nearest_is_what_a_double_loop_finds(seed: int, m: int, n: int, dim: int
         assert np.allclose(by_hand[indices[i]], distances[i], rtol=16 * EPS, atol=0)
 
 
-def test_nearest_to_itself_is_at_distance_0() -> None:
+def test_nearest_to_itself_is_at_distance_0():
     points = 1e6 + np.random.default_rng(0).standard_normal((7, 4))
     distances, indices = nearest(points, points)
     assert distances.max() == 0.0 and indices[:, 0].tolist() == list(range(7))
@@ -180,7 +176,7 @@ def test_nearest_to_itself_is_at_distance_0() -> None:
         nearest(points, points, k=0)
 
 
-def test_share_counts_what_lies_within() -> None:
+def test_share_counts_what_lies_within():
     assert share_at_points([[0.0], [0.9], [2.0], [3.0]], [[0.0], [3.0]], within=0.95) == 0.75
     with pytest.raises(ValueError, match="k must be in 1..2"):
         nearest([[0.0]], [[0.0], [1.0]], k=3)
@@ -188,3 +184,8 @@ def test_share_counts_what_lies_within() -> None:
         nearest([[0.0]], [[0.0, 1.0]])
     with pytest.raises(TypeError, match="t must be a single integer"):
         posterior_weights([[0.0]], SCHEDULE, [[0.0]], np.array([1, 2]))
+
+
+def test_a_mixture_is_that_of_a_single_vector():
+    with pytest.raises(ValueError, match=r"^x_t must be a single vector, got shape \(1, 1\)$"):
+        reverse_mixture([[-1.0], [1.0]], SCHEDULE, [[0.0]], 2)

@@ -14,9 +14,10 @@ from commands import ROOT, files, main, refused, start
 from tiny import TINY
 
 from ddpm_np import _figure_style
+from ddpm_np._console import Failed
 from ddpm_np.experiments import folder as folders
 from ddpm_np.experiments import machine
-from ddpm_np.experiments.lock import FolderLock, Lost
+from ddpm_np.experiments.lock import FolderLock
 from ddpm_np.experiments.report import is_reported, write_report
 from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
@@ -71,10 +72,10 @@ def test_a_run_whose_folder_is_another_stops_and_writes_no_more(tiny, then):
 
 
 def test_a_lock_that_was_taken_over_is_not_removed(tmp_path):
-    ours = FolderLock(tmp_path)
+    ours = FolderLock(tmp_path, "--out")
     (tmp_path / "run.lock").unlink()
-    theirs = FolderLock(tmp_path)
-    with pytest.raises(Lost, match="not the lock of this run"):
+    theirs = FolderLock(tmp_path, "--out")
+    with pytest.raises(Failed, match="not the lock of this run"):
         ours.check()
     ours.release()
     assert (tmp_path / "run.lock").exists()
@@ -178,7 +179,7 @@ def test_a_report_is_whole_only_with_all_of_its_files(tmp_path):
     times = {"training_s": 1.0, "from_step": 0, "measuring_s": 1.0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_figure_style, "available", lambda: False)
-        write_report(tmp_path, tmp_path, training, found, times)
+        write_report(tmp_path, tmp_path, training.experiment, training, found, times)
     assert is_reported(tmp_path, training.experiment)
     assert not is_reported(tmp_path, replace(training.experiment, seed=1))
     for name in ("samples.npz", "report.md"):

@@ -17,10 +17,11 @@ from commands import ROOT, files, main, refused, start
 from tiny import TINY
 
 from ddpm_np import _figure_style, _files
+from ddpm_np._console import Refused
 from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import folder as folders
 from ddpm_np.experiments.experiment import from_config
-from ddpm_np.experiments.lock import FolderLock, Locked
+from ddpm_np.experiments.lock import FolderLock
 from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
@@ -32,28 +33,28 @@ KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 def test_a_lock_is_held_once_and_names_its_holder(tmp_path):
-    lock = FolderLock(tmp_path)
-    with pytest.raises(Locked, match=f"process {os.getpid()} on "):
-        FolderLock(tmp_path)
+    lock = FolderLock(tmp_path, "--out")
+    with pytest.raises(Refused, match=f"process {os.getpid()} on "):
+        FolderLock(tmp_path, "--out")
     lock.release()
     lock.release()
     assert list(tmp_path.iterdir()) == []
-    FolderLock(tmp_path).release()
+    FolderLock(tmp_path, "--out").release()
 
 
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     hold = "import sys, time, pathlib\nfrom ddpm_np.experiments.lock import FolderLock\n"
-    hold += "lock = FolderLock(pathlib.Path(sys.argv[1]))\n"
+    hold += "lock = FolderLock(pathlib.Path(sys.argv[1]), '--out')\n"
     hold += "print('held', flush=True)\ntime.sleep(60)"
     command = [sys.executable, "-c", hold, str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True)
     assert process.stdout.readline() == "held\n"
-    with pytest.raises(Locked, match=f"process {process.pid} on "):
-        FolderLock(tmp_path)
+    with pytest.raises(Refused, match=f"process {process.pid} on "):
+        FolderLock(tmp_path, "--out")
     process.send_signal(KILL)
     process.communicate()
     assert (tmp_path / "run.lock").exists()
-    FolderLock(tmp_path).release()
+    FolderLock(tmp_path, "--out").release()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="symbolic links")
@@ -61,7 +62,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
     (tmp_path / "precious").write_text("x")
     (tmp_path / "run.lock").symlink_to("precious")
     with pytest.raises(OSError):
-        FolderLock(tmp_path)
+        FolderLock(tmp_path, "--out")
     assert (tmp_path / "precious").read_text() == "x"
 
 

@@ -2,10 +2,8 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +19,6 @@ from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
 from ddpm_np.learning.unet import UNet
-from ddpm_np.training import StepRecord
 
 SMALL = replace(
     RINGS,
@@ -38,18 +35,18 @@ SMALL = replace(
 )
 
 
-def test_it_is_no_part_of_the_default_run() -> None:
+def test_it_is_no_part_of_the_default_run():
     assert "rings" in EXPERIMENTS and "rings" not in BY_DEFAULT
 
 
-def test_the_experiment_has_a_unet_and_a_family_of_rings() -> None:
+def test_the_experiment_has_a_unet_and_a_family_of_rings():
     network, dist = RINGS.network(), RINGS.distribution()
     assert isinstance(network, UNet) and network.size == 16 and network.dim == dist.dim == 256
     assert isinstance(dist, Rings) and RINGS.variant(quick=True).steps < 100
 
 
 @pytest.fixture(scope="module")
-def small() -> Iterator[None]:
+def small():
     """The experiment made small."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(EXPERIMENTS, "rings", SMALL)
@@ -58,22 +55,17 @@ def small() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> dict[str, Any]:
+def pictures():
     """The pictures of the whole run, once it is done."""
     return {}
 
 
 @pytest.fixture(scope="module")
-def whole(
-    small: None,
-    quick_pictures: None,
-    pictures: dict[str, Any],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+def whole(small, quick_pictures, pictures, tmp_path_factory):
     """The folder of a whole run."""
     folder, drawn = tmp_path_factory.mktemp("rings") / "run", type(SMALL).pictures
 
-    def kept(*given: Any) -> Iterator[tuple[str, Any]]:
+    def kept(*given):
         pictures.update(drawn(*given))
         yield from pictures.items()
 
@@ -83,13 +75,25 @@ def whole(
     return folder
 
 
-def test_the_pictures_show_what_they_did(whole: Path, pictures: dict[str, Any]) -> None:
+def test_the_numbers_of_the_report_stay(whole):
+    # What each is, other tests say; training rounds otherwise with other matrix products.
+    numbers = json.loads((whole / "report.json").read_text())["numbers"]
+    lines = Path(__file__).with_name("rings_numbers.txt").read_text().splitlines()
+    told = {name: values for name, *values in (line.split() for line in lines)}
+    assert [*told] == [*numbers]
+    for name, values in told.items():
+        found = [numbers[name][key] for key in ("measured", "error", "exact")]
+        wanted = [None if v == "-" else pytest.approx(float(v), rel=0.01) for v in values]
+        assert found == wanted, name
+
+
+def test_the_pictures_show_what_they_did(whole, pictures):
     assert [*pictures] == ["samples", "views", "reverse", "loss", "memory", "patches"]
     for name, figure in pictures.items():
         check_drawn(f"rings {name}", figure)
 
 
-def test_a_whole_run_reports_and_draws(whole: Path) -> None:
+def test_a_whole_run_reports_and_draws(whole):
     folder = whole
     report = json.loads((folder / "report.json").read_text())
     numbers = report["numbers"]
@@ -137,12 +141,12 @@ def test_a_whole_run_reports_and_draws(whole: Path) -> None:
 
 
 def test_an_interrupt_during_a_further_training_keeps_what_is_done(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    whole, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(_figure_style, "available", lambda: False)
     folder, run = tmp_path / "x", Training.run
 
-    def stopped(training: Training) -> Iterator[StepRecord]:
+    def stopped(training):
         for record in run(training):
             if training.job.name == "unet-16" and record.step == 2:
                 signal.raise_signal(signal.SIGINT)
@@ -168,7 +172,7 @@ def test_an_interrupt_during_a_further_training_keeps_what_is_done(
     assert next(numbers) == next(numbers)
 
 
-def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path):
     path = tmp_path / "checkpoint.npz"
     Training(replace(EXPERIMENTS["curve"], hidden=(3,), dim=64, T=6, steps=8)).save(path)
     before = path.read_bytes()
@@ -188,19 +192,17 @@ def test_a_checkpoint_of_another_kind_of_network_is_refused(tmp_path: Path) -> N
         (TypeError, {"hidden": ()}, "hidden must be a tuple of 1 to 100 widths"),
     ],
 )
-def test_bad_settings_are_refused(
-    error: type[Exception], change: dict[str, Any], says: str
-) -> None:
+def test_bad_settings_are_refused(error, change, says):
     with pytest.raises(error, match=says):
         replace(SMALL, **change)
 
 
-def test_pictures_that_cannot_be_halved_are_refused() -> None:
+def test_pictures_that_cannot_be_halved_are_refused():
     with pytest.raises(ValueError, match="size must be divisible by 4"):
         replace(SMALL, hidden=(4, 4, 4), dim=36).network()
 
 
-def test_small_t_are_drawn_more_often_and_the_kernels_are_those_of_muon() -> None:
+def test_small_t_are_drawn_more_often_and_the_kernels_are_those_of_muon():
     training = Training(SMALL)
     density = training.job.step_density
     assert density is not None and np.allclose(density[1:] ** -2, np.arange(1, SMALL.T + 1))
@@ -209,7 +211,7 @@ def test_small_t_are_drawn_more_often_and_the_kernels_are_those_of_muon() -> Non
     assert Training(SMALL, mlp).state.muon_rate == 0 and mlp.step_density is None
 
 
-def test_the_further_trainings_take_shares_of_the_main_ones_steps() -> None:
+def test_the_further_trainings_take_shares_of_the_main_ones_steps():
     jobs = {job.name: job for job in RINGS.further()}
     steps = {name: job.steps for name, job in jobs.items()}
     memories = {f"unet-{k}": 800 for k in (5, 16, 64, 256)}
@@ -222,5 +224,5 @@ def test_the_further_trainings_take_shares_of_the_main_ones_steps() -> None:
     assert [job.steps for job in quick.further()] == [40, 8, 8, 2, 8]
 
 
-def test_settings_survive_their_config() -> None:
+def test_settings_survive_their_config():
     assert from_config(json.loads(json.dumps(SMALL.config))) == SMALL

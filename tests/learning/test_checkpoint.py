@@ -25,7 +25,7 @@ DATA = Gaussian(np.zeros(3), np.diag([1.0, 0.5, 0.0]))
 CONFIG = {"experiment": "test", "steps": 20, "nested": {"list": [1, 2.5, None, True]}}
 
 
-def new_state(bits=np.random.PCG64, dtype=np.float32) -> TrainingState:
+def new_state(bits=np.random.PCG64, dtype=np.float32):
     rng = np.random.Generator(bits(1))
     hidden = 8, Layer(4, "leaky_relu", "shift")
     network = MLP(3, 10, hidden=hidden, rng=rng, dtype=dtype, skip=np.linspace(0, 1, 11))
@@ -33,7 +33,7 @@ def new_state(bits=np.random.PCG64, dtype=np.float32) -> TrainingState:
     return TrainingState(network, rng=rng, **options)
 
 
-def go_on(state: TrainingState, stop: int = 20) -> TrainingState:
+def go_on(state, stop=20):
     settings = {"steps": 20, "batch_size": 16, "learning_rate": 1e-2, "state": state}
     for record in train(state.network, DATA, SCHEDULE, **settings):
         if record.step == stop:

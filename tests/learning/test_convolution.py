@@ -1,7 +1,5 @@
 """Convolution, pooling and joining: as defined, and each backward pass as a transpose."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,16 +13,14 @@ Array = NDArray[np.float64]
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 5), st.integers(1, 3))
 
 
-def integers(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def integers(shape, rng):
     """Small whole numbers, whose sums of products float64 knows exactly."""
     return rng.integers(-9, 10, shape).astype(float)
 
 
 @pytest.mark.E15
 @given(shape=SHAPES, c_out=st.integers(1, 3), wrap=st.booleans(), seed=st.integers(0, 99))
-def test_convolution_is_its_definition(
-    shape: tuple[int, ...], c_out: int, wrap: bool, seed: int
-) -> None:
+def test_convolution_is_its_definition(shape, c_out, wrap, seed):
     rng = np.random.default_rng(seed)
     h, kernel = integers(shape, rng), integers((3, 3, shape[3], c_out), rng)
     u = c.convolve(c.neighbours(h, wrap), kernel.reshape(3, -1, c_out))
@@ -36,9 +32,7 @@ def test_convolution_is_its_definition(
 
 @pytest.mark.E15
 @given(shape=SHAPES, c_out=st.integers(1, 3), wrap=st.booleans(), seed=st.integers(0, 99))
-def test_backward_of_the_convolution_is_its_transpose(
-    shape: tuple[int, ...], c_out: int, wrap: bool, seed: int
-) -> None:
+def test_backward_of_the_convolution_is_its_transpose(shape, c_out, wrap, seed):
     rng = np.random.default_rng(seed)
     h, kernel = integers(shape, rng), integers((3, 3 * shape[3], c_out), rng)
     wide = c.neighbours(h, wrap)
@@ -51,7 +45,7 @@ def test_backward_of_the_convolution_is_its_transpose(
     assert np.vdot(u, d_u) == np.vdot(kernel, d_kernel)
 
 
-PAIRS: list[tuple[str, Callable[[Array], Array], Callable[[Array], Array], tuple[int, ...]]] = [
+PAIRS = [
     ("halve", c.halve, c.halve_backward, (4, 3, 6, 2)),
     ("double", c.double, c.double_backward, (2, 3, 3, 2)),
     ("to_pictures", c.to_pictures, lambda d: c.from_pictures(d, 4), (4, 3, 4, 1)),
@@ -62,12 +56,7 @@ PAIRS: list[tuple[str, Callable[[Array], Array], Callable[[Array], Array], tuple
 
 @pytest.mark.E15
 @pytest.mark.parametrize("name, forward, backward, shape", PAIRS, ids=[p[0] for p in PAIRS])
-def test_each_other_part_has_its_transpose(
-    name: str,
-    forward: Callable[[Array], Array],
-    backward: Callable[[Array], Array],
-    shape: tuple[int, ...],
-) -> None:
+def test_each_other_part_has_its_transpose(name, forward, backward, shape):
     rng = np.random.default_rng(0)
     h = integers(shape, rng)
     out = forward(h)
@@ -76,14 +65,14 @@ def test_each_other_part_has_its_transpose(
     assert np.any(out) and backward(d).shape == h.shape
 
 
-def test_a_mean_of_four_and_four_copies() -> None:
+def test_a_mean_of_four_and_four_copies():
     h = np.arange(16.0).reshape(4, 1, 4, 1)
     assert np.array_equal(c.halve(h)[:, 0, :, 0], [[2.5, 4.5], [10.5, 12.5]])
     assert np.array_equal(c.double(h)[:3, 0, :3, 0], [[0, 0, 1], [0, 0, 1], [4, 4, 5]])
     assert np.array_equal(c.halve(c.double(h)), h)
 
 
-def test_pictures_go_in_and_come_back() -> None:
+def test_pictures_go_in_and_come_back():
     x = np.arange(2 * 9.0).reshape(2, 9)
     h = c.from_pictures(x, 3)
     assert h.shape == (3, 2, 3, 1) and h[1, 0, 2, 0] == x[0, 5]
@@ -92,7 +81,7 @@ def test_pictures_go_in_and_come_back() -> None:
 
 @pytest.mark.E15
 @pytest.mark.parametrize("wrap", [False, True])
-def test_the_gradients_are_derivatives_as_polynomials(wrap: bool) -> None:
+def test_the_gradients_are_derivatives_as_polynomials(wrap):
     """For every picture and kernel at once, and not for some numbers: by symbols."""
     names = [f"h{i}" for i in range(4)] + [f"k{i}" for i in range(9)]
     domain = Domain(**{name: ANY for name in names})

@@ -22,7 +22,7 @@ LAYERS = {
 }
 
 
-def trained(layers, n: int, *, fast: bool, dtype=np.float64, balanced: bool = True, **options):
+def trained(layers, n, *, fast, dtype=np.float64, balanced=True, **options):
     """The weights after STEPS steps of training, and the losses and norms on the way."""
     rng = np.random.default_rng(0)
     mlp = MLP(DIM, T, hidden=layers, rng=rng, dtype=dtype, zero_output=False, **options)

@@ -2,9 +2,7 @@
 both ways.
 """
 
-from collections.abc import Iterator
 from importlib import import_module
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -25,7 +23,7 @@ LAYERS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
+def one_thread():
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -34,16 +32,16 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def parity() -> ModuleType:
+def parity():
     return import_module("benchmarks.parity")
 
 
 @pytest.fixture(scope="module")
-def twin() -> ModuleType:
+def twin():
     return import_module("benchmarks.twin")
 
 
-def network(kind: str, *, seed: int = 0, skip: bool = True) -> MLP:
+def network(kind, *, seed=0, skip=True):
     rng = np.random.default_rng(seed)
     gains = rng.uniform(0.1, 1, T + 1) if skip else None
     mlp = MLP(DIM, T, hidden=LAYERS[kind], rng=rng, dtype=np.float64, skip=gains)

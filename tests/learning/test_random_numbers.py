@@ -6,7 +6,7 @@ import pytest
 from ddpm_np.learning.random_numbers import fill_normal
 
 
-def draw(n: int, seed: int = 0, dtype: type = np.float32) -> np.ndarray:
+def draw(n, seed=0, dtype=np.float32):
     return fill_normal(np.full(n, np.nan, dtype), rng=np.random.default_rng(seed))
 
 

@@ -1,8 +1,5 @@
 """The U-Net: its gradient, what each output pixel sees, what it refuses."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,9 +14,7 @@ Array = NDArray[np.float64]
 H = 1e-200  # a complex step has no cancellation, so it can be this small
 
 
-def unet(
-    size: int = 4, widths: Sequence[int] = (2, 3), T: int = 5, *, seed: int = 0, **options: Any
-) -> UNet:
+def unet(size=4, widths=(2, 3), T=5, *, seed=0, **options):
     """A small network in float64, away from zero outputs and unit gates, which hide mistakes."""
     rng = np.random.default_rng(seed)
     network = UNet(size, T, widths=widths, rng=rng, dtype=np.float64, **options)
@@ -27,7 +22,7 @@ def unet(
     return network
 
 
-def moved(network: UNet, direction: Array) -> UNet:
+def moved(network, direction):
     """The same network on complex numbers, a complex step away."""
     twin = network.copy()
     twin.dtype, twin.flat = np.dtype(complex), network.flat + 1j * H * direction
@@ -35,7 +30,7 @@ def moved(network: UNet, direction: Array) -> UNet:
     return twin
 
 
-def along(network: UNet, direction: Array, x: Array, t: Any, weights: Array) -> tuple[float, float]:
+def along(network, direction, x, t, weights):
     """The derivative of <eps_hat, weights> along a direction: by hand, and by a complex step."""
     gradient = network.backward(weights, network.forward(x, t)[1]).flat
     eps_hat, _ = moved(network, direction).forward(x, t)
@@ -51,12 +46,10 @@ def along(network: UNet, direction: Array, x: Array, t: Any, weights: Array) -> 
     wrap=st.booleans(),
     scaled=st.booleans(),
 )
-def test_gradient_is_the_complex_step_derivative(
-    level: tuple[int, tuple[int, ...]], n: int, layers: int, seed: int, wrap: bool, scaled: bool
-) -> None:
+def test_gradient_is_the_complex_step_derivative(level, n, layers, seed, wrap, scaled):
     size, widths = level
     rng = np.random.default_rng(seed)
-    options: dict[str, Any] = {}
+    options = {}
     if scaled:
         options = {"skip": rng.uniform(0.1, 1, 6), "gain": rng.uniform(0.1, 1, 6)}
         options["basis"] = rng.uniform(0, 1, (6, 3))
@@ -71,7 +64,7 @@ def test_gradient_is_the_complex_step_derivative(
 
 @pytest.mark.E15
 @pytest.mark.parametrize("t", [[2, 2, 2, 2], [5, 1, 5, 1], 3, [4]])
-def test_every_number_of_the_gradient_with_repeated_steps(t: Any) -> None:
+def test_every_number_of_the_gradient_with_repeated_steps(t):
     network = unet(2, (2, 2), layers=1)
     t = t if isinstance(t, int) else np.array(t)
     rng = np.random.default_rng(1)
@@ -82,13 +75,13 @@ def test_every_number_of_the_gradient_with_repeated_steps(t: Any) -> None:
         assert abs(gradient[i] - exact) <= 1e-12 * np.abs(gradient).max()
 
 
-def test_the_network_of_the_experiment_has_its_size() -> None:
+def test_the_network_of_the_experiment_has_its_size():
     network = UNet(16, 100, rng=np.random.default_rng(0))
     assert network.flat.size == 182_305 and network.dtype == np.float32
     assert repr(network) == "UNet(16 x 16, 16-32-64, T=100, 182305 parameters, float32)"
 
 
-def test_it_starts_as_its_skip() -> None:
+def test_it_starts_as_its_skip():
     schedule = Schedule.sigmoid(5)
     skip, gain = preconditioning(schedule, 0.5)
     network = UNet(4, 5, widths=(2, 3), rng=np.random.default_rng(0), skip=skip, gain=gain)
@@ -96,7 +89,7 @@ def test_it_starts_as_its_skip() -> None:
     assert np.array_equal(network(x, 4), np.float32(skip[4]) * x)
 
 
-def test_preconditioning_is_the_best_multiple_and_what_it_leaves() -> None:
+def test_preconditioning_is_the_best_multiple_and_what_it_leaves():
     schedule, s2 = Schedule.sigmoid(20), 0.7
     skip, gain = preconditioning(schedule, s2)
     signal, noise = schedule.alpha_bar * s2, schedule.one_minus_alpha_bar
@@ -108,7 +101,7 @@ def test_preconditioning_is_the_best_multiple_and_what_it_leaves() -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_a_net_of_some_layers_sees_twice_as_many_pixels_and_one(layers: int) -> None:
+def test_a_net_of_some_layers_sees_twice_as_many_pixels_and_one(layers):
     size, at = 15, 7
     network = unet(size, (3,), layers=layers)
     x = np.random.default_rng(0).standard_normal((1, size**2))
@@ -120,12 +113,12 @@ def test_a_net_of_some_layers_sees_twice_as_many_pixels_and_one(layers: int) -> 
     assert np.array_equal(seen, expected)
 
 
-def test_a_shift_by_the_coarsest_pixel_commutes_bit_for_bit() -> None:
+def test_a_shift_by_the_coarsest_pixel_commutes_bit_for_bit():
     network = unet(16, (4, 4, 4), wrap=True)
     x = np.random.default_rng(0).standard_normal((2, 16, 16))
     eps_hat = network(x.reshape(2, -1), 3).reshape(x.shape)
 
-    def after(rows: int, columns: int) -> Array:
+    def after(rows, columns):
         shifted = np.roll(x, (rows, columns), (1, 2))
         moved = network(shifted.reshape(2, -1), 3).reshape(x.shape)
         return np.roll(moved, (-rows, -columns), (1, 2))
@@ -138,7 +131,7 @@ def test_a_shift_by_the_coarsest_pixel_commutes_bit_for_bit() -> None:
 
 @settings(max_examples=10)
 @given(n=st.integers(1, 5), seed=st.integers(0, 9))
-def test_a_picture_does_not_see_the_others(n: int, seed: int) -> None:
+def test_a_picture_does_not_see_the_others(n, seed):
     network = unet(seed=seed)
     rng = np.random.default_rng(seed)
     x, t = rng.standard_normal((n, 16)), rng.integers(1, 6, n)
@@ -146,7 +139,7 @@ def test_a_picture_does_not_see_the_others(n: int, seed: int) -> None:
     np.testing.assert_allclose(network(x, t), alone, rtol=0, atol=1e-13)
 
 
-def test_predicting_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predicting_in_blocks_changes_nothing(monkeypatch):
     network = unet()
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((7, 16)), rng.integers(1, 6, 7)
@@ -155,7 +148,7 @@ def test_predicting_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(network(x, t), whole, rtol=0, atol=1e-13)
 
 
-def test_forward_changes_neither_its_input_nor_an_earlier_result() -> None:
+def test_forward_changes_neither_its_input_nor_an_earlier_result():
     network = unet()
     x = np.random.default_rng(0).standard_normal((2, 16))
     before = x.copy()

@@ -1,7 +1,5 @@
 """What holds for the steps of a short schedule holds for every step of a long one."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -28,22 +26,22 @@ TABLES = ("beta", "alpha", "alpha_bar", "one_minus_alpha_bar", "beta_tilde")
 class Window:
     """A table of length T + 1 that can be read at some entries only; writes down which."""
 
-    def __init__(self, entries: dict[int, Any], read: set[int]) -> None:
+    def __init__(self, entries, read):
         self.entries, self.read = entries, read
 
-    def __getitem__(self, t: Any) -> Any:
+    def __getitem__(self, t):
         if isinstance(t, np.ndarray):
             return np.array([self[int(i)] for i in t.flat], dtype=object).reshape(t.shape)
         self.read.add(t)
         return self.entries[t]
 
-    def __len__(self) -> int:
+    def __len__(self):
         return T + 1
 
 
-def window(tables: dict[str, Any], at: dict[int, int]) -> tuple[Schedule, set[int]]:
+def window(tables, at):
     """T = 1000, where entry t of each table is entry at[t] of the given one."""
-    read: set[int] = set()
+    read = set()
     schedule = object.__new__(Schedule)
     for name, table in tables.items():
         schedule.__dict__[name] = Window({t: table[i] for t, i in at.items()}, read)
@@ -52,7 +50,7 @@ def window(tables: dict[str, Any], at: dict[int, int]) -> tuple[Schedule, set[in
     return schedule, read
 
 
-def squares() -> tuple[dict[str, Any], dict[str, Any]]:
+def squares():
     """Tables of two entries that are squares of variables, all independent; and what is noised."""
     names = [f"{name}_{i}" for name in TABLES for i in (1, 2)]
     domain = Domain(**dict.fromkeys(names, POSITIVE), **dict.fromkeys((*ROWS, *MATRICES), ANY))
@@ -61,12 +59,12 @@ def squares() -> tuple[dict[str, Any], dict[str, Any]]:
     return tables, {name: np.array([[domain[name]]]) for name in (*ROWS, *MATRICES)}
 
 
-def called(path: str, schedule: Schedule, t: Any, given: dict[str, Any]) -> list[Any]:
+def called(path, schedule, t, given):
     """The numbers that a function returns."""
     return numbers(function_at(path)(**arguments(path, SymbolValues(schedule, t, **given))))
 
 
-def numbers(value: Any) -> list[Any]:
+def numbers(value):
     if isinstance(value, tuple):
         return [number for part in value for number in numbers(part)]
     return list(np.asarray(value, dtype=object).ravel())
@@ -76,9 +74,7 @@ WITHOUT_ROWS = ["posterior.psi_2", "forward.covariance_step", "forward.covarianc
 
 
 @pytest.mark.parametrize("path", [*filter(in_batches, measured_paths()), *WITHOUT_ROWS])
-def test_at_every_step_only_the_entries_t_and_t_minus_1_are_read(
-    path: str, pytestconfig: pytest.Config
-) -> None:
+def test_at_every_step_only_the_entries_t_and_t_minus_1_are_read(path, pytestconfig):
     every = 1 if pytestconfig.getoption("--long") else 13
     tables, given = squares()
     expected = called(path, window(tables, {1: 1, 2: 2})[0], 2, given)
@@ -92,7 +88,7 @@ def test_at_every_step_only_the_entries_t_and_t_minus_1_are_read(
 
 
 @pytest.mark.parametrize("name", ["between", "ancestral_step", "ddim_step"])
-def test_on_every_route_only_the_entries_s_and_t_are_read(name: str) -> None:
+def test_on_every_route_only_the_entries_s_and_t_are_read(name):
     calls = {
         "between": lambda s, t, at: s.between(at, t),
         "ancestral_step": lambda s, t, at: tuple(sampling.ancestral_step(s, t, at)),
@@ -109,7 +105,7 @@ def test_on_every_route_only_the_entries_s_and_t_are_read(name: str) -> None:
         assert read <= {s, t}, (s, t)
 
 
-def test_a_function_that_reads_another_entry_is_caught() -> None:
+def test_a_function_that_reads_another_entry_is_caught():
     schedule, _ = window(squares()[0], {T - 1: 1, T: 2})
     with pytest.raises(KeyError):
         schedule.alpha_bar[T - 2]

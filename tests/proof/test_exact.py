@@ -14,7 +14,7 @@ FRACTIONS = st.fractions(-10, 10, max_denominator=30)
 
 
 @given(FRACTIONS, FRACTIONS)
-def test_exact_numbers_compute_as_fractions_do(a: Fraction, b: Fraction) -> None:
+def test_exact_numbers_compute_as_fractions_do(a, b):
     x, y = Exact(a), Exact(b)
     operations = [operator.add, operator.sub, operator.mul, *([operator.truediv] if b else [])]
     for operation in operations:
@@ -28,7 +28,7 @@ def test_exact_numbers_compute_as_fractions_do(a: Fraction, b: Fraction) -> None
 
 
 @given(st.lists(FRACTIONS, min_size=1, max_size=4))
-def test_exact_numbers_work_in_arrays(values: list[Fraction]) -> None:
+def test_exact_numbers_work_in_arrays(values):
     array, c = np.array([Exact(v) for v in values], dtype=object), Exact(2, 3)
     for result in (c * array, array * c, c + array, array / c, c - array, np.sqrt(array * array)):
         assert result.dtype == object and all(type(v) is Exact for v in result)
@@ -36,7 +36,7 @@ def test_exact_numbers_work_in_arrays(values: list[Fraction]) -> None:
 
 
 @pytest.mark.parametrize("stranger", [0.5, np.float32(1), 1j, "1", None, float("nan")])
-def test_exact_numbers_refuse_anything_inexact(stranger: object) -> None:
+def test_exact_numbers_refuse_anything_inexact(stranger):
     one = Exact(1)
     for operation in (
         lambda: one + stranger,
@@ -48,7 +48,7 @@ def test_exact_numbers_refuse_anything_inexact(stranger: object) -> None:
             operation()
 
 
-def test_roots_are_exact_or_refused() -> None:
+def test_roots_are_exact_or_refused():
     assert Exact(49, 64).sqrt() == Exact(7, 8)
     for value in (Exact(2), Exact(1, 2), Exact(-4), Exact(10**40 + 1)):
         with pytest.raises(ValueError, match="is not the square of a rational number"):

@@ -3,15 +3,13 @@
 Wrong functions are in tests/planted_bugs.txt.
 """
 
-from typing import Any
-
 import pytest
 
 from ddpm_np import forward, network, posterior, sampling
 from ddpm_np.closed_form import ideal, reverse
-from ddpm_np.proof import IDENTITIES, Identity, identities_of, prove
+from ddpm_np.proof import IDENTITIES, identities_of, prove
 
-FAMILIES: dict[tuple[str, tuple[str, ...]], list[Identity]] = {}
+FAMILIES = {}
 for _identity in IDENTITIES:
     FAMILIES.setdefault((_identity.statement, _identity.equations), []).append(_identity)
 
@@ -23,7 +21,7 @@ for _identity in IDENTITIES:
         for (_, equations), family in FAMILIES.items()
     ],
 )
-def test_identities_are_proved(family: list[Identity], pytestconfig: pytest.Config) -> None:
+def test_identities_are_proved(family, pytestconfig):
     """Of a large family some ten, in the long form all."""
     every = 1 if pytestconfig.getoption("--long") else 1 + len(family) // 10
     for identity in family[::every]:
@@ -31,7 +29,7 @@ def test_identities_are_proved(family: list[Identity], pytestconfig: pytest.Conf
         assert proof.proved and proof.equal > 0, proof
 
 
-def test_names_are_unique_and_every_equation_of_the_derivation_is_there() -> None:
+def test_names_are_unique_and_every_equation_of_the_derivation_is_there():
     assert len({i.name for i in IDENTITIES}) == len(IDENTITIES)
     proved = {e for i in IDENTITIES for e in i.equations}
     proved |= {f"E{n}" for n in range(1, 34) if next(identities_of(f"E{n}"), None)}
@@ -52,9 +50,7 @@ def test_names_are_unique_and_every_equation_of_the_derivation_is_there() -> Non
         ("E18", sampling, "ddim_step"),
     ],
 )
-def test_a_missing_function_leaves_an_identity_unproved(
-    equation: str, owner: Any, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_function_leaves_an_identity_unproved(equation, owner, name, monkeypatch):
     monkeypatch.setattr(owner, name, None)
     failures = (prove(i).failure for i in identities_of(equation))
     assert any("None" in failure or "no equation" in failure for failure in failures)

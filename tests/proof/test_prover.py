@@ -4,12 +4,10 @@ import contextlib
 import sys
 import threading
 from _thread import start_new_thread as begin
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from sys import gettrace as traced
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +17,7 @@ from hypothesis import strategies as st
 from ddpm_np import forward
 from ddpm_np._checks import ExactNumber
 from ddpm_np.equations.docstrings import function_of
-from ddpm_np.proof import ANY, POSITIVE, UNIT, Chart, Identity, Proof, prove
+from ddpm_np.proof import ANY, POSITIVE, UNIT, Chart, Identity, prove
 from ddpm_np.proof.coverage import Coverage, lines_not_run
 from ddpm_np.proof.identities.charts import levels
 from ddpm_np.proof.trace import Trace, tracing
@@ -30,14 +28,14 @@ A = X.with_arrays(a=(2,))
 NINE = X.with_arrays(a=(9,))
 
 
-def proof_of(chart: Chart, sides: Callable[[V], tuple[Any, Any]]) -> Proof:
+def proof_of(chart, sides):
     return prove(Identity("test", ("E8",), "a test", chart, sides))
 
 
 # ---- true identities are proved -----------------------------------------------------------------
 
 
-def test_a_true_identity_is_proved_where_both_sides_are_defined() -> None:
+def test_a_true_identity_is_proved_where_both_sides_are_defined():
     proof = proof_of(X, lambda v: ((v.x**2 - 1) / (v.x - 1), v.x + 1))
     assert proof.proved and proof.equal == 1
     assert "proved: 1 pair of numbers equal where both sides are defined" in str(proof)
@@ -47,8 +45,8 @@ def test_a_true_identity_is_proved_where_both_sides_are_defined() -> None:
     st.lists(st.integers(-3, 3), min_size=1, max_size=6),
     st.lists(st.integers(-3, 3), min_size=1, max_size=6),
 )
-def test_it_agrees_with_comparing_coefficients(left: list[int], right: list[int]) -> None:
-    def polynomial(coefficients: list[int], x: Any) -> Any:
+def test_it_agrees_with_comparing_coefficients(left, right):
+    def polynomial(coefficients, x):
         total = 0 * x
         for c in reversed(coefficients):
             total = total * x + c
@@ -63,13 +61,13 @@ def test_it_agrees_with_comparing_coefficients(left: list[int], right: list[int]
     assert proof.proved == same
 
 
-def test_roots_and_their_signs() -> None:
+def test_roots_and_their_signs():
     chart = Chart({"x": UNIT}, roots=lambda v: [v.x**3])
     assert proof_of(chart, lambda v: (np.sqrt(v.x**6), v.x**3)).proved
     assert proof_of(X, lambda v: ([np.sqrt(v.x - v.x), np.sqrt(v.x / v.x)], [0, 1])).proved
 
 
-def test_arrays_of_variables() -> None:
+def test_arrays_of_variables():
     chart = X.with_arrays(a=(2, 3), b=())
     assert proof_of(chart, lambda v: (v.a * v.b - v.x, -(v.x - v.b * v.a))).proved
     assert not proof_of(chart, lambda v: (v.a, v.a[:, ::-1])).proved
@@ -79,39 +77,39 @@ def test_arrays_of_variables() -> None:
 # ---- false statements are refused ---------------------------------------------------------------
 
 
-def _positive_part(x: Any) -> Any:
+def _positive_part(x):
     try:
         return x if x > 0 else 0
     except TypeError:
         return x
 
 
-def _or_itself(function: Callable[[Any], Any], x: Any) -> Any:
+def _or_itself(function, x):
     try:
         return function(x)
     except TypeError:
         return x
 
 
-def _floor(x: Any) -> Any:
+def _floor(x):
     return x // 1
 
 
-def _doubled(a: Any) -> Any:
+def _doubled(a):
     a *= 2
     return a
 
 
-def _sorted_where_it_can_be(a: Any) -> Any:
+def _sorted_where_it_can_be(a):
     before = a.copy()
     (np.ndarray.copy, np.ndarray.sort)[a.flags.writeable](a)
     return before
 
 
-def _in_a_thread(x: Any) -> Any:
+def _in_a_thread(x):
     found = []
 
-    def run() -> None:
+    def run():
         found.append(x if isinstance(x, ExactNumber) or x < 2 else 0)
 
     thread = threading.Thread(target=run)
@@ -120,68 +118,68 @@ def _in_a_thread(x: Any) -> Any:
     return found[0]
 
 
-def _nan_of_floats(a: Any) -> Any:
+def _nan_of_floats(a):
     return {"f": np.nan, "O": 1}[a.dtype.kind]
 
 
-def _suppressed(function: Callable[[Any], Any], x: Any) -> Any:
+def _suppressed(function, x):
     with contextlib.suppress(TypeError):
         return function(x)
     return x
 
 
-def _at_last(function: Callable[[Any], Any], x: Any) -> Any:
+def _at_last(function, x):
     try:
         x = function(x)
     finally:
         return x  # noqa: B012
 
 
-def _root_or(x: Any) -> Any:
+def _root_or(x):
     try:
         return np.sqrt(x)
     except (ValueError, TypeError):
         return x
 
 
-def _if_true(x: Any, traced: Callable[[], Any] = sys.gettrace) -> Any:
+def _if_true(x, traced=sys.gettrace):
     return x if traced() else 2 * x
 
 
-def _of_threads(x: Any) -> Any:
+def _of_threads(x):
     return x if getattr(threading, "gettrace")() else 2 * x  # noqa: B009
 
 
-def _in_a_thread_of_its_own(x: Any) -> Any:
-    found: list[Any] = []
+def _in_a_thread_of_its_own(x):
+    found = []
     begin(lambda: found.append(x if isinstance(x, ExactNumber) or x < 2 else 0), ())
     while not found:
         pass
     return found[0]
 
 
-def _in_a_thread_without_a_tracer(x: Any) -> Any:
+def _in_a_thread_without_a_tracer(x):
     threading.settrace(lambda *_: None)
     return _in_a_thread(x)
 
 
-def _of_a_generator(x: Any) -> Any:
+def _of_a_generator(x):
     return x if (y for y in (x,)).gi_frame.f_trace else 2 * x
 
 
-def _loaded(x: Any) -> Any:
+def _loaded(x):
     import sys as interpreter
 
     return x if "ddpm_np.proof" in interpreter.modules else 2 * x
 
 
-def _deeper(v: V) -> Any:
+def _deeper(v):
     return _deeper(v)
 
 
 SEEN = "can tell a proof from a plain run: test_prover.py, line "
 # What is said to be x, the variable, and why that is refused.
-IS_X: dict[str, tuple[Callable[[Any], Any], str]] = {
+IS_X = {
     "|x| = x": (np.abs, "no magnitude"),
     "max(x, 0) = x": (lambda x: np.maximum(x, 0), "cannot be compared"),
     "max(x, 0) = x, in Python": (lambda x: max(x, 0), "cannot be compared"),
@@ -237,7 +235,7 @@ IS_X: dict[str, tuple[Callable[[Any], Any], str]] = {
     "what is loaded": (_loaded, SEEN),
 }
 # What is said to be an array of variables.
-IS_A: dict[str, tuple[Chart, Callable[[Any], Any], str]] = {
+IS_A = {
     "how long an array's are": (A, lambda a: a * (1 + (len(repr(a)) > 99)), "was written down"),
     "the bytes of an array": (
         NINE,
@@ -252,7 +250,7 @@ IS_A: dict[str, tuple[Chart, Callable[[Any], Any], str]] = {
     "one that is then changed": (NINE, _sorted_where_it_can_be, "changed in place"),
     "an array changed in place": (A, _doubled, "read-only"),
 }
-FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
+FALSE = {
     "max(x, 0) = x, in an array": (
         X,
         lambda v: (np.maximum(np.array([v.x]), 0), [v.x]),
@@ -342,7 +340,7 @@ FALSE: dict[str, tuple[Chart, Callable[[V], tuple[Any, Any]], str]] = {
 
 
 @pytest.mark.parametrize("name", FALSE)
-def test_what_is_false_or_outside_the_theorem_is_refused(name: str) -> None:
+def test_what_is_false_or_outside_the_theorem_is_refused(name):
     chart, sides, why = FALSE[name]
     proof = proof_of(chart, sides)
     assert not proof.proved and why in proof.failure and "NOT PROVED" in str(proof)
@@ -352,7 +350,7 @@ def test_what_is_false_or_outside_the_theorem_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "name", [name for name, (_, _, why) in FALSE.items() if "compared" in why or "looked" in why]
 )
-def test_the_refusal_names_the_line(name: str) -> None:
+def test_the_refusal_names_the_line(name):
     chart, sides, _ = FALSE[name]
     assert "test_prover.py, line " in proof_of(chart, sides).failure
 
@@ -360,8 +358,8 @@ def test_the_refusal_names_the_line(name: str) -> None:
 # ---- what a proof has run ------------------------------------------------------------------------
 
 
-def test_lines_that_no_proof_runs_are_named() -> None:
-    def absolute(x: Any, *, square: bool = True) -> Any:
+def test_lines_that_no_proof_runs_are_named():
+    def absolute(x, *, square=True):
         """Two branches and a refusal."""
         if x is None:
             raise ValueError("x must be a number")
@@ -369,7 +367,7 @@ def test_lines_that_no_proof_runs_are_named() -> None:
             return x**2
         return x
 
-    def covered(*calls: Any) -> Coverage:
+    def covered(*calls):
         found = Coverage()
         for square in calls:
             with tracing(trace := Trace()):
@@ -383,7 +381,7 @@ def test_lines_that_no_proof_runs_are_named() -> None:
     assert lines_not_run(absolute, covered(True, False)) == []
 
 
-def test_what_a_proof_ran_is_kept() -> None:
+def test_what_a_proof_ran_is_kept():
     chart = levels(2).with_arrays(x=(2,), eps=(2,))
     proof = proof_of(
         chart,

@@ -3,7 +3,6 @@
 import math
 import operator
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +26,7 @@ NAMES = ("x", "y", "z")
 
 
 @st.composite
-def programs(draw: st.DrawFn) -> list[tuple[str, int, int]]:
+def programs(draw):
     """Random steps (operation, operand, operand): each computes from what is there already."""
     steps = []
     for i in range(draw(st.integers(1, 8))):
@@ -37,7 +36,7 @@ def programs(draw: st.DrawFn) -> list[tuple[str, int, int]]:
     return steps
 
 
-def run(steps: list[tuple[str, int, int]], values: list[Any]) -> Any:
+def run(steps, values):
     numbers = [*values, Fraction(3)]
     for op, a, b in steps:
         left = numbers[a]
@@ -45,7 +44,7 @@ def run(steps: list[tuple[str, int, int]], values: list[Any]) -> Any:
     return numbers[-1]
 
 
-def xyz() -> tuple[Domain, list[Symbol]]:
+def xyz():
     domain = Domain(x=ANY, y=ANY, z=ANY)
     return domain, list(domain.symbols)
 
@@ -54,9 +53,7 @@ POINT = st.fractions(-5, 5, max_denominator=20)
 
 
 @given(programs(), st.tuples(POINT, POINT, POINT))
-def test_a_symbol_has_the_values_of_what_was_computed(
-    steps: list[tuple[str, int, int]], point: tuple[Fraction, ...]
-) -> None:
+def test_a_symbol_has_the_values_of_what_was_computed(steps, point):
     domain, symbols = xyz()
     try:
         value = run(steps, list(point))
@@ -68,11 +65,7 @@ def test_a_symbol_has_the_values_of_what_was_computed(
 
 
 @given(programs(), programs(), st.lists(st.tuples(POINT, POINT, POINT), min_size=4, max_size=4))
-def test_same_is_never_said_of_two_that_differ_somewhere(
-    first: list[tuple[str, int, int]],
-    second: list[tuple[str, int, int]],
-    points: list[tuple[Fraction, ...]],
-) -> None:
+def test_same_is_never_said_of_two_that_differ_somewhere(first, second, points):
     _, symbols = xyz()
     try:
         a, b = run(first, symbols) + symbols[0] * 0, run(second, symbols) + symbols[0] * 0
@@ -89,9 +82,7 @@ def test_same_is_never_said_of_two_that_differ_somewhere(
 
 
 @given(programs(), st.tuples(POINT, POINT, POINT), st.sampled_from(NAMES))
-def test_the_derivative_is_the_limit_of_the_difference_quotient(
-    steps: list[tuple[str, int, int]], point: tuple[Fraction, ...], name: str
-) -> None:
+def test_the_derivative_is_the_limit_of_the_difference_quotient(steps, point, name):
     domain, symbols = xyz()
     dual = Domain(h=ANY)
     h = dual["h"]
@@ -107,7 +98,7 @@ def test_the_derivative_is_the_limit_of_the_difference_quotient(
         return
 
 
-def test_equal_factors_cancel() -> None:
+def test_equal_factors_cancel():
     _, (x, y, _) = xyz()
     assert repr((x**2 - 1) / (x - 1)) == "x + 1" and repr(x / x) == "1"
     assert repr(1 / (1 + x) + x / (1 + x)) == "1"
@@ -115,7 +106,7 @@ def test_equal_factors_cancel() -> None:
     assert ((x - x) * y).is_zero() and repr(x * 0) == "0" and same(x**0, 1)
 
 
-def test_exponents_do_not_run_into_one_another() -> None:
+def test_exponents_do_not_run_into_one_another():
     domain, (x, y, _) = xyz()
     big = x ** (2**20)
     for _ in range(10):
@@ -133,7 +124,7 @@ def test_exponents_do_not_run_into_one_another() -> None:
 # ---- arrays -------------------------------------------------------------------------------------
 
 
-def test_symbols_go_through_arrays() -> None:
+def test_symbols_go_through_arrays():
     _, (x, y, z) = xyz()
     array = np.array([[x, y], [z, x]], dtype=object)
     assert same((array @ array)[0, 0], x * x + y * z) and same(array.sum(), 2 * x + y + z)
@@ -141,7 +132,7 @@ def test_symbols_go_through_arrays() -> None:
     assert same(np.add.reduce(array, axis=0)[1], x + y) and same(2 * x, x + x)
 
 
-def test_numbers_of_other_kinds_are_refused() -> None:
+def test_numbers_of_other_kinds_are_refused():
     _, (x, _, _) = xyz()
     for stranger in (0.5, np.float32(1), 1j, "1", None, float("nan"), Exact(1)):
         for operation in (lambda: x + stranger, lambda: stranger * x, lambda: x / stranger):
@@ -195,12 +186,12 @@ def test_numbers_of_other_kinds_are_refused() -> None:
     ],
 )
 @pytest.mark.parametrize("interval", [ANY, UNIT, POSITIVE])
-def test_branches_on_a_value_are_refused(branch: Any, interval: Any) -> None:
+def test_branches_on_a_value_are_refused(branch, interval):
     with pytest.raises(TypeError):
         branch(Domain(x=interval)["x"])
 
 
-def test_the_refusal_names_the_line() -> None:
+def test_the_refusal_names_the_line():
     x = Domain(x=ANY)["x"]
     with pytest.raises(TypeError, match=r"test_symbols.py, line \d+, np.maximum\(x, 0\)"):
         np.maximum(x, 0)
@@ -209,7 +200,7 @@ def test_the_refusal_names_the_line() -> None:
 # ---- domains and roots --------------------------------------------------------------------------
 
 
-def test_roots_must_be_declared_and_not_negative() -> None:
+def test_roots_must_be_declared_and_not_negative():
     domain = Domain(u=UNIT, x=ANY)
     u, x = domain.symbols
     for radicand in (u * u, u, 4 * u * u, -u * u, u * u + 1, domain.constant(2)):
@@ -225,7 +216,7 @@ def test_roots_must_be_declared_and_not_negative() -> None:
 
 
 @given(st.integers(-3, 3), st.integers(-3, 3), st.integers(-3, 3), st.integers(-3, 3))
-def test_what_is_shown_to_be_positive_is_positive(a: int, b: int, c: int, d: int) -> None:
+def test_what_is_shown_to_be_positive_is_positive(a, b, c, d):
     domain = Domain(u=UNIT, v=("u", 1), w=(Fraction(-1, 2), 2), far=(3, None))
     u, v, w, far = domain.symbols
     number = a * u * v + b * (v - u) + c * w * far + d + 0 * u
@@ -244,7 +235,7 @@ def test_what_is_shown_to_be_positive_is_positive(a: int, b: int, c: int, d: int
                     assert number.at(point) > 0
 
 
-def test_ends_of_variables_that_do_not_occur_are_replaced_by_their_own() -> None:
+def test_ends_of_variables_that_do_not_occur_are_replaced_by_their_own():
     domain = Domain(a=UNIT, b=("a", 1), c=("b", 2))
     a, b, c = domain.symbols
     assert domain.positive(c) and domain.positive(c - b) and domain.positive(c - a)
@@ -252,12 +243,12 @@ def test_ends_of_variables_that_do_not_occur_are_replaced_by_their_own() -> None
 
 
 @pytest.mark.parametrize("interval", [("y", 1), (None, 1), (0, "x"), (0.5, 1), ("free", 1)])
-def test_wrong_intervals_are_refused(interval: Any) -> None:
+def test_wrong_intervals_are_refused(interval):
     with pytest.raises(ValueError, match="the ends of x must be numbers or bounded variables"):
         Domain(free=ANY, x=interval)
 
 
-def test_only_the_guard_of_a_schedule_is_answered() -> None:
+def test_only_the_guard_of_a_schedule_is_answered():
     domain = Domain(u=UNIT, x=ANY)
     u, x = domain.symbols
     schedule = domain.schedule([u, u / 2])
@@ -284,7 +275,7 @@ def test_only_the_guard_of_a_schedule_is_answered() -> None:
 # ---- tanh and signs -----------------------------------------------------------------------------
 
 
-def test_tanh_is_a_variable_with_a_derivative() -> None:
+def test_tanh_is_a_variable_with_a_derivative():
     x, y = Domain(x=ANY, y=ANY).symbols
     tanh = np.tanh(np.array([x * y, y * x, x]))
     assert same(tanh[0], tanh[1]) and not same(tanh[0], tanh[2])
@@ -294,7 +285,7 @@ def test_tanh_is_a_variable_with_a_derivative() -> None:
     assert same(inner.derivative(x), slope) and inner.derivative("y").is_zero()
 
 
-def test_a_pattern_of_signs_answers_comparisons_once_for_every_multiple() -> None:
+def test_a_pattern_of_signs_answers_comparisons_once_for_every_multiple():
     domain = SignPattern([1, -1], x=ANY, y=ANY)
     x, y = domain.symbols
     assert same(np.maximum(x - y, (x - y) / 10), x - y)

@@ -1,10 +1,8 @@
 """Each function is the formula in its docstring: proved on symbols, and measured on floats."""
 
 import re
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from ddpm_np.equations import EQUATIONS, formulas
 from ddpm_np.equations.docstrings import equation_numbers, function_at
 from ddpm_np.equations.formula import names
 from ddpm_np.proof import prove
-from ddpm_np.proof.draws import Draw, draws
+from ddpm_np.proof.draws import draws
 from ddpm_np.proof.errors import in_batches, measured_paths, worst_error, worst_in_batches
 from ddpm_np.proof.parts import MEASURED, WITHOUT_FORMULA
 from ddpm_np.proof.theorems import theorems
@@ -23,19 +21,19 @@ PROVED = [p for p in PATHS if p not in MEASURED and any(f.exact for f in formula
 
 
 @cache
-def schedules() -> list[Draw]:
+def schedules():
     return list(draws(np.random.default_rng(0), 30))
 
 
-def drawn() -> list[Draw]:
+def drawn():
     """The draws with new generators, so that no test depends on which ran before it."""
     return [d._replace(rng=np.random.default_rng(k)) for k, d in enumerate(schedules())]
 
 
-def with_markers(paths: list[str]) -> list[Any]:
+def with_markers(paths):
     """The paths with the markers of their equations."""
 
-    def numbers(path: str) -> list[str]:
+    def numbers(path):
         return [e.number for e in EQUATIONS.values() if path in e.functions]
 
     return [
@@ -44,14 +42,14 @@ def with_markers(paths: list[str]) -> list[Any]:
 
 
 @pytest.mark.parametrize("path", with_markers(PROVED))
-def test_a_function_is_the_formula_in_its_docstring(path: str) -> None:
+def test_a_function_is_the_formula_in_its_docstring(path):
     for identity in theorems(path):
         proof = prove(identity)
         assert proof.proved, f"{identity.name}: {proof.failure}"
 
 
 @pytest.mark.parametrize("path", with_markers(measured_paths()))
-def test_a_function_rounds_no_more_than_its_formula(path: str) -> None:
+def test_a_function_rounds_no_more_than_its_formula(path):
     rng = np.random.default_rng(1)
     found = [worst_error(path, drawn())]
     if in_batches(path):
@@ -59,7 +57,7 @@ def test_a_function_rounds_no_more_than_its_formula(path: str) -> None:
     assert not any(worst.failure for worst in found), found
 
 
-def test_every_function_of_the_register_has_a_formula_or_a_reason() -> None:
+def test_every_function_of_the_register_has_a_formula_or_a_reason():
     """Formulas are proved, measured or stated, and a function without one says why."""
     for path in PATHS:
         if path in WITHOUT_FORMULA:
@@ -77,7 +75,7 @@ def test_every_function_of_the_register_has_a_formula_or_a_reason() -> None:
 NEED_A_SCHEDULE = {"sampling.ddim_eps_coef"}
 
 
-def test_kernels_are_proved_with_free_parameters_and_others_at_each_step() -> None:
+def test_kernels_are_proved_with_free_parameters_and_others_at_each_step():
     names = {path: " ".join(i.name for i in theorems(path)) for path in PATHS}
     kernels = {p for p in PATHS if p.startswith("posterior.") and "coef" in p} | {
         "posterior.posterior_exponent",
@@ -102,7 +100,7 @@ def test_kernels_are_proved_with_free_parameters_and_others_at_each_step() -> No
 # ---- what is wrong is found ---------------------------------------------------------------------
 
 
-def test_the_step_on_the_left_of_a_formula_is_one_of_those_on_its_right() -> None:
+def test_the_step_on_the_left_of_a_formula_is_one_of_those_on_its_right():
     """No value tells x_{t-1} = sqrt(alpha_bar_t) x_0 + ... from x_t = ..., as nothing else is x_t.
 
     The moments of a step are made of numbers without a step.
@@ -118,7 +116,7 @@ def test_the_step_on_the_left_of_a_formula_is_one_of_those_on_its_right() -> Non
 
 
 @contextmanager
-def changed(path: str, right: str, wrong: str) -> Iterator[None]:
+def changed(path, right, wrong):
     """The function with another docstring."""
     function = function_at(path)
     function = getattr(function, "__func__", function)
@@ -180,9 +178,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("path", "right", "wrong"), WRONG)
-def test_a_docstring_that_is_not_what_the_function_returns_fails_by_name(
-    path: str, right: str, wrong: str
-) -> None:
+def test_a_docstring_that_is_not_what_the_function_returns_fails_by_name(path, right, wrong):
     with changed(path, right, wrong):
         failure = next((i.name for i in theorems(path) if not prove(i).proved), "")
     assert failure.startswith(path)
@@ -204,7 +200,7 @@ def test_a_docstring_that_is_not_what_the_function_returns_fails_by_name(
         ("signals.MultiSine", "b_k sin", "b_k cos"),
     ],
 )
-def test_a_formula_that_is_measured_fails_by_name(path: str, right: str, wrong: str) -> None:
+def test_a_formula_that_is_measured_fails_by_name(path, right, wrong):
     with changed(path, right, wrong):
         assert worst_error(path, drawn()).failure.startswith(path)
 
@@ -223,9 +219,7 @@ def test_a_formula_that_is_measured_fails_by_name(path: str, right: str, wrong: 
         ),
     ],
 )
-def test_a_function_of_another_shape_or_value_fails(
-    path: str, spoil: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_function_of_another_shape_or_value_fails(path, spoil, monkeypatch):
     right = function_at(path)
     spoiled = spoil(right)
     spoiled.__doc__, spoiled.__wrapped__ = right.__doc__, right

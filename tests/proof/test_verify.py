@@ -1,7 +1,6 @@
 """What ``verify`` prints, and that it fails when a formula is wrong or no proof runs it."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ IDENTITIES_OF_SOME = (
 )
 
 
-def only(patch: pytest.MonkeyPatch, numbers: tuple[str, ...], identities: list[Identity]) -> None:
+def only(patch, numbers, identities):
     """These equations, proofs of formulas aside with these identities."""
     chosen = {n: EQUATIONS[n] for n in EQUATIONS if n in numbers}
     paths = {path for e in chosen.values() for path in e.functions}
@@ -34,7 +33,7 @@ def only(patch: pytest.MonkeyPatch, numbers: tuple[str, ...], identities: list[I
 
 
 @pytest.fixture(scope="module", params=[False, pytest.param(True, marks=pytest.mark.long)])
-def found(request: pytest.FixtureRequest) -> dict[str, verify.Evidence]:
+def found(request):
     """What is found for some equations; in the long form, for all."""
     with pytest.MonkeyPatch.context() as patch:
         if not request.param:
@@ -42,11 +41,9 @@ def found(request: pytest.FixtureRequest) -> dict[str, verify.Evidence]:
         return {row.equation: row for row in verify.evidence()}
 
 
-def test_everything_is_proved_and_within_what_rounding_allows(
-    found: dict[str, verify.Evidence], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verify, "rows", lambda seed: iter(found.values()))
-    lines: list[str] = []
+def test_everything_is_proved_and_within_what_rounding_allows(found, monkeypatch):
+    monkeypatch.setattr(verify, "evidence", lambda seed: iter(found.values()))
+    lines = []
     assert verify.verify(out=lines.append), "\n".join(lines)
     total = int(lines[-1].removesuffix(" identities proved. Everything holds."))
     assert total >= (584 if found.keys() == EQUATIONS.keys() else 100)
@@ -71,9 +68,7 @@ def test_everything_is_proved_and_within_what_rounding_allows(
     assert not [line for line in stated if line.split("   ")[-1] in PROVED], stated
 
 
-def test_vectors_batches_arrays_of_t_and_every_T_are_covered(
-    found: dict[str, verify.Evidence],
-) -> None:
+def test_vectors_batches_arrays_of_t_and_every_T_are_covered(found):
     kernels = {
         "E1": "forward.q_step",
         "E3": "forward.covariance_step",
@@ -94,8 +89,8 @@ def test_vectors_batches_arrays_of_t_and_every_T_are_covered(
             assert set(row.covered) & set(EQUATIONS[number].functions), number
 
 
-def test_branches_that_no_proof_runs_are_named(found: dict[str, verify.Evidence]) -> None:
-    def missing(number: str, name: str) -> str:
+def test_branches_that_no_proof_runs_are_named(found):
+    def missing(number, name):
         return " ".join(lines_not_run(function_of(name), found[number].covered[name]))
 
     assert "halve_backward" in missing("E15", "learning.unet.UNet.backward")
@@ -114,27 +109,27 @@ PROVED = {f.text for e in EQUATIONS.values() for f in e.formulas if f.exact}
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
+def few(monkeypatch):
     """Three equations of few functions."""
     only(monkeypatch, FEW, [i for i in IDENTITIES if "E10" in i.equations])
 
 
 @pytest.mark.usefixtures("few")
-def test_the_same_seed_gives_the_same_errors_and_another_seed_others() -> None:
-    def errors(seed: int) -> list[Any]:
+def test_the_same_seed_gives_the_same_errors_and_another_seed_others():
+    def errors(seed):
         return [row.errors for row in verify.evidence(seed=seed)]
 
     assert errors(1) == errors(1) != errors(2)
 
 
 @pytest.mark.usefixtures("few")
-def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wrong_is_named(monkeypatch):
     x = Chart({"x": ANY})
     wrong = Identity("an error", ("E10",), "x = 2 x", x, lambda v: (v.x, 2 * v.x))
     text = (posterior.psi_2.__doc__ or "").replace("= (1 - alpha_bar_t)", "= (1 + alpha_bar_t)")
     monkeypatch.setattr(verify, "IDENTITIES", [*verify.IDENTITIES, wrong])
     monkeypatch.setattr(posterior.psi_2, "__doc__", text)
-    lines: list[str] = []
+    lines = []
     assert verify.verify(out=lines.append) is False
     assert lines[-1].startswith("Not everything holds: ")
     failed = [line.strip() for line in lines if "FAILED" in line]
@@ -144,21 +139,21 @@ def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_a_function_that_nothing_covers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_that_nothing_covers_is_named(monkeypatch):
     more = replace(EQUATIONS["E10"], functions=("posterior.psi_2", "learning.layers.sum_by_step"))
     monkeypatch.setattr(verify, "EQUATIONS", {"E10": more})
-    lines: list[str] = []
+    lines = []
     assert verify.verify(out=lines.append) is False
     assert "     FAILED learning.layers.sum_by_step is not covered" in lines
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, None])
-def test_a_seed_is_a_whole_number(seed: Any) -> None:
+def test_a_seed_is_a_whole_number(seed):
     with pytest.raises((TypeError, ValueError), match="^seed must be "):
         list(verify.evidence(seed=seed))
 
 
-def test_the_random_schedules_are_wide() -> None:
+def test_the_random_schedules_are_wide():
     drawn = list(verify.draws(np.random.default_rng(0), 60))
     beta = np.concatenate([d.schedule.beta[1:] for d in drawn])
     assert beta.min() < 1e-10 and beta.max() > 1 - 1e-4 and np.ptp(np.log(beta / (1 - beta))) > 30
