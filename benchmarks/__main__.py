@@ -17,6 +17,7 @@ WHAT = ("timing", "parity", "learning", "tables", "all-cores")
 
 
 def main() -> int:
+    """Reads the command line and does what it asks for; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "what",

@@ -38,6 +38,7 @@ class Check(NamedTuple):
 
     @property
     def passed(self) -> bool:
+        """Whether the error is small enough."""
         return self.error <= self.limit  # False for NaN
 
 

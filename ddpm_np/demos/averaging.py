@@ -29,6 +29,7 @@ class Drawn(NamedTuple):
 def show(
     *, rng: np.random.Generator, repeats: int = 100, numbers: tuple[int, ...] = NUMBERS
 ) -> Shown:
+    """The numbers. repeats: means that are taken; numbers: of how many observations each."""
     curve, n = multi_sine_curve(EDGE**2, rng=rng), np.array(numbers)
     noisy = {sd: curve + sd * rng.standard_normal((50, curve.size)) for sd in DEVIATIONS}
     rows = [
@@ -64,6 +65,7 @@ def _distance(x: Array, curve: Array) -> Array:
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """Noisy observations of a signal, their means, and the error of a mean."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 

@@ -34,6 +34,7 @@ class Drawn(NamedTuple):
 def show(
     *, rng: np.random.Generator, draws: int = 400, rows: int = 50, signals: int = 4000
 ) -> Shown:
+    """The numbers. draws: kernels of a kind; rows: of an X; signals: of random frequencies."""
     # As in the notes' program: curves of 100 samples, and 50 white noises.
     curve, noise = multi_sine_curve(100, rng=rng), rng.standard_normal((draws, rows, 100))
     curves = {"signal": curve, "shuffled": rng.permutation(curve), "white noise": noise[0, 0]}
@@ -75,6 +76,7 @@ def _ranks(matrices: Iterable[Array]) -> Array:
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """The matrices, their spectra and effective ranks, and the spectrum of the ensemble."""
     title = "Does the spectrum of a kernel see a signal?"
     figure, axes = style.new_figure(2, 4, title, panel=(2.9, 2.6))
     titles = (

@@ -28,6 +28,7 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
+    """The numbers. n: signals on their way into noise."""
     schedule, ensemble = Schedule.sigmoid(100, beta_min=1e-5), MultiSine(FREQUENCIES)
     T, dim = schedule.T, ensemble.dim
     white = Gaussian(np.zeros(dim), np.eye(dim))
@@ -66,6 +67,7 @@ def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """The covariance at three steps; variances, KL and entropy at each."""
     figure, axes = style.new_figure(2, 3, "The covariance, replaced step by step", panel=(3.3, 2.7))
     largest = np.abs(drawn.covariances[0]).max()
     titles = "$t = {}$: the signals", "$t = {}$: fading", "$t = {}$: the identity, nearly"

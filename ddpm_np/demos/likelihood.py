@@ -40,6 +40,7 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 2000, draws: int = 10_000) -> Shown:
+    """The numbers. n: signals of the data; draws: of z, for each estimate of an integral."""
     ensemble = MultiSine(FREQUENCIES, noise=NOISE_STD)
     x = ensemble.sample(n, rng=rng)
     latents = np.arange(1, 13)
@@ -115,6 +116,7 @@ def _bounds(
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """The likelihood of fitted models, the error of estimates, and what the bound loses."""
     figure, axes = style.new_figure(
         1, 3, "Likelihood: the fit, the integral and the bound", panel=(3.4, 2.9)
     )

@@ -21,6 +21,8 @@ COPY = 0.1  # a sample this close to a training signal, in root mean square, cou
 
 
 class DataSet(NamedTuple):
+    """Some signals, and what was drawn from a network that learned them."""
+
     points: Array
     distances: dict[str, Array]  # to the nearest training signal, by who made the samples
     samples: Array  # the network's
@@ -30,6 +32,7 @@ class DataSet(NamedTuple):
 def show(
     *, rng: np.random.Generator, sizes: tuple[int, ...] = SIZES, steps: int = 3000, n: int = 200
 ) -> Shown:
+    """The numbers. sizes: signals to learn; steps: of each training; n: samples of each network."""
     ensemble = MultiSine(FREQUENCIES)
     dim, skip = ensemble.dim, np.sqrt(SCHEDULE.one_minus_alpha_bar)
     rows, sets = [], {}
@@ -62,6 +65,7 @@ def _signals(size: int) -> str:
 
 
 def draw(drawn: dict[int, DataSet]) -> style.Figure:
+    """For each number of signals the samples, and how far they are from the nearest signal."""
     title = "Memorise or generalise?"
     figure, axes = style.new_figure(2, len(drawn), title, panel=(3.3, 2.5))
     for column, (size, data) in enumerate(drawn.items()):

@@ -71,6 +71,7 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 200, steps: int = 2500) -> Shown:
+    """The numbers. n: pictures of each denoiser from each start; steps: of each training."""
     half, full = ends = moon([0.5, 1.0])
     phases = moon(np.linspace(0.5, 1.0, PHASES))
     any_moon = moon(np.linspace(0.5, 1, 501))
@@ -159,6 +160,7 @@ def _mixed_noise(
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """Pictures between the two moons, their positions, and the variance of mixed noise."""
     figure, axes = style.new_figure(
         2, 2, "Between half moon and full moon", panel=(4.9, 3.1), height_ratios=(1.35, 1)
     )

@@ -18,6 +18,8 @@ from ddpm_np.signals import MultiSine
 
 
 class Task(NamedTuple):
+    """Which samples of a signal are measured, and the noise of that."""
+
     observed: Array
     noise_std: float
 
@@ -26,6 +28,8 @@ TASKS = {"denoising": Task(np.arange(50), 0.5), "filling in": Task(np.r_[0:18:3,
 
 
 class Solved(NamedTuple):
+    """A task, and what is known of the signal after the measurement y."""
+
     task: Task
     truth: Array
     y: Array
@@ -35,6 +39,7 @@ class Solved(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
+    """The numbers. n: guided samples; truths: signals that are measured."""
     schedule, prior = Schedule.sigmoid(100, beta_min=1e-5), MultiSine(FREQUENCIES)
     dim, rows, solved = prior.dim, [], {}
     for name, task in TASKS.items():
@@ -72,6 +77,7 @@ def show(*, rng: np.random.Generator, n: int = 400, truths: int = 300) -> Shown:
 
 
 def draw(drawn: dict[str, Solved]) -> style.Figure:
+    """For each task the signals given a measurement, and their standard deviations."""
     title = "Signals, given a measurement"
     figure, axes = style.new_figure(2, 2, title, panel=(4.6, 2.7), sharex=True)
     messages = {

@@ -30,6 +30,7 @@ class Drawn(NamedTuple):
 def show(
     *, rng: np.random.Generator, n: int = 500, signals: int = 20_000, steps: int = 3000
 ) -> Shown:
+    """The numbers. n: chains of each kind; signals: to learn from; steps: of training."""
     ensemble, T = MultiSine(FREQUENCIES), SCHEDULE.T
     curve, dim = ensemble.sample(1, rng=rng)[0], ensemble.dim
     into = [np.broadcast_to(curve, (n, dim))]
@@ -68,6 +69,7 @@ def _density(curve: Array, t: int, grid: Array) -> Array:
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """The ways into noise and out of it, and the values on the way."""
     title = "Into noise, and out of noise again"
     figure, axes = style.new_figure(2, 2, title, panel=(4.9, 2.7))
     (into, values), out = axes

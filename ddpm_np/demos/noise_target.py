@@ -30,6 +30,7 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 2000) -> Shown:
+    """The numbers. n: signals and noises at each step."""
     schedule, ensemble = Schedule.sigmoid(100, beta_min=1e-5), MultiSine(FREQUENCIES)
     T, dim, denoiser = schedule.T, ensemble.dim, IdealDenoiser(ensemble, schedule)
     floor = optimal_loss(ensemble, schedule)
@@ -70,6 +71,7 @@ def _mean(per_coordinate: Array) -> tuple[float, float]:
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """What a prediction misses, its size and loss, and the loss of another target."""
     figure, axes = style.new_figure(1, 3, "What the network is asked for", panel=(3.3, 2.8))
     example, size, target = axes[0]
     example.plot(drawn.example[0], color=style.DATA, lw=1.2, label="the signal")

@@ -32,6 +32,7 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 200_000) -> Shown:
+    """The numbers. n: chains that are simulated."""
     gaps = np.array([_gap(k) for k in CHAIN_LENGTHS])
     rows = [
         *_square_completed(),
@@ -146,6 +147,7 @@ def _gap(steps: int) -> float:
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """One step back with and without x_0, and what chains of Gaussian steps lose."""
     figure, axes = style.new_figure(1, 3, "One step back, with and without $x_0$", panel=(3.3, 2.8))
     known, unknown, chain = axes[0]
     styles = (style.SKY, "-"), (style.ORANGE, "--"), (style.EXACT, "-")

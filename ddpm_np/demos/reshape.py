@@ -33,6 +33,7 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, rows: int = 200, few: int = 3, signals: int = 300) -> Shown:
+    """The numbers. rows: noises reshaped; few: in a second set; signals: whose density is asked."""
     ensemble = MultiSine(FREQUENCIES)
     dim, zero = ensemble.dim, np.zeros(ensemble.dim)
     x = ensemble.sample(signals, rng=rng)
@@ -120,6 +121,7 @@ def _densities(
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """Covariances, noises before and after, their distances, and the densities of signals."""
     figure, axes = style.new_figure(2, 3, "Noise that is given a covariance", panel=(3.4, 2.7))
     reached, normalised, distance = axes[0]
     largest = float(np.abs(drawn.normalised).max())

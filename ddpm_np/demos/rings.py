@@ -34,6 +34,7 @@ def show(
     steps: int = 400,
     schedule: Schedule = SCHEDULE,
 ) -> Shown:
+    """The numbers. k: pictures; n: samples of each denoiser; steps: of training."""
     pictures = FAMILY.sample(k, rng=rng)
     points = Empirical(pictures)
     denoisers: dict[str, Denoiser] = {

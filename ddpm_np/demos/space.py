@@ -25,6 +25,7 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 100_000) -> Shown:
+    """The numbers. n: random points that are counted."""
     rows, exact, counted = [], {}, {}
     for dim in DIMS:
         signals = MultiSine(FREQUENCIES, dim=dim)
@@ -57,6 +58,7 @@ def _share(radius: Array | float, dim: int, rank: int) -> Array:
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """Moons beside random points, and the share of points near a signal."""
     title = "Most of the space is noise"
     figure, axes = style.new_figure(1, 2, title, panel=(4.9, 2.7), width_ratios=(1.15, 1))
     pictures, share = axes[0]

@@ -35,6 +35,7 @@ class Drawn(NamedTuple):
 
 
 def show(*, rng: np.random.Generator, n: int = 4000) -> Shown:
+    """The numbers. n: draws of each sampler."""
     schedule = Schedule.sigmoid(100, beta_min=1e-5)
     outputs: dict[str, dict[float, tuple[float, float]]] = {}
     rows = []
@@ -88,6 +89,7 @@ def _distance(
 
 
 def draw(drawn: Drawn) -> style.Figure:
+    """The output's variance for each choice, distances by the number of steps, and signals."""
     figure, axes = style.new_figure(1, 3, "Which variance for a reverse step?", panel=(3.4, 2.9))
     output, distance, signals = axes[0]
     tilde, plain = r"$\tilde\beta_t$", r"$\beta_t$"

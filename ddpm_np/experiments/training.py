@@ -37,6 +37,7 @@ class Training:
 
     @property
     def block_size(self) -> int:
+        """The steps of a block; a whole training has about 200 blocks."""
         return max(1, self.job.steps // HISTORY)
 
     def run(self) -> Iterator[StepRecord]:

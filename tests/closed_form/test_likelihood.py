@@ -1,5 +1,7 @@
 """The bound and its exact gap; the probability flow against the density it must carry."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -425,6 +427,11 @@ def test_a_flow_that_is_too_stiff_says_so_in_place_of_running_for_ever(monkeypat
     narrow = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [[[1e-6]], [[1e-6]]])
     denoiser = IdealDenoiser(narrow, SHORT)
     monkeypatch.setattr(probability_flow, "_MAX_EVALUATIONS", 60)
+    failed = SimpleNamespace(success=False, message="no step is small enough")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scipy.integrate.solve_ivp", lambda *args, **options: failed)
+        with pytest.raises(ArithmeticError, match="could not be solved: no step is small enough$"):
+            probability_flow_logpdf(denoiser, SHORT, [0.0])
     message = r"too stiff: 60 evaluations reached sigma = [\d.e-]+ on the way from 0 to 2\.77"
     with pytest.raises(ArithmeticError, match=message):
         probability_flow_logpdf(denoiser, SHORT, [0.0])

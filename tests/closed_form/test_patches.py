@@ -107,3 +107,11 @@ def test_the_floor_of_two_pictures_is_an_integral_over_one_number():
     mean, square = (weight @ v / np.sqrt(2 * np.pi) for v in (left, left**2))
     assert 5 * np.sqrt((square - mean**2) / n) <= 0.02 * mean
     assert abs(floor[1] - mean) <= 5 * np.sqrt((square - mean**2) / n)
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_each_row_may_have_a_step_of_its_own(placed: bool) -> None:
+    denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=3, placed=placed)
+    x, t = np.random.default_rng(1).standard_normal((4, 25)), np.array([3, 1, 4, 3])
+    rows = [denoiser(x[i : i + 1], int(t[i]))[0] for i in range(4)]
+    np.testing.assert_allclose(denoiser(x, t), rows, rtol=1e-12, atol=1e-14)

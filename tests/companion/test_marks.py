@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ddpm_np.companion.marks import marked, replaced
+from ddpm_np.companion.marks import broken, marked, replaced
 
 
 def words(tree, name):
@@ -55,3 +55,31 @@ def test_equal_formulas_have_no_mark_and_unseen_groups_are_none():
 def test_what_has_nothing_in_common_goes_as_a_whole():
     tree = marked(math(A + B), math("<mi>x</mi><mi>y</mi><mi>z</mi>"))
     assert words(tree, "gone") == ["ab"] and words(tree, "new") == ["xyz"]
+
+
+def test_rows_of_a_table_carry_the_mark_themselves():
+    def row(inside):
+        return f"<mtr><mtd>{inside}</mtd></mtr>"
+
+    first, second = row(A + PLUS + B), row("<mi>x</mi><mo>=</mo><mi>y</mi>")
+    tree = marked(f"<mtable>{first}</mtable>", f"<mtable>{first}{second}</mtable>")
+    assert '<mtr class="new"><mtd><mi>x</mi>' in tree and tree.count("class") == 1
+
+
+def parts(formula: str) -> list[str]:
+    written = broken(math(formula))
+    assert written.startswith("<math>") and written.endswith("</math>")
+    return [re.sub("<[^>]*>", "", part) for part in written.split("</math>")[:-1]]
+
+
+def test_a_long_formula_is_broken_before_signs_outside_of_parentheses():
+    C, EQUALS = "<mi>c</mi>", "<mo>=</mo>"
+    assert parts(A + B + C + EQUALS + A + B + C + PLUS + B) == ["abc=abc", "+b"]
+    assert parts(A + B + EQUALS + C) == ["ab=c"]  # too short to be broken
+    assert parts(A * 4 + EQUALS + B) == ["aaaa", "=b"] and parts(A * 3 + EQUALS) == ["aaa="]
+    inside = f"<mo>(</mo>{A}{PLUS}{B}<mo>)</mo>"
+    assert parts(A * 4 + inside + PLUS + B) == ["aaaa(a+b)", "+b"]
+    power = f"<mo>(</mo>{A}{PLUS}{B}<msup><mo>)</mo><mn>2</mn></msup>"
+    assert parts(A * 4 + power + PLUS + B) == ["aaaa(a+b)2", "+b"]
+    over = f"<mfrac><mi>(a</mi>{B}</mfrac>"
+    assert parts(A * 4 + over + PLUS + B) == ["aaaa(ab", "+b"]

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from small_code import OneBased, SmallCode
 
-from ddpm_np.conformance import ConformanceError, ConformanceWarning, Row, check_diffusion, checks
+from ddpm_np.conformance import (
+    ConformanceError,
+    ConformanceWarning,
+    Row,
+    adapt,
+    check_diffusion,
+    checks,
+)
 from ddpm_np.conformance.operations import OPERATIONS
 from ddpm_np.schedule import Schedule
 
@@ -180,6 +187,12 @@ def test_on_fail_raises_warns_or_reports():
 def test_expected_failures_do_not_raise(name):
     report = check_diffusion(Step(LINEAR), expected_failed_checks={name: "as in the paper's code"})
     assert report.passed and "expected to fail: E17 step (as in the paper's code)" in str(report)
+
+
+def test_a_name_or_a_list_of_names_will_do_for_expected_failures():
+    for names in ("E17 step", ["E17 step"]):
+        report = check_diffusion(Step(LINEAR), expected_failed_checks=names)
+        assert report.passed and "expected to fail: E17 step" in str(report).splitlines()
 
 
 def test_expected_failures_that_hold_are_listed_and_unknown_ones_refused():
@@ -367,6 +380,43 @@ def test_a_builder_that_raises_is_a_row():
     assert any(r.operation == "from_betas" and "no disk" in r.diagnosis for r in report.failures)
 
 
+def test_a_builder_that_leaves_a_step_out_is_a_row():
+    class Shorter(only(SmallCode, "q_sample")):
+        @classmethod
+        def from_betas(cls, betas):
+            return cls(np.append(betas, 0.5))
+
+    (row,) = check_diffusion(Shorter(LINEAR), on_fail=None).failures
+    assert row[:4] == ("E2", "from_betas", "all", "raises")
+    assert row.diagnosis == "from_betas: ValueError: built T = 2 for 1 betas"
+
+
+def test_what_a_builder_makes_may_lack_an_operation():
+    class Bare(only(SmallCode, "q_sample")):
+        @classmethod
+        def from_betas(cls, betas):
+            return one(betas=betas, predict_x0=bad)
+
+    assert check_diffusion(Bare(LINEAR)).passed
+
+
+def test_a_failure_that_no_drawn_schedule_shows_keeps_its_own_example():
+    class Here(only(SmallCode, "q_sample")):
+        def q_sample(self, x_0, t, noise):
+            return (2 if len(self.beta) == 30 else 1) * super().q_sample(x_0, t, noise)
+
+    row = check_diffusion(Here(LINEAR), on_fail=None).failures[0]
+    assert row.smallest_example.startswith("t = ") and row.coefficient == "x_0"
+
+
+def test_an_adapted_subject_has_its_operations_under_our_names():
+    adapted = adapt(one(add_noise=lambda self, x_start, x_noise, timesteps: x_start - x_noise))
+    assert np.array_equal(adapted.q_sample(np.ones((2, 3)), 4, np.ones((2, 3))), np.zeros((2, 3)))
+    assert adapted.betas is LINEAR
+    with pytest.raises(AttributeError, match="^predict_x0$"):
+        adapted.predict_x0
+
+
 @pytest.mark.parametrize(
     "betas, error, words",
     [
@@ -411,6 +461,26 @@ def test_nothing_recognised_is_one_line(subject):
     with pytest.raises(TypeError, match="nothing is recognised") as caught:
         check_diffusion(subject)
     assert "\n" not in str(caught.value)
+
+
+class NoArguments:
+    def __init__(self, T):
+        pass
+
+
+class Unreadable:
+    q_sample = bad
+
+    @property
+    def betas(self):
+        raise KeyError("no betas")
+
+
+def test_what_cannot_be_built_or_read_is_one_line():
+    with pytest.raises(TypeError, match="^NoArguments is a class and cannot be built without arg"):
+        check_diffusion(NoArguments)
+    with pytest.raises(TypeError, match="^betas cannot be read: KeyError: 'no betas'$"):
+        check_diffusion(Unreadable())
 
 
 def test_first_step_is_0_or_1():

@@ -82,14 +82,15 @@ def test_bad_arguments_are_refused():
 
 
 def test_what_is_not_recognised_fails_alone(pytester):
-    more = "[object(), Labml(Schedule.linear(5).beta[1:])]"
+    more = "[object(), {'betas': [0.1, 0.2]}, Labml(Schedule.linear(5).beta[1:])]"
     made = FILE.format(here=str(HERE), expected="{}", arguments="check", call="check()")
     pytester.makepyfile(made.replace("[Labml(Schedule.linear(5).beta[1:])]", more))
     result = pytester.runpytest_inprocess("-v", "-rA", "-p", "no:cacheprovider")
-    result.assert_outcomes(passed=5, failed=2, skipped=2)
+    result.assert_outcomes(passed=5, failed=3, skipped=2)
     result.stdout.fnmatch_lines(
-        ["*object: recognised*FAILED*", "*nothing is recognised in object*"]
+        ["*object: recognised*FAILED*", "*dict: recognised*FAILED*", "*recognised in object*"]
     )
+    result.stdout.fnmatch_lines(["*no operation is recognised in SimpleNamespace*"])
 
 
 @pytest.mark.parametrize("raised", ["SystemExit('bye')", "GeneratorExit('bye')", "Skipped('bye')"])

@@ -177,3 +177,8 @@ def test_share_counts_what_lies_within():
         nearest([[0.0]], [[0.0, 1.0]])
     with pytest.raises(TypeError, match="t must be a single integer"):
         posterior_weights([[0.0]], SCHEDULE, [[0.0]], np.array([1, 2]))
+
+
+def test_a_mixture_is_that_of_a_single_vector() -> None:
+    with pytest.raises(ValueError, match=r"^x_t must be a single vector, got shape \(1, 1\)$"):
+        reverse_mixture([[-1.0], [1.0]], SCHEDULE, [[0.0]], 2)

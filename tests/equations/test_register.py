@@ -9,10 +9,17 @@ import pytest
 from ddpm_np.demos import DEMOS
 from ddpm_np.equations import EQUATIONS, SECTIONS, equations_of
 from ddpm_np.equations.notes import NOTES, Place, notes
+from ddpm_np.equations.words import Words
 from ddpm_np.proof import identities_of
 
 TESTS = [p.read_text(encoding="utf-8") for p in Path(__file__).parents[1].rglob("test_*.py")]
 FUNCTIONS = [(e.number, name) for e in EQUATIONS.values() for name in e.functions]
+
+
+def test_words_are_in_two_languages():
+    assert [Words("noise", "噪声").in_(language) for language in ("en", "zh")] == ["noise", "噪声"]
+    with pytest.raises(ValueError, match="^language must be one of en, zh, got 'fr'$"):
+        Words("noise", "噪声").in_("fr")
 
 
 def test_equations_are_numbered_without_gaps():

@@ -1,5 +1,6 @@
 """The numbers of a report, exactly: a row says what was measured, and no other number."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,10 @@ from tiny import TINY
 
 from ddpm_np.closed_form.ideal import IdealDenoiser, Losses, optimal_loss, optimal_variance
 from ddpm_np.closed_form.likelihood import vlb_terms
-from ddpm_np.experiments import signals
+from ddpm_np.experiments import machine, signals
 from ddpm_np.experiments.evaluation import mean_over_t
 from ddpm_np.experiments.progress import MEMORY, _smoothed
-from ddpm_np.experiments.training import Training
+from ddpm_np.experiments.training import Training, difference
 from ddpm_np.experiments.words import Rows, wordings
 
 
@@ -66,6 +67,25 @@ def test_settings_are_taken_up_to_their_ends_and_no_further(name, good, bad):
     for value in bad:
         with pytest.raises(ValueError, match=f"^{name} must"):
             replace(TINY["curve"], **{name: value})
+
+
+@pytest.mark.parametrize(
+    "saved, said",
+    [
+        (None, "it holds no experiment"),
+        ({"T": 8, "seed": 0}, "its seed is 0, not 1"),
+        ({"T": 8}, "its seed is None, not 1"),
+        ({"T": 8, "seed": "x" * 50}, f"its seed is {'x' * 40}, not 1"),
+        ({"T": 8, "seed": 1, "more": 2}, "it has settings that this version does not know"),
+    ],
+)
+def test_the_first_setting_that_differs_is_told(saved, said):
+    assert difference(saved, {"T": 8, "seed": 1}) == said
+
+
+def test_what_nobody_can_tell_of_the_arithmetic_is_unknown(monkeypatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    assert machine.arithmetic() == dict.fromkeys(("BLAS", "kernels", "threads"), "unknown")
 
 
 @pytest.mark.E25

@@ -179,6 +179,18 @@ def test_the_file_of_an_experiment_must_be_a_text(name, wrong):
         Own(**{name: wrong})
 
 
+def test_a_saved_network_refuses_another_sampler_and_damaged_units(folder, monkeypatch):
+    assert main("run", "--data", "x.npy", "--out", "run", *QUICK) == 0
+    with pytest.raises(ValueError, match="^sampler must be one of ancestral, ddim, got 'euler'$"):
+        saved.load("run").sample(5, rng=np.random.default_rng(0), sampler="euler")
+    whole = saved.load_checkpoint
+    for units_, said in ((3, "units must be mean and scale"), ({"mean": 0, "scale": 1}, "mean")):
+        found = whole("run/checkpoint.npz", saved.KINDS)._replace(config={"units": units_})
+        monkeypatch.setattr(saved, "load_checkpoint", lambda *given, found=found: found)
+        with pytest.raises(ValueError, match=f"^run/checkpoint.npz is damaged: {said}"):
+            saved.load("run")
+
+
 def test_a_file_that_changed_is_refused_on_resume_and_another_one_is_named(folder, capsys):
     assert main("run", "--data", "x.npy", "--out", "run", *QUICK) == 0
     Path("run/report.json").unlink()

@@ -233,9 +233,12 @@ def test_training_with_muon_has_matrices_for_kernels_and_resumes_bit_for_bit(tmp
         skip, gain = preconditioning(schedule, 0.5)
         options = {"layers": 1, "skip": skip, "gain": gain, "rng": np.random.default_rng(0)}
         network = UNet(4, 5, widths=(2, 3), **options)
-        return TrainingState(network, rng=np.random.default_rng(1), muon_rate=0.5)
+        return TrainingState(network, rng=np.random.default_rng(1), muon_rate=0.5, **settings)
 
+    settings = {"beta_1": 0.8, "beta_2": 0.95, "eps": 1e-7, "weight_decay": 0.1}
     whole, broken = state(), state()
+    assert {name: getattr(whole.optimizer, name) for name in settings} == settings
+    assert whole.optimizer.rate == 0.5
     shapes = [(rows, columns) for _, rows, columns in whole.network.params.kernels()]
     assert shapes == [(9, 2), (18, 3), (45, 2)]
     list(train(whole.network, data, schedule, state=whole, **options))
