@@ -179,6 +179,6 @@ def test_share_counts_what_lies_within():
         posterior_weights([[0.0]], SCHEDULE, [[0.0]], np.array([1, 2]))
 
 
-def test_a_mixture_is_that_of_a_single_vector() -> None:
+def test_a_mixture_is_that_of_a_single_vector():
     with pytest.raises(ValueError, match=r"^x_t must be a single vector, got shape \(1, 1\)$"):
         reverse_mixture([[-1.0], [1.0]], SCHEDULE, [[0.0]], 2)
