@@ -89,12 +89,6 @@ def test_of_two_runs_that_start_at_once_one_is_refused(tiny):
     ] == seed and "run.lock" not in files("x")
 
 
-def test_no_lock_is_left_behind(tiny):
-    assert main("run", "--out", "x") == 0
-    assert main("run", "--out", "x") == 2 and main("run", "--resume", "--out", "x") == 0
-    assert "run.lock" not in files("x")
-
-
 # ---- what a folder says about itself -------------------------------------------------------------
 
 
