@@ -5,6 +5,7 @@ import math
 import re
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from unicodedata import east_asian_width
 
 import numpy as np
@@ -64,6 +65,16 @@ def test_the_printed_form_fails_and_the_corrected_one_holds(entry):
     assert printed != corrected, "the reader sees no difference"
     again = inspect.unwrap(entry.numbers)()
     assert again == numbers, "the numbers must not change from run to run"
+
+
+def test_the_numbers_that_the_table_shows_stay():
+    path = Path(__file__).with_name("errata_numbers.txt")
+    told = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [place for place, *_ in told] == [*ERRATA]
+    for place, *wanted in told:
+        numbers = ERRATA[Place(place)].numbers()
+        near = pytest.approx([float(n) for n in wanted], rel=1e-4, abs=float(numbers.tolerance))
+        assert [float(n) for n in numbers[:3]] == near, place
 
 
 def test_the_deciding_rule_rejects_what_it_should():

@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ddpm_np import MLP, MultiSine, Schedule
-from ddpm_np._checks import Array
 from ddpm_np.equations.blocks import read_text
 from ddpm_np.equations.telling import PARTS
 from ddpm_np.posterior import predict_x0
@@ -34,7 +34,7 @@ _CODE = compile(NAMES, "names.txt", "exec")
 class Learned(NamedTuple):
     """The notes' curve, its ensemble, a network trained on that, and the losses on the way."""
 
-    x_0: Array
+    x_0: NDArray[Any]
     signals: MultiSine
     network: MLP
     losses: list[float]
@@ -53,7 +53,7 @@ def learned(name: str) -> Learned:
     return Learned(x_0, signals, network, losses)
 
 
-def log_normal(x: Array, mean: Array, variance: float) -> Array:
+def log_normal(x: NDArray[Any], mean: NDArray[Any], variance: float) -> NDArray[Any]:
     """The logarithm of a normal density, in each coordinate."""
     return -((x - mean) ** 2) / (2 * variance) - np.log(2 * np.pi * variance) / 2
 
@@ -81,7 +81,7 @@ def at_point(value: Any) -> float:
     return float(numbers[POINT if numbers.size > 1 else 0])
 
 
-def curves(known: Mapping[str, Any]) -> dict[str, Array]:
+def curves(known: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """The curves of the picture: x_t, the mean of x_{t-1}, and two guesses of x_0."""
     x_t, t = known["x_t"], known["t"]
     guesses = {n: predict_x0(known["schedule"], x_t, t, known[n]) for n in ("eps_hat", "eps_star")}
@@ -123,7 +123,7 @@ def moved() -> tuple[list[str], str]:
     return shown, json.dumps(data, separators=(",", ":"), ensure_ascii=False)
 
 
-def encoded(drawn: Array) -> str:
+def encoded(drawn: NDArray[Any]) -> str:
     """Curves (t, points) within the picture's range: what changes from one t to the next is one
     character where it is small, and else a slash and two characters of the value itself."""
     levels = np.clip(np.round((drawn + RANGE) * 256), 0, 2047).astype(int)

@@ -7,7 +7,6 @@ import numpy as np
 from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
 from ddpm_np._measurement import Measurement, computed, sampled
-from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions import Empirical, Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_floor
@@ -88,4 +87,4 @@ def _trained(
 
 def draw(drawn: dict[str, Array]) -> style.Figure:
     """One row of pictures for each denoiser, by its name, and one column for each noise."""
-    return picture_grid(drawn, title="Circles that are not round", aside=2.4)
+    return style.picture_grid(drawn, title="Circles that are not round", aside=2.4)

@@ -10,9 +10,9 @@ Source: N2 "扩散模型的信号生成实践", "反扩散的样例".
 from typing import Any
 
 from ddpm_np._checks import check_choice
+from ddpm_np.experiments.base import Experiment
 from ddpm_np.experiments.own import Own
 from ddpm_np.experiments.rings import RingsExperiment
-from ddpm_np.experiments.settings import Experiment
 from ddpm_np.experiments.signals import Curve, Ensemble
 
 CURVE, ENSEMBLE, RINGS = Curve(), Ensemble(), RingsExperiment()

@@ -6,7 +6,6 @@ import numpy as np
 
 from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.experiments.words import captioned
 from ddpm_np.forward import q_sample
@@ -41,7 +40,7 @@ def drawn_signals(drawn: Array) -> style.Figure:
 def drawn_pictures(drawn: Array) -> style.Figure:
     """The same for pictures, ten in a row."""
     rows = {f"from {k + 1}": drawn[k : k + 10] for k in range(0, min(50, len(drawn)), 10)}
-    figure = picture_grid(rows, title="Drawn from noise")
+    figure = style.picture_grid(rows, title="Drawn from noise")
     return captioned(figure, "drawn_pictures")
 
 

@@ -17,12 +17,13 @@ from ddpm_np import _figure_style
 from ddpm_np._console import Failed, Interrupted, Refused, say
 from ddpm_np._files import disk_failed, remove_temporary, write_text
 from ddpm_np.experiments import runs
+from ddpm_np.experiments.base import Experiment
 from ddpm_np.experiments.experiment import EXPERIMENTS
 from ddpm_np.experiments.lock import FolderLock
 from ddpm_np.experiments.machine import arithmetic
 from ddpm_np.experiments.progress import deferred_interrupt, follow, stopped_by_signals
 from ddpm_np.experiments.report import FILES, is_reported, write_report, write_summary
-from ddpm_np.experiments.settings import Experiment, Job
+from ddpm_np.experiments.settings import Job
 from ddpm_np.experiments.training import Training
 from ddpm_np.training import Divergence
 
@@ -162,7 +163,7 @@ class RunFolder:
         }
         self._lock.check()
         try:
-            write_report(place, self.path, training, found, times)
+            write_report(place, self.path, experiment, training, found, times)
         except OSError as error:
             raise self._not_written(error, training, experiment.steps) from None
         for row in found.rows.values():

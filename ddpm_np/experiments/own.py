@@ -16,6 +16,7 @@ from ddpm_np.closed_form.covariance import effective_rank
 from ddpm_np.closed_form.distributions import Empirical, Gaussian
 from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_losses, optimal_loss
 from ddpm_np.experiments import figures
+from ddpm_np.experiments.base import Experiment, Pictures
 from ddpm_np.experiments.evaluation import (
     REPEATS,
     Evaluation,
@@ -27,7 +28,6 @@ from ddpm_np.experiments.evaluation import (
     spectrum,
 )
 from ddpm_np.experiments.loss_figures import own_loss
-from ddpm_np.experiments.settings import Experiment, Pictures
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.units import Units, read_signals
 from ddpm_np.experiments.words import Rows

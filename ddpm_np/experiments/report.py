@@ -16,9 +16,9 @@ import numpy as np
 from ddpm_np import _figure_style
 from ddpm_np._files import read_json, write_atomically, write_text
 from ddpm_np._measurement import Measurement, markdown_table
+from ddpm_np.experiments.base import Experiment
 from ddpm_np.experiments.evaluation import Evaluation
 from ddpm_np.experiments.machine import versions
-from ddpm_np.experiments.settings import Experiment
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.words import wordings
 
@@ -26,7 +26,12 @@ FILES = ("report.json", "report.md", "samples.npz")
 
 
 def write_report(
-    folder: Path, run: Path, training: Training, found: Evaluation, times: Mapping[str, float]
+    folder: Path,
+    run: Path,
+    experiment: Experiment,
+    training: Training,
+    found: Evaluation,
+    times: Mapping[str, float],
 ) -> None:
     """Writes samples.npz, the pictures, report.md and report.json into an existing folder.
 
@@ -36,11 +41,11 @@ def write_report(
     write_atomically(folder / "samples.npz", lambda file: np.savez(file, **arrays))
     pictures = []
     if _figure_style.available():
-        for name, figure in training.experiment.pictures(training, found):
+        for name, figure in experiment.pictures(training, found):
             _figure_style.save(figure, folder / f"{name}.png")
             pictures.append(name)
     content = _content(training, found, times)
-    write_text(folder / "report.md", _page(folder, run, content, training, pictures))
+    write_text(folder / "report.md", _page(folder, run, experiment, content, training, pictures))
     files = ["samples.npz", "report.md", *(f"{name}.png" for name in pictures)]
     content["files"] = {name: (folder / name).stat().st_size for name in files}
     _write_json(folder / "report.json", content)
@@ -102,9 +107,13 @@ def _content(training: Training, found: Evaluation, times: Mapping[str, float]) 
 
 
 def _page(
-    folder: Path, run: Path, content: dict[str, Any], training: Training, pictures: Sequence[str]
+    folder: Path,
+    run: Path,
+    e: Experiment,
+    content: dict[str, Any],
+    training: Training,
+    pictures: Sequence[str],
 ) -> str:
-    e = training.experiment
     words, rows = wordings()[e.name], [Measurement(**row) for row in content["numbers"].values()]
     lines = [f"# {words.title}", "", words.story.format(**e.facts()), ""]
     if e.quick:

@@ -21,6 +21,7 @@ import numpy as np
 from ddpm_np._checks import Array, check_positive
 from ddpm_np.closed_form.distributions import Distribution, Empirical, Rings
 from ddpm_np.experiments import rings_figures
+from ddpm_np.experiments.base import Experiment, Pictures
 from ddpm_np.experiments.evaluation import Evaluation
 from ddpm_np.experiments.loss_figures import rings_loss
 from ddpm_np.experiments.rings_evaluation import (
@@ -30,7 +31,7 @@ from ddpm_np.experiments.rings_evaluation import (
     RingsEvaluation,
     evaluate_rings,
 )
-from ddpm_np.experiments.settings import Experiment, Job, Pictures
+from ddpm_np.experiments.settings import Job
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.unet import UNet, preconditioning
 from ddpm_np.network import MLP, Layer
@@ -110,7 +111,7 @@ class RingsExperiment(Experiment):
         return self.distribution().sample(k, rng=self.rng("signals"))
 
     def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
-        return evaluate_rings(self, training, networks)
+        return evaluate_rings(training, self.distribution(), self.some, networks)
 
     def pictures(self, training: Training, found: Evaluation) -> Pictures:
         assert isinstance(found, RingsEvaluation)

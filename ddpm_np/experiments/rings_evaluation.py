@@ -1,10 +1,8 @@
 """What the networks of the rings experiment have learned: numbers, samples and floors."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,9 +19,6 @@ from ddpm_np.forward import q_sample
 from ddpm_np.posterior import predict_x0
 from ddpm_np.sampling import Denoiser, ancestral_sample
 from ddpm_np.schedule import Schedule
-
-if TYPE_CHECKING:
-    from ddpm_np.experiments.rings import RingsExperiment
 
 PICTURES = (5, 16, 64, 256)  # trained on so many pictures of the family; a quick run on two
 SEEN = 7  # the field of view of three layers, in pixels
@@ -73,10 +68,14 @@ class RingsEvaluation(Evaluation):
 
 
 def evaluate_rings(
-    e: RingsExperiment, training: Training, networks: Mapping[str, Denoiser]
+    training: Training, dist: Rings, some: Callable[[int], Array], networks: Mapping[str, Denoiser]
 ) -> RingsEvaluation:
-    """Measures the main network and those of the further trainings."""
-    schedule, dist, rng, n = training.schedule, e.distribution(), e.rng("evaluation"), e.samples
+    """Measures the main network and those of the further trainings.
+
+    some: gives as many pictures of the family as it is asked for, the same on which they learned.
+    """
+    e, schedule = training.experiment, training.schedule
+    rng, n = e.rng("evaluation"), e.samples
     network, ideal = training.denoiser(), IdealDenoiser(dist, schedule)
     losses = estimate_losses(network, dist, schedule, n=max(2, n // 4), rng=rng)
     seed = int(rng.integers(2**63))
@@ -88,18 +87,18 @@ def evaluate_rings(
     mlp_losses = estimate_losses(mlp, dist, schedule, n=max(2, n // 16), rng=rng)
     mlp_samples = ancestral_sample(mlp, schedule, n, e.dim, rng=rng)
     rows = Rows(e.name)
-    _add_family(rows, e, samples, path[0], ideal_path[0], losses)
+    _add_family(rows, dist, samples, path[0], ideal_path[0], losses)
     over = mlp_losses.excess[1:].mean() / mlp_losses.floor[1:].mean()
     rows.add("mlp_excess", over, None, 0.0, rate=MLP_RATE, why=WHY)
     rows.add("mlp_ring", *mean_and_error(nearest_ring(mlp_samples).distance), 0.0, n=n)
     asked = _asked(dist, ideal, max(2, n // 8), rng)
     memories = [
-        _memory(networks[f"unet-{k}"], e.some(k), dist, schedule, asked, n, rng)
+        _memory(networks[f"unet-{k}"], some(k), dist, schedule, asked, n, rng)
         for k in PICTURES
         if f"unet-{k}" in networks
     ]
-    _add_memories(rows, e, memories)
-    columns, floors = _five(rows, e, schedule, networks, rng)
+    _add_memories(rows, some(PICTURES[0]), memories)
+    columns, floors = _five(rows, some(PICTURES[0]), schedule, networks, n, rng)
     return RingsEvaluation(
         rows,
         losses,
@@ -136,7 +135,7 @@ def _chain(denoiser: Denoiser, schedule: Schedule, dim: int, seed: int) -> tuple
 
 
 def _add_family(
-    rows: Rows, e: RingsExperiment, samples: Array, shown: Array, ideal: Array, losses: Losses
+    rows: Rows, dist: Rings, samples: Array, shown: Array, ideal: Array, losses: Losses
 ) -> None:
     floor, excess = losses.floor, losses.excess
     least, (over, error) = float(floor[1:].mean()), mean_over_t(excess, losses.excess_error)
@@ -145,10 +144,11 @@ def _add_family(
     rows.add("excess", over / least, error / least, 0.0)
     rows.add("ring", *mean_and_error(fit.distance), 0.0, n=len(samples))
     rows.add("ideal_ring", nearest_ring(ideal).distance.mean(), None, 0.0, shown=len(ideal))
-    rows.add("radius", *mean_and_error(fit.radius), e.distribution().radius)
+    rows.add("radius", *mean_and_error(fit.radius), dist.radius)
     rows.add("radius_sd", fit.radius.std(ddof=1), None, 0.0)
     rows.add("same_noise", *same, 0.0, shown=len(ideal))
-    for t in sorted({1, max(1, e.T // 10), max(1, e.T // 2)}):
+    T = len(floor) - 1
+    for t in sorted({1, max(1, T // 10), max(1, T // 2)}):
         at, off = (float(values[t] / floor[t]) for values in (excess, losses.excess_error))
         rows.add("excess_at", at, off, 0.0, key=f"excess_at_{t}", t=t)
 
@@ -194,7 +194,7 @@ def _memory(
     )
 
 
-def _add_memories(rows: Rows, e: RingsExperiment, memories: list[Memory]) -> None:
+def _add_memories(rows: Rows, five: Array, memories: list[Memory]) -> None:
     from scipy.stats import chisquare
 
     for m in memories:
@@ -204,7 +204,6 @@ def _add_memories(rows: Rows, e: RingsExperiment, memories: list[Memory]) -> Non
         rows.add("ring_of", *mean_and_error(m.ring), 0.0, key=f"ring_{k}", k=k)
         rows.add("to_family", m.to_family, key=f"to_family_{k}", k=k)
         rows.add("to_memory", m.to_memory, key=f"to_memory_{k}", k=k)
-    five = e.some(PICTURES[0])
     counts = np.bincount(_distances(memories[0].samples, five).argmin(axis=1), minlength=len(five))
     rows.add("fair", chisquare(counts).pvalue, counts=", ".join(map(str, counts)))
 
@@ -214,21 +213,21 @@ def _add_memories(rows: Rows, e: RingsExperiment, memories: list[Memory]) -> Non
 
 def _five(
     rows: Rows,
-    e: RingsExperiment,
+    five: Array,
     schedule: Schedule,
     networks: Mapping[str, Denoiser],
+    n: int,
     rng: np.random.Generator,
 ) -> tuple[dict[str, Array], dict[tuple[int, bool], Array]]:
     """Denoisers of the same five pictures, with more and less of the picture in view."""
-    five = e.some(PICTURES[0])
     points, three = Empirical(five), networks["three-layers"]
     patches = {
         (p, placed): PatchDenoiser(five, schedule, patch=p, placed=placed)
         for p in PATCHES
         for placed in (True, False)
-        if p < 2 * e.size
+        if p < 2 * round(points.dim**0.5)
     }
-    floors = {key: d.floor(n=max(2, e.samples // 16), rng=rng) for key, d in patches.items()}
+    floors = {key: d.floor(n=max(2, n // 16), rng=rng) for key, d in patches.items()}
     denoisers: dict[str, Denoiser] = {
         "all pixels, exact": IdealDenoiser(points, schedule),
         f"patch {SEEN}, placed": patches[SEEN, True],
@@ -238,11 +237,11 @@ def _five(
         "U-Net": networks[f"unet-{PICTURES[0]}"],
     }
     seed = int(rng.integers(2**63))
-    columns = {name: _chain(d, schedule, e.dim, seed)[0][0] for name, d in denoisers.items()}
+    columns = {name: _chain(d, schedule, points.dim, seed)[0][0] for name, d in denoisers.items()}
     for (p, placed), floor in floors.items():
         where = "placed" if placed else "anywhere"
         rows.add("patch", floor[1:].mean(), key=f"patch_{p}_{where}", patch=p, where=where)
-    found = estimate_losses(three, points, schedule, n=max(2, e.samples // 4), rng=rng)
+    found = estimate_losses(three, points, schedule, n=max(2, n // 4), rng=rng)
     least = float(floors[SEEN, False][1:].mean())
     rows.add("three_layers", *mean_loss(found), least, seen=SEEN)
     for name, samples in columns.items():

@@ -6,7 +6,6 @@ import numpy as np
 
 from ddpm_np import _figure_style as style
 from ddpm_np._checks import Array
-from ddpm_np._picture_grid import picture_grid
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.experiments.rings_evaluation import SEEN, Memory, RingsEvaluation
 from ddpm_np.experiments.words import captioned
@@ -16,7 +15,7 @@ from ddpm_np.experiments.words import captioned
 def samples(drawn: Array, data: Array, mlp: Array) -> style.Figure:
     """Samples of the family beside true pictures."""
     rows = {"the family": data[:10], "U-Net": drawn[:10], "MLP": mlp[:10]}
-    figure = picture_grid(rows, title="Rings drawn from noise")
+    figure = style.picture_grid(rows, title="Rings drawn from noise")
     return captioned(figure, "rings_samples")
 
 
@@ -29,7 +28,7 @@ def views(columns: Mapping[str, Array]) -> style.Figure:
         distance = nearest_ring(pictures).distance.mean()
         text = names.get(name, name)
         rows[text if name == "five" else f"{text}\noff a ring by {distance:.3f}"] = pictures
-    figure = picture_grid(rows, title="Why the circles are not round", aside=2.1)
+    figure = style.picture_grid(rows, title="Why the circles are not round", aside=2.1)
     return captioned(figure, "rings_views", seen=SEEN)
 
 
@@ -46,7 +45,9 @@ def chain(evaluation: RingsEvaluation) -> style.Figure:
         "U-Net, x0_hat": evaluation.guesses[guessed],
         "exact, x0_hat": evaluation.ideal_guesses[guessed],
     }
-    figure = picture_grid(rows, [f"t = {t}" for t in steps], "One picture on its way", aside=1.2)
+    figure = style.picture_grid(
+        rows, [f"t = {t}" for t in steps], "One picture on its way", aside=1.2
+    )
     return captioned(figure, "rings_chain")
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from ddpm_np._console import Refused
 from ddpm_np._files import read_json
+from ddpm_np.experiments.base import Experiment
 from ddpm_np.experiments.experiment import from_config
 from ddpm_np.experiments.machine import arithmetic
 from ddpm_np.experiments.report import is_reported
-from ddpm_np.experiments.settings import Experiment, option
+from ddpm_np.experiments.settings import option
 
 CONFIG, FORMAT = "run.json", "ddpm_np run 2"
 RUNS = Path("runs")

@@ -1,9 +1,8 @@
-"""What all experiments share: their settings, and the methods that each of them has.
+"""The settings of an experiment, and what they say is trained.
 
-An experiment is a frozen dataclass. Every number that decides the outcome is a field, and equal
-fields give equal numbers, bit for bit on one machine. The classes are in
-:mod:`ddpm_np.experiments.signals`, :mod:`ddpm_np.experiments.rings` and
-:mod:`ddpm_np.experiments.own`; :mod:`ddpm_np.experiments.experiment` lists them.
+A frozen dataclass: every number that decides the outcome is a field, and equal fields give equal
+numbers, bit for bit on one machine. :mod:`ddpm_np.experiments.training` trains what they say;
+:mod:`ddpm_np.experiments.base` adds what is measured and drawn.
 """
 
 from __future__ import annotations
@@ -11,13 +10,12 @@ from __future__ import annotations
 import math
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
-from ddpm_np import _figure_style as style
 from ddpm_np._checks import (
     Array,
     check_choice,
@@ -27,17 +25,12 @@ from ddpm_np._checks import (
     check_positive,
 )
 from ddpm_np.closed_form.distributions import Distribution
+from ddpm_np.experiments.units import Units
 from ddpm_np.learning.layers import step_basis
 from ddpm_np.learning.parameters import Network
 from ddpm_np.learning.unet import UNet
 from ddpm_np.network import MLP, Layer
-from ddpm_np.sampling import Denoiser
 from ddpm_np.schedule import Schedule
-
-if TYPE_CHECKING:
-    from ddpm_np.experiments.evaluation import Evaluation
-    from ddpm_np.experiments.training import Training
-    from ddpm_np.experiments.units import Units
 
 KINDS: dict[str, type[Network]] = {network.kind: network for network in (MLP, UNet)}
 # The smallest and the largest value of each whole number. The largest are far above what anyone
@@ -56,8 +49,7 @@ RANGES = {
 NOISE = {"sigmoid": 10.0, "linear": 20.0, "cosine": math.inf}
 MOST_NOISE = 0.999
 
-Pictures = Iterator[tuple[str, style.Figure]]
-_Any = TypeVar("_Any", bound="Experiment")
+_Any = TypeVar("_Any", bound="Settings")
 
 
 class Job(NamedTuple):
@@ -74,8 +66,8 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Experiment(ABC):
-    """The settings of one experiment, and what can be done with it.
+class Settings(ABC):
+    """The settings of one experiment: what is trained on what, and for how long.
 
     ``samples`` is the number of samples drawn to measure the result. TypeError or ValueError,
     naming the field, for a value of another type or out of its range.
@@ -124,7 +116,7 @@ class Experiment(ABC):
         check_choice("noise", self.noise, *NOISE)
         Layer(1, self.activation)
 
-    # ---- what each experiment says and does
+    # ---- what each experiment says
 
     @abstractmethod
     def distribution(self) -> Distribution:
@@ -146,18 +138,6 @@ class Experiment(ABC):
     def further(self) -> list[Job]:
         """The trainings after the main one, which the evaluation needs."""
         return []
-
-    @abstractmethod
-    def evaluate(self, training: Training, networks: Mapping[str, Denoiser]) -> Evaluation:
-        """Measures the averaged network of a training, and those of the further ones."""
-
-    @abstractmethod
-    def pictures(self, training: Training, found: Evaluation) -> Pictures:
-        """Name and figure of each picture, in the order of the report."""
-
-    @abstractmethod
-    def facts(self) -> dict[str, Any]:
-        """What the story of the report says of this experiment."""
 
     def units(self) -> Units | None:
         """What brings samples back to the user's units; None where they are in these."""

@@ -16,6 +16,7 @@ from ddpm_np.closed_form.ideal import IdealDenoiser, estimate_losses, optimal_va
 from ddpm_np.closed_form.likelihood import vlb_terms
 from ddpm_np.closed_form.reverse import sampler_distribution
 from ddpm_np.experiments import figures
+from ddpm_np.experiments.base import Experiment, Pictures
 from ddpm_np.experiments.evaluation import (
     REPEATS,
     Evaluation,
@@ -28,7 +29,6 @@ from ddpm_np.experiments.evaluation import (
     spectrum,
 )
 from ddpm_np.experiments.loss_figures import loss
-from ddpm_np.experiments.settings import Experiment, Pictures
 from ddpm_np.experiments.training import Training
 from ddpm_np.experiments.words import Rows
 from ddpm_np.sampling import Denoiser

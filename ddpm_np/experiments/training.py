@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_np.experiments.settings import KINDS, Experiment, Job
+from ddpm_np.experiments.settings import KINDS, Job, Settings
 from ddpm_np.learning.checkpoint import load_checkpoint, save_checkpoint
 from ddpm_np.learning.fast import NetworkDenoiser, denoiser, gradient
 from ddpm_np.training import Divergence, StepRecord, TrainingState, train
@@ -22,7 +22,7 @@ class Training:
     bit for bit the weights and the history of one that never stopped.
     """
 
-    def __init__(self, experiment: Experiment, job: Job | None = None) -> None:
+    def __init__(self, experiment: Settings, job: Job | None = None) -> None:
         self.experiment, self.job = experiment, experiment.job() if job is None else job
         self.schedule, self.distribution = experiment.schedule(), self.job.distribution
         self.state = TrainingState(
@@ -90,7 +90,7 @@ class Training:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], experiment: Experiment, job: Job | None = None
+        cls, path: str | os.PathLike[str], experiment: Settings, job: Job | None = None
     ) -> "Training":
         """The training saved there.
 

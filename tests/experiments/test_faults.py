@@ -179,7 +179,7 @@ def test_a_report_is_whole_only_with_all_of_its_files(tmp_path):
     times = {"training_s": 1.0, "from_step": 0, "measuring_s": 1.0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_figure_style, "available", lambda: False)
-        write_report(tmp_path, tmp_path, training, found, times)
+        write_report(tmp_path, tmp_path, training.experiment, training, found, times)
     assert is_reported(tmp_path, training.experiment)
     assert not is_reported(tmp_path, replace(training.experiment, seed=1))
     for name in ("samples.npz", "report.md"):

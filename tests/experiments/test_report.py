@@ -292,7 +292,7 @@ def written(measured, figures, tmp_path_factory):
         with pytest.MonkeyPatch.context() as patch:
             kind = type(training.experiment)
             patch.setattr(kind, "pictures", lambda *_, name=name: figures[name].items())
-            write_report(folder / name, folder, training, evaluation, TIMES)
+            write_report(folder / name, folder, training.experiment, training, evaluation, TIMES)
     write_summary(folder, list(measured))
     return folder
 
@@ -337,7 +337,8 @@ def test_report_md_tells_of_the_run_and_how_to_continue(measured):
         (quick, " (resumed at step 7)", {**TIMES, "training_s": 2.25, "from_step": 7}),
     ):
         content = report._content(run, evaluation, times)
-        lines = report._page(Path("a b/curve"), Path("a b"), content, run, ["loss"]).split("\n")
+        of = run.experiment, content, run
+        lines = report._page(Path("a b/curve"), Path("a b"), *of, ["loss"]).split("\n")
         versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
         warning = "**A quick run of 30 steps: it checks that everything works, and does not "
         assert lines[0] == "# One curve, learned" and "{" not in lines[2]
@@ -359,7 +360,7 @@ def test_report_md_tells_of_the_run_and_how_to_continue(measured):
             f"    python -m ddpm_np run {run.experiment.command()}",
             "    python -m ddpm_np run --resume --out 'a b'",
         ]
-    assert "## Pictures" not in report._page(Path("x"), Path("x"), content, quick, [])
+    assert "## Pictures" not in report._page(Path("x"), Path("x"), *of, [])
 
 
 def test_tables_are_rectangular(written):

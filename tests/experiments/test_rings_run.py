@@ -3,6 +3,7 @@
 import json
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +73,18 @@ def whole(small, quick_pictures, pictures, tmp_path_factory):
         patch.setattr(type(SMALL), "pictures", kept)
         assert main("run", "--experiment", "rings", "--out", folder) == 0
     return folder
+
+
+def test_the_numbers_of_the_report_stay(whole):
+    # What each is, other tests say; training rounds otherwise with other matrix products.
+    numbers = json.loads((whole / "report.json").read_text())["numbers"]
+    lines = Path(__file__).with_name("rings_numbers.txt").read_text().splitlines()
+    told = {name: values for name, *values in (line.split() for line in lines)}
+    assert [*told] == [*numbers]
+    for name, values in told.items():
+        found = [numbers[name][key] for key in ("measured", "error", "exact")]
+        wanted = [None if v == "-" else pytest.approx(float(v), rel=0.01) for v in values]
+        assert found == wanted, name
 
 
 def test_the_pictures_show_what_they_did(whole, pictures):
