@@ -143,15 +143,6 @@ def test_diffused_it_has_the_covariance_of_the_forward_process(g, t):
     assert x_t.rank == (g.dim if t else g.rank) and x_t.axes is g.axes
 
 
-@pytest.mark.E4
-@given(gaussians())
-def test_diffusing_in_two_stages_is_diffusing_at_once(g):
-    schedule = Schedule.from_beta([0.01, 0.2, 0.5])
-    staged, at_once = g.diffuse(schedule, 1).noised(*schedule.between(1, 3)), g.diffuse(schedule, 3)
-    assert np.allclose(staged.spectrum, at_once.spectrum, rtol=10 * EPS, atol=0)
-    assert np.allclose(staged.mean, at_once.mean, rtol=10 * EPS, atol=0)
-
-
 @pytest.mark.E6
 def test_point_mass_is_a_gaussian_without_variance():
     point, schedule = PointMass([1.0, -2.0, 0.5]), Schedule.from_beta([0.19, 0.5])
