@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_np.closed_form.distributions import Gaussian
-from ddpm_np.closed_form.ideal import IdealDenoiser
-from ddpm_np.forward import q_sample
 from ddpm_np.learning.fast import FastDenoiser, FastGradient
 from ddpm_np.learning.optimizer import AdamW, warmup_cosine
 from ddpm_np.network import MLP, Layer
@@ -85,8 +83,8 @@ def test_balanced_steps_stay_within_T_for_the_largest_uniform_number():
 @pytest.mark.E15
 @pytest.mark.E16
 @pytest.mark.parametrize("gradient", [None, FastGradient()])
-@pytest.mark.parametrize("max_norm", [1e-3, 1e3])
-def test_the_loop_is_the_algorithm_written_out(max_norm, gradient):
+@pytest.mark.parametrize("max_norm, balanced", [(1e-3, True), (1e3, True), (1e3, False)])
+def test_the_loop_is_the_algorithm_written_out(max_norm, balanced, gradient):
     network, twin = small_network(dtype=np.float64), small_network(dtype=np.float64)
     network.flat += 0.3 * generator(3).standard_normal(network.flat.size)
     twin.flat[:] = network.flat
@@ -95,10 +93,11 @@ def test_the_loop_is_the_algorithm_written_out(max_norm, gradient):
     optimizer = AdamW(twin.flat.size, np.float64, weight_decay=0.1)
     averages = []
     settings = {"steps": 6, "batch_size": 16, "learning_rate": 0.02, "warmup": 2}
-    settings |= {"max_norm": max_norm, "gradient": gradient}
+    settings |= {"max_norm": max_norm, "gradient": gradient, "balanced": balanced}
+    draw = balanced_steps if balanced else _independent_steps
     loop = train(network, DATA, SCHEDULE, state=state, **settings)
     for k, record in enumerate(loop, 1):
-        x_0, t = DATA.sample(16, rng=rng), balanced_steps(10, 16, rng=rng)
+        x_0, t = DATA.sample(16, rng=rng), draw(10, 16, rng=rng)
         eps = rng.standard_normal((16, 3))
         x_t = (
             np.sqrt(SCHEDULE.alpha_bar[t, None]) * x_0
@@ -117,19 +116,6 @@ def test_the_loop_is_the_algorithm_written_out(max_norm, gradient):
         np.testing.assert_allclose(network.flat, twin.flat, rtol=0, atol=allowed)
     weights = state.ema.decay ** np.arange(5, -1, -1)
     np.testing.assert_allclose(state.ema.average, weights @ averages / weights.sum(), atol=allowed)
-
-
-@pytest.mark.E16
-def test_training_approaches_the_best_possible_prediction():
-    state, records = run(1500, batch_size=64)
-    ideal, rng = IdealDenoiser(DATA, SCHEDULE), generator(2)
-    t = np.tile(np.arange(1, 11), 100)
-    x_t = q_sample(SCHEDULE, DATA.sample(1000, rng=rng), t, rng.standard_normal((1000, 3)))
-    network = state.ema_network()
-    before = np.mean((small_network()(x_t, t) - ideal(x_t, t)) ** 2)
-    after = np.mean((network(x_t, t) - ideal(x_t, t)) ** 2)
-    assert after < before / 20
-    assert np.mean([r.loss for r in records[-300:]]) < np.mean([r.loss for r in records[:30]])
 
 
 @pytest.mark.E16
@@ -179,21 +165,6 @@ def test_steps_are_drawn_as_often_as_their_density_says(balanced):
     assert not counts[:, 0].any() and np.all(np.abs(counts[:, 1:].mean(0) - wanted) <= 5 * error)
     if balanced:
         assert np.all(np.abs(counts[:, 1:] - wanted) < 1)
-
-
-@pytest.mark.E16
-@pytest.mark.parametrize(
-    "option, value",
-    {
-        "balanced": False,
-        "max_norm": 1e-3,
-        "warmup": 7,
-        "learning_rate": 2e-2,
-        "batch_size": 8,
-    }.items(),
-)
-def test_every_option_changes_the_result(option, value):
-    assert not np.array_equal(run()[0].network.flat, run(**{option: value})[0].network.flat)
 
 
 @pytest.mark.E16

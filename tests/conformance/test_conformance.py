@@ -62,11 +62,11 @@ Step = only(Wrong, "reverse_step")
 @pytest.mark.parametrize(
     "schedule",
     [
-        Schedule.linear(40),
-        Schedule.cosine(30),
-        Schedule.sigmoid(30),
+        Schedule.linear(12),
+        Schedule.cosine(12),
+        Schedule.sigmoid(12),
         Schedule.from_beta([0.3]),
-        Schedule.from_beta([1e-4] * 20),
+        Schedule.from_beta([1e-4] * 9),
         Schedule.from_beta([0.5, 1e-3, 0.9, 0.02]),
     ],
     ids=str,

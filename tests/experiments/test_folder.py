@@ -16,9 +16,8 @@ import pytest
 from commands import ROOT, files, main, refused, start
 from tiny import TINY
 
-from ddpm_np import _figure_style, _files
+from ddpm_np import _files
 from ddpm_np._console import Refused
-from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import folder as folders
 from ddpm_np.experiments.experiment import from_config
 from ddpm_np.experiments.lock import FolderLock
@@ -90,33 +89,7 @@ def test_of_two_runs_that_start_at_once_one_is_refused(tiny):
     ] == seed and "run.lock" not in files("x")
 
 
-def test_no_lock_is_left_behind(tiny):
-    assert main("run", "--out", "x") == 0
-    assert main("run", "--out", "x") == 2 and main("run", "--resume", "--out", "x") == 0
-    assert "run.lock" not in files("x")
-
-
 # ---- what a folder says about itself -------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The files of a tiny run of the curve that is complete."""
-    return complete(tmp_path_factory.mktemp("whole"), steps=1000)
-
-
-@pytest.fixture(scope="module")
-def short(tmp_path_factory):
-    """The files of a shorter one."""
-    return complete(tmp_path_factory.mktemp("short"), steps=30)
-
-
-def complete(folder, steps):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(experiments.EXPERIMENTS, "curve", TINY["curve"])
-        patch.setattr(_figure_style, "available", lambda: False)
-        assert main("run", "--experiment", "curve", "--steps", steps, "--out", folder) == 0
-    return files(folder)
 
 
 def laid(whole, **changed):
