@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from ddpm_np.equations.docstrings import function_at, function_of
+from ddpm_np.equations.docstrings import function_of
 from ddpm_np.equations.table import ROOT
 from ddpm_np.equations.typeset import symbol_class
 
@@ -35,7 +35,7 @@ _SYMBOL = re.compile(
 )
 
 
-class Source(NamedTuple):
+class SourceCode(NamedTuple):
     """A function: its name below ddpm_np, file, first line, signature, lines of code.
 
     pieces: first and last line (exclusive) of the body's pieces, and whether one only checks.
@@ -80,19 +80,16 @@ def _text(lines: tuple[str, ...], node: ast.stmt) -> str:
 
 
 @cache
-def source(name: str) -> Source:
+def source(name: str) -> SourceCode:
     """The source of a function such as "forward.q_step"; of a class its __call__ or __init__."""
     found = function_of(name)
-    if not Path(found.__code__.co_filename).exists():  # what a dataclass was given
-        found = function_at(name)
     numbered, first = inspect.getsourcelines(found)
     text = textwrap.dedent("".join(numbered)).rstrip()
     path = Path(inspect.getfile(found)).relative_to(ROOT).as_posix()
     lines, tree = tuple(text.split("\n")), ast.parse(text).body[0]
-    if not isinstance(tree, ast.FunctionDef):  # a class that only holds data
-        return Source(name, path, first, "", lines, ((0, len(lines), False),), {})
+    assert isinstance(tree, ast.FunctionDef)
     signature, pieces = _parts(lines, tree)
-    return Source(name, path, first, signature, lines, pieces, _symbols(tree))
+    return SourceCode(name, path, first, signature, lines, pieces, _symbols(tree))
 
 
 def _parts(
