@@ -282,24 +282,6 @@ def test_the_command_prints_one_place_in_either_language(capsys):
         assert capsys.readouterr().out.splitlines() == list(errata_table("N2:351", lang=lang))
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (["N9:1"], "place must be a note and its line"),
-        (["N2:351", "N2:352"], "unknown arguments"),
-        (["--lang", "de"], "must be one of en, zh, got 'de'"),
-    ],
-)
-def test_the_command_refuses_in_one_line(arguments, message, capsys):
-    try:
-        code = main(["errata", *arguments])
-    except SystemExit as stopped:
-        code = stopped.code
-    shown = capsys.readouterr()
-    assert code == 2 and shown.out == ""
-    assert message in shown.err and len(shown.err.splitlines()) == 1
-
-
 def test_line_integral_states_its_error():
     fine = line_integral(lambda x: np.exp(-(x**2) / 2), -12, 12)
     assert abs(fine.value - math.sqrt(2 * math.pi)) <= fine.error < 1e-12

@@ -23,6 +23,8 @@ from ddpm_np.training import (
     train,
 )
 
+pytestmark = pytest.mark.E16
+
 SCHEDULE = Schedule.sigmoid(10)
 DATA = Gaussian(np.zeros(3), np.diag([1.0, 0.5, 0.0]))
 FEW = {"steps": 5, "batch_size": 4, "learning_rate": 1e-3}
@@ -59,7 +61,6 @@ def test_loss_is_the_mean_square_and_its_gradient_is_that_of_the_number_returned
     assert slope == pytest.approx(np.sum(gradient * direction), abs=50 * np.finfo(float).eps * size)
 
 
-@pytest.mark.E16
 @given(T=st.integers(1, 200), n=st.integers(1, 600), seed=st.integers(0, 999))
 def test_balanced_steps_come_equally_often_in_rounds(T, n, seed):
     t = balanced_steps(T, n, rng=generator(seed))
@@ -75,13 +76,11 @@ class AlmostOne(np.random.Generator):
         return np.nextafter(1, 0)
 
 
-@pytest.mark.E16
 def test_balanced_steps_stay_within_T_for_the_largest_uniform_number():
     assert balanced_steps(100, 99, rng=AlmostOne(np.random.PCG64(0))).max() == 100
 
 
 @pytest.mark.E15
-@pytest.mark.E16
 @pytest.mark.parametrize("gradient", [None, FastGradient()])
 @pytest.mark.parametrize("max_norm, balanced", [(1e-3, True), (1e3, True), (1e3, False)])
 def test_the_loop_is_the_algorithm_written_out(max_norm, balanced, gradient):
@@ -118,7 +117,6 @@ def test_the_loop_is_the_algorithm_written_out(max_norm, balanced, gradient):
     np.testing.assert_allclose(state.ema.average, weights @ averages / weights.sum(), atol=allowed)
 
 
-@pytest.mark.E16
 def test_stopping_and_going_on_gives_the_bits_of_an_unbroken_run():
     whole, _ = run(20)
     state = TrainingState(small_network(), rng=generator(1))
@@ -138,7 +136,6 @@ def test_stopping_and_going_on_gives_the_bits_of_an_unbroken_run():
         run(19, state=state)
 
 
-@pytest.mark.E16
 def test_a_network_belongs_to_the_schedule_that_trained_it():
     state, _ = run(3)
     other = Schedule.linear(10)
@@ -151,7 +148,6 @@ def test_a_network_belongs_to_the_schedule_that_trained_it():
                 sample(denoiser, other, 2, 3, rng=generator(0))
 
 
-@pytest.mark.E16
 @pytest.mark.parametrize("balanced", [True, False])
 def test_steps_are_drawn_as_often_as_their_density_says(balanced):
     T, n, rng = 10, 7, generator(0)
@@ -167,7 +163,6 @@ def test_steps_are_drawn_as_often_as_their_density_says(balanced):
         assert np.all(np.abs(counts[:, 1:] - wanted) < 1)
 
 
-@pytest.mark.E16
 def test_without_a_state_the_generator_given_drives_the_run():
     networks = [small_network() for _ in range(2)]
     for network in networks:
@@ -185,7 +180,6 @@ def test_ema_network_is_another_network_with_the_averaged_weights():
     assert not np.shares_memory(average.flat, state.ema.average)
 
 
-@pytest.mark.E16
 def test_divergence_stops_before_the_weights_are_touched():
     state, _ = run(3)
     state.network.params["W1"][0, 0] = 1e30  # float32 overflows when its square is formed
@@ -195,7 +189,6 @@ def test_divergence_stops_before_the_weights_are_touched():
     assert state.step == 3 and np.array_equal(state.network.flat, kept)
 
 
-@pytest.mark.E16
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_training_stays_in_the_dtype_of_the_network(dtype):
     hidden = 8, Layer(4, "leaky_relu", "shift")
@@ -210,7 +203,6 @@ def test_train_is_a_generator_that_starts_nothing_by_itself():
     assert inspect.isgenerator(steps) and np.array_equal(network.flat, small_network().flat)
 
 
-@pytest.mark.E16
 @pytest.mark.parametrize(
     ("loss", "norm"), [(np.inf, 1.0), (1.0, np.inf), (np.nan, 1.0), (1.0, np.nan)]
 )
@@ -220,7 +212,6 @@ def test_a_loss_or_a_norm_that_is_not_finite_is_divergence_each_alone(loss, norm
     _refuse_divergence(1.0, 1e30, 7)
 
 
-@pytest.mark.E16
 @pytest.mark.parametrize("balanced", [True, False])
 def test_no_step_is_drawn_more_often_than_another(balanced):
     T, n = 5, 500_000
@@ -246,7 +237,6 @@ class Grid(np.random.Generator):
         return next(self.numbers)
 
 
-@pytest.mark.E16
 @pytest.mark.parametrize("r", [1, 3, 6])
 def test_the_steps_that_do_not_fill_a_round_are_drawn_equally_often(r):
     T, grid = 7, Grid()

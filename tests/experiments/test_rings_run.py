@@ -14,7 +14,7 @@ from ddpm_np import _figure_style
 from ddpm_np.closed_form.distributions import Rings
 from ddpm_np.closed_form.distributions.rings import nearest_ring
 from ddpm_np.experiments import rings_evaluation
-from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS, from_config
+from ddpm_np.experiments.experiment import BY_DEFAULT, EXPERIMENTS, RINGS
 from ddpm_np.experiments.settings import KINDS
 from ddpm_np.experiments.training import Training
 from ddpm_np.learning.checkpoint import load_checkpoint
@@ -222,7 +222,3 @@ def test_the_further_trainings_take_shares_of_the_main_ones_steps():
     quick = RINGS.variant(quick=True)
     assert (quick.steps, quick.samples, quick.ema_decay) == (40, 16, 0.9)
     assert [job.steps for job in quick.further()] == [40, 8, 8, 2, 8]
-
-
-def test_settings_survive_their_config():
-    assert from_config(json.loads(json.dumps(SMALL.config))) == SMALL
