@@ -100,15 +100,14 @@ def facts() -> dict[str, str]:
     """The numbers in the words of the telling, computed under the notes' schedule."""
     import numpy as np
 
-    from ddpm_np.sampling import ancestral_step
+    from ddpm_np.closed_form.distributions import Gaussian
+    from ddpm_np.closed_form.reverse import sampler_distribution
     from ddpm_np.schedule import Schedule
 
-    schedule, kept = Schedule.sigmoid(), 1.0
-    for t in range(schedule.T, 0, -1):  # of the variance 1, by the ideal denoiser of N(0, I)
-        step = ancestral_step(schedule, t)
-        kept *= (step.xt_coef + step.eps_coef * np.sqrt(schedule.one_minus_alpha_bar[t])) ** 2
-    constant = np.log(2 * np.pi * schedule.beta_tilde[50])
-    return {"constant": f"{constant:.2f}".replace("-", "−"), "kept": f"{100 * kept:.1f} %"}
+    schedule, data = Schedule.sigmoid(), Gaussian([0.0], [[1.0]])
+    means = sampler_distribution(data, schedule, variance=np.zeros(schedule.T + 1))
+    constant, kept = np.log(2 * np.pi * schedule.beta_tilde[50]), 100 * means.cov[0, 0]
+    return {"constant": f"{constant:.2f}".replace("-", "−"), "kept": f"{kept:.1f} %"}
 
 
 CHAPTERS = _chapters()
