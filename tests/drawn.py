@@ -79,7 +79,7 @@ def check_drawn(name, figure):
         assert numbers[:5] == wanted[:5] and len(numbers) == len(wanted), words
         for a, b in ((5, 8), (8, 11), (11, None)):
             size = max(map(abs, wanted[a:b]), default=0)
-            near = pytest.approx(wanted[a:b], rel=0.005, abs=0.001 * size)
+            near = pytest.approx(wanted[a:b], rel=0.005, abs=0.001 * size + 1e-9)
             assert numbers[a:b] == near, words
 
 
