@@ -1,8 +1,8 @@
 """Plants the bugs of tests/planted_bugs.txt, one at a time, for test_planted_bugs.py and others.
 
-A bug replaces one piece of a function's source. The new code object is put into the function that
-everybody already holds, so that it is wrong wherever it is used; afterwards the old one is put
-back.
+A bug replaces one piece of a function's source, of its docstring too. The new code object and
+docstring are put into the function that everybody already holds, so that it is wrong wherever it is
+used; afterwards the old ones are put back. Of a class, only the docstring can be wrong.
 """
 
 import __future__
@@ -87,13 +87,17 @@ def planted(where, right, wrong):
     )
     flags, tree = __future__.annotations.compiler_flag, {}
     code = compile(source.replace(right, wrong), "<planted>", "exec", flags, dont_inherit=True)
-    exec(code, function.__globals__, tree)  # it sees the names of its module
-    kept, function.__code__ = function.__code__, _unwrapped(tree[function.__name__]).__code__
-    forget(where)
+    exec(code, vars(sys.modules[function.__module__]), tree)  # it sees the names of its module
+    other, parts = _unwrapped(tree[function.__name__]), ("__doc__", "__code__")
+    kept = {part: getattr(function, part) for part in parts if hasattr(function, part)}
     try:
+        for part in kept:
+            setattr(function, part, getattr(other, part))
+        forget(where)
         yield
     finally:
-        function.__code__ = kept
+        for part in kept:
+            setattr(function, part, kept[part])
         forget(where)
 
 

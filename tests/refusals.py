@@ -142,7 +142,7 @@ def steps(value, low=1, high=T, *, fits=True):
     """A step, or an array of steps that must fit a batch of two."""
     types = [1.0, "1", None, True, 1j, [1.0, 2.0], [True, False], [1, "2"], [1, None], MASKED]
     values = [low - 1, high + 1, 10**20, HUGE, [low, high + 1], np.array([2, low - 1]), [1, HUGE]]
-    values += [np.array([], int), [[1], [1, 2]], np.array([2, 2, 2])][: 2 + fits]
+    values += [np.array([], int), [[1], [1, 2]], np.array([2, 2, 2]), [[2], [2]]][: 2 + 2 * fits]
     return Good(value, types, values, [low, high])
 
 

@@ -56,23 +56,6 @@ def test_where_alpha_bar_underflows_only_noise_is_left(arrays):
     assert np.array_equal(q_skip(schedule, x_0, 58, 60, eps), q_skip(schedule, x_0, 1, 3, eps))
 
 
-def test_a_step_for_each_row_does_not_make_the_batch_larger():
-    """t of shape (4, 1) beside (4, 3) would give (4, 4, 3) without a word."""
-    schedule, x, t = Schedule.linear(9), np.zeros((4, 3)), np.full((4, 1), 2)
-    for call in (
-        lambda: q_sample(schedule, x, t, x + 1),
-        lambda: q_step(schedule, x, t, x),
-        lambda: q_skip(schedule, x, 1, t, x),
-        lambda: q_mean_variance(schedule, x, t),
-        lambda: q_mean_variance(schedule, x[0], t[:, 0]),
-        lambda: covariance_at(schedule, np.eye(3), t[:, 0]),
-    ):
-        with pytest.raises(ValueError, match=r"^t of shape \(4.* must fit a batch of shape"):
-            call()
-    assert q_sample(schedule, np.zeros((4, 2, 3)), t, np.ones((2, 3))).shape == (4, 2, 3)
-    assert q_sample(schedule, x[0], t[:, 0], x).shape == (4, 3)
-
-
 @pytest.mark.E6
 def test_the_variance_multiplies_the_mean():
     schedule, x = Schedule.from_beta([0.1, 0.2, 0.3]), np.ones((3, 3), np.float32)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.conformance.strategies import assert_close, betas, schedules, schedules_and_routes
+from ddpm_np.conformance.strategies import assert_close, schedules, schedules_and_routes
 from ddpm_np.equations.values import ExactTables, exact
 from ddpm_np.proof.exact import Exact
 from ddpm_np.proof.reference import ulp_error
@@ -95,26 +95,6 @@ def test_log_snr_is_the_exact_logarithm_rounded_once(schedule):
     logarithms = ExactTables(schedule.beta[1:]).log_snr[1:]
     assert np.isposinf(schedule.log_snr[0])
     assert_close(schedule.log_snr[1:], np.array([x.value for x in logarithms]), ulp=0.501)
-
-
-@pytest.mark.E2
-def test_log_snr_survives_the_underflow_of_alpha_bar():
-    schedule = UNDERFLOW
-    assert schedule.alpha_bar[-1] == 0 and schedule.one_minus_alpha_bar[-1] == 1
-    # alpha_bar_T = 1e-6^T for beta = 1 - 1e-6, and 1 - alpha_bar is 1: the logarithm is a sum.
-    log_alpha = float(np.log1p(-schedule.beta[1]))
-    assert_close(
-        schedule.log_snr[-1],
-        np.float64(schedule.T * log_alpha),
-        ulp=2 / (1e-6 * abs(log_alpha)) + 2,
-    )
-
-
-@pytest.mark.E2
-@given(betas())
-def test_log_snr_of_one_step_is_the_logit(beta):
-    a, b = np.log1p(-beta), np.log(beta)
-    assert_close(Schedule.from_beta([beta]).log_snr[1], a - b, ulp=3, scale=abs(a) + abs(b))
 
 
 @pytest.mark.E2
@@ -285,23 +265,6 @@ def test_linear_is_a_line_that_ends_where_it_should():
     assert np.all(np.diff(falling.beta[1:]) < 0)
 
 
-@pytest.mark.parametrize("T", [1, 2, 10, 1000])
-@pytest.mark.parametrize("s", [0.0, 0.008, 0.5])
-def test_cosine_is_the_squared_cosine_up_to_the_clipped_steps(T, s):
-    schedule, t = Schedule.cosine(T, s=s), np.arange(T + 1)
-    f = np.cos(np.pi / 2 * (t / T + s) / (1 + s)) ** 2
-    free = schedule.beta < 0.999
-    assert (
-        np.all(schedule.beta <= 0.999) and not free[-1] and free[1:-1].sum() >= min(T - 2, 0.98 * T)
-    )
-    # b - a carries the rounding of angles near 1, and is their difference over T; 1 - beta divides
-    # it by alpha.
-    error = 8 * EPS * T * np.cumsum(schedule.beta / schedule.alpha)
-    angle = np.pi / 2 * (t / T + s) / (1 + s)
-    error += 8 * EPS * (1 + angle * np.tan(angle))
-    assert np.all(np.abs(schedule.alpha_bar * f[0] / f - 1)[free] <= error[free])
-
-
 def decimal_cosine(x):
     term = total = Decimal(1)
     for k in range(2, 80, 2):
@@ -310,8 +273,8 @@ def decimal_cosine(x):
     return total
 
 
-@pytest.mark.parametrize("T", [1, 2, 10, 1000])
-def test_cosine_loses_no_digits(T):
+@pytest.mark.parametrize("T, s", [(1, 0.008), (2, 0.0), (10, 0.5), (100, 0.0), (1000, 0.008)])
+def test_cosine_is_the_squared_cosine_to_its_last_digit_up_to_the_clipped_steps(T, s):
     with localcontext() as context:
         context.prec = 60
         # Machin's formula for pi, each arc tangent as its series.
@@ -320,10 +283,10 @@ def test_cosine_loses_no_digits(T):
             * sum(Decimal((-1) ** i) / ((2 * i + 1) * Decimal(n) ** (2 * i + 1)) for i in range(45))
             for k, n in ((4, 5), (-1, 239))
         )
-        s = Decimal(0.008)
-        f = [decimal_cosine(pi / 2 * (Decimal(t) / T + s) / (1 + s)) ** 2 for t in range(T + 1)]
+        at = [(Decimal(t) / T + Decimal(s)) / (1 + Decimal(s)) for t in range(T + 1)]
+        f = [decimal_cosine(pi / 2 * x) ** 2 for x in at]
         exact = np.array([float(1 - f[t] / f[t - 1]) for t in range(1, T + 1)])
-    beta = Schedule.cosine(T).beta[1:]
+    beta = Schedule.cosine(T, s=s).beta[1:]
     assert np.all(np.abs(beta / np.minimum(exact, 0.999) - 1) <= 4 * np.finfo(float).eps)
 
 

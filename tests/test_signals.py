@@ -5,8 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_np.closed_form.distributions import Gaussian, kl_divergence, wasserstein2
-from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine, multi_sine_curve
 
 pytestmark = pytest.mark.E20
@@ -30,7 +28,7 @@ def test_a_curve_has_unit_deviation_and_is_the_stated_sum(seed, dim, n_frequenci
 
 
 def test_phases_cover_the_circle_so_that_curves_average_to_zero():
-    rng, n = np.random.default_rng(0), 4000
+    rng, n = np.random.default_rng(0), 1000
     curves = np.array([multi_sine_curve(20, 2, rng=rng) for _ in range(n)])
     assert np.all(np.abs(curves.mean(0)) <= 5 * curves.std(0) / np.sqrt(n))
 
@@ -65,44 +63,10 @@ def test_every_coordinate_has_unit_variance_by_default():
     assert not MultiSine(FREQUENCIES).mean.any() and MultiSine(FREQUENCIES).rank == 10
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_samples_are_the_stated_sums_with_the_stated_covariance(dtype):
-    ensemble, n = MultiSine(FREQUENCIES, [1.0, 0.5, 0.2, 0.1, 2.0], noise=0.3), 40_000
-    x = ensemble.sample(n, rng=np.random.default_rng(0), dtype=dtype)
-    assert x.shape == (n, 50) and x.dtype == dtype
-    products = x[:, ::7, None].astype(np.float64) * x[:, None, ::7]
-    assert np.all(
-        np.abs(products.mean(0) - ensemble.cov[::7, ::7]) <= 5 * products.std(0) / np.sqrt(n)
-    )
-    assert np.all(np.abs(x.mean(0)) <= 5 * np.sqrt(np.diag(ensemble.cov) / n))
+def test_samples_are_the_stated_sums():
     rng, clean = np.random.default_rng(1), MultiSine(FREQUENCIES)
-    assert np.array_equal(
-        clean.sample(3, rng=np.random.default_rng(1)), rng.standard_normal((3, 10)) @ clean.factor
-    )
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_noise_of_a_sample_has_the_stated_deviation(dtype):
-    noise = MultiSine([1.0], scale=0.0, noise=0.3).sample(
-        400, rng=np.random.default_rng(0), dtype=dtype
-    )
-    assert noise.dtype == dtype and abs(np.square(noise).mean() / 0.09 - 1) <= 5 * np.sqrt(
-        2 / noise.size
-    )
-
-
-def test_log_density_of_a_sample_is_that_of_its_coefficients():
-    # With well separated frequencies the factor is an injective linear map: p(x) = p(coefficients)
-    # / |det|, on the support.
-    ensemble, rng = MultiSine([1.0, 2.0, 3.5]), np.random.default_rng(0)
-    coefficients = rng.standard_normal((4, 6))
-    volume = np.log(np.linalg.svd(ensemble.factor, compute_uv=False)).sum()
-    expected = -0.5 * np.square(coefficients).sum(1) - 3 * np.log(2 * np.pi) - volume
-    condition = np.sqrt(ensemble.spectrum.max() / ensemble.spectrum[ensemble.varies].min())
-    assert (
-        np.abs(ensemble.logpdf(coefficients @ ensemble.factor) - expected).max()
-        <= 1000 * EPS * condition
-    )
+    expected = rng.standard_normal((3, 10)) @ clean.factor
+    assert np.array_equal(clean.sample(3, rng=np.random.default_rng(1)), expected)
 
 
 @given(seeds, st.sampled_from(["random", "slow", "twins", "equal", "zero"]), st.integers(1, 60))
@@ -130,30 +94,6 @@ def test_dependent_frequencies_lower_the_rank():
     assert MultiSine([0.0]).rank == 1
     assert MultiSine([1.0, 2.0], scale=[1.0, 0.0]).rank == 2
     assert MultiSine([1.0], dim=1).rank == 1
-
-
-def test_observation_noise_makes_it_regular():
-    from scipy.stats import multivariate_normal
-
-    ensemble = MultiSine(FREQUENCIES, noise=0.1)
-    x = ensemble.sample(10, rng=np.random.default_rng(0))
-    assert ensemble.rank == 50 and ensemble.spectrum.min() == pytest.approx(0.01, rel=1e-12)
-    condition = ensemble.spectrum.max() / ensemble.spectrum.min()
-    expected = multivariate_normal(np.zeros(50), ensemble.cov).logpdf(x)
-    assert np.abs(ensemble.logpdf(x) - expected).max() <= 100 * EPS * condition * 50
-    assert kl_divergence(ensemble, MultiSine(FREQUENCIES).noised(1.0, 0.1**2)) <= 50 * EPS
-    assert kl_divergence(MultiSine(FREQUENCIES), ensemble) == np.inf
-
-
-def test_it_is_a_gaussian_like_any_other():
-    ensemble, schedule = MultiSine(FREQUENCIES), Schedule.sigmoid()
-    assert isinstance(ensemble, Gaussian)
-    x_T = ensemble.diffuse(schedule, 100)
-    assert x_T.rank == 50 and np.allclose(np.diag(x_T.cov), 1, rtol=50 * EPS)
-    # The same from reordered rows; axes whose variance is below eps of the largest look alike.
-    assert wasserstein2(ensemble, MultiSine(FREQUENCIES[::-1])) <= np.sqrt(
-        10 * 50 * EPS * np.trace(ensemble.cov)
-    )
 
 
 def test_random_ensembles_draw_frequencies_below_a_tenth_of_the_sampling_rate():

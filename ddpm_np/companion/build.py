@@ -30,9 +30,13 @@ def write(out: Path) -> None:
 
 def made(name: str) -> str:
     """The text of a page or of a notebook."""
-    if not name.endswith(".ipynb"):
-        return page()
-    return json.dumps(notebook(), ensure_ascii=False, indent=1) + "\n"
+    try:
+        if not name.endswith(".ipynb"):
+            return page()
+        return json.dumps(notebook(), ensure_ascii=False, indent=1) + "\n"
+    except ImportError as error:
+        why = f"the package {error.name} is missing; pip install '.[docs]' installs it"
+        raise MissingPackages(why) from None
 
 
 def rebuild() -> None:

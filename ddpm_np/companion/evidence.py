@@ -9,7 +9,7 @@ from typing import Any
 
 from ddpm_np.equations import EQUATIONS, Equation
 from ddpm_np.equations.table import ROOT
-from ddpm_np.proof.verify import Row, rows
+from ddpm_np.proof.verify import Evidence, evidence
 
 
 def compared(equation: Equation) -> tuple[int, int]:
@@ -20,12 +20,12 @@ def compared(equation: Equation) -> tuple[int, int]:
 
 
 @cache
-def proofs() -> dict[str, Row]:
+def proofs() -> dict[str, Evidence]:
     """Per equation what the proofs say. RuntimeError for one that fails."""
-    found = {row.equation: row for row in rows()}
-    for row in found.values():
-        if row.failures:
-            raise RuntimeError(f"{row.equation}: {'; '.join(row.failures)}")
+    found = {known.equation: known for known in evidence()}
+    for known in found.values():
+        if known.failures:
+            raise RuntimeError(f"{known.equation}: {'; '.join(known.failures)}")
     return found
 
 

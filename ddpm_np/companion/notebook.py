@@ -3,10 +3,10 @@
 from typing import Any
 
 from ddpm_np.companion.numbers import NAMES, SHOWN
-from ddpm_np.companion.page import MissingPackages, fingerprint
+from ddpm_np.companion.page import fingerprint
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.formula import parse
-from ddpm_np.equations.telling import IDENTITY, PARTS, STEPS, Step, told
+from ddpm_np.equations.telling import CHAPTERS, IDENTITY, STEPS, Step, told
 from ddpm_np.equations.typeset import in_latex, latex
 
 START = f"""from ddpm_np.companion.numbers import SCHEDULES, learned
@@ -43,15 +43,11 @@ for row, (name, denoiser) in zip(axes, denoisers.items()):
 def notebook(*, run: bool = True) -> Any:
     """The notebook, with the outputs of its cells, which are run one after the other.
 
-    MissingPackages without the packages of the extra "docs".
+    ImportError without the packages of the extra "docs".
     """
-    try:
-        import nbclient
-        import nbformat
-    except ImportError as error:
-        raise MissingPackages(
-            f"the package {error.name} is missing; pip install '.[docs]' installs it"
-        ) from None
+    import nbclient
+    import nbformat
+
     make: Any = nbformat.v4
     cells = [
         (make.new_code_cell if is_code else make.new_markdown_cell)(text, id=f"cell-{i}")
@@ -82,7 +78,7 @@ def _cells() -> list[tuple[bool, str]]:
         (True, imports),
         *((True, block) for block in setup),
     ]
-    for part in PARTS:
+    for part in CHAPTERS:
         found.append((False, f"## {part.title.en}"))
         if part.steps is STEPS:
             for i, step in enumerate(part.steps, 1):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ddpm_np import MLP, MultiSine, Schedule
 from ddpm_np.equations.blocks import read_text
-from ddpm_np.equations.telling import PARTS
+from ddpm_np.equations.telling import CHAPTERS
 from ddpm_np.posterior import predict_x0
 from ddpm_np.signals import multi_sine_curve
 from ddpm_np.training import train
@@ -69,7 +69,7 @@ def values(known: Mapping[str, Any]) -> list[float]:
     """Every value that the telling shows, in its order."""
     return [
         at_point(eval(expression, dict(known)))
-        for part in PARTS
+        for part in CHAPTERS
         for step in part.steps
         for _, expression in step.shows
     ]

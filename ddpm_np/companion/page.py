@@ -20,7 +20,7 @@ from ddpm_np.equations.blocks import read_text
 from ddpm_np.equations.formula import parse
 from ddpm_np.equations.notes import NOTES, Printed, heading_of, notes
 from ddpm_np.equations.table import ROOT
-from ddpm_np.equations.telling import IDENTITY, PARTS, told
+from ddpm_np.equations.telling import CHAPTERS, IDENTITY, told
 from ddpm_np.equations.typeset import mathml, sentence, symbol_class
 from ddpm_np.errata import ERRATA, Erratum, lookup
 
@@ -33,17 +33,13 @@ class MissingPackages(Exception):
 
 
 def page() -> str:
-    """The page, as HTML."""
-    try:
-        import jinja2
-        import math_core
-        import PIL  # noqa: F401
-        import pygments  # noqa: F401
-        from markupsafe import Markup
-    except ImportError as error:
-        raise MissingPackages(
-            f"the package {error.name} is missing; pip install '.[docs]' installs it"
-        ) from None
+    """The page, as HTML; ImportError without the packages of the extra "docs"."""
+    import jinja2
+    import math_core
+    import PIL  # noqa: F401
+    import pygments  # noqa: F401
+    from markupsafe import Markup
+
     if not (ROOT / "tests" / "planted_bugs.txt").exists():
         raise MissingPackages("the page shows the tests, so it is built from the repository")
     from ddpm_np.demos import DEMOS
@@ -55,7 +51,7 @@ def page() -> str:
     )
     links = _links()
     shown, data = numbers.moved()
-    order = list(dict.fromkeys([*(s.equation for p in PARTS for s in p.steps), *EQUATIONS]))
+    order = list(dict.fromkeys([*(s.equation for p in CHAPTERS for s in p.steps), *EQUATIONS]))
     environment.globals.update(
         # how things are written
         code=lambda text: Markup(highlighted(text, links)),
@@ -77,7 +73,7 @@ def page() -> str:
         shade=lambda erratum: "bad" if erratum.kind.startswith("wrong") else "warn",
         picture=_picture,
         # what is written
-        parts=PARTS,
+        parts=CHAPTERS,
         identity=IDENTITY,
         shown=shown,
         points=numbers.points(),

@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from ddpm_np.equations.docstrings import function_at, function_of
+from ddpm_np.equations.docstrings import function_of, symbol_of
 from ddpm_np.equations.table import ROOT
 from ddpm_np.equations.typeset import symbol_class
 
@@ -30,12 +30,11 @@ STYLES = {
 LETTERS = "alpha beta eps eta lambda psi score sigma Sigma x z"
 TABLES = "beta alpha alpha_bar one_minus_alpha_bar beta_tilde"
 _SYMBOL = re.compile(
-    rf"(?:one_minus_|sqrt_)?((?:{LETTERS.replace(' ', '|')})(?:_bar|_tilde|_hat|_star)?)"
-    r"(?:_?(prev|ts|[0-9st]))?"
+    rf"x0_hat|({LETTERS.replace(' ', '|')})(_bar|_tilde|_hat|_star)?(_[0-9st]|[0-9]|_\{{.+\}})?"
 )
 
 
-class Source(NamedTuple):
+class SourceCode(NamedTuple):
     """A function: its name below ddpm_np, file, first line, signature, lines of code.
 
     pieces: first and last line (exclusive) of the body's pieces, and whether one only checks.
@@ -80,19 +79,16 @@ def _text(lines: tuple[str, ...], node: ast.stmt) -> str:
 
 
 @cache
-def source(name: str) -> Source:
+def source(name: str) -> SourceCode:
     """The source of a function such as "forward.q_step"; of a class its __call__ or __init__."""
     found = function_of(name)
-    if not Path(found.__code__.co_filename).exists():  # what a dataclass was given
-        found = function_at(name)
     numbered, first = inspect.getsourcelines(found)
     text = textwrap.dedent("".join(numbered)).rstrip()
     path = Path(inspect.getfile(found)).relative_to(ROOT).as_posix()
     lines, tree = tuple(text.split("\n")), ast.parse(text).body[0]
-    if not isinstance(tree, ast.FunctionDef):  # a class that only holds data
-        return Source(name, path, first, "", lines, ((0, len(lines), False),), {})
+    assert isinstance(tree, ast.FunctionDef)
     signature, pieces = _parts(lines, tree)
-    return Source(name, path, first, signature, lines, pieces, _symbols(tree))
+    return SourceCode(name, path, first, signature, lines, pieces, _symbols(tree))
 
 
 def _parts(
@@ -144,19 +140,15 @@ def _checks(value: ast.expr) -> bool:
 # ---- symbols ----------------------------------------------------------------------------------
 
 
-def symbol_of(name: str, index: str = "") -> str:
+def class_of(name: str, index: str = "") -> str:
     """The class of the symbol that a variable is named after, or nothing.
 
-    >>> symbol_of("one_minus_alpha_bar_prev"), symbol_of("alpha_bar", "t - 1")
+    >>> class_of("one_minus_alpha_bar_prev"), class_of("alpha_bar", "t - 1")
     ('s-alpha-bar-t-1', 's-alpha-bar-t-1')
     """
-    if name == "x0_hat":
-        return symbol_class(name)
-    match = _SYMBOL.fullmatch(name)
-    if match is None:
-        return ""
-    index = index.replace(" ", "") or {"prev": "t-1", "ts": "t|s"}.get(match[2], match[2] or "")
-    return symbol_class(f"{match[1]}_{{{index}}}" if index else match[1])
+    symbol = symbol_of(name.removeprefix("sqrt_")).removeprefix("1 - ")
+    symbol += f"_{{{index.replace(' ', '')}}}" if index and symbol[-1] != "}" else ""
+    return symbol_class(symbol) if _SYMBOL.fullmatch(symbol) else ""
 
 
 def _symbols(tree: ast.FunctionDef) -> dict[tuple[int, int], str]:
@@ -191,7 +183,7 @@ def _symbol(node: ast.AST, local: Mapping[str, str]) -> tuple[int, int, str] | N
         return None
     if not index and isinstance(node, ast.Attribute):
         return None  # a whole table; with its index it was met before
-    found = local.get(name, "") or symbol_of(name, index)
+    found = local.get(name, "") or class_of(name, index)
     return (node.end_lineno or node.lineno, column, found) if found else None
 
 
@@ -202,11 +194,11 @@ def _aliases(target: ast.expr, value: ast.expr, local: Mapping[str, str]) -> dic
             pairs = [_aliases(a, b, local) for a, b in zip(target.elts, value.elts)]
             return {name: found for pair in pairs for name, found in pair.items()}
         if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("between"):
-            return {n.id: symbol_of(n.id, "t|s") for n in target.elts if isinstance(n, ast.Name)}
+            return {n.id: class_of(n.id, "t|s") for n in target.elts if isinstance(n, ast.Name)}
         return {}
     if not isinstance(target, ast.Name):
         return {}
-    own = symbol_of(target.id)
+    own = class_of(target.id)
     plain = ast.unparse(value)
     if own or re.search(r" [-+*/] (?!1\])|\*\*", plain):
         return {target.id: own} if own else {}
@@ -234,7 +226,7 @@ def highlighted(
                 written.append("\n")
                 line, column = line + 1, 0
             if piece:
-                own = symbol_of(piece) if symbols is None else symbols.get((line, column), "")
+                own = class_of(piece) if symbols is None else symbols.get((line, column), "")
                 written.append(_token(str(kind), piece, links, own))
                 column += len(piece)
     return "".join(written).replace("-&gt;", '<span class="n">-&gt;</span>')  # it is not broken

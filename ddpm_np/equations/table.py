@@ -12,7 +12,7 @@ from pathlib import Path
 from ddpm_np.equations import EQUATIONS, SECTIONS, equations_of
 from ddpm_np.equations.docstrings import function_at
 from ddpm_np.equations.notes import Heading, notes
-from ddpm_np.equations.telling import PARTS, STEPS, Step, told
+from ddpm_np.equations.telling import CHAPTERS, STEPS, Step, told
 from ddpm_np.equations.typeset import in_latex, latex
 
 ROOT = Path(__file__).parent.parent.parent
@@ -54,7 +54,7 @@ def _steps_zh(up: str) -> Iterator[Iterable[str]]:
 
 def _others(up: str) -> Iterator[Iterable[str]]:
     yield from _head("no", "formula", "code", "known")
-    for part in PARTS:
+    for part in CHAPTERS:
         for step in part.steps if part.steps is not STEPS else ():
             yield step.equation, _formulas(step), _link(step.function, up), _known(step)
 

@@ -63,7 +63,7 @@ class Step(NamedTuple):
         return self.own or EQUATIONS[self.equation].sentence
 
 
-class Part(NamedTuple):
+class Chapter(NamedTuple):
     """Steps that belong together: "forward", "back", "training" or "sampling"."""
 
     name: str
@@ -71,7 +71,7 @@ class Part(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def _parts() -> tuple[Part, ...]:
+def _chapters() -> tuple[Chapter, ...]:
     parts: list[tuple[str, Words, list[Step]]] = []
     keys = "title, title zh, why, why zh, forms, line, show"
     for block in read_file("ddpm_np.equations", "telling.txt", keys):
@@ -85,7 +85,7 @@ def _parts() -> tuple[Part, ...]:
         pairs = tuple((symbol, expression) for symbol, expression in shows)
         code, _, line = block.text("line", "").rpartition(": ")
         parts[-1][2].append(Step(first, name, code or name, line, own, forms, pairs))
-    return tuple(Part(name, title, tuple(steps)) for name, title, steps in parts)
+    return tuple(Chapter(name, title, tuple(steps)) for name, title, steps in parts)
 
 
 def told(text: str) -> str:
@@ -100,19 +100,18 @@ def facts() -> dict[str, str]:
     """The numbers in the words of the telling, computed under the notes' schedule."""
     import numpy as np
 
-    from ddpm_np.sampling import ancestral_step
+    from ddpm_np.closed_form.distributions import Gaussian
+    from ddpm_np.closed_form.reverse import sampler_distribution
     from ddpm_np.schedule import Schedule
 
-    schedule, kept = Schedule.sigmoid(), 1.0
-    for t in range(schedule.T, 0, -1):  # of the variance 1, by the ideal denoiser of N(0, I)
-        step = ancestral_step(schedule, t)
-        kept *= (step.xt_coef + step.eps_coef * np.sqrt(schedule.one_minus_alpha_bar[t])) ** 2
-    constant = np.log(2 * np.pi * schedule.beta_tilde[50])
-    return {"constant": f"{constant:.2f}".replace("-", "−"), "kept": f"{100 * kept:.1f} %"}
+    schedule, data = Schedule.sigmoid(), Gaussian([0.0], [[1.0]])
+    means = sampler_distribution(data, schedule, variance=np.zeros(schedule.T + 1))
+    constant, kept = np.log(2 * np.pi * schedule.beta_tilde[50]), 100 * means.cov[0, 0]
+    return {"constant": f"{constant:.2f}".replace("-", "−"), "kept": f"{kept:.1f} %"}
 
 
-PARTS = _parts()
+CHAPTERS = _chapters()
 """The whole telling, in the order of the derivation."""
 
-STEPS = next(part.steps for part in PARTS if part.name == "back")
+STEPS = next(part.steps for part in CHAPTERS if part.name == "back")
 """The nine steps from Bayes' rule to the line that samples."""

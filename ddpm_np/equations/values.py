@@ -41,7 +41,7 @@ class SymbolValues(dict[str, Any]):
     """
 
     def __init__(
-        self, schedule: Any, t: Any, s: Any = None, *, axes: int = 0, **given: Any
+        self, schedule: Any = None, t: Any = None, s: Any = None, *, axes: int = 0, **given: Any
     ) -> None:
         self.schedule, self.axes = schedule, axes
         self.steps = {"t": t, "t-1": None if t is None else t - 1, "s": s}

@@ -6,15 +6,15 @@ from math import comb, erf, sqrt
 import numpy as np
 
 from ddpm_np.closed_form.covariance import error_of_mean, variance_of_mean
-from ddpm_np.errata.numbers import STANDARD, Numbers, ulps
+from ddpm_np.errata.numbers import STANDARD, Numbers, density, ulps
 
 
 def _n0_29_32() -> Numbers:
     h = 0.01
-    density = np.exp(STANDARD.logpdf(h * np.arange(-100, 101)[:, None]))
+    p = density(STANDARD, h * np.arange(-100, 101))
     # The midpoint rule's error is at most h^2 / 24 times the length times the largest |p''|, p(0).
-    bound = h**2 / 24 * 201 * h * density.max()
-    return Numbers.of(density.sum(), h * density.sum(), erf(100.5 * h / sqrt(2)), bound)
+    bound = h**2 / 24 * 201 * h * p.max()
+    return Numbers.of(p.sum(), h * p.sum(), erf(100.5 * h / sqrt(2)), bound)
 
 
 def _n0_44() -> Numbers:

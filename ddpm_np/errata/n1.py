@@ -18,10 +18,10 @@ LINEAR = Schedule.linear()
 
 
 def _n1_22() -> Numbers:
-    density = np.exp(Gaussian(POINT, np.eye(2)).logpdf([1.0, 3.0]))
+    printed = np.exp(Gaussian(POINT, np.eye(2)).logpdf([1.0, 3.0]))
     r = 1e-8  # the square of side 2r around the point has at least the disc's probability
     across = (erf((1 + r) / sqrt(2)) - erf((1 - r) / sqrt(2))) / 2
-    return Numbers.of(density, 0.0, erf(r / sqrt(2)) * across, 4 * r**2)
+    return Numbers.of(printed, 0.0, erf(r / sqrt(2)) * across, 4 * r**2)
 
 
 def _n1_25a() -> Numbers:

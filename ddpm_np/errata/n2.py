@@ -18,6 +18,7 @@ from ddpm_np.errata.numbers import (
     STANDARD,
     TWO_POINTS,
     Numbers,
+    density,
     divergence,
     expectation,
     line_integral,
@@ -66,9 +67,9 @@ def _n2_59() -> Numbers:
 
 def _n2_96_99() -> Numbers:
     def joint(x_0: Array) -> Array:
-        return np.exp(STANDARD.logpdf(x_0[:, None]) - 0.9 * x_0**2 / 0.2) / sqrt(0.2 * pi)
+        return density(STANDARD, x_0) * np.exp(-0.9 * x_0**2 / 0.2) / sqrt(0.2 * pi)
 
-    corrected = np.exp(STANDARD.diffuse(Schedule.from_beta([0.1]), 1).logpdf([0.0]))
+    corrected = density(STANDARD.diffuse(Schedule.from_beta([0.1]), 1), 0.0)
     return Numbers.of(joint(np.zeros(1)), corrected, line_integral(joint))
 
 
@@ -118,7 +119,7 @@ def _n2_205() -> Numbers:
     m, s = 0.95, sqrt(1 - 0.95**2)
     mixture = GaussianMixture([0.5, 0.5], [[-m], [m]], [[[s**2]], [[s**2]]])
     x, w = np.polynomial.legendre.leggauss(80)
-    truth = w @ np.exp(mixture.logpdf(x[:, None] / 2)) / 2
+    truth = w @ density(mixture, x / 2) / 2
     corrected = ndtr((0.5 - m) / s) - ndtr((-0.5 - m) / s)
     return Numbers.of(ndtr(0.5) - ndtr(-0.5), corrected, truth, 1e-13)
 
@@ -301,10 +302,7 @@ def _n2_497() -> Numbers:
 def _n2_500() -> Numbers:
     Psi, Phi = STANDARD, Gaussian([sqrt(1.5 * log(4 / 3))], [[0.5]])
 
-    def difference(x: Array) -> Array:
-        return np.exp(Psi.logpdf(x[:, None])) - np.exp(Phi.logpdf(x[:, None]))
-
-    printed = expectation(Psi, difference)
+    printed = expectation(Psi, lambda x: density(Psi, x) - density(Phi, x))
     return Numbers.of(printed, kl_divergence(Psi, Phi), divergence(Psi, Phi))
 
 
@@ -360,7 +358,7 @@ def _n2_558_563() -> Numbers:
 
 def _n2_579() -> Numbers:
     x = np.linspace(-40, 40, 8001)
-    densities = np.exp(-4 * x**2), np.exp(Gaussian([0.0], [[4.0]]).logpdf(x[:, None]))
+    densities = np.exp(-4 * x**2), density(Gaussian([0.0], [[4.0]]), x)
     printed, corrected = (p @ x**2 / p.sum() for p in densities)
     return Numbers.of(printed, corrected, 4.0, ulps(64, 4.0))
 

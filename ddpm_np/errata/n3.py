@@ -13,6 +13,7 @@ from ddpm_np.errata.numbers import (
     NOTES,
     STANDARD,
     Numbers,
+    density,
     expectation,
     line_integral,
     signs,
@@ -32,12 +33,12 @@ def _n3_43() -> Numbers:
 
 def _n3_54() -> Numbers:
     kernel = PointMass([2.0]).diffuse(Schedule.from_beta([0.25]), 1)
-    corrected = np.exp(kernel.logpdf(kernel.mean + 1) - kernel.logpdf(kernel.mean))
+    corrected = density(kernel, kernel.mean + 1) / density(kernel, kernel.mean)
     return Numbers.of(1.0, corrected, exp(-1 / (2 * 0.25)), ulps(16, corrected))
 
 
 def _n3_57() -> Numbers:
-    truth = expectation(STANDARD, lambda x: np.exp(STANDARD.logpdf(x[:, None])))
+    truth = expectation(STANDARD, lambda x: density(STANDARD, x))
     return Numbers.of(STANDARD.mean, 1 / (2 * sqrt(pi)), truth)
 
 
@@ -46,7 +47,7 @@ def _n3_67() -> Numbers:
         return np.exp(-(x_1**2) / 0.72 - (0.8 * x_1) ** 2 / 0.72) / (0.72 * pi)
 
     end = PointMass([0.0]).diffuse(Schedule.from_beta([0.36, 0.36]), 2)
-    return Numbers.of(path(np.zeros(1)), np.exp(end.logpdf([0.0])), line_integral(path))
+    return Numbers.of(path(np.zeros(1)), density(end, 0.0), line_integral(path))
 
 
 def _n3_87() -> Numbers:

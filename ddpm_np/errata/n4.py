@@ -16,6 +16,7 @@ from ddpm_np.errata.numbers import (
     NOTES,
     STANDARD,
     Numbers,
+    density,
     divergence,
     expectation,
     line_integral,
@@ -42,10 +43,10 @@ def _n4_19() -> Numbers:
 
 
 def _n4_43_44() -> Numbers:
-    density = np.exp(Gaussian([0.0], [[1e-4]]).logpdf([0.0]))
+    [printed] = density(Gaussian([0.0], [[1e-4]]), 0.0)
     half_width = 1e-12
     within = erf(half_width / (0.01 * sqrt(2)))
-    return Numbers.of(density, 0.0, within, 2.01 * half_width * density)
+    return Numbers.of(printed, 0.0, within, 2.01 * half_width * printed)
 
 
 def _n4_45() -> Numbers:
@@ -77,17 +78,15 @@ def _n4_49() -> Numbers:
 
 
 def _n4_57() -> Numbers:
-    twice = expectation(STANDARD, lambda z: np.exp(STANDARD.logpdf(z[:, None])) * _decoded(z))
+    twice = expectation(STANDARD, lambda z: density(STANDARD, z) * _decoded(z))
     corrected = exp(quadrature(DECODER, [0.7], 0.5, 1))
-    return Numbers.of(
-        twice, corrected, np.exp(DECODER.marginal.logpdf([0.7])), ulps(256, corrected)
-    )
+    return Numbers.of(twice, corrected, density(DECODER.marginal, 0.7), ulps(256, corrected))
 
 
 def _n4_74() -> Numbers:
     z = np.array([0.7 / 1.5])
-    printed, corrected = np.exp(STANDARD.logpdf(z)) * _decoded(z), DECODER.marginal.logpdf([0.7])
-    return Numbers.of(printed, np.exp(corrected), expectation(STANDARD, _decoded))
+    printed, corrected = density(STANDARD, z) * _decoded(z), density(DECODER.marginal, 0.7)
+    return Numbers.of(printed, corrected, expectation(STANDARD, _decoded))
 
 
 def _decoded(z: Array) -> Array:

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ddpm_np._checks import Array
 from ddpm_np.closed_form.distributions import Distribution, Empirical, Gaussian
@@ -109,9 +110,14 @@ def line_integral(
     return Integral(float(fine), float(abs(fine - coarse) + rounding))
 
 
+def density(p: Distribution, x: ArrayLike) -> Array:
+    """p at some places, for one coordinate."""
+    return np.exp(p.logpdf(np.reshape(x, (-1, 1))))
+
+
 def expectation(p: Distribution, f: Callable[[Array], Array]) -> Integral:
     """E f(x) over x ~ p, for one coordinate."""
-    return line_integral(lambda x: np.exp(p.logpdf(x[:, None])) * f(x))
+    return line_integral(lambda x: density(p, x) * f(x))
 
 
 def divergence(p: Distribution, q: Distribution) -> Integral:
@@ -151,4 +157,4 @@ def _plain(number: Any) -> float | Fraction:
 
 def ulps(n: float, value: Any) -> float:
     """n units in the last place of a number."""
-    return float(n * np.spacing(abs(value)))
+    return n * float(np.spacing(abs(np.asarray(value).item())))

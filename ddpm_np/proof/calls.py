@@ -23,6 +23,8 @@ from ddpm_np.proof.prover import Chart
 from ddpm_np.proof.rational import Symbol
 from ddpm_np.proof.symbols import ANY, POSITIVE, UNIT
 
+# What functions take beside a schedule and its steps.
+GIVEN = {*ROWS, *MATRICES, "values", "eta", "distribution", "lambda_i"}
 LENGTHS = (1, 2, 5)  # T; the code reads single entries of the tables, whatever T is
 # The kinds of charts, in the order in which they are tried: of all steps, and of one step s < t.
 SCHEDULES: dict[str, Callable[[int], Chart]] = {
@@ -138,20 +140,20 @@ def with_arrays(chart: Chart, taken: frozenset[str], rows: tuple[int, ...]) -> C
 
 
 def values_at(path: str, v: V, call: Call) -> SymbolValues:
-    """The numbers of a call by their symbols, from what the chart has built."""
+    """The numbers of a call by their symbols, from what a chart has built or what was drawn."""
     if call[1] is None:
-        return SymbolValues(None, None, **{n: x for n, x in vars(v).items() if n != "roots"})
+        return SymbolValues(**{n: x for n, x in vars(v).items() if n != "roots"})
     taken, (s, t) = taken_by(path), call
-    given = {name: vars(v)[name] for name in (*ROWS, *MATRICES, "values") if name in taken}
+    given = {name: x for name, x in vars(v).items() if name in taken & GIVEN}
     for name in taken & {*MATRICES}:
         given["I"] = np.eye(given[name].shape[-1], dtype=int).astype(given[name].dtype)
-    if "distribution" in taken:
+    if "distribution" in taken and not hasattr(v, "lambda_i"):
         spectrum = np.array([x for name, x in vars(v).items() if name.startswith("lambda_")])
         mean, axes = spectrum - spectrum, np.eye(len(spectrum), dtype=int).astype(spectrum.dtype)
         given["distribution"] = on_axes(mean, axes, list(spectrum))
         given["lambda_i"] = spectrum
-    if "eta" in taken:
-        given["eta"] = v.eta if hasattr(v, "eta") else v.free_eta
+    if "eta" in taken and "eta" not in given:
+        given["eta"] = v.free_eta
     own = 2 if taken & {*MATRICES} else 1 if taken & {*ROWS, "values"} else 0
     return SymbolValues(v.schedule, t, s, axes=0 if is_kernel(path) else own, **given)
 

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from ddpm_np._checks import Array
 from ddpm_np.closed_form.distributions import Gaussian
 from ddpm_np.equations.docstrings import formulas, symbol_of
 from ddpm_np.equations.values import ExactTables, Rounded, SymbolValues, as_exact, parameters_of
+from ddpm_np.proof.calls import values_at
 from ddpm_np.proof.parts import MATRICES, NO_VALUE, ROWS, is_kernel, parts_of, taken_by, takes_route
 from ddpm_np.schedule import Schedule
 from ddpm_np.signals import MultiSine
@@ -74,7 +76,7 @@ def one_call(path: str, d: Draw) -> Iterator[Compared]:
         same = ARGUMENTS[path](d.rng)
         t = same.pop("t", None)
         exactly = {k: x if isinstance(x, int) else as_exact(x) for k, x in same.items()}
-        yield from compared(path, SymbolValues(None, t, **same), SymbolValues(None, t, **exactly))
+        yield from compared(path, SymbolValues(t=t, **same), SymbolValues(t=t, **exactly))
         return
     taken, rng = taken_by(path), d.rng
     given: dict[str, Any] = {name: rng.standard_normal(DIM) for name in ROWS}
@@ -88,16 +90,14 @@ def one_call(path: str, d: Draw) -> Iterator[Compared]:
         gaussian = Gaussian.from_spectrum(np.zeros(4), np.eye(4), values)
         given |= {"distribution": gaussian, "lambda_i": gaussian.spectrum}
         precise["lambda_i"] = as_exact(gaussian.spectrum)
-    if taken & {*MATRICES}:
-        given["I"], precise["I"] = np.eye(DIM), np.eye(DIM, dtype=int).astype(object)
     s = d.s if takes_route(path) else None
-    if s is not None and is_kernel(path):
-        given["alpha_{t|s}"], given["beta_{t|s}"] = d.schedule.between(s, d.t)
     floats, exact = (
-        SymbolValues(d.schedule, d.t, s, **given),
-        SymbolValues(d.exact, d.t, s, **precise),
+        values_at(path, SimpleNamespace(schedule=tables, **numbers), (s, d.t))
+        for tables, numbers in ((d.schedule, given), (d.exact, precise))
     )
     if is_kernel(path):
+        if s is not None:
+            floats["alpha_{t|s}"], floats["beta_{t|s}"] = d.schedule.between(s, d.t)
         floats, exact = _of_kernel(path, floats, exact, rng)
     try:
         with np.errstate(all="ignore"):
@@ -118,7 +118,7 @@ def _of_kernel(
         else:
             number = float(rng.uniform(0.1, 2.0))
             given[symbol], precise[symbol] = number, Rounded(number)
-    return SymbolValues(None, None, **given), SymbolValues(None, None, **precise)
+    return SymbolValues(**given), SymbolValues(**precise)
 
 
 # ---- functions of other arguments, and loops ----------------------------------------------------
@@ -129,16 +129,6 @@ def _sigmoid(rng: np.random.Generator) -> dict[str, Any]:
     T, span = int(rng.integers(2, 100)), float(rng.uniform(1.0, 10.0))
     t = int(rng.integers(1, T + 1))
     return {"T": T, "t": t, "beta_min": low, "beta_max": high, "span": span}
-
-
-def _denoising_loss(rng: np.random.Generator) -> dict[str, Any]:
-    eps_hat, eps = rng.standard_normal((2, 4, DIM))
-    return {"eps_hat": eps_hat, "eps": eps, "n": 4, "dim": DIM}
-
-
-def _variance_of_mean(rng: np.random.Generator) -> dict[str, Any]:
-    variance, n = float(rng.uniform(0.1, 9)), int(rng.integers(1, 99))
-    return {"variance": variance, "n": n, "correlation": float(rng.uniform())}
 
 
 def _kernel_covariance(rng: np.random.Generator) -> dict[str, Any]:
@@ -154,10 +144,19 @@ def _effective_rank(rng: np.random.Generator) -> dict[str, Any]:
 # The function and its formula get the same numbers; whole numbers stay what they are.
 ARGUMENTS: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "schedule.Schedule.sigmoid": _sigmoid,
-    "training.denoising_loss": _denoising_loss,
+    "training.denoising_loss": lambda rng: {
+        "eps_hat": rng.standard_normal((4, DIM)),
+        "eps": rng.standard_normal((4, DIM)),
+        "n": 4,
+        "dim": DIM,
+    },
     "closed_form.covariance.kernel_covariance": _kernel_covariance,
     "closed_form.covariance.effective_rank": _effective_rank,
-    "closed_form.covariance.variance_of_mean": _variance_of_mean,
+    "closed_form.covariance.variance_of_mean": lambda rng: {
+        "variance": float(rng.uniform(0.1, 9)),
+        "n": int(rng.integers(1, 99)),
+        "correlation": float(rng.uniform()),
+    },
 }
 
 
@@ -165,9 +164,9 @@ def _kl_divergence(d: Draw) -> Iterator[Compared]:
     mean, variance = d.rng.standard_normal(DIM), d.rng.uniform(0.2, 3.0, DIM)
     white = Gaussian(np.zeros(DIM), np.eye(DIM))
     exact = {"w": as_exact(mean), "k_i": np.sqrt(as_exact(variance))}
-    floats = SymbolValues(None, None, p=Gaussian(mean, np.diag(variance)), q=white)
+    floats = SymbolValues(p=Gaussian(mean, np.diag(variance)), q=white)
     path = "closed_form.distributions.kl_divergence"
-    yield from compared(path, floats, SymbolValues(None, None, **exact))
+    yield from compared(path, floats, SymbolValues(**exact))
 
 
 def _multi_sine(d: Draw) -> Iterator[Compared]:
@@ -178,7 +177,7 @@ def _multi_sine(d: Draw) -> Iterator[Compared]:
         exact[name] = as_exact(values[:, None])
     [formula, *_] = formulas("signals.MultiSine")
     x = coefficients.ravel() @ signals.factor
-    yield formula.text, x, formula.value(SymbolValues(None, None, **exact))
+    yield formula.text, x, formula.value(SymbolValues(**exact))
 
 
 def _sampled(d: Draw, step: str, sample: Callable[..., Array], eta: float) -> Iterator[Compared]:

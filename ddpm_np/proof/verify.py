@@ -30,7 +30,7 @@ from ddpm_np.proof.theorems import theorems
 FUNCTIONS = {number: (*e.functions, *e.beside) for number, e in EQUATIONS.items()}
 
 
-class Row(NamedTuple):
+class Evidence(NamedTuple):
     """One equation: its proofs, what they cover, the errors, and what failed.
 
     theorems : for each function the proofs that it is its formula
@@ -72,10 +72,10 @@ def verify(*, seed: int = 0, out: Callable[[str], object] = print) -> bool:
     The same seed gives the same errors.
     """
     failed = total = 0
-    for row in rows(seed=seed):
-        total += len(row.proofs)
-        failed += len(row.failures)
-        for line in _report(row):
+    for found in evidence(seed=seed):
+        total += len(found.proofs)
+        failed += len(found.failures)
+        for line in _report(found):
             out(line)
     out(f"{total} identities." if failed else f"{total} identities proved. Everything holds.")
     if failed:
@@ -83,8 +83,8 @@ def verify(*, seed: int = 0, out: Callable[[str], object] = print) -> bool:
     return not failed
 
 
-def rows(*, seed: int = 0) -> Iterator[Row]:
-    """One :class:`Row` per equation, in order.
+def evidence(*, seed: int = 0) -> Iterator[Evidence]:
+    """One :class:`Evidence` per equation, in order.
 
     What belongs to several equations is proved and measured once and counted for each.
     """
@@ -102,7 +102,7 @@ def rows(*, seed: int = 0) -> Iterator[Row]:
         failures += [worst.failure for of_path in errors.values() for worst in of_path.values()]
         failures += [f"{path} is not covered" for path in paths if not _is_known(path, covered)]
         kinds = dict.fromkeys(kind for of_path in errors.values() for kind in of_path)
-        yield Row(
+        yield Evidence(
             number,
             tuple(found),
             concerned,
@@ -163,26 +163,26 @@ def _is_known(path: str, covered: Mapping[str, Coverage]) -> bool:
     return any(not formula.exact or path in measured_paths() for formula in formulas(path))
 
 
-def _report(row: Row) -> Iterator[str]:
+def _report(found: Evidence) -> Iterator[str]:
     """What is printed of an equation."""
-    equation = EQUATIONS[row.equation]
-    yield f"{row.equation:<4} {equation.title.en}"
+    equation = EQUATIONS[found.equation]
+    yield f"{found.equation:<4} {equation.title.en}"
     for formula in equation.formulas:
-        yield f"     {row.known(formula):<8} {formula.text}"
+        yield f"     {found.known(formula):<8} {formula.text}"
     if equation.why_stated:
         yield f"     stated, not compared: {equation.why_stated}"
-    if row.proofs:
-        yield f"     {row.proved} of {len(row.proofs)} identities proved"
-    for name in FUNCTIONS[row.equation]:
-        known = [f"proofs run it on {row.covered[name]}"] if name in row.covered else []
-        if name in row.measured:
-            worst = row.measured[name]
+    if found.proofs:
+        yield f"     {found.proved} of {len(found.proofs)} identities proved"
+    for name in FUNCTIONS[found.equation]:
+        known = [f"proofs run it on {found.covered[name]}"] if name in found.covered else []
+        if name in found.measured:
+            worst = found.measured[name]
             known.append(f"off by {worst.error:.2f} ulp of {worst.allowed:.3g} allowed")
         if name in WITHOUT_FORMULA:
             known.append(f"no formula of its own: {WITHOUT_FORMULA[name]}")
         yield f"     {name}: {'; '.join(known) or 'stated and tested'}"
-        if name in row.covered:
-            for line in lines_not_run(function_of(name), row.covered[name]):
+        if name in found.covered:
+            for line in lines_not_run(function_of(name), found.covered[name]):
                 yield f"         but for {line}"
-    for failure in row.failures:
+    for failure in found.failures:
         yield f"     FAILED {failure}"

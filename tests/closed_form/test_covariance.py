@@ -19,21 +19,16 @@ from ddpm_np.closed_form.covariance import (
     reshaping_error,
     sample_covariance,
     spectrum,
-    spectrum_at,
     transport_map,
     variance_of_mean,
 )
 from ddpm_np.closed_form.distributions import Gaussian, PointMass, kl_divergence
 from ddpm_np.closed_form.ideal import optimal_loss
-from ddpm_np.forward import covariance_at, covariance_step, q_sample, q_skip
+from ddpm_np.forward import covariance_step, q_skip
 from ddpm_np.schedule import Schedule
 
 EPS = np.finfo(float).eps
 seeds = st.integers(0, 2**32 - 1)
-
-
-def five_errors(measured, expected, standard_error):
-    return abs(measured - expected) <= 5 * standard_error
 
 
 def random_covariance(rng, n, rank):
@@ -54,18 +49,8 @@ def test_variance_of_a_mean_is_that_of_the_full_covariance_matrix(correlation):
     assert variance_of_mean(variance, n, correlation=correlation) == pytest.approx(
         exact, rel=8 * n * EPS, abs=8 * n * EPS
     )
-
-
-@pytest.mark.E33
-@pytest.mark.parametrize(("correlation", "bias"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.5)])
-def test_error_of_a_mean_agrees_with_simulation(correlation, bias):
-    n, draws, rng = 8, 20000, np.random.default_rng(1)
-    shared, own = rng.standard_normal((draws, 1)), rng.standard_normal((draws, n))
-    squares = (bias + np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own).mean(
-        axis=1
-    ) ** 2
-    expected = error_of_mean(1.0, n, correlation=correlation, bias=bias)
-    assert five_errors(squares.mean(), expected, squares.std(ddof=1) / np.sqrt(draws))
+    error = error_of_mean(variance, n, correlation=correlation, bias=0.5)
+    assert error == pytest.approx(exact + 0.25, rel=8 * n * EPS)
 
 
 @pytest.mark.E33
@@ -88,37 +73,9 @@ def test_kernel_is_a_symmetric_likeness_with_ones_on_the_diagonal(seed, n, scale
     # NumPy's exp of an array and of a number may differ in the last place.
     assert C[i, j] == pytest.approx(np.exp(-((v[i] - v[j]) ** 2)), rel=4 * EPS)
     assert np.array_equal(kernel_covariance(v[:, None]), C)
-
-
-@pytest.mark.E21
-@given(seed=seeds, n=st.integers(1, 30))
-def test_shuffling_the_samples_leaves_the_kernel_spectrum(seed, n):
-    rng = np.random.default_rng(seed)
-    v = rng.standard_normal(n)
-    order = rng.permutation(n)
-    shuffled = kernel_covariance(v[order])
-    assert np.array_equal(shuffled, kernel_covariance(v)[np.ix_(order, order)])
-    # Weyl: eigenvalues of one matrix, computed in two orders, are each right to n eps |C|.
-    assert np.max(np.abs(spectrum(shuffled) - spectrum(kernel_covariance(v)))) <= 8 * n * EPS * n
-    assert effective_rank(shuffled) == pytest.approx(
-        effective_rank(kernel_covariance(v)), rel=64 * n * EPS
-    )
-
-
-@pytest.mark.E21
-def test_kernel_takes_vectors():
-    assert kernel_covariance([[0.0, 0.0], [1.0, 1.0]])[0, 1] == pytest.approx(
-        np.exp(-2.0), rel=4 * EPS
-    )
-
-
-@pytest.mark.E22
-@given(seed=seeds, n=st.integers(1, 12), rank=st.integers(1, 12))
-def test_effective_rank_is_the_trace_ratio_and_at_most_the_rank(seed, n, rank):
-    C = random_covariance(np.random.default_rng(seed), n, rank)
-    ratio = np.trace(C) ** 2 / np.sum(C**2)
-    assert effective_rank(C) == pytest.approx(ratio, rel=64 * n * EPS)
-    assert 1 - 64 * n * EPS <= effective_rank(C) <= min(n, rank) * (1 + 64 * n * EPS)
+    assert np.array_equal(kernel_covariance(v[::-1]), C[::-1, ::-1])
+    both = kernel_covariance(np.stack([v, 2 * v], axis=1))[i, j]
+    assert both == pytest.approx(np.exp(-5 * (v[i] - v[j]) ** 2), rel=64 * EPS * (1 + scale**2))
 
 
 @pytest.mark.E22
@@ -136,14 +93,9 @@ def test_random_frequencies_fill_about_twice_the_band_plus_one_directions():
     assert np.trace(C) == pytest.approx(50)
     held = np.cumsum(values) / values.sum()
     assert held[2 * 5 + 1] > 0.99 and held[2 * 5 - 2] < 0.99  # 12 directions hold 99 %, 9 do not
-    rng, draws = np.random.default_rng(2), 20000
-    tau = np.linspace(0, 1, 50)
-    f = rng.uniform(0, 5.0, (draws, 1))
-    products = np.cos(2 * np.pi * f * tau[13])[:, 0]
-    assert five_errors(products.mean(), C[13, 0], products.std(ddof=1) / np.sqrt(draws))
-    # The same by integration, E cos(2 pi f u) = sin(2 pi band u) / (2 pi band u), to rounding.
+    # By integration, E cos(2 pi f u) = sin(2 pi band u) / (2 pi band u), to rounding.
     for band in (5.0, 0.3):
-        u = 2 * np.pi * band * tau[1:]
+        u = 2 * np.pi * band * np.linspace(0, 1, 50)[1:]
         assert np.allclose(
             random_frequency_covariance(50, band)[1:, 0], np.sin(u) / u, atol=8 * EPS
         )
@@ -248,35 +200,6 @@ def test_transport_moves_less_than_the_notes_map():
 
 
 @pytest.mark.E5
-@given(seed=seeds, t=st.integers(0, 30))
-def test_each_eigenvalue_walks_to_one_and_the_directions_stay(seed, t):
-    schedule = Schedule.sigmoid(30)
-    C = random_covariance(np.random.default_rng(seed), 5, 3)
-    expected = spectrum_at(schedule, spectrum(C), t)
-    assert np.max(np.abs(spectrum(covariance_at(schedule, C, t)) - expected)) <= 64 * EPS * (
-        1 + np.linalg.norm(C)
-    )
-    commutator = covariance_at(schedule, C, t) @ C - C @ covariance_at(schedule, C, t)
-    assert np.max(np.abs(commutator)) <= 64 * EPS * (1 + np.linalg.norm(C)) ** 2
-
-
-@pytest.mark.E5
-@given(values=st.lists(st.floats(0.0, 50.0), min_size=1, max_size=5))
-def test_kl_to_white_noise_falls_at_every_step_while_entropy_follows_the_eigenvalues(values):
-    schedule = Schedule.sigmoid(20)
-    white = Gaussian(np.zeros(len(values)), np.eye(len(values)))
-    along = [Gaussian(white.mean, np.diag(spectrum_at(schedule, values, t))) for t in range(1, 21)]
-    kl = np.array([kl_divergence(q, white) for q in along])
-    entropy = np.array([q.entropy for q in along])
-    rounding = 64 * EPS * (1 + kl[0] + max(values)) * len(values)
-    assert np.all(np.diff(kl) <= rounding)
-    if min(values) > 1:
-        assert np.all(np.diff(entropy) <= rounding)
-    if max(values) < 1:
-        assert np.all(np.diff(entropy) >= -rounding)
-
-
-@pytest.mark.E5
 def test_what_is_left_of_a_curve_at_the_end_of_the_notes_chain():
     schedule, white = Schedule.sigmoid(100, beta_min=1e-5), Gaussian(np.zeros(50), np.eye(50))
     alpha_bar, rest = schedule.alpha_bar[100], schedule.one_minus_alpha_bar[100]
@@ -371,15 +294,10 @@ def test_the_noise_in_x_t_is_not_the_noise_at_the_end_of_the_chain():
     assert end_noise_correlation(schedule, np.array([10, 50, 90])) == pytest.approx(
         [0.005, 0.065, 0.589], abs=6e-4
     )
-    rng, n, t = np.random.default_rng(6), 20000, 60
-    eps = rng.standard_normal((n, 1))
-    x_0 = np.ones((1, 1))
-    x_end = q_skip(schedule, q_sample(schedule, x_0, t, eps), t, 100, rng.standard_normal((n, 1)))
-    at_end = (x_end - np.sqrt(schedule.alpha_bar[100])) / np.sqrt(schedule.one_minus_alpha_bar[100])
-    products = (eps * at_end)[:, 0]
-    assert five_errors(
-        products.mean(), end_noise_correlation(schedule, t), products.std(ddof=1) / np.sqrt(n)
-    )
+    # What of the noise in x_t is left at the end, when nothing is added on the way.
+    noise = np.sqrt(schedule.one_minus_alpha_bar)
+    kept = q_skip(schedule, noise[60:61], 60, 100, np.zeros(1))[0] / noise[100]
+    assert end_noise_correlation(schedule, 60) == pytest.approx(kept, rel=8 * EPS)
 
 
 @pytest.mark.E6

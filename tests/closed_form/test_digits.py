@@ -196,14 +196,6 @@ def test_few_axes_and_one_remaining_variance_are_the_whole_basis(noise):
         assert ours == pytest.approx(theirs, rel=1e-12)
 
 
-def test_a_diffused_ensemble_is_sampled_with_its_covariance():
-    q = MultiSine([1.0], dim=6).noised(0.5, 0.3)
-    x = q.sample(40_000, rng=np.random.default_rng(0))
-    variance = np.diag(q.cov)
-    error = np.sqrt((np.outer(variance, variance) + q.cov**2) / 40_000)
-    assert np.all(np.abs(x.T @ x / 40_000 - q.cov) <= 5 * error)
-
-
 # ---- numbers whose squares are none --------------------------------------------------------------
 
 

@@ -82,22 +82,6 @@ def test_divergence_is_the_trace_of_the_scores_jacobian(g, seed):
     )
 
 
-@given(gaussians(), st.integers(0, 2**32))
-def test_rotating_everything_changes_nothing(g, seed):
-    rng = np.random.default_rng(seed)
-    Q, x = rotation(g.dim, rng), g.sample(4, rng=rng)
-    turned = Gaussian.from_spectrum(Q @ g.mean, Q @ g.axes, g.spectrum)
-    smallest = np.sqrt(g.spectrum[g.varies].min(initial=np.inf))
-    size = np.linalg.norm(x, axis=1) + np.linalg.norm(g.mean) + np.sqrt(g.spectrum.max())
-    off = 100 * g.dim * EPS * size / smallest  # the rounding of c / std
-    assert np.all(
-        np.abs(turned.logpdf(x @ Q.T) - g.logpdf(x)) <= off * (10 + off) + 100 * EPS * g.dim * 30
-    )
-    assert np.all(
-        np.linalg.norm(turned.score(x @ Q.T) - g.score(x) @ Q.T, axis=1) <= off / smallest
-    )
-
-
 @given(gaussians())
 def test_covariance_is_the_given_matrix_and_its_own_axes(g):
     again = Gaussian(g.mean, g.cov)
@@ -126,26 +110,6 @@ def test_own_samples_lie_on_the_support_and_points_beside_it_do_not(g, seed, dty
             ].astype(dtype)
             assert np.all(dist.logpdf(beside) == -np.inf)
             assert np.isnan(dist.score(beside)).all() and np.isnan(dist.divergence(beside)).all()
-
-
-def test_sample_has_the_stated_mean_and_covariance():
-    rng, n = np.random.default_rng(0), 40_000
-    factor = rng.standard_normal((3, 5))
-    g = Gaussian([1.0, -2.0, 0.0, 3.0, 0.5], factor.T @ factor)
-    x = g.sample(n, rng=rng)
-    variance = np.diag(g.cov)
-    assert g.rank == 3
-    assert np.all(np.abs(x.mean(0) - g.mean) <= 5 * np.sqrt(variance / n))
-    # Var of a product of two Gaussian coordinates is C_ii C_jj + C_ij^2 (Isserlis).
-    assert np.all(
-        np.abs(np.cov(x.T) - g.cov) <= 5 * np.sqrt((np.outer(variance, variance) + g.cov**2) / n)
-    )
-
-
-def test_a_sample_is_what_its_generator_makes_it():
-    g = Gaussian(np.zeros(3), np.diag([4.0, 0.25, 1.0]))
-    one, again, other = (g.sample(4, rng=np.random.default_rng(seed)) for seed in (0, 0, 1))
-    assert np.array_equal(one, again) and not (one == other).any()
 
 
 def test_entropy_is_the_mean_of_minus_log_density():
@@ -177,15 +141,6 @@ def test_diffused_it_has_the_covariance_of_the_forward_process(g, t):
         g.spectrum.max() + 1
     )
     assert x_t.rank == (g.dim if t else g.rank) and x_t.axes is g.axes
-
-
-@pytest.mark.E4
-@given(gaussians())
-def test_diffusing_in_two_stages_is_diffusing_at_once(g):
-    schedule = Schedule.from_beta([0.01, 0.2, 0.5])
-    staged, at_once = g.diffuse(schedule, 1).noised(*schedule.between(1, 3)), g.diffuse(schedule, 3)
-    assert np.allclose(staged.spectrum, at_once.spectrum, rtol=10 * EPS, atol=0)
-    assert np.allclose(staged.mean, at_once.mean, rtol=10 * EPS, atol=0)
 
 
 @pytest.mark.E6
@@ -281,23 +236,6 @@ def test_kl_is_the_textbooks(p, seed):
 
 
 @pytest.mark.E30
-@pytest.mark.parametrize(
-    ("p", "q"), [((0.0, 1.0), (1.0, 1.0)), ((0.5, 4.0), (0.0, 1.0)), ((0.0, 0.01), (0.1, 0.02))]
-)
-def test_kl_is_its_integral(p, q):
-    from scipy.integrate import quad
-
-    first, second = (Gaussian([mean], [[variance]]) for mean, variance in (p, q))
-    width = 12 * np.sqrt(p[1])
-
-    def integrand(x):
-        return np.exp(first.logpdf([x])) * (first.logpdf([x]) - second.logpdf([x]))
-
-    value, error = quad(integrand, p[0] - width, p[0] + width, epsabs=1e-12, limit=200)
-    assert abs(kl_divergence(first, second) - value) <= error + 1e-12
-
-
-@pytest.mark.E30
 @given(gaussians(), st.integers(0, 2**32))
 def test_kl_lives_on_a_common_support(g, seed):
     rng = np.random.default_rng(seed)
@@ -381,11 +319,3 @@ def test_points_beside_a_plane_are_told_by_the_scale_of_its_spectrum(scale, mean
     for dist in (plane, plane.on_same_axes(plane.mean, plane.levels)):
         assert dist.logpdf([mean, reach / 4]) > -np.inf
         assert dist.logpdf([mean, 2 * reach]) == -np.inf
-
-
-def test_whole_numbers_become_float64():
-    big = 2**24 + 1  # no float32
-    g = Gaussian([big], [[big]])
-    assert g.mean[0] == big and g.cov[0, 0] == big and g.spectrum[0] == big
-    assert g.mean.dtype == g.cov.dtype == np.float64
-    assert g.sample(2, rng=np.random.default_rng(0)).dtype == np.float64

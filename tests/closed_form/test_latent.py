@@ -16,6 +16,8 @@ from ddpm_np.closed_form.latent import (
     zero_one,
 )
 
+pytestmark = pytest.mark.E31
+
 EPS = np.finfo(float).eps
 
 
@@ -44,7 +46,6 @@ def test_as_a_function_of_the_mean_it_is_the_same_curve_mirrored():
     assert np.abs(of_x - of_mean).max() <= 2 * 2.7 * EPS * 2 / 0.4**2 + 4 * EPS * np.abs(of_x).max()
 
 
-@pytest.mark.E31
 @pytest.mark.parametrize("k", [1, 2])
 def test_quadrature_gives_the_linear_decoders_marginal(k):
     decoder = linear_decoder(4, k, 0.8)
@@ -54,7 +55,6 @@ def test_quadrature_gives_the_linear_decoders_marginal(k):
     assert abs(quadrature(decoder, x, 0.8, k) - decoder.marginal.logpdf(x)) <= 1e3 * EPS * 50
 
 
-@pytest.mark.E31
 def test_quadrature_and_importance_sampling_agree_for_a_curved_decoder():
     def curved(z):
         return np.concatenate([z, z**2, np.sin(3 * z)], axis=-1)
@@ -68,19 +68,6 @@ def test_quadrature_and_importance_sampling_agree_for_a_curved_decoder():
     assert estimate.standard_error < 0.05
 
 
-@pytest.mark.E31
-def test_counting_the_prior_twice_gives_another_number():
-    decoder = LinearDecoder([[1.0]], [0.0], 1.0)
-    x = np.array([0.5])
-    z = np.linspace(-10, 10, 4001)[:, None]
-    prior = np.exp(-(z[:, 0] ** 2) / 2) / np.sqrt(2 * np.pi)
-    likelihood = np.exp(decoder_log_likelihood(x, decoder(z), 1.0))
-    once, twice = ((prior**power * likelihood).sum() * 0.005 for power in (1, 2))
-    assert np.isclose(once, np.exp(decoder.marginal.logpdf(x)), rtol=1e-12)
-    assert twice < 0.5 * once
-
-
-@pytest.mark.E31
 def test_with_the_exact_posterior_every_draw_has_the_same_weight():
     decoder = linear_decoder(12, 3, 0.5)
     x = decoder.marginal.sample(1, rng=np.random.default_rng(3))[0]
@@ -93,7 +80,6 @@ def test_with_the_exact_posterior_every_draw_has_the_same_weight():
     assert estimate.effective_draws == pytest.approx(100, rel=100 * EPS * condition)
 
 
-@pytest.mark.E31
 @pytest.mark.parametrize("k", [1, 3, 10])
 def test_a_broadened_posterior_is_right_within_five_standard_errors(k):
     decoder = linear_decoder(30, k, 0.5)
@@ -104,7 +90,6 @@ def test_a_broadened_posterior_is_right_within_five_standard_errors(k):
     assert 0 < estimate.standard_error < 0.1
 
 
-@pytest.mark.E31
 def test_naive_monte_carlo_is_right_in_one_dimension_and_hopeless_in_fifty():
     rng = np.random.default_rng(7)
     low, high = linear_decoder(1, 1, 0.5), linear_decoder(50, 50, 0.5)
@@ -165,7 +150,6 @@ def test_ppca_of_a_covariance_of_lower_rank_has_no_noise():
     assert np.allclose(found.W @ found.W.T, W @ W.T, rtol=0, atol=100 * EPS * 5.25)
 
 
-@pytest.mark.E31
 @pytest.mark.parametrize("W", [[[0.3, 0.7]], [[1.0], [0.0]], [[1.0, 1.0], [1.0, 1.0], [0.0, 2.0]]])
 @pytest.mark.parametrize("noise", [1e-2, 1e-6, 1e-8, 1e-11])
 def test_small_noise_is_lost_neither_in_the_marginal_nor_in_the_posterior(W, noise):
@@ -187,17 +171,6 @@ def test_small_noise_is_lost_neither_in_the_marginal_nor_in_the_posterior(W, noi
     assert np.allclose(np.sort(marginal.spectrum), np.sort(S**2 + noise**2), rtol=1e-12, atol=0)
 
 
-@pytest.mark.E32
-def test_known_densities_of_decoders_with_little_noise():
-    assert LinearDecoder([[0.3, 0.7]], [0.0], 1e-8).marginal.logpdf([0.5]) == pytest.approx(
-        -0.8621, abs=5e-5
-    )
-    beside = LinearDecoder([[1.0], [0.0]], [0.0, 0.0], 1e-8).marginal
-    assert beside.rank == 2 and beside.logpdf([0.3, 0.0]) == pytest.approx(16.54, abs=5e-3)
-    assert LinearDecoder([[1.0], [0.0]], [0.0, 0.0], 0.0).marginal.rank == 1
-
-
-@pytest.mark.E31
 def test_any_proposal_with_a_density_gives_the_evidence():
     decoder, rng = LinearDecoder([[1.0]], [0.0], 1.0), np.random.default_rng(0)
     blurred = Empirical([[0.3], [-0.6]]).noised(1.0, 1.0)
@@ -205,7 +178,6 @@ def test_any_proposal_with_a_density_gives_the_evidence():
     assert abs(estimate.log_p - decoder.marginal.logpdf([0.5])) <= 5 * estimate.standard_error
 
 
-@pytest.mark.E31
 @pytest.mark.parametrize(
     "k, z", [*((1, z) for z in (0.0, 0.025, 0.0125, 0.333)), (2, 0.0125), (2, 0.333)]
 )
@@ -229,7 +201,6 @@ def test_quadrature_gives_the_integral_or_refuses(k, z):
         quadrature(lambda z: 0.01 * z[:, :1], [1.0], 0.001, k)
 
 
-@pytest.mark.E31
 def test_the_standard_error_is_the_delta_method():
     decoder, x = LinearDecoder([[1.0]], [0.0], 0.5), [0.7]
     estimate = naive_monte_carlo(decoder, x, 0.5, 1, n=300, rng=np.random.default_rng(12))

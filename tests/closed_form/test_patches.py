@@ -110,7 +110,7 @@ def test_the_floor_of_two_pictures_is_an_integral_over_one_number():
 
 
 @pytest.mark.parametrize("placed", [True, False])
-def test_each_row_may_have_a_step_of_its_own(placed: bool) -> None:
+def test_each_row_may_have_a_step_of_its_own(placed):
     denoiser = PatchDenoiser(PICTURES, SCHEDULE, patch=3, placed=placed)
     x, t = np.random.default_rng(1).standard_normal((4, 25)), np.array([3, 1, 4, 3])
     rows = [denoiser(x[i : i + 1], int(t[i]))[0] for i in range(4)]

@@ -13,6 +13,8 @@ from ddpm_np.closed_form.ideal import (
 )
 from ddpm_np.schedule import Schedule
 
+pytestmark = pytest.mark.E25
+
 SCHEDULE = Schedule.from_beta([0.1, 0.3, 0.6])
 LAW = Gaussian([1.0, -0.5], [[2.0, 0.5], [0.5, 0.3]])
 N = 30
@@ -33,7 +35,6 @@ def mean_and_error(values):
     return mean, np.sqrt(np.square(values - mean).sum() / (N - 1) / N)
 
 
-@pytest.mark.E25
 def test_the_loss_and_its_error_are_those_of_the_draws():
     loss, error = estimate_loss(
         lambda x, t: 0.3 * x, LAW, SCHEDULE, n=N, rng=np.random.default_rng(1)
@@ -43,7 +44,6 @@ def test_the_loss_and_its_error_are_those_of_the_draws():
         assert (loss[t], error[t]) == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.E25
 def test_the_excess_and_its_error_are_those_of_the_draws():
     ideal = IdealDenoiser(LAW, SCHEDULE)
     excess, error = estimate_excess(
@@ -56,7 +56,6 @@ def test_the_excess_and_its_error_are_those_of_the_draws():
     assert error == pytest.approx(np.sqrt(np.square(errors).sum()) / 3 / floor, rel=1e-12)
 
 
-@pytest.mark.E25
 def test_the_floor_and_its_error_are_those_of_the_draws():
     dist = GaussianMixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.5]], [np.eye(2), 0.1 * np.eye(2)])
     floor, error = estimate_floor(dist, SCHEDULE, n=N, rng=np.random.default_rng(3))

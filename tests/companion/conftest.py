@@ -10,10 +10,10 @@ def quick():
     from ddpm_np.proof import IDENTITIES, Proof
     from ddpm_np.proof.coverage import Coverage
     from ddpm_np.proof.errors import Worst
-    from ddpm_np.proof.verify import Row
+    from ddpm_np.proof.verify import Evidence
 
     proofs, covered = (Proof(IDENTITIES[0], 1),), {"forward.q_sample": Coverage(T={1, 2, 3})}
-    known = Row("E6", proofs, {}, covered, {}, {"float64": Worst(1.5, 4.0)}, ())
+    known = Evidence("E6", proofs, {}, covered, {}, {"float64": Worst(1.5, 4.0)}, ())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numbers, "TRAINING_STEPS", 25)
         patch.setattr(evidence, "proofs", lambda: {"E6": known})

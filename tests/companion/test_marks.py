@@ -66,7 +66,7 @@ def test_rows_of_a_table_carry_the_mark_themselves():
     assert '<mtr class="new"><mtd><mi>x</mi>' in tree and tree.count("class") == 1
 
 
-def parts(formula: str) -> list[str]:
+def parts(formula):
     written = broken(math(formula))
     assert written.startswith("<math>") and written.endswith("</math>")
     return [re.sub("<[^>]*>", "", part) for part in written.split("</math>")[:-1]]

@@ -20,7 +20,7 @@ from ddpm_np.companion import build, evidence, numbers
 from ddpm_np.companion import page as module
 from ddpm_np.equations import EQUATIONS
 from ddpm_np.equations.notes import N2_ADDRESS, notes
-from ddpm_np.equations.telling import PARTS, STEPS
+from ddpm_np.equations.telling import CHAPTERS, STEPS
 from ddpm_np.errata import ERRATA
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +122,7 @@ def test_every_heading_equation_and_erratum_is_there_in_order(text):
 
 def test_the_nine_steps_come_first_each_with_its_line_of_code(built):
     rows = re.findall(r'<li class="row one"[^>]*>(.*?)</li>', built, re.S)
-    steps = [*STEPS, *(s for part in PARTS if part.steps is not STEPS for s in part.steps)]
+    steps = [*STEPS, *(s for part in CHAPTERS if part.steps is not STEPS for s in part.steps)]
     for i, (row, step) in enumerate(zip(rows, steps, strict=True), 1):
         number = f"<b>{i}</b> " if i <= len(STEPS) else ""
         assert f'href="#{step.equation}">{number}{step.equation}<' in row
@@ -146,7 +146,7 @@ def test_the_numbers_are_the_functions(text, quick):
     learned = [
         i
         for i, expression in enumerate(
-            expression for part in PARTS for step in part.steps for _, expression in step.shows
+            expression for part in CHAPTERS for step in part.steps for _, expression in step.shows
         )
         if re.search(r"eps_hat|losses", expression)
     ]
@@ -255,9 +255,9 @@ def test_a_proof_that_fails_keeps_the_page_from_being_built(monkeypatch):
     def row(equation, *failures):
         return SimpleNamespace(equation=equation, failures=failures)
 
-    monkeypatch.setattr(evidence, "rows", lambda: [row("E1"), row("E2")])
+    monkeypatch.setattr(evidence, "evidence", lambda: [row("E1"), row("E2")])
     assert PROOFS().keys() == {"E1", "E2"}
-    monkeypatch.setattr(evidence, "rows", lambda: [row("E1"), row("E2", "a is not b", "nor c")])
+    monkeypatch.setattr(evidence, "evidence", lambda: [row("E1"), row("E2", "a is not b", "nor c")])
     with pytest.raises(RuntimeError, match="^E2: a is not b; nor c$"):
         PROOFS()
 

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from ddpm_np import forward
-from ddpm_np.companion.sources import highlighted, source, symbol_of
+from ddpm_np.companion.sources import class_of, highlighted, source
 from ddpm_np.equations import EQUATIONS
 
 NAMES = list(dict.fromkeys(name for e in EQUATIONS.values() for name in e.functions))
@@ -42,11 +42,11 @@ def test_a_class_is_shown_by_the_method_that_is_written_for_it():
 
 
 def test_symbols_in_code_have_the_class_of_their_formula():
-    assert symbol_of("one_minus_alpha_bar_t") == symbol_of("alpha_bar", "t") == "s-alpha-bar-t"
-    assert symbol_of("alpha_bar_prev") == symbol_of("alpha_bar", "t - 1") == "s-alpha-bar-t-1"
-    assert symbol_of("x_0") == "s-x-0" and symbol_of("Sigma_prev") == "s-Sigma-t-1"
-    assert symbol_of("psi_1") == "s-psi-1" != symbol_of("psi_2") and symbol_of("x0_hat")
-    assert symbol_of("mean_x0_coef") == symbol_of("schedule") == symbol_of("__init__") == ""
+    assert class_of("one_minus_alpha_bar_t") == class_of("alpha_bar", "t") == "s-alpha-bar-t"
+    assert class_of("alpha_bar_prev") == class_of("alpha_bar", "t - 1") == "s-alpha-bar-t-1"
+    assert class_of("x_0") == "s-x-0" and class_of("Sigma_prev") == "s-Sigma-t-1"
+    assert class_of("psi_1") == "s-psi-1" != class_of("psi_2") and class_of("x0_hat")
+    assert class_of("mean_x0_coef") == class_of("schedule") == class_of("__init__") == ""
 
 
 def test_names_of_a_function_stand_for_symbols():

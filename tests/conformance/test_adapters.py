@@ -19,69 +19,6 @@ def verdicts(subject, **how):
     return {row.equation: row.verdict for row in report.rows if row.fails}, report
 
 
-class Padded:
-    """1-based tables with an entry for the clean signal, and the names of this package."""
-
-    def __init__(self):
-        self.schedule = Schedule.from_beta(BETAS)
-        self.beta, self.alpha_bar = self.schedule.beta, self.schedule.alpha_bar
-
-    def add_noise(self, original_samples, noise, timesteps):
-        assert isinstance(timesteps, int) and timesteps >= 1
-        bar, spread = self.alpha_bar[timesteps], self.schedule.one_minus_alpha_bar[timesteps]
-        return np.sqrt(bar) * original_samples + np.sqrt(spread) * noise
-
-
-def each(operation, t, *rows):
-    """The operation of one t on every row."""
-    found = [
-        operation(*(r[i : i + 1] for r in rows[:-1]), int(t[i]), rows[-1][i : i + 1])
-        for i in range(len(t))
-    ]
-    return np.concatenate(found)
-
-
-class Rowwise:
-    """A step for each row, a model within, its own noise, a dict as the answer."""
-
-    def __init__(self):
-        self.inner, self.betas = SmallCode(BETAS), BETAS
-        self.model = lambda x, t: 1 / 0
-
-    def q_sample(self, x_start, t, noise=None):
-        assert t.shape == (len(x_start),)
-        return each(self.inner.q_sample, t, x_start, noise)
-
-    def q_posterior(self, x_start, x_t, t):
-        pairs = [
-            self.inner.q_posterior_mean_variance(x_start[i], x_t[i], int(t[i]))
-            for i in range(len(t))
-        ]
-        variance = np.array([[v] for _, v in pairs])
-        return np.stack([m for m, _ in pairs]), variance, np.log(np.maximum(variance, 1e-20))
-
-    def predict_start_from_noise(self, x_t, t, noise):
-        return each(self.inner.predict_x0, t, x_t, noise)
-
-    def p_sample(self, x, t, clip=False):
-        eps = self.model(x, t)
-        z = np.random.standard_normal(x.shape)  # noqa: NPY002
-        step = self.inner.reverse_step
-        rows = [step(x[i], int(t[i]), eps[i], z[i]) for i in range(len(t))]
-        return {"sample": np.stack(rows), "x_0": None}
-
-
-class Strided:
-    """A step with eta, whose length follows from a number of steps."""
-
-    def __init__(self):
-        self.inner, self.betas, self.num_inference_steps = SmallCode(BETAS), BETAS, 12
-
-    def step(self, model_output, timestep, sample, eta=0.0, variance_noise=None):
-        s = max(timestep - 12 // self.num_inference_steps, -1)
-        return (self.inner.ddim_step(sample, timestep, s, model_output, variance_noise, eta), None)
-
-
 class Images:
     """Arrays (n, dim, 1, 1) only."""
 
@@ -91,24 +28,6 @@ class Images:
     def q_sample(self, x0, t, eps):
         assert x0.ndim == 4
         return self.inner.q_sample(x0, t, eps)
-
-
-def test_names_of_tables_and_padded_time_are_recognised():
-    failing, report = verdicts(Padded())
-    assert not failing and len(report.rows) == 3 and "t = 1 is its step 1" in report.about
-
-
-def test_a_step_a_row_a_model_and_noise_within_are_recognised():
-    failing, report = verdicts(Rowwise())
-    assert not failing, report
-    assert {row.equation for row in report.rows} == {"E6", "E11", "E12", "E13", "E17"}
-    assert report.outputs[0].subject < 1e-30
-
-
-def test_a_strided_step_is_ddim():
-    failing, report = verdicts(Strided())
-    assert not failing, report
-    assert {row.equation for row in report.rows} == {"E18"}
 
 
 def test_axes_for_images_and_a_name():
@@ -143,7 +62,7 @@ def test_a_subject_is_returned_as_it_is():
 
 
 def test_what_predicts_something_else_is_refused():
-    made = Padded()
+    made = Images()
     made.objective = "pred_flow"
     with pytest.raises(
         TypeError, match="must be set to predict eps, x_0 or v, is set to pred_flow"

@@ -57,16 +57,23 @@ Step = only(Wrong, "reverse_step")
 # ---- no false alarms ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [SmallCode, OneBased])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "kind, dtype",
+    [
+        (SmallCode, np.float64),
+        (OneBased, np.float32),
+        pytest.param(SmallCode, np.float32, marks=pytest.mark.long),
+        pytest.param(OneBased, np.float64, marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.parametrize(
     "schedule",
     [
-        Schedule.linear(40),
-        Schedule.cosine(30),
-        Schedule.sigmoid(30),
+        Schedule.linear(12),
+        Schedule.cosine(12),
+        Schedule.sigmoid(12),
         Schedule.from_beta([0.3]),
-        Schedule.from_beta([1e-4] * 20),
+        Schedule.from_beta([1e-4] * 9),
         Schedule.from_beta([0.5, 1e-3, 0.9, 0.02]),
     ],
     ids=str,
@@ -362,6 +369,83 @@ def test_variances_broadcast(shape):
         return mean, np.full(shape, variance)
 
     assert check_diffusion(one(q_posterior_mean_variance=posterior)).passed
+
+
+def huber(d, delta):
+    return np.where(abs(d) < delta, d * d / 2, delta * abs(d) - delta**2 / 2)
+
+
+LOSSES = {
+    "the sum of squares for their mean": lambda d: np.vdot(d, d),
+    "summed over the coordinates, averaged over the batch only": lambda d: np.vdot(d, d) / len(d),
+    "summed over the batch, averaged over the coordinates only": lambda d: np.vdot(d, d) / len(d.T),
+    "half the mean square": lambda d: np.vdot(d, d) / d.size / 2,
+    "half the sum of squares": lambda d: np.vdot(d, d) / 2,
+    "half the squared length, averaged over the batch": lambda d: np.vdot(d, d) / len(d) / 2,
+    "twice the mean square": lambda d: np.vdot(d, d) / d.size * 2,
+    "the mean magnitude (L1) for the mean square": lambda d: abs(d).mean(),
+    "the sum of magnitudes (L1) for the mean square": lambda d: abs(d).sum(),
+    "the root of the mean square": lambda d: np.vdot(d, d / d.size) ** 0.5,
+    "the length of the whole difference (a norm) for the mean square": lambda d: (
+        np.vdot(d, d) ** 0.5
+    ),
+    "the mean length for the mean square": lambda d: np.mean([np.vdot(v, v) ** 0.5 for v in d]),
+    "a Huber loss (smooth L1) for the mean square": lambda d: huber(d, 1).mean(),
+    "a Huber loss with delta = 0.1 for the mean square": lambda d: huber(d, 0.1).mean(),
+    "a smooth L1 loss with beta = 0.1 for the mean square": lambda d: 10 * huber(d, 0.1).mean(),
+    "the signed mean: errors cancel": lambda d: d.mean(),
+    "the magnitude of the signed mean: errors cancel": lambda d: abs(d.mean()),
+    "the square of a signed mean: errors cancel": lambda d: d.mean() ** 2,
+    "the square of each row's signed mean: errors cancel": lambda d: np.mean(d.mean(1) ** 2),
+    "the square of each coordinate's signed mean: errors cancel": lambda d: np.mean(d.mean(0) ** 2),
+    "the sign is turned": lambda d: -np.vdot(d, d) / d.size,
+    "the variance of the difference: its mean is taken out": lambda d: np.mean((d - d.mean()) ** 2),
+    "the first row only": lambda d: np.mean(d[0] ** 2),
+    "the last row only": lambda d: np.mean(d[-1] ** 2),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_another_loss_is_named(name):
+    made = one(loss=lambda self, eps_hat, eps: LOSSES[name](eps_hat - eps))
+    (row,) = check_diffusion(made, on_fail=None).failures
+    assert row.diagnosis == name
+
+
+WIDE = np.linspace(1e-3, 0.2, 30)
+BAR = np.cumprod(1 - WIDE)
+SNR = BAR / (1 - BAR)
+WEIGHTS = {
+    "snr_t": SNR,
+    "1 / snr_t": 1 / SNR,
+    "snr_t / (snr_t + 1)": SNR / (SNR + 1),
+    "snr_{t-1} - snr_t": np.append(1, SNR[:-1] - SNR[1:]),
+    "beta_t / (2 alpha_t (1 - alpha_bar_t))": WIDE / 2 / (1 - WIDE) / (1 - BAR),
+    "beta_t": WIDE,
+    "sqrt(snr_t)": SNR**0.5,
+    **{f"min(snr_t, {k}) / snr_t (min-SNR for eps)": np.minimum(1, k / SNR) for k in (1, 3, 5)},
+    **{f"min(snr_t, {k}) / snr_t (min-SNR for eps)": np.minimum(1, k / SNR) for k in (10, 20)},
+    "min(snr_t, 5) / (snr_t + 1) (min-SNR for v)": np.minimum(SNR, 5) / (SNR + 1),
+    "min(snr_t, 1) (min-SNR for x_0)": np.minimum(SNR, 1),
+    **{f"1 / (1 + snr_t)^{gamma} (P2)": (1 - BAR) ** float(gamma) for gamma in ("0.5", "1", "2")},
+    **{f"1 / ({k} + snr_t)^1 (P2)": 1 / (float(k) + SNR) for k in ("0.5", "2")},
+}
+
+
+@pytest.mark.parametrize("times", [1, 7])
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_the_weight_of_a_loss_is_named(name, times):
+    class Weighted:
+        betas = WIDE
+        model = staticmethod(lambda x, t: x)
+
+        def p_losses(self, x_0, t, noise):
+            bar = BAR[t].reshape(-1, 1)
+            eps = self.model(np.sqrt(bar) * x_0 + np.sqrt(1 - bar) * noise, t)
+            return (times * WEIGHTS[name][t] * ((eps - noise) ** 2).mean(1)).mean()
+
+    told = {r.diagnosis for r in check_diffusion(Weighted(), on_fail=None).failures}
+    assert told == {f"the wrong SNR weight: {'7 times ' if times > 1 else ''}{name} for 1"}
 
 
 def test_a_loss_that_is_no_number_is_a_row():

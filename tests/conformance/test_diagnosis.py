@@ -16,7 +16,7 @@ SOURCE = (Path(__file__).parents[1] / "small_code.py").read_text()
 BUGS = {bug.name: bug for bug in read(Path(__file__).with_name("small_bugs.txt"))}
 
 
-def planted(right, wrong, *, T=25, first=0, dtype=np.float64, own=False):
+def planted(right, wrong, *, T=12, first=0, dtype=np.float64, own=False):
     assert SOURCE.count(right) == 1, f"{right!r} must be there once, is {SOURCE.count(right)} times"
     space = {"__name__": "planted"}
     exec(compile(SOURCE.replace(right, wrong), "<planted>", "exec", dont_inherit=True), space)

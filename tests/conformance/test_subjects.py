@@ -40,7 +40,8 @@ def heads():
             plain = not re.search("[-=]>", head)
             right += plain
             later = plain and right % 3
-            yield pytest.param(head, marks=[pytest.mark.long] if later else [])
+            name = re.split(" [-=]> ", head)[0]
+            yield pytest.param(head, id=name, marks=[pytest.mark.long] if later else [])
 
 
 @pytest.mark.parametrize("head", [*heads()])

@@ -97,8 +97,7 @@ def test_from_the_end_of_the_chain_it_is_the_ancestral_sampler():
 
 
 @pytest.mark.E27
-@pytest.mark.parametrize("variance", ["posterior", "beta"])
-@pytest.mark.parametrize("t", [10, 40])
+@pytest.mark.parametrize("variance, t", [("posterior", 40), ("beta", 10)])
 @pytest.mark.parametrize(
     "C", [[[1.0, 0.6], [0.6, 2.0]], [[1.0, 0.6], [-0.9, 2.0]]], ids=["ideal", "turning"]
 )

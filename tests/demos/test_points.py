@@ -42,12 +42,6 @@ def test_weights_are_bayes_rule_on_the_forward_densities(seed, n, dim, t):
 
 
 @pytest.mark.E26
-def test_weights_survive_exponents_that_underflow():
-    weights = posterior_weights([[0.0], [1000.0]], SCHEDULE, [1e4], 1)
-    assert weights.tolist() == [0.0, 1.0]
-
-
-@pytest.mark.E26
 @pytest.mark.parametrize("far", [1e8, 1e160, -1e160])
 def test_weights_of_an_x_far_from_all_points(far):
     # The odds of 0 and 1 are exp(-Delta (2 x - Delta) / (2 v)) with Delta = sqrt(alpha_bar_t).
@@ -108,11 +102,10 @@ def test_one_point_has_the_posterior_as_its_kernel_and_one_blurred_point_the_gau
 
 
 @pytest.mark.E28
-@pytest.mark.parametrize("beta", [[0.5], [0.9, 0.2]])
-def test_chain_gap_is_the_sum_of_the_integrals_that_define_it(beta):
+def test_chain_gap_is_the_sum_of_the_integrals_that_define_it():
     from scipy.integrate import quad
 
-    points, blur, schedule = np.array([[-1.0], [1.0], [1.5]]), 0.4, Schedule.from_beta(beta)
+    points, blur, schedule = np.array([[-1.0], [1.0], [1.5]]), 0.4, Schedule.from_beta([0.9, 0.2])
     data, total = Empirical(points).noised(1.0, blur**2), 0.0
     for t in range(1, schedule.T + 1):
 
@@ -186,6 +179,6 @@ def test_share_counts_what_lies_within():
         posterior_weights([[0.0]], SCHEDULE, [[0.0]], np.array([1, 2]))
 
 
-def test_a_mixture_is_that_of_a_single_vector() -> None:
+def test_a_mixture_is_that_of_a_single_vector():
     with pytest.raises(ValueError, match=r"^x_t must be a single vector, got shape \(1, 1\)$"):
         reverse_mixture([[-1.0], [1.0]], SCHEDULE, [[0.0]], 2)

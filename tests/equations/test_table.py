@@ -10,7 +10,7 @@ import pytest
 from ddpm_np.equations import EQUATIONS, SECTIONS
 from ddpm_np.equations.docstrings import function_at
 from ddpm_np.equations.table import DOCUMENTS, ROOT, TABLES, rewritten, where
-from ddpm_np.equations.telling import IDENTITY, PARTS, STEPS, facts, told
+from ddpm_np.equations.telling import CHAPTERS, IDENTITY, STEPS, facts, told
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -39,9 +39,9 @@ def test_every_equation_and_section_has_one_row():
 def test_the_telling_is_the_derivation_in_its_order():
     order = [step.equation for step in STEPS]
     assert order == ["E7", "E8", "E10", "E9", "E11", "E12", "E13", "E14", "E17"]
-    told_of = {step.equation for part in PARTS for step in part.steps}
+    told_of = {step.equation for part in CHAPTERS for step in part.steps}
     assert told_of == {f"E{i}" for i in range(1, 21)}
-    for part in PARTS:
+    for part in CHAPTERS:
         for step in part.steps:
             assert inspect.isroutine(function_at(step.function)) and step.pieces and step.shows
 

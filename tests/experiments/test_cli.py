@@ -43,6 +43,7 @@ def weights(path):
 @pytest.mark.E16
 def test_both_experiments_leave_their_files_and_a_page_above_them(tiny, capsys):
     assert main("run") == 0
+    assert capsys.readouterr().out.count("matplotlib is not installed") == 1
     left = files("runs/001")
     each = {"checkpoint.npz", "report.json", "report.md", "samples.npz"}
     below = {f"{experiment}/{file}" for experiment in TINY for file in each}
@@ -50,11 +51,6 @@ def test_both_experiments_leave_their_files_and_a_page_above_them(tiny, capsys):
     with np.load("runs/001/ensemble/samples.npz") as arrays:
         assert arrays["samples"].shape == arrays["data"].shape == (20, 6)
     assert load_checkpoint("runs/001/curve/checkpoint.npz", KINDS).state.step == 30
-
-
-def test_without_matplotlib_it_says_so_once(tiny, capsys):
-    main("run")
-    assert capsys.readouterr().out.count("matplotlib is not installed") == 1
 
 
 def test_one_experiment_fills_the_folder_itself(tiny):
@@ -74,15 +70,6 @@ def test_numbered_folders_are_never_shared(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(next_numbered, [tmp_path] * 24))
     assert len(set(made)) == 24
-
-
-def test_equal_seeds_give_equal_weights_and_other_settings_others(tiny):
-    for out, *options in [("a",), ("b",), ("c", "--seed", 1), ("d", "--steps", 31)]:
-        assert main("run", "--experiment", "ensemble", "--out", out, *options) == 0
-    a, b, c, d = (load_checkpoint(f"{out}/checkpoint.npz", KINDS) for out in "abcd")
-    assert np.array_equal(a.state.network.flat, b.state.network.flat)
-    assert not np.array_equal(a.state.network.flat, c.state.network.flat)
-    assert d.state.step == 31
 
 
 def test_quick_takes_its_own_number_of_steps_unless_told(tiny):
@@ -256,6 +243,9 @@ def test_the_help_of_every_command_shows_all_of_its_options(capsys, monkeypatch,
         (["sample", "file", "--out", "nowhere/s.npz"], "--out"),
         (["sample", "file", "-n", "0", "--out", "s.npz"], "-n"),
         (["demo", "sun"], "averaging"),
+        (["errata", "N9:1"], "place must be a note and its line"),
+        (["errata", "N2:351", "N2:352"], "unknown arguments"),
+        (["errata", "--lang", "de"], "must be one of en, zh, got 'de'"),
         (["demo", "averaging", "--seed", "x"], "--seed"),
     ],
 )
@@ -264,21 +254,16 @@ def test_bad_input_is_refused_in_one_line(tiny, capsys, argv, names):
     assert names in refused(capsys, *argv)
 
 
-def test_resuming_with_another_configuration_is_refused_by_name(tiny, capsys):
-    main("run", "--experiment", "curve", "--out", "x")
-    capsys.readouterr()
+def test_resuming_with_another_configuration_is_refused_by_name(curve, capsys):
     for option in (("--seed", 1), ("--steps", 31), ("--quick",), ("--experiment", "ensemble")):
         assert option[0] in refused(capsys, "run", "--resume", "--out", "x", *option)
 
 
-def test_a_folder_with_a_run_is_refused(tiny, capsys):
-    main("run", "--experiment", "curve", "--out", "x")
-    capsys.readouterr()
+def test_a_folder_with_a_run_is_refused(curve, capsys):
     assert "--resume" in refused(capsys, "run", "--out", "x")
 
 
-def test_a_damaged_checkpoint_is_refused_and_kept(tiny, capsys):
-    main("run", "--experiment", "curve", "--out", "x")
+def test_a_damaged_checkpoint_is_refused_and_kept(curve, capsys):
     main("run", "--experiment", "curve", "--out", "y", "--seed", 1)
     path = Path("x/checkpoint.npz")
     content = path.read_bytes()
@@ -340,9 +325,7 @@ def test_sample_draws_from_the_averaged_weights(tiny):
         assert np.array_equal(b["samples"], expected)
 
 
-def test_sample_refuses_what_cannot_be(tiny, capsys):
-    main("run", "--experiment", "curve", "--out", "x")
-    capsys.readouterr()
+def test_sample_refuses_what_cannot_be(curve, capsys):
     argv = ["sample", "x/checkpoint.npz", "--out", "s.npz"]
     assert "T = 8" in refused(capsys, *argv, "--sampler-steps", 9)
     for n in (10**30, 10**17):  # no array can be so large; no memory can hold it
@@ -356,8 +339,7 @@ def test_the_least_that_can_be_asked_for_is_done(tiny):
     assert np.load("s.npy").shape == (1, 6)
 
 
-def test_a_refusal_of_the_sampler_is_not_told_as_lack_of_memory(tiny, monkeypatch):
-    main("run", "--experiment", "curve", "--out", "x")
+def test_a_refusal_of_the_sampler_is_not_told_as_lack_of_memory(curve, monkeypatch):
 
     def refuses(*args, **options):
         raise ValueError("something else")
@@ -406,8 +388,7 @@ def test_sample_takes_a_folder_and_writes_what_the_ending_says(tiny, capsys):
     assert "not standard output" in refused(capsys, "sample", "x/curve", "--out", "-")
 
 
-def test_sample_draws_a_picture_of_what_it_sampled(tiny, quick_pictures, capsys, monkeypatch):
-    main("run", "--experiment", "curve", "--out", "x")
+def test_sample_draws_a_picture_of_what_it_sampled(curve, quick_pictures, capsys, monkeypatch):
     argv = ["sample", "x", "--out", "s.npy", "--plot"]
     assert main(*argv) == 1 and "matplotlib is not installed" in capsys.readouterr().err
     monkeypatch.setattr(_figure_style, "available", lambda: True)

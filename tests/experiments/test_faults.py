@@ -189,8 +189,7 @@ def test_a_report_is_whole_only_with_all_of_its_files(tmp_path):
         (tmp_path / name).write_bytes(content)
 
 
-def test_a_folder_in_the_place_of_a_report_is_refused(tiny, capsys):
-    main("run", "--experiment", "curve", "--out", "x")
+def test_a_folder_in_the_place_of_a_report_is_refused(curve, capsys):
     Path("x/report.json").unlink()
     Path("x/report.json").mkdir()
     capsys.readouterr()

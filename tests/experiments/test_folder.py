@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import functools
 import json
 import os
 import random
@@ -16,9 +17,8 @@ import pytest
 from commands import ROOT, files, main, refused, start
 from tiny import TINY
 
-from ddpm_np import _figure_style, _files
+from ddpm_np import _files
 from ddpm_np._console import Refused
-from ddpm_np.experiments import experiment as experiments
 from ddpm_np.experiments import folder as folders
 from ddpm_np.experiments.experiment import from_config
 from ddpm_np.experiments.lock import FolderLock
@@ -90,33 +90,7 @@ def test_of_two_runs_that_start_at_once_one_is_refused(tiny):
     ] == seed and "run.lock" not in files("x")
 
 
-def test_no_lock_is_left_behind(tiny):
-    assert main("run", "--out", "x") == 0
-    assert main("run", "--out", "x") == 2 and main("run", "--resume", "--out", "x") == 0
-    assert "run.lock" not in files("x")
-
-
 # ---- what a folder says about itself -------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The files of a tiny run of the curve that is complete."""
-    return complete(tmp_path_factory.mktemp("whole"), steps=1000)
-
-
-@pytest.fixture(scope="module")
-def short(tmp_path_factory):
-    """The files of a shorter one."""
-    return complete(tmp_path_factory.mktemp("short"), steps=30)
-
-
-def complete(folder, steps):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(experiments.EXPERIMENTS, "curve", TINY["curve"])
-        patch.setattr(_figure_style, "available", lambda: False)
-        assert main("run", "--experiment", "curve", "--steps", steps, "--out", folder) == 0
-    return files(folder)
 
 
 def laid(whole, **changed):
@@ -271,10 +245,11 @@ def test_experiments_are_checked_where_they_are_made():
 # ---- checkpoints of another run ------------------------------------------------------------------
 
 
-def trained(steps=450, stop=301):
-    training = Training(replace(TINY["ensemble"], steps=steps))
+@functools.cache
+def at_step_301():
+    training = Training(replace(TINY["ensemble"], steps=450))
     for record in training.run():
-        if record.step == stop:
+        if record.step == 301:
             return training
 
 
@@ -300,7 +275,7 @@ def trained(steps=450, stop=301):
     ],
 )
 def test_a_checkpoint_that_does_not_fit_its_experiment_is_refused(tmp_path, change, said):
-    training = trained()
+    training = copy.deepcopy(at_step_301())
     experiment = training.experiment
     training.save(tmp_path / "c")
     assert Training.load(tmp_path / "c", experiment).block == training.block
@@ -312,7 +287,7 @@ def test_a_checkpoint_that_does_not_fit_its_experiment_is_refused(tmp_path, chan
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
-    training, other = trained(), Training(replace(TINY["ensemble"], steps=450, hidden=(8,)))
+    training, other = at_step_301(), Training(replace(TINY["ensemble"], steps=450, hidden=(8,)))
     other.experiment = training.experiment
     other.save(tmp_path / "c")
     with pytest.raises(ValueError, match="schedule or network differs"):

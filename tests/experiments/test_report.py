@@ -96,7 +96,7 @@ def test_the_settings_by_which_reports_are_compared_stay(experiment, settings):
 
 
 def test_a_configuration_comes_back_from_json():
-    for experiment in (CURVE, ENSEMBLE.variant(seed=3, quick=True)):
+    for experiment in (CURVE, ENSEMBLE.variant(seed=3, quick=True), RINGS):
         assert from_config(json.loads(json.dumps(experiment.config))) == experiment
 
 

@@ -95,22 +95,6 @@ def test_a_truncated_file_is_refused(saved, keep):
         load_checkpoint(saved, KINDS)
 
 
-def test_any_changed_byte_is_refused_or_harmless(saved):
-    content, original = saved.read_bytes(), load_checkpoint(saved, KINDS)
-    refused = 0
-    for position in range(0, len(content), 37):
-        changed = bytes([content[position] ^ 0x10])
-        saved.write_bytes(content[:position] + changed + content[position + 1 :])
-        try:
-            state = load_checkpoint(saved, KINDS).state
-        except ValueError as error:
-            assert "checkpoint.npz" in str(error)
-            refused += 1
-        else:  # a byte of the archive's own padding or dates: the content is untouched
-            assert np.array_equal(state.network.flat, original.state.network.flat)
-    assert refused > 0.8 * len(range(0, len(content), 37))
-
-
 def contents(path):
     with np.load(path) as file:
         return {name: file[name] for name in file.files}

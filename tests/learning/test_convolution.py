@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from ddpm_np.learning import convolution as c
 from ddpm_np.proof.symbols import ANY, Domain, same
 
+pytestmark = pytest.mark.E15
+
 Array = NDArray[np.float64]
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 5), st.integers(1, 3))
 
@@ -18,7 +20,6 @@ def integers(shape, rng):
     return rng.integers(-9, 10, shape).astype(float)
 
 
-@pytest.mark.E15
 @given(shape=SHAPES, c_out=st.integers(1, 3), wrap=st.booleans(), seed=st.integers(0, 99))
 def test_convolution_is_its_definition(shape, c_out, wrap, seed):
     rng = np.random.default_rng(seed)
@@ -30,7 +31,6 @@ def test_convolution_is_its_definition(shape, c_out, wrap, seed):
     assert np.array_equal(u, sum(part @ kernel[place] for place, part in moved.items()))
 
 
-@pytest.mark.E15
 @given(shape=SHAPES, c_out=st.integers(1, 3), wrap=st.booleans(), seed=st.integers(0, 99))
 def test_backward_of_the_convolution_is_its_transpose(shape, c_out, wrap, seed):
     rng = np.random.default_rng(seed)
@@ -54,7 +54,6 @@ PAIRS = [
 ]
 
 
-@pytest.mark.E15
 @pytest.mark.parametrize("name, forward, backward, shape", PAIRS, ids=[p[0] for p in PAIRS])
 def test_each_other_part_has_its_transpose(name, forward, backward, shape):
     rng = np.random.default_rng(0)
@@ -79,7 +78,6 @@ def test_pictures_go_in_and_come_back():
     assert np.array_equal(c.to_pictures(h), x)
 
 
-@pytest.mark.E15
 @pytest.mark.parametrize("wrap", [False, True])
 def test_the_gradients_are_derivatives_as_polynomials(wrap):
     """For every picture and kernel at once, and not for some numbers: by symbols."""

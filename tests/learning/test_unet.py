@@ -62,19 +62,6 @@ def test_gradient_is_the_complex_step_derivative(level, n, layers, seed, wrap, s
     assert abs(by_hand - exact) <= 1e-12 * np.abs(gradient * direction).sum()
 
 
-@pytest.mark.E15
-@pytest.mark.parametrize("t", [[2, 2, 2, 2], [5, 1, 5, 1], 3, [4]])
-def test_every_number_of_the_gradient_with_repeated_steps(t):
-    network = unet(2, (2, 2), layers=1)
-    t = t if isinstance(t, int) else np.array(t)
-    rng = np.random.default_rng(1)
-    x, weights = rng.standard_normal((2, 4, 4))
-    gradient = network.backward(weights, network.forward(x, t)[1]).flat
-    for i, unit in enumerate(np.eye(network.flat.size)):
-        exact = (moved(network, unit).forward(x, t)[0] * weights).sum().imag / H
-        assert abs(gradient[i] - exact) <= 1e-12 * np.abs(gradient).max()
-
-
 def test_the_network_of_the_experiment_has_its_size():
     network = UNet(16, 100, rng=np.random.default_rng(0))
     assert network.flat.size == 182_305 and network.dtype == np.float32

@@ -16,8 +16,8 @@ FEW = ("E1", "E10", "E28")
 SOME = (*FEW, "E4", "E6", "E12", "E15", "E16", "E20", "E24")
 IDENTITIES_OF_SOME = (
     "the ideal denoiser, T = 2",
-    "back propagation through the U Net, one size, t = [2, 1]",
-    "back propagation, one layer, gate, t = [2, 1]",
+    "the gradient of UNet, one size, t = [2, 1]",
+    "the gradient of MLP, one layer, gate, t = [2, 1]",
 )
 
 
@@ -38,11 +38,11 @@ def found(request):
     with pytest.MonkeyPatch.context() as patch:
         if not request.param:
             only(patch, SOME, [i for i in IDENTITIES if i.name in IDENTITIES_OF_SOME])
-        return {row.equation: row for row in verify.rows()}
+        return {row.equation: row for row in verify.evidence()}
 
 
 def test_everything_is_proved_and_within_what_rounding_allows(found, monkeypatch):
-    monkeypatch.setattr(verify, "rows", lambda seed: iter(found.values()))
+    monkeypatch.setattr(verify, "evidence", lambda seed: iter(found.values()))
     lines = []
     assert verify.verify(out=lines.append), "\n".join(lines)
     total = int(lines[-1].removesuffix(" identities proved. Everything holds."))
@@ -114,10 +114,11 @@ def few(monkeypatch):
     only(monkeypatch, FEW, [i for i in IDENTITIES if "E10" in i.equations])
 
 
-@pytest.mark.usefixtures("few")
-def test_the_same_seed_gives_the_same_errors_and_another_seed_others():
+def test_the_same_seed_gives_the_same_errors_and_another_seed_others(monkeypatch):
+    only(monkeypatch, ("E1",), [])
+
     def errors(seed):
-        return [row.errors for row in verify.rows(seed=seed)]
+        return [row.errors for row in verify.evidence(seed=seed)]
 
     assert errors(1) == errors(1) != errors(2)
 
@@ -150,7 +151,7 @@ def test_a_function_that_nothing_covers_is_named(monkeypatch):
 @pytest.mark.parametrize("seed", [-1, 1.5, None])
 def test_a_seed_is_a_whole_number(seed):
     with pytest.raises((TypeError, ValueError), match="^seed must be "):
-        list(verify.rows(seed=seed))
+        list(verify.evidence(seed=seed))
 
 
 def test_the_random_schedules_are_wide():

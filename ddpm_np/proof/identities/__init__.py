@@ -10,7 +10,7 @@ all T, its step from t - 1 to t is among the identities, because the levels are 
 looked up in its module when it runs, so that what is proved is what is there.
 """
 
-from ddpm_np.proof.identities import forward, gaussian, gradient, reverse
+from ddpm_np.proof.identities import chain, gaussian, gradient, reverse
 from ddpm_np.proof.identities.entry import IDENTITIES
 
-__all__ = ["IDENTITIES", "forward", "gaussian", "gradient", "reverse"]
+__all__ = ["IDENTITIES", "chain", "gaussian", "gradient", "reverse"]

@@ -9,6 +9,9 @@ to find the variables for given betas. So an identity that is proved on a chart 
 betas. The schedules are made by the public constructor.
 """
 
+from collections.abc import Mapping
+from itertools import accumulate
+from operator import mul
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,24 +77,14 @@ def segments(T: int, *cuts: int) -> Chart:
     s < k < t, divide the interval from 1 to alpha_{t|s}: each m_k in (0, 1) is how far the level
     stays above alpha_{t|s}, as a fraction of what the level before does.
     """
-    ends = [0, *cuts, T]
-    spans = list(zip(ends, ends[1:]))
+    ends = [*cuts, T]
 
     def build(**variables: Symbol) -> SimpleNamespace:
-        alpha, kept, noise = [], [], []
-        for s, t in spans:
-            root, rest = circle(variables[f"w{t}"])
-            kept.append(root)
-            noise.append(rest)
-            level: Any = 1
-            for k in range(s + 1, t):
-                below = root**2 + variables[f"m{k}"] * (level - root**2)
-                alpha.append(below / level)
-                level = below
-            alpha.append(root**2 / level)
-        schedule = alpha[0].domain.schedule([1 - x for x in alpha])
+        kept, noise = zip(*(circle(variables[f"w{t}"]) for t in ends))
+        known = dict(zip(ends, accumulate((root**2 for root in kept), mul)))
+        schedule = _schedule(T, known, variables)
         return SimpleNamespace(
-            T=T, ends=ends, kept=kept, noise=noise, schedule=schedule, roots=[*kept, *noise]
+            T=T, kept=kept, noise=noise, schedule=schedule, roots=[*kept, *noise]
         )
 
     names = [f"w{t}" if t in ends else f"m{t}" for t in range(1, T + 1)]
@@ -103,17 +96,13 @@ def single_steps(T: int) -> Chart:
     return segments(T, *range(1, T))
 
 
-def _schedule_with(T: int, s: int, t: int, at_s: Any, at_t: Any, m: dict[str, Symbol]) -> Any:
-    """A schedule of T steps with alpha_bar_s and alpha_bar_t as given, 1 <= s < t, others free."""
+def _schedule(T: int, known: dict[int, Any], m: Mapping[str, Symbol]) -> Any:
+    """A schedule of T steps with alpha_bar as known at some of them, in order, and others free."""
     levels: list[Any] = [1]
     for k in range(1, T + 1):
-        if k in (s, t):
-            levels.append(at_s if k == s else at_t)
-        else:
-            floor = at_s if k < s else at_t if k < t else 0
-            levels.append(floor + m[f"m{k}"] * (levels[-1] - floor))
-    beta = [1 - b / a for a, b in zip(levels, levels[1:])]
-    return at_t.domain.schedule(beta)
+        below = next((level for t, level in known.items() if t >= k), 0)
+        levels.append(known[k] if k in known else below + m[f"m{k}"] * (levels[-1] - below))
+    return levels[-1].domain.schedule([1 - b / a for a, b in zip(levels, levels[1:])])
 
 
 def _others(T: int, s: int, t: int) -> dict[str, Any]:
@@ -133,7 +122,7 @@ def reverse_step(T: int, s: int, t: int) -> Chart:
         a, b = circle(w)
         c, c_s = b * (1 + n * n) / (2 * n), b * (1 - n * n) / (2 * n * a)
         std = b * c_s / c
-        schedule = _schedule_with(T, s, t, 1 - c_s * c_s, 1 - c * c, m)
+        schedule = _schedule(T, {s: 1 - c_s * c_s, t: 1 - c * c}, m)
         roots = [a, b, c, std, a * c_s * c_s / c, c / a]
         return SimpleNamespace(
             a=a, b=b, c=c, std=std, schedule=schedule, route=(schedule, t, s), roots=roots
@@ -152,7 +141,7 @@ def ddim_step(T: int, s: int, t: int) -> Chart:
     def build(u_s: Symbol, u_t: Symbol, w: Symbol, **m: Symbol) -> SimpleNamespace:
         (p_s, c_s), (p, c), (x, y) = map(circle, (u_s, u_t, w))
         g, near, std = p_s / p, c_s * x, c_s * y
-        schedule = _schedule_with(T, s, t, p_s * p_s, p * p, m)
+        schedule = _schedule(T, {s: p_s * p_s, t: p * p}, m)
         return SimpleNamespace(
             c=c,
             c_s=c_s,

@@ -96,7 +96,7 @@ TWO = {
 
 
 @identity("E15", _cases(ONE))
-def _back_propagation(v: V, case: Any) -> Sides:
+def _the_gradient_of_MLP(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of the mean squared error, with skip."""
     return _sides(v, case, _mean_square, skip=v.skip)
 
@@ -107,13 +107,13 @@ def _with_basis() -> MLP:
 
 
 @identity("E15", _cases({"two layers": _with_basis}), basis=(T + 1, 2))
-def _back_propagation_with_a_basis(v: V, case: Any) -> Sides:
+def _the_gradient_of_MLP_with_a_basis(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of any loss where gates and shifts are basis[t] times rows."""
     return _sides(v, case, _any_loss, basis=v.basis)
 
 
 @identity("E15", _cases(TWO))
-def _back_propagation_through_two_layers(v: V, case: Any) -> Sides:
+def _the_gradient_of_MLP_with_two_layers(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of any loss, without skip."""
     return _sides(v, case, _any_loss)
 
@@ -146,7 +146,7 @@ LEAKY = {
         for signs in product((1, -1), repeat=number)
     },
 )
-def _back_propagation_through_leaky_ReLU(v: V, case: Any) -> Sides:
+def _the_gradient_of_MLP_with_leaky_ReLU(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of the mean squared error on this piece."""
     return _sides(v, case, _mean_square)
 
@@ -158,7 +158,7 @@ SILU = {
 
 
 @identity("E15", _cases(SILU))
-def _back_propagation_through_SiLU(v: V, case: Any) -> Sides:
+def _the_gradient_of_MLP_with_SiLU(v: V, case: Any) -> Sides:
     """MLP.backward is the derivative of any loss."""
     return _sides(v, case, _any_loss)
 
@@ -172,7 +172,7 @@ UNETS = {
 
 
 @identity("E15", _cases(UNETS, BATCHES[1:3]))
-def _back_propagation_through_the_U_Net(v: V, case: Any) -> Sides:
+def _the_gradient_of_UNet(v: V, case: Any) -> Sides:
     """UNet.backward is the derivative of any loss, with skip and gain."""
     return _sides(v, case, _any_loss, skip=v.skip, gain=v.skip + 1)
 
