@@ -82,9 +82,9 @@ class Symbol(ExactNumber):
         a, b = self.scale, other.scale
         below = lcm(a.denominator, b.denominator)
         total = poly.combine(
-            int(a * below),
+            a.numerator * (below // a.denominator),
             poly.expanded(self.factors, common),
-            int(b * below),
+            b.numerator * (below // b.denominator),
             poly.expanded(other.factors, common),
         )
         if not total:

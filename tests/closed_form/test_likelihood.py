@@ -317,9 +317,9 @@ def test_a_float32_denoiser_gets_float32():
 
 NOISY = MultiSine(FREQUENCIES, noise=0.1)
 FLOWS = {
-    "the notes": (NOISY, NOTES, NOISY.sample(5, rng=np.random.default_rng(8))),
-    "linear": (NOISY, Schedule.linear(200), NOISY.sample(5, rng=np.random.default_rng(8))),
-    "equal": (NOISY, Schedule.from_beta([0.5] * 60), NOISY.sample(5, rng=np.random.default_rng(8))),
+    "the notes": (NOISY, NOTES, NOISY.sample(2, rng=np.random.default_rng(8))),
+    "linear": (NOISY, Schedule.linear(200), NOISY.sample(2, rng=np.random.default_rng(8))),
+    "equal": (NOISY, Schedule.from_beta([0.5] * 60), NOISY.sample(2, rng=np.random.default_rng(8))),
     "a mixture": (
         GaussianMixture([0.3, 0.7], [[-1.0], [1.0]], [[[0.2]], [[0.3]]]),
         SHORT,

@@ -57,8 +57,15 @@ Step = only(Wrong, "reverse_step")
 # ---- no false alarms ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [SmallCode, OneBased])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "kind, dtype",
+    [
+        (SmallCode, np.float64),
+        (OneBased, np.float32),
+        pytest.param(SmallCode, np.float32, marks=pytest.mark.long),
+        pytest.param(OneBased, np.float64, marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.parametrize(
     "schedule",
     [

@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import functools
 import json
 import os
 import random
@@ -244,10 +245,11 @@ def test_experiments_are_checked_where_they_are_made():
 # ---- checkpoints of another run ------------------------------------------------------------------
 
 
-def trained(steps=450, stop=301):
-    training = Training(replace(TINY["ensemble"], steps=steps))
+@functools.cache
+def at_step_301():
+    training = Training(replace(TINY["ensemble"], steps=450))
     for record in training.run():
-        if record.step == stop:
+        if record.step == 301:
             return training
 
 
@@ -273,7 +275,7 @@ def trained(steps=450, stop=301):
     ],
 )
 def test_a_checkpoint_that_does_not_fit_its_experiment_is_refused(tmp_path, change, said):
-    training = trained()
+    training = copy.deepcopy(at_step_301())
     experiment = training.experiment
     training.save(tmp_path / "c")
     assert Training.load(tmp_path / "c", experiment).block == training.block
@@ -285,7 +287,7 @@ def test_a_checkpoint_that_does_not_fit_its_experiment_is_refused(tmp_path, chan
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
-    training, other = trained(), Training(replace(TINY["ensemble"], steps=450, hidden=(8,)))
+    training, other = at_step_301(), Training(replace(TINY["ensemble"], steps=450, hidden=(8,)))
     other.experiment = training.experiment
     other.save(tmp_path / "c")
     with pytest.raises(ValueError, match="schedule or network differs"):

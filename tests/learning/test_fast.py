@@ -13,7 +13,7 @@ from ddpm_np.sampling import ancestral_sample
 from ddpm_np.schedule import Schedule
 from ddpm_np.training import plain_gradient, train
 
-DIM, T, STEPS = 5, 7, 40
+DIM, T, STEPS = 5, 7, 15
 SCHEDULE, DATA = Schedule.sigmoid(T), Gaussian(np.full(DIM, 0.3), np.diag(np.arange(1.0, DIM + 1)))
 LAYERS = {
     f"{activation}, {step}": (Layer(6, activation, step), Layer(4, activation, step))
