@@ -135,7 +135,7 @@ def places_of_code(obj: Any, functions: list[Any] | None = None) -> Iterator[Pla
 class Snapshot:
     """The values at all places of an object, with copies of its arrays and generators."""
 
-    def __init__(self, obj: Any, T: int = 0) -> None:
+    def __init__(self, obj: Any, T: int) -> None:
         torch = sys.modules.get("torch")
         generators = [np.random, random, *([torch] if torch is not None else [])]
         generators += [place.value for place in places_of_code(obj)]
@@ -149,7 +149,7 @@ class Snapshot:
                 generators.append(value)
             elif 0 < _size(value) <= _LARGEST:
                 self._copies[id(value)] = (value, np.array(to_numpy(value)))
-                if T and any(abs(n - T) <= 1 for n in value.shape) and _size(value) < 10 * T + 20:
+                if any(abs(n - T) <= 1 for n in value.shape) and _size(value) < 10 * T + 20:
                     self._tables.append((place, value))
         self._states = [state for g in generators if (state := _state_of(g)) is not None]
         self._keys = {id(p.holder): (p.holder, set(_keys(p.holder))) for p, _ in self._before}

@@ -189,6 +189,14 @@ def test_a_report_is_whole_only_with_all_of_its_files(tmp_path):
         (tmp_path / name).write_bytes(content)
 
 
+def test_what_a_killed_run_left_in_any_of_its_folders_is_removed(tiny):
+    main("run", "--out", "x")
+    for folder in ("x", "x/curve", "x/ensemble"):
+        Path(folder, ".ddpm_np-0123456789abcdef.tmp").write_text("half")
+    assert main("run", "--resume", "--out", "x") == 0
+    assert not [name for name in files("x") if name.endswith(".tmp")]
+
+
 def test_a_folder_in_the_place_of_a_report_is_refused(curve, capsys):
     Path("x/report.json").unlink()
     Path("x/report.json").mkdir()
