@@ -4,6 +4,7 @@
 ``pytest --long`` tries 100 and runs the tests marked long, too, as .ci/run does.
 """
 
+import gc
 import os
 
 # One thread for the matrix products: those of the tests are small, and two threads that share a
@@ -71,6 +72,12 @@ def pytest_collection_modifyitems(config, items):
     long = [] if config.getoption("--long") else [i for i in items if i.get_closest_marker("long")]
     items[:] = [item for item in items if item not in long]
     config.hook.pytest_deselected(items=long)
+
+
+def pytest_collection_finish(session):
+    # What is loaded by now stays: to look through it for garbage again and again takes long.
+    gc.freeze()
+    gc.set_threshold(200_000)
 
 
 def pytest_terminal_summary(terminalreporter, config):
