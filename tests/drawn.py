@@ -32,20 +32,11 @@ def _range(axes):
     kinds = [len(axes.lines), len(axes.collections), len(axes.images), len(axes.patches)]
     ends = [f(v) for v in points.T for f in (np.min, np.max, np.mean)] if len(points) else []
     maps = [np.nanmean(np.asarray(image.get_array(), float)) for image in axes.images]
-    bars = (
-        [
-            np.mean(
-                [
-                    np.ptp(p.get_path().vertices[:, 1])
-                    if not hasattr(p, "get_height")
-                    else p.get_height()
-                    for p in axes.patches
-                ]
-            )
-        ]
-        if axes.patches
-        else []
-    )
+    heights = [
+        p.get_height() if hasattr(p, "get_height") else np.ptp(p.get_path().vertices[:, 1])
+        for p in axes.patches
+    ]
+    bars = [np.mean(heights)] if heights else []
     return [*kinds, len(points), *ends, *maps, *bars]
 
 
