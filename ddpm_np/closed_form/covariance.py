@@ -251,7 +251,8 @@ def transport_map(C: ArrayLike, C1: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(f"C and C1 must have the same size, got {len(values)} and {len(target)}")
     root = (V * np.sqrt(values)) @ V.T
     inverse = (V / np.sqrt(values)) @ V.T
-    half = (U * np.sqrt(np.maximum(target, 0.0))) @ U.T @ root
+    roots = np.sqrt(np.maximum(target, 0.0))  # rounding may leave one just below 0
+    half = (U * roots) @ U.T @ root
     # (C^{1/2} C_1 C^{1/2})^{1/2} = (half^T half)^{1/2}, taken from the SVD of half: its small
     # singular values are not squared away.
     if not np.isfinite(half).all():
@@ -366,6 +367,7 @@ def end_noise_correlation(schedule: Schedule, t: Steps) -> Any:
     :meth:`ddpm_np.schedule.Schedule.between`, so that it is right where they underflow.
     """
     t, T = check_steps("t", t, 1, of=schedule), schedule.T
+    # no step leads from T to T, where the ratio is 1
     kept = np.where(np.equal(t, T), 1.0, schedule.between(np.minimum(t, T - 1), T)[0])
     return np.sqrt(kept) * np.sqrt(
         schedule.one_minus_alpha_bar[t] / schedule.one_minus_alpha_bar[T]

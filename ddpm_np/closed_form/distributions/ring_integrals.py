@@ -170,7 +170,7 @@ class RingIntegrals:
         in pixels.
         """
         off = self.spread * z + (self.size - 1) / 2
-        off -= np.clip(np.round(off), 0, self.size - 1)
+        off -= np.clip(np.round(off), 0, self.size - 1)  # the nearest pixel of the picture
         return 0.16 * self.kink * step * (np.square(off).sum(-1) <= np.square(step))
 
     def _sound(self, r: Array, even: Array, kinks: Array) -> Array:
@@ -246,6 +246,7 @@ class RingIntegrals:
             padded[:, i : i + G, j : j + G] for i in range(3) for j in range(3) if (i, j) != (1, 1)
         ]
         minima = cost <= np.minimum.reduce(around)
+        # A distance is at least 0: its square lost that by rounding, its lower bound by the move.
         least = np.square(np.maximum(np.sqrt(np.maximum(away, 0)) - moves, 0)) + prior
         rival = minima & (least <= (reached + variance * EMPTY)[:, None, None])
         apart = np.abs(z - mode[:, None, None]).max(-1) > 2 * (z[1, 0, 0] - z[0, 0, 0])
@@ -274,6 +275,7 @@ class RingIntegrals:
                 break
             sums = self._sums(quarters, half, signal, about, variance)
             top = np.concatenate([done, sums])[:, 0].max()
+            # A whole may be far above its quarters; exp(600) divides it again and still fits.
             shares, apart = (
                 np.exp(np.minimum(v[:, :1] - top, 600)) * v[:, 1:] for v in (sums, whole)
             )
